@@ -1,0 +1,184 @@
+"""Log-mel filter bank with log energy and time derivatives."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr.errors import InputError
+from asr.features.extractor import Extractor, block_frames, for_product, inside
+
+# About 30 dB below the power of 16-bit rounding noise in a narrow filter; digital silence becomes log(1e-10)
+# = -23.
+LOG_FLOOR = 1e-10
+
+
+class FilterBank(Extractor):
+    """Log-mel filter bank, by default with log energy, Δ and ΔΔ: the 123 features of Graves et al. 2013.
+
+    ``forward(waveforms (N, S) float, lengths (N,) in samples)`` → features (N, T, dim), lengths (N,). Frame t
+    covers the samples from t * hop to t * hop + window: T = 1 + (S - window) // hop without padding, but at
+    least 1 (a shorter utterance is padded with zeros to one window). Each frame is windowed (periodic Hann),
+    its power spectrum taken over the next power of two samples, summed by mel filters, floored at 1e-10, and
+    its natural logarithm taken. The energy, the last static column, is the log of the windowed frame's sum of
+    squares. Columns are [static | Δ | ΔΔ].
+
+    Args:
+        sample_rate: of the waveforms, in Hz.
+        num_mels: number of filters.
+        energy: whether to append the log energy.
+        deltas: number of time derivatives to append, 0 to 2.
+        window_ms, hop_ms: length of a frame, and from one to the next, in milliseconds (rounded to samples).
+        low_hz, high_hz: the band that the filters cover; ``high_hz`` None is half the sample rate.
+        mel_scale: ``"slaney"`` or ``"htk"``, as ``librosa.filters.mel(htk=…)``; both with unit-area filters.
+        preemphasis: x[i] - preemphasis * x[i-1] within every frame, before the window (HTK, Kaldi); 0 is off.
+        dither: standard deviation of Gaussian noise added to every frame, in training mode only; 0 is off.
+        normalization, mean_fraction, scale: see :class:`~asr.features.Normalization`.
+    """
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(
+        self,
+        sample_rate: int = 16000,
+        num_mels: int = 40,
+        energy: bool = True,
+        deltas: int = 2,
+        window_ms: float = 25.0,
+        hop_ms: float = 10.0,
+        low_hz: float = 0.0,
+        high_hz: float | None = None,
+        mel_scale: str = "slaney",
+        preemphasis: float = 0.0,
+        dither: float = 0.0,
+        normalization: str = "global",
+        mean_fraction: float = 1.0,
+        scale: bool = True,
+    ) -> None:
+        window = round(sample_rate * window_ms / 1000)
+        hop = round(sample_rate * hop_ms / 1000)
+        if hop < 1 or window < 2:
+            raise InputError(
+                f"window_ms={window_ms}, hop_ms={hop_ms}: {window} and {hop} samples at {sample_rate} Hz; "
+                "at least 2 and 1 are needed"
+            )
+        super().__init__(num_mels + energy, hop / sample_rate, deltas, normalization, mean_fraction, scale)
+        self.sample_rate = sample_rate
+        self.window_samples = window
+        self.hop_samples = hop
+        self.fft_length = 1 << (window - 1).bit_length()
+        self.preemphasis = preemphasis
+        self.dither = dither
+        filters = mel_filters(sample_rate, self.fft_length, num_mels, low_hz, high_hz, mel_scale)
+        if energy:
+            # Parseval: a frame's sum of squares from its half spectrum, whose inner bins count twice.
+            parseval = np.full((1, filters.shape[1]), 2 / self.fft_length)
+            parseval[:, [0, -1]] /= 2
+            filters = np.concatenate([filters, parseval])
+        self.register_buffer("window", torch.hann_window(window), persistent=False)
+        filters = filters.repeat(2, axis=1).T  # (fft_length + 2, D), for squared real and imaginary parts
+        self.register_buffer("filters", torch.tensor(filters, dtype=torch.float32), persistent=False)
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """Number of frames (N,) of waveforms of ``lengths`` (N,) samples."""
+        beyond_first = (lengths.long() - self.window_samples).clamp(min=0)
+        return 1 + beyond_first.div(self.hop_samples, rounding_mode="floor")
+
+    def static_features(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Log-mel (and energy) columns (N, T, D) of waveforms (N, S)."""
+        if inputs.shape[1] < self.window_samples:
+            inputs = torch.nn.functional.pad(inputs, (0, self.window_samples - inputs.shape[1]))
+        if len(inputs) > 1:  # only an utterance shorter than a window would see what lies beyond its end
+            inputs = inputs.masked_fill(~inside(lengths, inputs.shape[1]), 0)
+        frames = inputs.unfold(1, self.window_samples, self.hop_samples)  # (N, T, window), a view
+        features = inputs.new_empty(*frames.shape[:2], self.filters.shape[1])
+        filters = for_product(self.filters)
+        block = min(block_frames(frames), frames.shape[1])
+        padded = frames.new_zeros(len(frames), block, self.fft_length)
+        for begin in range(0, frames.shape[1], block):
+            power = self._power(frames[:, begin : begin + block], padded)
+            energies = for_product(power) @ filters
+            features[:, begin : begin + block] = energies.clamp_(min=LOG_FLOOR).log_()
+        return features
+
+    def _power(self, frames: Tensor, padded: Tensor) -> Tensor:
+        """Squared real and imaginary parts, side by side, of the spectra of ``frames`` (N, T, window).
+
+        Shape (N, T, fft_length + 2); adding the two is left to the filters, where it costs less than here.
+        ``padded`` (N, at least T, fft_length) is scratch space that is zero beyond the window.
+        """
+        if self.training and self.dither:
+            frames = frames + self.dither * torch.randn_like(frames)
+        if self.preemphasis:
+            frames = frames - self.preemphasis * torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
+        padded = padded[:, : frames.shape[1]]
+        torch.mul(frames, self.window, out=padded[:, :, : self.window_samples])
+        return torch.view_as_real(torch.fft.rfft(padded)).flatten(2).square_()
+
+    def _check(self, inputs: Tensor, lengths: Tensor) -> None:
+        if inputs.dim() != 2:
+            raise InputError(f"waveforms of shape {tuple(inputs.shape)}; a batch of mono ones (N, S) is needed")
+        super()._check(inputs, lengths)
+
+
+def mel_filters(
+    sample_rate: int,
+    fft_length: int,
+    num_mels: int,
+    low_hz: float = 0.0,
+    high_hz: float | None = None,
+    mel_scale: str = "slaney",
+) -> np.ndarray:
+    """Triangular filters of unit area (num_mels, fft_length // 2 + 1), equal to ``librosa.filters.mel``.
+
+    Raises:
+        InputError: a band outside 0 to half the sample rate, or filters so narrow that one holds no FFT bin.
+    """
+    high = sample_rate / 2 if high_hz is None else high_hz
+    if not 0 <= low_hz < high <= sample_rate / 2:
+        raise InputError(
+            f"low_hz={low_hz}, high_hz={high_hz}: at {sample_rate} Hz the band must lie within "
+            f"0 to {sample_rate / 2} Hz"
+        )
+    if mel_scale not in SCALES:
+        raise InputError(f"mel_scale={mel_scale!r}: use one of {', '.join(SCALES)}")
+    if num_mels < 1:
+        raise InputError(f"num_mels={num_mels}: at least one filter is needed")
+    to_mel, to_hz = SCALES[mel_scale]
+    corners = to_hz(np.linspace(to_mel(np.array(low_hz)), to_mel(np.array(high)), num_mels + 2))
+    bins = np.linspace(0, sample_rate / 2, fft_length // 2 + 1)
+    widths = np.diff(corners)[:, None]
+    rising = (bins - corners[:-2, None]) / widths[:-1]
+    falling = (corners[2:, None] - bins) / widths[1:]
+    filters = np.maximum(0, np.minimum(rising, falling))
+    if not filters.any(axis=1).all():
+        empty = int(np.argmin(filters.any(axis=1)))
+        raise InputError(
+            f"mel filter {empty} of {num_mels} lies between two FFT bins, {sample_rate / fft_length:.1f} Hz "
+            "apart: use fewer mels, a longer window or a wider band"
+        )
+    return filters * (2 / (corners[2:] - corners[:-2]))[:, None]
+
+
+def _htk_mel(hz: np.ndarray) -> np.ndarray:
+    return 2595 * np.log10(1 + hz / 700)
+
+
+def _htk_hz(mel: np.ndarray) -> np.ndarray:
+    return 700 * (10 ** (mel / 2595) - 1)
+
+
+# Slaney's Auditory Toolbox: linear to 1 kHz (15 mels), then 27 mels for every factor of 6.4.
+def _slaney_mel(hz: np.ndarray) -> np.ndarray:
+    return np.where(hz < 1000, hz * 3 / 200, 15 + np.log(np.maximum(hz, 1000) / 1000) * 27 / math.log(6.4))
+
+
+def _slaney_hz(mel: np.ndarray) -> np.ndarray:
+    return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * math.log(6.4) / 27))
+
+
+SCALES = {"slaney": (_slaney_mel, _slaney_hz), "htk": (_htk_mel, _htk_hz)}
