@@ -1,0 +1,1 @@
+"""How good are hypotheses: error rates, their uncertainty, and reports."""

@@ -1,0 +1,77 @@
+"""What is done to text before it is encoded or scored: explicit, and stored with the model."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from asr.errors import InputError
+
+
+def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
+    """Raise InputError unless the value is one of the choices."""
+    if value not in choices:
+        raise InputError(f"{name}: {value!r} is not one of {', '.join(map(str, choices))}")
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """What is done to text, in this order: replace, unicode, case, remove, white space.
+
+    ``replace`` maps strings to strings and is applied entry by entry, in its order; ``remove`` holds the
+    characters to delete. White space always becomes single spaces, with none at the ends.
+    """
+
+    unicode: Literal["NFC", "NFKC"] = "NFC"
+    case: Literal["lower", "upper", "keep"] = "keep"
+    replace: Mapping[str, str] = field(default_factory=dict, hash=False)
+    remove: str = ""
+
+    def __post_init__(self) -> None:
+        check_choice("normalization.unicode", self.unicode, ("NFC", "NFKC"))
+        check_choice("normalization.case", self.case, ("lower", "upper", "keep"))
+        if not isinstance(self.remove, str):
+            raise InputError(f"normalization.remove: {self.remove!r} is not a string of characters")
+        if not isinstance(self.replace, Mapping):
+            raise InputError(f"normalization.replace: {self.replace!r} is not a mapping of strings")
+        for old, new in self.replace.items():
+            if not (isinstance(old, str) and isinstance(new, str) and old):
+                raise InputError(
+                    f"normalization.replace: {old!r}: {new!r} is not a pair of strings, the first not empty"
+                )
+        object.__setattr__(self, "replace", dict(self.replace))  # plain, so that a configuration's mapping can be saved
+
+    def apply(self, text: str) -> str:
+        """The text, normalised."""
+        for old, new in self.replace.items():
+            text = text.replace(old, new)
+        text = unicodedata.normalize(self.unicode, text)
+        if self.case != "keep":  # a change of case can decompose a character, so compose once more
+            text = unicodedata.normalize(self.unicode, text.lower() if self.case == "lower" else text.upper())
+        return " ".join(text.translate(str.maketrans("", "", self.remove)).split())
+
+    @classmethod
+    def english(cls) -> Normalization:
+        """Letters, apostrophe and space: lower case, straight quotes, dashes to spaces, punctuation removed.
+
+        Digits and symbols that are spoken (``& % $ + = @ #``) stay, so that encoding names them instead of
+        losing words. Single quotes around a word stay too: they cannot be told from apostrophes.
+        """
+        replace = dict.fromkeys("’‘ʼ", "'") | dict.fromkeys("-‐‑‒–—―−", " ") | {"…": " "}
+        return cls(unicode="NFKC", case="lower", replace=replace, remove='.,;:!?"“”„«»()[]{}*_`¡¿')
+
+    @classmethod
+    def from_config(cls, config: str | Mapping[str, Any] | Normalization | None) -> Normalization:
+        """A preset's name ("english", "none"), a mapping of the fields, or None for "none"."""
+        if isinstance(config, Normalization):
+            return config
+        if config is None or config == "none":
+            return cls()
+        if config == "english":
+            return cls.english()
+        names = [f.name for f in fields(cls)]
+        if not isinstance(config, Mapping) or not set(config) <= set(names):
+            raise InputError(f"normalization: {config!r} is neither english, none nor a mapping of {', '.join(names)}")
+        return cls(**config)

@@ -1,0 +1,95 @@
+"""The file of a vocabulary: ``# {json header}``, one token a line, then any SentencePiece model in base64.
+
+A token that is a space is written ``<space>``; characters that cannot be seen are escaped as in Python.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from asr.errors import InputError
+
+FORMAT = 1
+_ESCAPED = re.compile(r"\\(?:\\|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
+
+
+def write(path: str | Path, header: Mapping[str, Any], tokens: Sequence[str], model: bytes = b"") -> None:
+    """Write a header (JSON values), tokens and the bytes of a SentencePiece model, if there is one."""
+    first = json.dumps({"format": FORMAT, "size": len(tokens), **header}, ensure_ascii=False)
+    lines = [f"# {first}", *map(_escape, tokens), base64.encodebytes(model).decode("ascii")]
+    Path(path).write_bytes("\n".join(lines).encode("utf-8"))
+
+
+def read(path: str | Path) -> tuple[dict[str, Any], tuple[str, ...], bytes]:
+    """Header, tokens and model of such a file. Raises InputError naming the file and the line."""
+    try:
+        lines = Path(path).read_bytes().decode("utf-8-sig").replace("\r\n", "\n").split("\n")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text: {error}") from error
+    header = _header(path, lines[0])
+    size = header["size"]
+    if len(lines) < size + 2:  # the last token's line also ends in a newline
+        raise InputError(f"{path}:{len(lines)}: the file ends here, but its header announces {size} tokens")
+    tokens = []
+    for number, line in enumerate(lines[1 : size + 1], start=2):
+        try:
+            tokens.append(_unescape(line))
+        except InputError as error:
+            raise InputError(f"{path}:{number}: {error}") from error
+    try:
+        model = base64.b64decode("".join(lines[size + 1 :]), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InputError(
+            f"{path}:{size + 2}: neither the end after {size} tokens nor the base64 of a model: {error}"
+        ) from error
+    return header, tuple(tokens), model
+
+
+def _escape(token: str) -> str:
+    """One line of the file: a space is <space>; white space, control and combining characters are escaped."""
+    if token == " ":
+        return "<space>"
+    if token == "<space>":
+        return "\\x3cspace>"
+
+    def escape(c: str) -> str:
+        if c == "\\":
+            return "\\\\"
+        odd = c == " " or not c.isprintable() or unicodedata.category(c)[0] == "M"
+        return c if not odd else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"
+
+    return "".join(map(escape, token))
+
+
+def _unescape(line: str) -> str:
+    if line == "<space>":
+        return " "
+    if "\\" in _ESCAPED.sub("", line):
+        raise InputError(f"{line!r}: a backslash starts \\\\, \\xNN, \\uNNNN or \\UNNNNNNNN")
+    try:
+        return _ESCAPED.sub(lambda m: "\\" if m[0] == "\\\\" else chr(int(m[0][2:], 16)), line)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{line!r}: no such character") from error
+
+
+def _header(path: str | Path, line: str) -> dict[str, Any]:
+    try:
+        header = json.loads(line[2:]) if line.startswith("# ") else None
+    except ValueError as error:
+        raise InputError(f"{path}:1: the header is not JSON: {error}") from error
+    if not isinstance(header, dict):
+        raise InputError(f'{path}:1: not a vocabulary, whose first line is # {{"format": {FORMAT}, …}}')
+    if header.get("format") != FORMAT:
+        raise InputError(f"{path}:1: format {header.get('format')!r}; this version reads format {FORMAT}")
+    if not isinstance(size := header.get("size"), int) or size < 1:
+        raise InputError(f"{path}:1: size: {size!r} is not the number of tokens")
+    return header

@@ -1,0 +1,157 @@
+"""Reports: totals and groups, JSON without NaN, the aligned listing, atomic files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.errors import InputError
+from asr.evaluation.report import Report, evaluate_pairs
+from asr.phones import fold
+
+IDS = ["a1", "a2", "b1", "b2"]
+REFERENCES = ["the cat sat on the mat", "hello world", "", "good"]
+HYPOTHESES = ["the bat sat sat on mat", "hello world", "uh", "good"]
+SPEAKERS = {"a1": "Ann", "a2": "Ann", "b1": "Bob", "b2": "Bob"}
+
+
+@pytest.fixture
+def report() -> Report:
+    return evaluate_pairs(IDS, REFERENCES, HYPOTHESES, by=SPEAKERS)
+
+
+def test_summary(report: Report):
+    summary = report.summary()
+    assert summary["wer"] == pytest.approx(4 / 9)  # the insertion into the empty reference counts
+    assert summary["per"] is None and "phones" not in summary
+    assert summary["words"] == {
+        "reference": 9,
+        "errors": 4,
+        "hits": 7,
+        "substitutions": 1,
+        "deletions": 1,
+        "insertions": 2,
+    }
+    assert (summary["utterances"], summary["utterances_with_errors"]) == (4, 2)
+    low, high = summary["interval_95"]["wer"]
+    assert 0 <= low <= summary["wer"] <= high
+    assert summary["groups"]["Ann"]["wer"] == pytest.approx(3 / 8)
+    assert summary["groups"]["Bob"]["words"]["insertions"] == 1
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+
+
+def test_summary_without_references():
+    for report in (evaluate_pairs([], [], []), evaluate_pairs(["x"], [""], ["uh"])):
+        summary = json.loads(json.dumps(report.summary(), allow_nan=False))
+        assert summary["wer"] is None and summary["interval_95"] == {"wer": [None, None]}
+        assert "–" in report.table()
+    assert evaluate_pairs([], [], []).worst() == ""
+
+
+def test_phones_are_folded():
+    report = evaluate_pairs(["u"], ["h# d ix q"], ["sil d ih"], ("per",), fold=fold)
+    assert report.summary()["per"] == 0
+    assert evaluate_pairs(["u"], ["h# d ix q"], ["sil d ih"], ("per",)).summary()["phones"]["errors"] == 3
+
+
+def test_jsonl(report: Report, tmp_path: Path):
+    path = tmp_path / "new" / "utterances.jsonl"
+    report.write_jsonl(path)
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert [row["id"] for row in rows] == IDS
+    assert rows[0]["reference"] == REFERENCES[0] and rows[0]["hypothesis"] == HYPOTHESES[0]
+    assert rows[0]["group"] == "Ann" and rows[0]["wer"] == 0.5 and rows[0]["words"]["substitutions"] == 1
+    assert rows[2]["wer"] is None and rows[2]["words"]["insertions"] == 1
+    assert "NaN" not in path.read_text("utf-8")
+    assert sum(row["words"]["errors"] for row in rows) == report.totals["wer"].errors
+
+
+def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path):
+    path = tmp_path / "utterances.jsonl"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        evaluate_pairs(["x"], ["\ud800"], ["a"]).write_jsonl(path)
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_summary_file(report: Report, tmp_path: Path):
+    report.write_json(tmp_path / "metrics.json")
+    assert json.loads((tmp_path / "metrics.json").read_text("utf-8")) == report.summary()
+
+
+def test_table(report: Report):
+    assert report.table().splitlines() == [
+        "     utterances  words   WER %  sub  del  ins  CER %  wrong %",
+        "Ann           2      8   37.50    1    1    1  21.21    50.00",
+        "Bob           2      1  100.00    0    0    1  50.00    50.00",
+        "all           4      9   44.44    1    1    2  24.32    50.00",
+    ]
+    assert len(evaluate_pairs(IDS, REFERENCES, HYPOTHESES).table().splitlines()) == 2
+
+
+def test_worst_is_aligned_and_wrapped(report: Report):
+    assert report.worst(5, width=30).splitlines() == [
+        "a1 (Ann): WER 50.00 % of 6 words: 1 sub, 1 del, 1 ins",
+        "REF: the cat sat *** on the",
+        "HYP: the bat sat sat on ***",
+        "         S       I      D",
+        "REF: mat",
+        "HYP: mat",
+        "",
+        "b1 (Bob): WER – % of 0 words: 0 sub, 0 del, 1 ins",
+        "REF: **",
+        "HYP: uh",
+        "     I",
+    ]
+    assert report.worst(1, width=30).count("REF") == 2
+
+
+def test_worst_orders_by_errors_then_rate():
+    report = evaluate_pairs("abc", ["x y z", "x", "x y z w"], ["q y z", "q", "q q z w"])
+    heads = [line[0] for line in report.worst(9, 80).splitlines() if "WER" in line]
+    assert heads == ["c", "b", "a"]
+
+
+def test_worst_of_characters_has_no_gaps_and_shows_spaces():
+    listing = evaluate_pairs(["u"], ["日本 x"], ["日語x"], ("cer",)).worst(1, 80).splitlines()
+    assert listing[1:] == ["REF: 日本␣x", "HYP: 日語*x", "       S D"]
+
+
+@given(
+    st.lists(st.text(alphabet="ab é日", max_size=20), min_size=2, max_size=2),
+    st.integers(10, 60),
+    st.sampled_from(["wer", "cer"]),
+)
+def test_the_listing_spells_both_sides(texts: list[str], width: int, kind):
+    listing = evaluate_pairs(["u"], texts[:1], texts[1:], (kind,)).worst(1, width).splitlines()
+    if not listing:
+        assert texts[0].split() == texts[1].split()
+        return
+    for side, text in zip(("REF:", "HYP:"), texts, strict=True):
+        shown = "".join(line[5:] for line in listing[1:] if line.startswith(side))
+        for filler in " *␣":
+            shown, text = shown.replace(filler, ""), text.replace(filler, "")
+        assert shown == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((["a"], ["x", "y"], ["x"]), "1 ids, 2 references and 1 hypotheses"),
+        ((["a", "a"], ["x", "y"], ["x", "y"]), "utterance a is there twice"),
+        ((["a"], ["x"], ["x"], ()), "no error rate"),
+        ((["a"], ["x"], ["x"], ("bleu",)), "'bleu' is not one of"),
+    ],
+)
+def test_wrong_input(arguments, message: str):
+    with pytest.raises(InputError, match=message):
+        evaluate_pairs(*arguments)
+
+
+def test_an_utterance_without_group():
+    with pytest.raises(InputError, match="utterance a has no group"):
+        evaluate_pairs(["a"], ["x"], ["x"], by={"b": "Bob"})
