@@ -1,0 +1,144 @@
+"""Corpora: from a folder as its publisher ships it to manifests, one a split.
+
+Each module has ``prepare(root) -> {split: cuts}`` and, where a publisher offers it, ``DOWNLOADS`` (archive
+name → :class:`asr.corpora.download.Archive`). Nothing heavy is imported before :func:`load`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from asr.errors import InputError
+
+if TYPE_CHECKING:
+    from lhotse import MonoCut
+
+    from asr.corpora.lexicon import Coverage
+    from asr.data.manifest import Summary
+
+CORPORA = {
+    "an4": "asr.corpora.an4",
+    "folder": "asr.corpora.folder",
+    "fsdd": "asr.corpora.fsdd",
+    "librispeech": "asr.corpora.librispeech",
+    "ljspeech": "asr.corpora.ljspeech",
+    "speechocean762": "asr.corpora.speechocean762",
+    "synthetic": "asr.corpora.synthetic",
+    "timit": "asr.corpora.timit",
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """One manifest that :func:`prepare` wrote; ``changed`` is False where the file was so already."""
+
+    name: str
+    path: Path
+    summary: Summary
+    changed: bool
+    coverage: Coverage | None = None
+
+
+def load(name: str) -> ModuleType:
+    """The module of a corpus; InputError names the known ones."""
+    if name not in CORPORA:
+        raise InputError(f"{name!r} is no known corpus (known: {', '.join(CORPORA)})")
+    return importlib.import_module(CORPORA[name])
+
+
+def prepare(
+    name: str,
+    root: str | Path,
+    output: str | Path,
+    *,
+    lexicon: str | Path | None = None,
+    keep_stress: bool = False,
+    download: bool = False,
+    dev_speakers: Sequence[str] = (),
+    splits: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> list[Split]:
+    """Write ``output/<split>.jsonl.gz`` for the corpus ``name`` in ``root``; a second run changes nothing.
+
+    Args:
+        lexicon: pronouncing dictionary; utterances whose words it all has get phones.
+        keep_stress: keep the stress digits of its vowels.
+        download: fetch the corpus into ``root`` first, from its publisher.
+        dev_speakers: see :func:`hold_out`.
+        splits: only these splits of the corpus (with ``download``: only these archives).
+        options: further arguments of the corpus's own ``prepare``.
+
+    Raises:
+        InputError: an unknown corpus, split or option, or a ``root`` that is not as the corpus should be.
+    """
+    from asr.corpora.lexicon import add_phones, read_lexicon
+    from asr.data import manifest
+
+    corpus, root, output = load(name), Path(root), Path(output)
+    if download:
+        _download(name, corpus, root, splits)
+    if not root.exists() and name != "synthetic":  # which makes it
+        raise InputError(f"{root}: no such folder (give the one that {name} lies in)")
+    accepted = list(inspect.signature(corpus.prepare).parameters)[1:]
+    if unknown := sorted(set(options or {}) - set(accepted)):
+        raise InputError(f"{name} has no option {', '.join(unknown)} (it has: {', '.join(accepted) or 'none'})")
+    pronunciations = read_lexicon(lexicon, keep_stress) if lexicon else None
+    cuts = _choose(corpus.prepare(root, **(options or {})), splits, root)
+    if dev_speakers:
+        cuts = hold_out(cuts, dev_speakers)
+    written = []
+    for split, chosen in cuts.items():
+        coverage = None
+        if pronunciations is not None:
+            chosen, coverage = add_phones(chosen, pronunciations)
+        path = output / f"{split}.jsonl.gz"
+        changed = manifest.write(chosen, path)
+        written.append(Split(split, path, manifest.summary(chosen), changed, coverage))
+    return written
+
+
+def hold_out(splits: dict[str, list[MonoCut]], speakers: Collection[str]) -> dict[str, list[MonoCut]]:
+    """All utterances of ``speakers`` as ``dev``, the others as ``train``; splits named test… stay.
+
+    Raises:
+        InputError: a speaker who is in none of the splits, or nobody left to train on.
+    """
+    from asr.data import manifest
+
+    result = {name: cuts for name, cuts in splits.items() if name.startswith("test")}
+    pool = [cut for name, cuts in splits.items() if name not in result for cut in cuts]
+    known = {manifest.speaker(cut) for cut in pool}
+    if unknown := sorted(set(speakers) - known):
+        some = ", ".join(sorted(known)[:10])
+        raise InputError(f"no utterance of the speakers {', '.join(unknown)} to hold out (there are {some}, …)")
+    train = [cut for cut in pool if manifest.speaker(cut) not in speakers]
+    if not train:
+        raise InputError("all speakers are held out: nobody is left to train on")
+    return {"train": train, "dev": [cut for cut in pool if manifest.speaker(cut) in speakers], **result}
+
+
+def _choose(found: dict[str, list[MonoCut]], names: Sequence[str], root: Path) -> dict[str, list[MonoCut]]:
+    if unknown := [name for name in names if name not in found]:
+        raise InputError(f"{root}: no split {', '.join(unknown)} (there are {', '.join(found)})")
+    return {name: found[name] for name in names} if names else found
+
+
+def _download(name: str, corpus: ModuleType, root: Path, names: Sequence[str]) -> None:
+    from asr.corpora.download import fetch_and_extract
+
+    archives = getattr(corpus, "DOWNLOADS", {})
+    if not archives:
+        offered = [other for other in CORPORA if hasattr(load(other), "DOWNLOADS")]
+        raise InputError(f"{name} cannot be downloaded (those that can: {', '.join(offered)})")
+    if len(archives) == 1:
+        names = list(archives)
+    if not names or not set(names) <= set(archives):
+        raise InputError(f"--download of {name}: choose with --splits from {', '.join(archives)}")
+    for archive in names:
+        fetch_and_extract(archives[archive], root)

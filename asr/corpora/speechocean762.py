@@ -1,0 +1,66 @@
+"""speechocean762 (Zhang et al. 2021, OpenSLR 101): English read by Mandarin speakers, half of them children.
+
+The text is the prompt, not what was said. ``train/`` and ``test/`` hold Kaldi files; ``wav.scp`` names audio
+relative to the corpus. A re-encoded copy whose ``wav.scp`` still says ``.WAV`` is found by the name before
+the extension.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.corpora.download import Archive
+from asr.corpora.files import audio_files, lines, pair
+from asr.data.manifest import make_cut, speaker
+from asr.errors import InputError
+
+if TYPE_CHECKING:
+    from lhotse import MonoCut
+
+DOWNLOADS = {"speechocean762": Archive("https://www.openslr.org/resources/101/speechocean762.tar.gz")}
+
+# The publisher has no development set: ours is the last 12 speakers of train by number.
+DEV_SPEAKERS = frozenset(
+    ["9616", "9619", "9624", "9625", "9628", "9630", "9634", "9639", "9643", "9645", "9646", "9649"]
+)
+ADULT_AGE = 18
+
+
+def prepare(root: Path) -> dict[str, list[MonoCut]]:
+    """Splits ``train``, ``dev`` (12 speakers of the publisher's train) and ``test``.
+
+    Supervisions have the gender and, in ``custom``, ``age`` in years and ``child``.
+
+    Raises:
+        InputError: a list that is missing or names no audio.
+    """
+    home = next((folder for folder in (root, root / "speechocean762") if (folder / "train" / "text").is_file()), None)
+    if home is None:
+        raise InputError(f"{root}: no speechocean762 here (no train/text)")
+    audio = audio_files(home.glob("WAVE/*/*"))
+    known = _part(home, "train", audio)
+    splits = {
+        "train": [cut for cut in known if speaker(cut) not in DEV_SPEAKERS],
+        "dev": [cut for cut in known if speaker(cut) in DEV_SPEAKERS],
+        "test": _part(home, "test", audio),
+    }
+    return {name: cuts for name, cuts in splits.items() if cuts}
+
+
+def _part(home: Path, part: str, audio: dict[str, Path]) -> list[MonoCut]:
+    folder = home / part
+    texts, speakers = dict(lines(folder / "text")), dict(lines(folder / "utt2spk"))
+    # Speaker facts are extras that a copy may lack.
+    ages, genders = (
+        dict(lines(file)) if (file := folder / name).is_file() else {} for name in ("spk2age", "spk2gender")
+    )
+    listed = {id: audio[stem] for id, name in lines(folder / "wav.scp") if (stem := Path(name).stem) in audio}
+    cuts = []
+    for id in pair(texts, listed, folder):
+        if id not in speakers:
+            raise InputError(f"{folder / 'utt2spk'}: no speaker for {id}")
+        name = speakers[id]
+        age = {"age": int(ages[name]), "child": int(ages[name]) < ADULT_AGE} if name in ages else None
+        cuts.append(make_cut(id, listed[id], texts[id], name, gender=genders.get(name), custom=age))
+    return cuts

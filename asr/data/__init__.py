@@ -1,0 +1,1 @@
+"""Manifests of speech, and the batches that training reads from them."""
