@@ -1,0 +1,52 @@
+"""The command line: one thin module a sub-command."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+
+from asr import __version__
+from asr.cli.evaluate import evaluate
+from asr.cli.prepare import prepare
+from asr.cli.train import train
+from asr.cli.transcribe import transcribe
+from asr.errors import InputError, Interruption
+
+app = typer.Typer(
+    help="Train, evaluate and run speech recognisers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (prepare, train, evaluate, transcribe):
+    app.command()(command)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of ``asr``: what the user can mend ends with one line on stderr and status 1."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("asr").setLevel(logging.INFO)
+    try:
+        app()
+    except InputError as error:
+        print(f"asr: error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except Interruption as stopped:
+        print(f"asr: {stopped}", file=sys.stderr)
+        sys.exit(128 + stopped.number)

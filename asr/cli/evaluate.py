@@ -1,0 +1,61 @@
+"""``asr evaluate MODEL DATA…``: error rates of a model on manifests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asr.errors import InputError
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model directory, or a training run.")],
+    data: Annotated[
+        list[str],
+        typer.Argument(metavar="DATA...", help="Manifests, or folders of audio with side-by-side .txt."),
+    ],
+    head: Annotated[str | None, typer.Option(help="Which head to score (default: all with references).")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    details: Annotated[Path | None, typer.Option(help="Write one JSON line an utterance to this file.")] = None,
+    worst: Annotated[int, typer.Option(min=0, help="Align so many of the worst utterances.")] = 5,
+    by_speaker: Annotated[bool, typer.Option("--by-speaker", help="Rates of each speaker too.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio in a batch.")] = 240.0,
+) -> None:
+    """Decode manifests and print error rates; several manifests are counted apart and together."""
+    from asr import recognizer
+    from asr.cli.transcribe import progress_bar
+    from asr.data import manifest
+    from asr.data.speech import SpeechDataset
+    from asr.evaluation.report import write_summaries
+    from asr.training.evaluate import evaluate as evaluate_
+
+    groups: dict[str, str] = {}
+    cuts = []
+    for path in data:
+        for cut in manifest.read(path):
+            if cut.id in groups:
+                raise InputError(f"{path}: utterance {cut.id} is in {groups[cut.id]} too")
+            groups[cut.id] = manifest.speaker(cut) if by_speaker else path
+            cuts.append(cut)
+    task = recognizer.load(model, device=device).task
+    if head is not None and head not in task.vocabularies:
+        raise InputError(f"--head {head}: the model has {', '.join(task.vocabularies)}")
+    dataset = SpeechDataset(cuts, task.vocabularies, task.features.sample_rate, encode=False)
+    several = by_speaker or len(data) > 1
+    with progress_bar(sum(dataset.seconds), "evaluating") as advance:
+        reports = evaluate_(task, dataset, max_seconds=batch_seconds, by=groups if several else None, progress=advance)
+    if head is not None:
+        reports = {name: report for name, report in reports.items() if name == head}
+    if not reports:
+        raise InputError("no utterance has a reference for this model's heads (phones in the manifest?)")
+    for name, report in reports.items():
+        typer.echo(f"head {name}\n{report.table()}")
+        if worst:
+            typer.echo(f"\nworst utterances\n{report.worst(worst)}\n")
+    if details is not None:
+        next(iter(reports.values())).write_jsonl(details)
+    if json is not None:
+        write_summaries(json, reports)

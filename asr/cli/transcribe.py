@@ -1,0 +1,153 @@
+"""``asr transcribe FILES… --model MODEL``: what is said in audio files."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from asr.errors import InputError
+
+if TYPE_CHECKING:
+    from asr.recognizer import Recognizer
+    from asr.transcript import Transcript
+
+LONG_WORK_SECONDS = 60.0  # of audio, from which on a progress bar is worth it
+
+
+def transcribe(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="FILES...", help="Audio files, folders, quoted globs, or - for standard input."),
+    ],
+    model: Annotated[str, typer.Option(help="A model directory, or a training run.")],
+    format: Annotated[str, typer.Option(help="txt, json, srt, vtt, tsv, ctm or TextGrid.")] = "txt",
+    output_dir: Annotated[
+        Path | None, typer.Option(help="Write a file for each input here, instead of printing.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there already.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio in a batch; less takes less memory.")] = 240.0,
+) -> None:
+    """Transcribe audio files. Everything is checked before work starts; one bad file does not stop the others."""
+    from asr import transcript
+
+    if format not in transcript.FORMATS:
+        raise InputError(f"--format {format}: accepted are {', '.join(transcript.FORMATS)}")
+    from asr import recognizer
+
+    sources = find_inputs(inputs)
+    outputs = plan_outputs(sources, output_dir, format, overwrite)
+    if outputs is None and len(sources) > 1 and format in ("srt", "vtt", "tsv", "TextGrid"):
+        raise InputError(f"--format {format} of several files needs --output-dir")
+    recogniser = recognizer.load(model, device=device)
+    recogniser.batch_seconds = batch_seconds
+    done, failed = work(recogniser, sources, outputs, format)
+    if outputs is None and done:
+        print_all([done[index] for index in sorted(done)], format, alone=len(sources) == 1)
+    for index, error in sorted(failed.items()):
+        print(f"asr: failed: {sources[index]}: {error}", file=sys.stderr)
+    if failed:
+        print(f"asr: {len(failed)} of {len(sources)} files failed", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def find_inputs(inputs: list[str]) -> list[str]:
+    """Files named by paths, folders (searched through) and globs, each once; InputError for what names none."""
+    from glob import glob, has_magic
+
+    from asr.audio import INPUT_EXTENSIONS
+
+    found: list[str] = []
+    for given in inputs:
+        path = Path(given)
+        if given == "-" or path.is_file():
+            found.append(given)
+        elif path.is_dir():
+            below = [str(p) for p in path.rglob("*") if p.suffix.lower() in INPUT_EXTENSIONS and p.is_file()]
+            if not below:
+                raise InputError(f"{given}: no audio files in this folder")
+            found += sorted(below)
+        elif has_magic(given) and (matches := [m for m in sorted(glob(given, recursive=True)) if Path(m).is_file()]):
+            found += matches
+        else:
+            raise InputError(f"{given}: no such file, folder or match")
+    return list(dict.fromkeys(found))
+
+
+def plan_outputs(sources: list[str], output_dir: Path | None, format: str, overwrite: bool) -> list[Path] | None:
+    """An output for each source, checked; None to print."""
+    from asr.transcript import output_paths
+
+    if output_dir is None:
+        return None
+    if output_dir.exists() and not output_dir.is_dir():
+        raise InputError(f"--output-dir {output_dir} is not a folder")
+    outputs = output_paths(sources, output_dir, format)
+    if not overwrite and (there := [str(path) for path in outputs if path.exists()]):
+        shown = ", ".join(there[:3]) + (" …" if len(there) > 3 else "")
+        raise InputError(f"{len(there)} outputs are there already: {shown} (--overwrite replaces them)")
+    return outputs
+
+
+def work(
+    recogniser: Recognizer, sources: list[str], outputs: list[Path] | None, format: str
+) -> tuple[dict[int, Transcript], dict[int, Exception]]:
+    """Transcribe, longest files first; write each as it is done. Returns transcripts to print, and failures."""
+    from asr.recognizer import durations
+    from asr.transcript import render, write_text_atomic
+
+    opened: list[Any] = [io.BytesIO(sys.stdin.buffer.read()) if s == "-" else s for s in sources]
+    lengths = durations(opened) if recogniser.sample_rate else [0.0] * len(opened)
+    failed: dict[int, Exception] = {i: e for i, e in enumerate(lengths) if isinstance(e, Exception)}
+    seconds = {i: s for i, s in enumerate(lengths) if not isinstance(s, Exception)}
+    order = sorted(seconds, key=lambda i: -seconds[i])
+    done: dict[int, Transcript] = {}
+    with progress_bar(sum(seconds.values())) as advance:
+        for position, result in recogniser.transcribe_all([opened[i] for i in order]):
+            index = order[position]
+            advance(seconds[index])
+            if isinstance(result, Exception):
+                failed[index] = result
+            elif outputs is None:
+                done[index] = result
+            else:
+                outputs[index].parent.mkdir(parents=True, exist_ok=True)
+                write_text_atomic(outputs[index], render(result, format))
+    return done, failed
+
+
+def print_all(transcripts: list[Transcript], format: str, alone: bool) -> None:
+    """Print transcripts; as text, several are preceded by their file's name."""
+    from asr.transcript import render
+
+    if format == "txt" and not alone:
+        for transcript in transcripts:
+            print(f"{transcript.source}: {transcript.text}")
+    else:
+        print(render(transcripts[0] if alone else transcripts, format), end="")
+
+
+class progress_bar:
+    """Context of a bar over seconds of audio, on a terminal and for long work only; gives its advance function."""
+
+    def __init__(self, total: float, what: str = "transcribing") -> None:
+        self.total, self.what = total, what
+        self.bar: Any = None
+
+    def __enter__(self) -> Any:
+        if self.total < LONG_WORK_SECONDS or not sys.stderr.isatty():
+            return lambda seconds: None
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self.bar = Progress(console=Console(stderr=True)).__enter__()
+        task = self.bar.add_task(self.what, total=self.total)
+        return lambda seconds: self.bar.advance(task, seconds)
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar is not None:
+            self.bar.__exit__(*error)

@@ -1,0 +1,72 @@
+"""What a batch of utterances is: padded tensors and integer lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Label sequences of one head, for those utterances of a batch that have one.
+
+    ``rows`` (M,) are indices into the batch, ``labels`` the M sequences end to end, ``lengths`` (M,) theirs.
+    """
+
+    rows: Tensor
+    labels: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def of(cls, sequences: Sequence[Sequence[int] | None]) -> Targets:
+        """Targets of a batch in which some utterances (None) have no label sequence."""
+        present = [(row, labels) for row, labels in enumerate(sequences) if labels is not None]
+        return cls(
+            torch.tensor([row for row, _ in present], dtype=torch.long),
+            torch.tensor([label for _, labels in present for label in labels], dtype=torch.long),
+            torch.tensor([len(labels) for _, labels in present], dtype=torch.long),
+        )
+
+    def frames_needed(self) -> Tensor:
+        """(M,) frames below which CTC cannot emit each sequence: its labels, and a blank in each repeat."""
+        sequences = torch.split(self.labels, self.lengths.tolist())
+        return torch.tensor([len(s) + int((s[1:] == s[:-1]).sum()) for s in sequences], dtype=torch.long)
+
+    def to(self, device: torch.device) -> Targets:
+        # on CUDA, CTC reads lengths on the CPU
+        return Targets(self.rows.to(device), self.labels.to(device), self.lengths)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Utterances padded to one length.
+
+    ``inputs`` is (N, S) waveforms or (N, T, D) features, ``lengths`` (N,) integers; ``references`` holds for
+    each head the text (or phones) an utterance is scored against, None where it has none; ``seconds`` is the
+    audio in it.
+    """
+
+    ids: Sequence[str]
+    inputs: Tensor
+    lengths: Tensor
+    targets: Mapping[str, Targets] = field(default_factory=dict)
+    references: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        return replace(
+            self,
+            inputs=self.inputs.to(device, non_blocking=True),
+            lengths=self.lengths.to(device),
+            targets={head: targets.to(device) for head, targets in self.targets.items()},
+        )
+
+
+def pad(arrays: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Stack (S_i, …) tensors to (N, max S, …), zeros behind each, and their lengths (N,)."""
+    lengths = torch.tensor([len(array) for array in arrays], dtype=torch.long)
+    return torch.nn.utils.rnn.pad_sequence(list(arrays), batch_first=True), lengths

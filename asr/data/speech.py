@@ -1,0 +1,199 @@
+"""Utterances of a manifest as training examples: audio or features, labels, padded batches."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from asr import audio, augmentation
+from asr.data import manifest
+from asr.data.batch import Batch, Targets, pad
+from asr.data.sampler import BucketSampler
+from asr.errors import InputError
+from asr.features import read_kaldi, read_sphinx
+from asr.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from lhotse import MonoCut
+
+log = logging.getLogger(__name__)
+
+READERS: dict[str, Callable[[str], np.ndarray]] = {"sphinx_mfc": read_sphinx, "kaldiio": read_kaldi}
+
+
+@dataclass(frozen=True)
+class Example:
+    """One utterance: samples (S,) float32, or features (T, D), and the labels of each head that has some."""
+
+    id: str
+    inputs: Tensor
+    labels: Mapping[str, Sequence[int] | None]
+    references: Mapping[str, str | None]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """What is done to waveforms in training: speed (tempo and pitch) factors, noise at a signal-to-noise ratio.
+
+    ``noise`` is a manifest or folder of noise recordings, one of which is added to an utterance with probability
+    ``noise_probability`` at ``snr`` = (lowest, highest) dB.
+    """
+
+    speed: Sequence[float] = (1.0,)
+    noise: str | None = None
+    noise_probability: float = 0.5
+    snr: tuple[float, float] = (5.0, 25.0)
+
+
+class SpeechDataset(Dataset[Example]):
+    """Cuts read, encoded and perturbed.
+
+    An item is asked for by its index, or by (epoch, index) in training: what is random about it depends on
+    (seed, epoch, index) only. Everything that can be wrong with the text is found when the dataset is made:
+    InputError names the utterance. (``encode=False`` makes no labels: a reference to score against need not be
+    writable.) Up to ``cache_hours`` of audio are kept in memory as 16-bit samples, since decoding takes longer than
+    training on it.
+    """
+
+    def __init__(
+        self,
+        cuts: Sequence[MonoCut],
+        vocabularies: Mapping[str, Vocabulary],
+        sample_rate: int | None,
+        *,
+        encode: bool = True,
+        perturbation: Perturbation | None = None,
+        cache_hours: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        self.cuts = list(cuts)
+        self.sample_rate = sample_rate
+        self.vocabularies = dict(vocabularies)
+        self.perturbation = perturbation
+        self.seed = seed
+        self.seconds = [cut.duration for cut in self.cuts]
+        self.caches = sum(self.seconds) <= cache_hours * 3600
+        self._cache: dict[int, np.ndarray] = {}
+        noise = perturbation.noise if perturbation else None
+        self._noise = [str(manifest.audio_path(cut)) for cut in manifest.read(noise)] if noise else []
+        for cut in self.cuts:
+            self._check_source(cut)
+        self.references: list[dict[str, str | None]] = []
+        self.labels: list[dict[str, list[int] | None]] = []
+        for cut in self.cuts:
+            texts = {head: spoken(cut, vocabulary) for head, vocabulary in self.vocabularies.items()}
+            self.references.append(
+                {h: None if t is None else self.vocabularies[h].scoring(t) for h, t in texts.items()}
+            )
+            self.labels.append(
+                {
+                    h: None if t is None or not encode else self.vocabularies[h].encode(t, cut.id)
+                    for h, t in texts.items()
+                }
+            )
+
+    def _check_source(self, cut: MonoCut) -> None:
+        if self.sample_rate is None and cut.features is None:
+            raise InputError(f"utterance {cut.id} has no features, which this model reads instead of audio")
+        if self.sample_rate is not None and cut.recording is None:
+            raise InputError(f"utterance {cut.id} has features only, and this model reads audio")
+
+    def __len__(self) -> int:
+        return len(self.cuts)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> Example:
+        epoch, index = key if isinstance(key, tuple) else (None, key)
+        samples = self._read(index)
+        if epoch is not None and self.perturbation and samples.ndim == 1:
+            samples = self._perturb(samples, np.random.default_rng([self.seed, epoch, index]))
+        return Example(
+            self.cuts[index].id,
+            torch.from_numpy(samples),
+            self.labels[index],
+            self.references[index],
+            self.seconds[index],
+        )
+
+    def _read(self, index: int) -> np.ndarray:
+        cut = self.cuts[index]
+        if self.sample_rate is None:
+            if index not in self._cache:
+                key = cut.features.storage_key
+                place = f"{cut.features.storage_path}:{key}" if key else cut.features.storage_path
+                self._cache[index] = READERS[cut.features.storage_type](place)
+            return self._cache[index]
+        if index in self._cache:
+            return self._cache[index].astype(np.float32) / 32768
+        samples = audio.read(str(manifest.audio_path(cut)), self.sample_rate, start=cut.start, duration=cut.duration)
+        if self.caches:
+            # what is read again must be what was read first, so the first reading is rounded too
+            self._cache[index] = np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
+            return self._cache[index].astype(np.float32) / 32768
+        return samples
+
+    def _perturb(self, samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        assert self.perturbation is not None and self.sample_rate is not None
+        factor = float(rng.choice(np.asarray(self.perturbation.speed)))
+        if factor != 1.0:
+            samples = augmentation.speed_perturb(samples, factor)
+        if self._noise and rng.random() < self.perturbation.noise_probability:
+            noise = audio.read(self._noise[rng.integers(len(self._noise))], self.sample_rate)
+            samples = augmentation.add_noise(samples, noise, rng.uniform(*self.perturbation.snr), rng)
+        return samples
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """A padded batch of examples."""
+        inputs, lengths = pad([example.inputs for example in examples])
+        return Batch(
+            ids=[example.id for example in examples],
+            inputs=inputs,
+            lengths=lengths,
+            targets={head: Targets.of([e.labels[head] for e in examples]) for head in self.vocabularies},
+            references={head: [e.references[head] for e in examples] for head in self.vocabularies},
+            seconds=sum(example.seconds for example in examples),
+        )
+
+    def input_lengths(self) -> Tensor:
+        """(len(self),) samples or frames of each utterance, known without reading it."""
+        if self.sample_rate is None:
+            return torch.tensor([cut.features.num_frames for cut in self.cuts])
+        return torch.tensor([round(seconds * self.sample_rate) for seconds in self.seconds])
+
+
+def spoken(cut: MonoCut, vocabulary: Vocabulary) -> str | None:
+    """What a head with this vocabulary should write for the cut: its phones (None without any) or its text."""
+    return manifest.phones(cut) if vocabulary.kind == "phones" else manifest.text(cut)
+
+
+class ResumableLoader(DataLoader[Any]):
+    """A data loader over a `BucketSampler` that goes on in the middle of an epoch when a run is resumed.
+
+    Lightning keeps what ``state_dict`` gives in its checkpoints.
+    """
+
+    def __init__(self, dataset: SpeechDataset, sampler: BucketSampler, workers: int = 0) -> None:
+        super().__init__(dataset, batch_sampler=sampler, collate_fn=dataset.collate, num_workers=workers)
+        self.sampler_ = sampler
+        self.done = 0
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        self.done = self.sampler_.skip
+        for batch in super().__iter__():
+            self.done += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Batches of the current epoch that have been handed out (0 when it is over)."""
+        return {"done": self.done % len(self)}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Skip those batches in the next epoch that is begun."""
+        self.sampler_.skip = state["done"]

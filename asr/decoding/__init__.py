@@ -1,0 +1,1 @@
+"""Searches: scores in, label sequences out. They know labels only, never text, networks or tasks."""

@@ -1,0 +1,19 @@
+"""What every search returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One label sequence that a search found.
+
+    ``score`` is its natural-log score; ``frames[i]`` the span (first, last + 1) of frames that label i was read from,
+    ``confidence[i]`` a probability for label i, each in the units of the scores that were searched.
+    """
+
+    labels: tuple[int, ...]
+    score: float
+    frames: tuple[tuple[int, int], ...] = ()
+    confidence: tuple[float, ...] = ()

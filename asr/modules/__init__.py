@@ -1,0 +1,1 @@
+"""Network parts: recurrent layers and the encoder built from them."""

@@ -1,0 +1,50 @@
+"""The encoder RNN: reads a sequence of feature frames, writes one vector a frame."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from asr.features import FrameStacking
+from asr.modules.rnn import RNN
+
+
+class Encoder(nn.Module):
+    """Frame stacking, a deep (bidirectional) RNN, dropout.
+
+    ``stack`` consecutive frames are read as one and ``stride`` frames lie between two reads, so that the output has
+    ``ceil(T / stride)`` frames. Shapes: ``(N, T, input_size)``, ``(N,)`` to ``(N, T', output_size)``, ``(N,)``.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int = 250,
+        num_layers: int = 3,
+        *,
+        cell: str = "lstm",
+        bidirectional: bool = True,
+        dropout: float = 0.0,
+        stack: int = 1,
+        stride: int = 1,
+    ) -> None:
+        super().__init__()
+        self.stacking = FrameStacking(stack, stride)
+        self.rnn = RNN(
+            input_size * stack,
+            hidden_size,
+            num_layers,
+            bidirectional=bidirectional,
+            dropout=dropout,
+            cell=cell,
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.output_size = self.rnn.output_size
+        self.bidirectional = bidirectional
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """Frames written for so many frames read, both (N,)."""
+        return self.stacking.output_lengths(lengths)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        x, lengths = self.stacking(x, lengths)
+        return self.dropout(self.rnn(x, lengths)), lengths

@@ -1,0 +1,212 @@
+"""A loaded model that transcribes files and arrays: batches of files, windows over long ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+
+from asr import audio, model_dir
+from asr.data.batch import pad
+from asr.decoding import greedy
+from asr.decoding.hypothesis import Hypothesis
+from asr.errors import InputError
+from asr.features import read_sphinx
+from asr.tasks.ctc import CTCTask
+from asr.transcript import Transcript, Word
+
+# A long recording is cut into windows of CORE seconds whose scores are kept, with CONTEXT seconds more on either side
+# that only the network sees. What is no longer than a window with both contexts is never cut.
+CORE_SECONDS = 50.0
+CONTEXT_SECONDS = 5.0
+
+Source = str | Path | BinaryIO | np.ndarray
+
+
+def load(model: str | Path, *, device: str = "cpu") -> Recognizer:
+    """The recogniser of a model directory, or of a training run that holds one. Raises InputError for anything else."""
+    directory = Path(model)
+    if not directory.is_dir():
+        raise InputError(f"{model}: no such model directory (a training writes one to RUN_DIR/model)")
+    if not (directory / model_dir.CONFIG).exists() and (directory / "model").is_dir():
+        directory = directory / "model"
+    try:
+        return Recognizer(model_dir.load(directory), device=device)
+    except RuntimeError as error:
+        raise InputError(f"device {device!r} cannot be used: {error}") from error
+
+
+@dataclass
+class _Window:
+    """A stretch of one source: which, its inputs, and which of its frames of scores are kept."""
+
+    source: int
+    inputs: torch.Tensor
+    skip: int
+    keep: int | None
+    last: bool
+
+
+@dataclass
+class _Result:
+    """What is known so far of one source: its best path, and how much was read."""
+
+    paths: list[np.ndarray] = field(default_factory=list)
+    scores: list[np.ndarray] = field(default_factory=list)
+    duration: float = 0.0
+
+
+class Recognizer:
+    """Transcribes with one task. Not thread-safe: use one a thread."""
+
+    def __init__(self, task: CTCTask, *, device: str = "cpu", batch_seconds: float = 240.0) -> None:
+        torch.set_flush_denormal(True)
+        self.device = torch.device(device)
+        self.task = task.eval().to(self.device)
+        self.batch_seconds = batch_seconds
+        self.vocabulary = task.vocabularies[task.primary]
+
+    @property
+    def sample_rate(self) -> int | None:
+        """Of the waveforms that the model reads; None for one that reads precomputed features."""
+        return self.task.features.sample_rate
+
+    def transcribe(self, source: Source, sample_rate: int | None = None) -> Transcript:
+        """The transcript of a file, a binary stream or a waveform.
+
+        ``source`` may be a float array (samples,) or (channels, samples) with values within ±1, at ``sample_rate`` Hz
+        (default: the model's). Raises AudioError, naming the file, if it cannot be read.
+        """
+        if isinstance(source, np.ndarray):
+            source = self._resampled(source, sample_rate)
+        (_, result), *_ = self.transcribe_all([source])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def _resampled(self, samples: np.ndarray, sample_rate: int | None) -> np.ndarray:
+        if samples.ndim == 2:
+            samples = samples.mean(0)
+        if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
+            raise InputError(f"a waveform must be (samples,) or (channels, samples) of finite numbers: {samples.shape}")
+        if samples.dtype.kind != "f":
+            raise InputError(f"a waveform must be of floats within ±1, not {samples.dtype} (divide 16-bit by 32768)")
+        if self.sample_rate and sample_rate and sample_rate != self.sample_rate:
+            import soxr
+
+            samples = soxr.resample(samples, sample_rate, self.sample_rate)
+        return samples.astype(np.float32)
+
+    def transcribe_all(self, sources: Sequence[Source]) -> Iterator[tuple[int, Transcript | InputError]]:
+        """(index, transcript) of each source, as they are finished; (index, error) of one that cannot be read.
+
+        Sources of similar length next to each other make full batches.
+        """
+        results = [_Result() for _ in sources]
+        for batch in self._batches(sources):
+            if isinstance(batch, tuple):
+                yield batch
+                continue
+            for window, path, scores in zip(batch, *self._best_paths(batch), strict=True):
+                result = results[window.source]
+                end = None if window.keep is None else window.skip + window.keep
+                result.paths.append(path[window.skip : end])
+                result.scores.append(scores[window.skip : end])
+                if window.last:
+                    yield window.source, self._transcript(result, sources[window.source])
+                    results[window.source] = _Result()
+
+    def _batches(self, sources: Sequence[Source]) -> Iterator[list[_Window] | tuple[int, InputError]]:
+        """Windows in batches of at most ``batch_seconds`` with padding; failures as they occur."""
+        batch: list[_Window] = []
+        longest = 0
+        rate = self.sample_rate or 1 / self.task.features.frame_seconds
+        for index, source in enumerate(sources):
+            try:
+                for window in self._windows(index, source):
+                    longest = max(longest, len(window.inputs))
+                    if batch and (len(batch) + 1) * longest > self.batch_seconds * rate:
+                        yield batch
+                        batch, longest = [], len(window.inputs)
+                    batch.append(window)
+            except InputError as error:
+                batch = [window for window in batch if window.source != index]
+                yield index, error
+        if batch:
+            yield batch
+
+    def _windows(self, index: int, source: Source) -> Iterator[_Window]:
+        """The windows of one source, in order."""
+        if self.sample_rate is None:
+            if isinstance(source, (str, Path)):
+                source = read_sphinx(source)
+            elif not isinstance(source, np.ndarray):
+                raise InputError("this model reads feature files (.mfc), not streams")
+            yield _Window(index, torch.from_numpy(source), 0, None, True)
+            return
+        unit = round(self.task.frame_seconds * self.sample_rate)  # samples between two frames of scores
+        core = round(CORE_SECONDS / self.task.frame_seconds)
+        context = round(CONTEXT_SECONDS / self.task.frame_seconds)
+        blocks = iter([source]) if isinstance(source, np.ndarray) else audio.stream(source, self.sample_rate)
+        waiting = np.zeros(0, dtype=np.float32)  # samples from frame `begin` on
+        begin = first = 0  # frames: of the window, of its core
+        for block in blocks:
+            waiting = np.concatenate([waiting, block])
+            while len(waiting) > (first - begin + core + 2 * context) * unit:
+                # context behind the core, and as much again: the last window is not a stub
+                window = waiting[: (first - begin + core + context) * unit]
+                yield _Window(index, torch.from_numpy(window.copy()), first - begin, core, False)
+                first += core
+                waiting = waiting[(first - context - begin) * unit :]
+                begin = first - context
+        yield _Window(index, torch.from_numpy(waiting.copy()), first - begin, None, True)
+
+    @torch.inference_mode()
+    def _best_paths(self, batch: Sequence[_Window]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        inputs, lengths = pad([window.inputs for window in batch])
+        head = self.task.primary
+        scores, lengths = self.task(inputs.to(self.device), lengths.to(self.device), [head])
+        paths, best = greedy.best_path(scores[head].cpu().numpy())
+        ends = lengths.tolist()
+        return (
+            [path[:end] for path, end in zip(paths, ends, strict=True)],
+            [score[:end] for score, end in zip(best, ends, strict=True)],
+        )
+
+    def _transcript(self, result: _Result, source: Source) -> Transcript:
+        path, scores = np.concatenate(result.paths), np.concatenate(result.scores)
+        hypothesis = greedy.collapse(path, scores, self.vocabulary.blank)
+        words = tuple(self._words(hypothesis))
+        return Transcript(
+            text=" ".join(word.text for word in words),
+            words=words,
+            duration=len(path) * self.task.frame_seconds,
+            confidence=float(np.mean(hypothesis.confidence)) if hypothesis.confidence else None,
+            source=str(source) if isinstance(source, (str, Path)) else "",
+        )
+
+    def _words(self, hypothesis: Hypothesis) -> Iterable[Word]:
+        seconds = self.task.frame_seconds
+        for text, first, last in self.vocabulary.words(hypothesis.labels):
+            spans, confidence = hypothesis.frames[first:last], hypothesis.confidence[first:last]
+            yield Word(
+                text=text,
+                start=round(spans[0][0] * seconds, 3),
+                end=round(spans[-1][1] * seconds, 3),
+                confidence=float(np.mean(confidence)),
+            )
+
+
+def durations(sources: Sequence[Any]) -> list[float | InputError]:
+    """Seconds of each audio file by its header; the error where that cannot be read."""
+    found: list[float | InputError] = []
+    for source in sources:
+        try:
+            found.append(audio.info(source).duration)
+        except InputError as error:
+            found.append(error)
+    return found

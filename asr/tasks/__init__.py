@@ -1,0 +1,1 @@
+"""The systems: network, loss and decoding of each, as plain ``nn.Module``."""

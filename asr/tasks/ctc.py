@@ -1,0 +1,146 @@
+"""Connectionist temporal classification (Graves et al. 2006): speech recognition without an alignment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from asr import features
+from asr.augmentation import SpecAugment, SpectrogramWarp
+from asr.decoding import greedy
+from asr.decoding.hypothesis import Hypothesis
+from asr.errors import InputError
+from asr.features import Extractor
+from asr.modules.encoder import Encoder
+from asr.registry import build
+from asr.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from asr.data.batch import Targets
+
+FEATURES = {
+    "filterbank": features.FilterBank,
+    "mfcc": features.MFCC,
+    "precomputed": features.Precomputed,
+}
+ENCODERS = {"rnn": Encoder}
+AUGMENTATIONS = {"specaugment": SpecAugment, "warp": SpectrogramWarp}
+
+
+class CTCTask(nn.Module):
+    """Features, augmentation (in training), encoder, and one linear layer of labels a head.
+
+    Several heads share one encoder: characters and phones, say. The first is the one that writes text when nothing
+    else is asked for. ``weights`` are the heads' shares in the loss.
+    """
+
+    features: Extractor
+    encoder: Encoder
+
+    def __init__(
+        self,
+        features: Extractor,
+        encoder: Encoder,
+        vocabularies: Mapping[str, Vocabulary],
+        *,
+        weights: Mapping[str, float] | None = None,
+        augmentation: Sequence[nn.Module] = (),
+    ) -> None:
+        super().__init__()
+        if not vocabularies:
+            raise InputError("a CTC task needs at least one head")
+        self.features = features
+        self.augmentation = nn.ModuleList(augmentation)
+        self.encoder = encoder
+        self.vocabularies = dict(vocabularies)
+        self.weights = dict.fromkeys(vocabularies, 1.0) | dict(weights or {})
+        self.heads = nn.ModuleDict(
+            {head: nn.Linear(encoder.output_size, len(v)) for head, v in self.vocabularies.items()}
+        )
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> CTCTask:
+        """Build from the groups ``features``, ``encoder``, ``augmentation`` and ``task`` of a configuration."""
+        front = build(FEATURES, config["features"], "features")
+        return cls(
+            front,
+            build(ENCODERS, config["encoder"], "encoder", input_size=front.dim),
+            vocabularies,
+            weights={head: options.get("weight", 1.0) for head, options in config["task"]["heads"].items()},
+            augmentation=[
+                build(AUGMENTATIONS, options, f"augmentation.{name}")
+                for name, options in (config.get("augmentation") or {}).items()
+                if options
+            ],
+        )
+
+    @property
+    def primary(self) -> str:
+        """Name of the head that writes text."""
+        return next(iter(self.vocabularies))
+
+    @property
+    def frame_seconds(self) -> float:
+        """Seconds from one frame of scores to the next."""
+        return self.features.frame_seconds * self.encoder.stacking.stride
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """Frames of scores for inputs of so many samples (or feature frames), both (N,)."""
+        return self.encoder.output_lengths(self.features.output_lengths(lengths))
+
+    def encode(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Encoder outputs (N, T', H) and their lengths (N,)."""
+        with torch.no_grad():
+            x, lengths = self.features(inputs, lengths)
+            if self.training:
+                for augment in self.augmentation:
+                    x, lengths = augment(x, lengths)
+        return self.encoder(x, lengths)
+
+    def forward(
+        self, inputs: Tensor, lengths: Tensor, heads: Sequence[str] | None = None
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Log-probabilities (N, T', V) of each head asked for (all by default), float32, and lengths (N,)."""
+        x, lengths = self.encode(inputs, lengths)
+        scores = {head: self.heads[head](x).float().log_softmax(-1) for head in heads or self.vocabularies}
+        return scores, lengths
+
+    def loss(
+        self, scores: Mapping[str, Tensor], lengths: Tensor, targets: Mapping[str, Targets]
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Negative log-likelihood a label, weighted over heads, of what `forward` gave; and figures to report.
+
+        Utterances with too few frames for their labels have no finite loss: they add nothing and are counted in
+        ``impossible``.
+        """
+        total = lengths.new_zeros((), dtype=torch.float32)
+        figures: dict[str, float] = {"impossible": 0.0}
+        for head, target in targets.items():
+            if not len(target.rows):
+                continue
+            frames = lengths[target.rows].cpu()
+            figures["impossible"] += int((frames < target.frames_needed()).sum())
+            nll = F.ctc_loss(
+                scores[head][target.rows].transpose(0, 1),  # (T, M, V)
+                target.labels,
+                frames,
+                target.lengths,
+                blank=self.vocabularies[head].blank,
+                reduction="sum",
+                zero_infinity=True,
+            ) / target.lengths.sum().clamp(min=1)
+            figures[head] = nll.item()
+            total = total + self.weights[head] * nll
+        return total, figures
+
+    def hypotheses(self, scores: Mapping[str, Tensor], lengths: Tensor) -> dict[str, list[Hypothesis]]:
+        """Best hypothesis of each utterance and head, from what `forward` gave."""
+        frames = lengths.cpu().numpy()
+        return {
+            head: greedy.search(log_probs.detach().cpu().numpy(), frames, self.vocabularies[head].blank)
+            for head, log_probs in scores.items()
+        }

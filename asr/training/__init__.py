@@ -1,0 +1,1 @@
+"""Training a configuration, and scoring a model on manifests."""

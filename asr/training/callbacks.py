@@ -1,0 +1,112 @@
+"""What happens around the steps of a training: the epoch's line, and stopping when asked to."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import TQDMProgressBar
+
+from asr.data.batch import Batch
+from asr.training.module import TrainingModule
+
+
+class EpochLine(L.Callback):
+    """Prints, for every epoch, one line of figures and two decoded samples beside their references."""
+
+    def __init__(self) -> None:
+        self.began = 0.0
+        self.utterances = 0
+        self.audio = 0.0
+        self.busy = 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.began, self.utterances, self.audio, self.busy = time.perf_counter(), 0, 0.0, 0.0
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        self.utterances += len(batch.ids)
+        self.audio += batch.seconds
+        self.busy = time.perf_counter() - self.began  # without the validation that follows
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        assert isinstance(module, TrainingModule)
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        parts = [
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}",
+            f"loss {figures.get('train_loss_epoch', math.nan):.3f}",
+            f"dev loss {figures.get('dev_loss', math.nan):.3f}",
+        ]
+        parts += [
+            f"{kind.upper()} {100 * figures[f'dev_{kind}']:.1f}%"
+            for kind in ("wer", "cer", "per")
+            if f"dev_{kind}" in figures
+        ]
+        parts.append(f"blank {100 * figures.get('blank_rate', math.nan):.0f}%")
+        if (busy := self.busy) > 0:
+            parts.append(f"{self.utterances / busy:.0f} utt/s, {self.audio / busy:.0f} audio-s/s")
+        parts.append(f"{time.perf_counter() - self.began:.1f} s")
+        if impossible := int(figures.get("impossible", 0)):
+            parts.append(f"{impossible} utterances too short for their labels")
+        lines = [" | ".join(parts)]
+        for reference, decoded in module.samples:
+            lines += [f"    said  {_clip(reference)}", f"    heard {_clip(decoded)}"]
+        if trainer.is_global_zero:
+            say(trainer, "\n".join(lines))
+
+
+def _clip(text: str, width: int = 100) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def say(trainer: L.Trainer, text: str) -> None:
+    """Print above the progress bar."""
+    bar = trainer.progress_bar_callback
+    if isinstance(bar, TQDMProgressBar):
+        from tqdm.auto import tqdm
+
+        tqdm.write(text)
+    else:
+        print(text, flush=True)
+
+
+class StopOnSignal(L.Callback):
+    """On SIGINT (Ctrl-C) or SIGTERM: finish the batch, save a checkpoint, stop. A second signal stops at once."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        self.checkpoint = checkpoint
+        self.received: int | None = None
+        self._previous: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            raise KeyboardInterrupt
+        self.received = number
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        # after the last batch validation follows, and the epoch's own checkpoint
+        if self.received is not None and batch_idx + 1 < trainer.num_training_batches:
+            trainer.save_checkpoint(self.checkpoint)
+            trainer.should_stop = True
+            trainer.limit_val_batches = 0
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if self.received is not None:
+            trainer.should_stop = True
+
+    def teardown(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous.clear()

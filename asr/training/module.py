@@ -1,0 +1,114 @@
+"""The LightningModule: a task with its optimiser, for the Trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from asr.data.batch import Batch
+from asr.decoding import greedy
+from asr.errors import InputError
+from asr.registry import build
+from asr.tasks.ctc import CTCTask
+from asr.training.evaluate import Pairs
+
+OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+SCHEDULES = {
+    "one_cycle": torch.optim.lr_scheduler.OneCycleLR,
+    "plateau": torch.optim.lr_scheduler.ReduceLROnPlateau,
+    "constant": torch.optim.lr_scheduler.ConstantLR,
+}
+
+
+class TrainingModule(L.LightningModule):
+    """Trains a task.
+
+    What is random in a step (dropout, masks) depends on (seed, step) only, so that a resumed run equals an
+    uninterrupted one. ``figures`` holds what the epoch's line reports; ``monitor`` names the figure that checkpoints,
+    early stopping and the plateau schedule go by.
+    """
+
+    def __init__(self, task: CTCTask, optimizer: Mapping[str, Any], seed: int, monitor: str) -> None:
+        super().__init__()
+        self.task = task
+        self.optimizer_config = dict(optimizer)
+        self.seed = seed
+        self.monitor = monitor
+        self.pairs = Pairs(task)
+        self.blanks = (0, 0)
+        self.samples: list[tuple[str, str]] = []
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        return batch.to(device)
+
+    # -- training
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        torch.manual_seed(self.seed * 1_000_003 + self.global_step * self.trainer.world_size + self.global_rank)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        scores, lengths = self.task(batch.inputs, batch.lengths)
+        loss, figures = self.task.loss(scores, lengths, batch.targets)
+        if not torch.isfinite(loss):
+            raise InputError(
+                f"the loss is {loss.item()} at step {self.global_step}, utterances {', '.join(batch.ids)}: "
+                "lower optimizer.lr, or clip gradients (trainer.gradient_clip)"
+            )
+        size = len(batch.ids)
+        self.log("train_loss", loss.detach(), on_step=True, on_epoch=True, batch_size=size)
+        self.log("impossible", figures["impossible"], on_step=False, on_epoch=True, reduce_fx="sum", batch_size=1)
+        return loss
+
+    # -- validation
+
+    def on_validation_epoch_start(self) -> None:
+        self.pairs = Pairs(self.task)
+        self.blanks = (0, 0)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        scores, lengths = self.task(batch.inputs, batch.lengths)
+        loss, _ = self.task.loss(scores, lengths, batch.targets)
+        self.log("dev_loss", loss, batch_size=len(batch.ids))
+        self.pairs.add(batch, self.task.hypotheses(scores, lengths))
+        primary = self.task.primary
+        blank, frames = greedy.blank_rate(
+            scores[primary].detach().cpu().numpy(),
+            lengths.cpu().numpy(),
+            self.task.vocabularies[primary].blank,
+        )
+        self.blanks = (self.blanks[0] + blank, self.blanks[1] + frames)
+
+    def on_validation_epoch_end(self) -> None:
+        for head in reversed(self.task.vocabularies):  # the primary head last: its figures win a common name
+            if self.pairs.rows[head]:
+                report = self.pairs.report(head)
+                for kind, counts in report.totals.items():
+                    self.log(f"dev_{kind}", counts.rate, sync_dist=True)
+        self.log("blank_rate", self.blanks[0] / max(self.blanks[1], 1), sync_dist=True)
+        rows = sorted(self.pairs.rows[self.task.primary])
+        step = max(len(rows) // 2, 1)
+        self.samples = [(reference, decoded) for _, reference, decoded in rows[::step][:2]]
+
+    # -- optimiser
+
+    def configure_optimizers(self) -> Any:
+        config = dict(self.optimizer_config)
+        schedule = dict(config.pop("schedule", None) or {"type": "constant", "factor": 1.0})
+        optimizer = build(OPTIMIZERS, config, "optimizer", params=self.parameters())
+        given: dict[str, Any] = {"optimizer": optimizer}
+        if schedule["type"] == "one_cycle":
+            given |= {"max_lr": config["lr"], "total_steps": int(self.trainer.estimated_stepping_batches)}
+        scheduler = build(SCHEDULES, schedule, "optimizer.schedule", **given)
+        plateau = schedule["type"] == "plateau"
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {
+                "scheduler": scheduler,
+                "interval": "epoch" if plateau else "step",
+                "monitor": self.monitor,
+            },
+        }
