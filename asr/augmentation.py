@@ -1,5 +1,4 @@
-"""Variations of training speech: masks and warps of features (modules), speed and noise of waveforms
-(functions)."""
+"""Variations of training speech: modules that mask and warp features, functions for waveforms' speed and noise."""
 
 from __future__ import annotations
 

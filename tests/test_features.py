@@ -186,6 +186,18 @@ class TestBatchEqualsSingles:
             monkeypatch.setattr(module, "block_frames", lambda frames: 10**6)
         np.testing.assert_allclose(one(extractor, waveform), blocked, rtol=1e-6, atol=1e-6)
 
+    def test_thread_count_is_left_as_it_was(self) -> None:
+        threads = torch.get_num_threads()
+        try:
+            torch.set_num_threads(2)
+            extractor = FilterBank(normalization="none")
+            many, _ = extractor(*ragged([16000, 3000]))
+            assert torch.get_num_threads() == 2
+            torch.set_num_threads(1)
+            assert torch.equal(extractor(*ragged([16000, 3000]))[0], many)
+        finally:
+            torch.set_num_threads(threads)
+
     def test_non_contiguous_input(self) -> None:
         extractor = FilterBank(normalization="none")
         batch, sizes = ragged([5000, 4000])

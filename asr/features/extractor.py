@@ -32,8 +32,9 @@ def one_by_one(inputs: Tensor) -> bool:
 def one_thread() -> Iterator[None]:
     """Run torch's CPU operations on one thread.
 
-    The work on a block is over in microseconds. Two threads that meet after each operation gain a third at best,
-    but wait for whole time slices, and took 30 to 100 times as long, when another process occupied one of 2 cores.
+    An operation on a block is over in microseconds. Two threads that meet after each gain a third at best;
+    where another process keeps one of 2 cores busy they wait for its time slices, and took 10 to 100 times
+    as long.
     """
     threads = torch.get_num_threads()
     if threads > 1:

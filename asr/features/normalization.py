@@ -48,8 +48,7 @@ class Normalization(nn.Module):
 
     @property
     def fitted(self) -> bool:
-        """Whether features can be normalised: False only in mode ``"global"`` before :meth:`fit` or
-        loading."""
+        """False only in mode ``"global"`` before :meth:`fit` or loading."""
         return self.mode != "global" or bool(self.frames > 0)
 
     def require_fitted(self) -> None:
@@ -99,8 +98,7 @@ class Normalization(nn.Module):
 
 
 def moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum and sum of squares (N, F) over the frames of ``features`` (N, T, F), in float64 and bounded
-    memory."""
+    """Sum and sum of squares (N, F), in float64, over the frames of ``features`` (N, T, F)."""
     dtype = torch.float32 if features.device.type == "mps" else torch.float64
     total = features.new_zeros(features.shape[0], features.shape[2], dtype=dtype)
     total_of_squares = torch.zeros_like(total)

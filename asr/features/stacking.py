@@ -9,8 +9,7 @@ from asr.features.extractor import inside
 
 
 class FrameStacking(nn.Module):
-    """Join ``stack`` consecutive frames into one, every ``stride`` frames: (N, T, F) → (N, ceil(T / stride),
-    F * stack).
+    """Join ``stack`` frames into one, every ``stride`` frames: (N, T, F) → (N, ceil(T / stride), F * stack).
 
     Output frame t holds input frames t * stride … t * stride + stack - 1 side by side, zeros standing for
     those beyond the utterance's own end. Stacking 3 with stride 3 triples the frame period and loses nothing.
@@ -28,8 +27,7 @@ class FrameStacking(nn.Module):
         return (lengths + self.stride - 1).div(self.stride, rounding_mode="floor")
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Stack ``features`` (N, T, F) with ``lengths`` (N,); frames beyond an utterance's end become
-        zero."""
+        """Stack ``features`` (N, T, F) with ``lengths`` (N,); see the class."""
         if self.stack == self.stride == 1:
             return features, lengths
         n, total, dim = features.shape
