@@ -20,7 +20,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Union
 
 from asr.errors import InputError
 
@@ -56,7 +55,7 @@ class Repeat:
     high: int
 
 
-Node = Union[Word, Reference, Choice, Repeat]  # noqa: UP007 (a recursive alias, evaluated in Python 3.10)
+Node = Word | Reference | Choice | Repeat
 
 
 class Grammar:
@@ -193,7 +192,7 @@ class _Parser:
             sequence: list[Node] = []
             while (token := self._peek()) not in ("", "|", ")", "]"):
                 if token.startswith("{"):
-                    if not sequence or isinstance(sequence[-1], Repeat):
+                    if not sequence or self.tokens[self.position - 1][0].startswith("{"):
                         raise self._error(f'"{token}" has nothing before it to repeat')
                     sequence[-1] = self._repeat(sequence[-1])
                 else:
