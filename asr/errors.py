@@ -9,7 +9,7 @@ class AudioError(InputError):
     """An audio file that is missing, damaged, empty or of an unknown kind."""
 
 
-class Interruption(Exception):
+class Interruption(BaseException):
     """A signal stopped the work; everything is saved, and the message says how to go on."""
 
     def __init__(self, number: int, message: str) -> None:

@@ -82,8 +82,11 @@ def read_config(directory: Path) -> dict[str, Any]:
         isinstance(config.get(group), dict) for group in ("task", "features", "encoder")
     ):
         raise InputError(f"{path}: needs the groups task, features and encoder")
-    if not isinstance(config["task"].get("heads"), dict) or not config["task"]["heads"]:
-        raise InputError(f"{path}: task.heads names no head")
+    heads = config["task"].get("heads")
+    if not isinstance(heads, dict) or not heads or not all(isinstance(options, dict) for options in heads.values()):
+        raise InputError(f"{path}: task.heads is not a mapping of heads to their options")
+    if not isinstance(config.get("augmentation") or {}, dict):
+        raise InputError(f"{path}: augmentation is not a mapping")
     return config
 
 

@@ -15,7 +15,7 @@ from asr.data.batch import pad
 from asr.decoding import greedy
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
-from asr.features import read_sphinx
+from asr.features import Precomputed, read_sphinx
 from asr.tasks.ctc import CTCTask
 from asr.transcript import Transcript, Word
 
@@ -34,9 +34,10 @@ def load(model: str | Path, *, device: str = "cpu") -> Recognizer:
         raise InputError(f"{model}: no such model directory (a training writes one to RUN_DIR/model)")
     if not (directory / model_dir.CONFIG).exists() and (directory / "model").is_dir():
         directory = directory / "model"
+    task = model_dir.load(directory)
     try:
-        return Recognizer(model_dir.load(directory), device=device)
-    except RuntimeError as error:
+        return Recognizer(task, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
         raise InputError(f"device {device!r} cannot be used: {error}") from error
 
 
@@ -53,11 +54,10 @@ class _Window:
 
 @dataclass
 class _Result:
-    """What is known so far of one source: its best path, and how much was read."""
+    """What is known so far of one source: its best path."""
 
     paths: list[np.ndarray] = field(default_factory=list)
     scores: list[np.ndarray] = field(default_factory=list)
-    duration: float = 0.0
 
 
 class Recognizer:
@@ -79,27 +79,37 @@ class Recognizer:
         """The transcript of a file, a binary stream or a waveform.
 
         ``source`` may be a float array (samples,) or (channels, samples) with values within ±1, at ``sample_rate`` Hz
-        (default: the model's). Raises AudioError, naming the file, if it cannot be read.
+        (default: the model's); for a model of precomputed features, an array (frames, features). Raises AudioError,
+        naming the file, if it cannot be read, InputError for an array of another kind.
         """
         if isinstance(source, np.ndarray):
-            source = self._resampled(source, sample_rate)
+            source = self._prepared(source, sample_rate)
         (_, result), *_ = self.transcribe_all([source])
         if isinstance(result, Exception):
             raise result
         return result
 
-    def _resampled(self, samples: np.ndarray, sample_rate: int | None) -> np.ndarray:
-        if samples.ndim == 2:
-            samples = samples.mean(0)
-        if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
-            raise InputError(f"a waveform must be (samples,) or (channels, samples) of finite numbers: {samples.shape}")
-        if samples.dtype.kind != "f":
-            raise InputError(f"a waveform must be of floats within ±1, not {samples.dtype} (divide 16-bit by 32768)")
-        if self.sample_rate and sample_rate and sample_rate != self.sample_rate:
+    def _prepared(self, array: np.ndarray, sample_rate: int | None = None) -> np.ndarray:
+        """The model's input, (samples,) or (frames, features) float32, of an array that a user gave."""
+        if array.dtype.kind != "f":
+            raise InputError(f"an array must be of floats, audio within ±1, not {array.dtype} (divide 16-bit by 32768)")
+        if not array.size or not np.isfinite(array).all():
+            raise InputError(f"an array must hold finite numbers, and some: this one is of shape {array.shape}")
+        if isinstance(front := self.task.features, Precomputed):
+            if array.ndim != 2 or array.shape[1] != front.input_dim:
+                raise InputError(f"features must be (frames, {front.input_dim}), not {array.shape}")
+            return array.astype(np.float32)
+        if array.ndim > 2 or array.ndim == 0 or (array.ndim == 2 and array.shape[0] > array.shape[1]):
+            raise InputError(f"a waveform must be (samples,) or (channels, samples), not {array.shape}")
+        if array.ndim == 2:
+            array = array.mean(0)
+        if sample_rate is not None and sample_rate != self.sample_rate:
             import soxr
 
-            samples = soxr.resample(samples, sample_rate, self.sample_rate)
-        return samples.astype(np.float32)
+            if not sample_rate > 0:
+                raise InputError(f"sample_rate={sample_rate}: a number above 0 is wanted")
+            array = soxr.resample(array, sample_rate, self.sample_rate)
+        return array.astype(np.float32)
 
     def transcribe_all(self, sources: Sequence[Source]) -> Iterator[tuple[int, Transcript | InputError]]:
         """(index, transcript) of each source, as they are finished; (index, error) of one that cannot be read.
@@ -141,29 +151,34 @@ class Recognizer:
 
     def _windows(self, index: int, source: Source) -> Iterator[_Window]:
         """The windows of one source, in order."""
-        if self.sample_rate is None:
-            if isinstance(source, (str, Path)):
-                source = read_sphinx(source)
-            elif not isinstance(source, np.ndarray):
-                raise InputError("this model reads feature files (.mfc), not streams")
-            yield _Window(index, torch.from_numpy(source), 0, None, True)
-            return
-        unit = round(self.task.frame_seconds * self.sample_rate)  # samples between two frames of scores
+        rate = self.sample_rate or 1 / self.task.features.frame_seconds
+        unit = round(self.task.frame_seconds * rate)  # samples (or feature frames) between two frames of scores
         core = round(CORE_SECONDS / self.task.frame_seconds)
         context = round(CONTEXT_SECONDS / self.task.frame_seconds)
-        blocks = iter([source]) if isinstance(source, np.ndarray) else audio.stream(source, self.sample_rate)
-        waiting = np.zeros(0, dtype=np.float32)  # samples from frame `begin` on
+        waiting = np.zeros(0, dtype=np.float32)  # what is read from frame `begin` on
         begin = first = 0  # frames: of the window, of its core
-        for block in blocks:
-            waiting = np.concatenate([waiting, block])
+        for block in self._blocks(source):
+            waiting = np.concatenate([waiting, block]) if len(waiting) else block
             while len(waiting) > (first - begin + core + 2 * context) * unit:
                 # context behind the core, and as much again: the last window is not a stub
                 window = waiting[: (first - begin + core + context) * unit]
                 yield _Window(index, torch.from_numpy(window.copy()), first - begin, core, False)
                 first += core
-                waiting = waiting[(first - context - begin) * unit :]
-                begin = first - context
+                behind = max(first - context, 0)
+                waiting = waiting[(behind - begin) * unit :]
+                begin = behind
         yield _Window(index, torch.from_numpy(waiting.copy()), first - begin, None, True)
+
+    def _blocks(self, source: Source) -> Iterator[np.ndarray]:
+        """What the model reads of one source, in pieces."""
+        if isinstance(source, np.ndarray):
+            yield self._prepared(source)
+        elif self.sample_rate is not None:
+            yield from audio.stream(source, self.sample_rate)
+        elif isinstance(front := self.task.features, Precomputed) and isinstance(source, (str, Path)):
+            yield read_sphinx(source, front.input_dim)
+        else:
+            raise InputError("this model reads feature files (.mfc), not streams")
 
     @torch.inference_mode()
     def _best_paths(self, batch: Sequence[_Window]) -> tuple[list[np.ndarray], list[np.ndarray]]:

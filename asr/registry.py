@@ -28,5 +28,7 @@ def build(registry: Mapping[str, Callable[..., Any]], config: Mapping[str, Any],
         raise InputError(f"{what}: {kind} has no option {', '.join(unknown)}; it has {', '.join(accepted)}")
     try:
         return make(**given, **options)
-    except TypeError as error:
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
         raise InputError(f"{what}: {kind}: {error}") from error

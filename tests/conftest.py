@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+import io
 import os
+import re
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
+import soundfile
 
 DEFAULT_SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+TONE_RATE = 8000
+TONE_LETTERS = "abcdefgh"
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +28,158 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real speech is not here: no folder {folder} (set ASR_SHARED_DATA)")
     return folder
+
+
+def _tones(text: str, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    parts = [np.zeros(400)]
+    for letter in text:
+        samples = np.arange(int(TONE_RATE * rng.uniform(0.07, 0.1)))
+        hertz = 0.0 if letter == " " else 300 * 1.3 ** TONE_LETTERS.index(letter)
+        tone = 0.3 * np.sin(2 * np.pi * hertz * samples / TONE_RATE) * np.hanning(len(samples)) ** 0.3
+        parts += [tone, np.zeros(160)]
+    waveform = np.concatenate([*parts, np.zeros(240)])
+    return (waveform + rng.normal(0, 0.003, len(waveform))).astype(np.float32)
+
+
+def _tone_texts(count: int, seed: int = 0) -> list[str]:
+    rng = np.random.default_rng(seed)
+    words = ["".join(rng.choice(list(TONE_LETTERS), rng.integers(2, 4))) for _ in range(3 * count)]
+    return [" ".join(words[3 * i : 3 * i + rng.integers(1, 4)]) for i in range(count)]
+
+
+def _tone_corpus(folder: Path, texts: Sequence[str], name: str = "train") -> Path:
+    from asr.data import manifest
+
+    folder.mkdir(parents=True, exist_ok=True)
+    cuts = []
+    for i, text in enumerate(texts):
+        file = folder / f"{name}{i}.wav"
+        soundfile.write(file, _tones(text, i), TONE_RATE)
+        phones = " ".join(text.replace(" ", ""))
+        cuts.append(manifest.make_cut(f"{name}{i}", file, text, f"s{i % 2}", phones=phones))
+    manifest.write(cuts, folder / f"{name}.jsonl")
+    return folder / f"{name}.jsonl"
+
+
+@pytest.fixture(scope="session")
+def tones() -> Callable[..., np.ndarray]:
+    """``tones(text, seed)``: 8 kHz speech of a kind, in which every letter from a to h is a tone of 0.1 s."""
+    return _tones
+
+
+@pytest.fixture(scope="session")
+def tone_texts() -> Callable[..., list[str]]:
+    """``tone_texts(count, seed)``: random texts of one to three words that `tones` can say."""
+    return _tone_texts
+
+
+@pytest.fixture(scope="session")
+def tone_corpus() -> Callable[..., Path]:
+    """``tone_corpus(folder, texts, name)``: wav files of the texts, with letters as phones, and their manifest."""
+    return _tone_corpus
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> Callable[..., dict[str, Any]]:
+    """``tiny_config(run_dir, train, **{"group.key": value})``: what `asr.training.run.train` takes, dev = train."""
+    base: dict[str, Any] = {
+        "name": "tiny",
+        "seed": 1,
+        "resume": "none",
+        "task": {"type": "ctc", "heads": {"text": {"kind": "characters", "normalization": "english"}}},
+        "features": {
+            "type": "filterbank",
+            "sample_rate": TONE_RATE,
+            "num_mels": 20,
+            "energy": False,
+            "deltas": 0,
+            "normalization": "global",
+        },
+        "encoder": {"type": "rnn", "hidden_size": 32, "num_layers": 1, "dropout": 0.0, "stack": 2, "stride": 2},
+        "augmentation": {},
+        "optimizer": {"type": "adamw", "lr": 2e-2, "schedule": {"type": "one_cycle", "pct_start": 0.2}},
+        "trainer": {
+            "epochs": 30,
+            "minutes": None,
+            "precision": "32-true",
+            "accelerator": "cpu",
+            "devices": 1,
+            "num_nodes": 1,
+            "strategy": "auto",
+            "threads": None,
+            "gradient_clip": 1.0,
+            "accumulate": 1,
+            "monitor": "auto",
+            "early_stopping": None,
+        },
+        "data": {
+            "test": None,
+            "seconds": 3,
+            "utterances": None,
+            "workers": 0,
+            "cache_hours": 1,
+            "too_short": "skip",
+            "perturbation": {},
+        },
+    }
+
+    def make(run_dir: Path, train: Path, **changes: Any) -> dict[str, Any]:
+        config = copy.deepcopy(base) | {"run_dir": str(run_dir)}
+        config["data"] |= {"train": str(train), "dev": str(train)}
+        for key, value in changes.items():
+            group, *rest = key.split(".")
+            if rest:
+                config[group][rest[0]] = value
+            else:
+                config[group] = value
+        return config
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tone_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: Callable[..., dict[str, Any]]) -> Path:
+    """A training run on eight utterances (``corpus/train.jsonl`` in it), brought to its end (``model/``)."""
+    from asr.training.run import train
+
+    run_dir = tmp_path_factory.mktemp("tone_run")
+    train(tiny_config(run_dir, _tone_corpus(run_dir / "corpus", _tone_texts(8))))
+    return run_dir
+
+
+class Outcome(NamedTuple):
+    """What a command ended with."""
+
+    status: int
+    out: str
+    err: str
+
+    def check_refusal(self, message: str) -> None:
+        """Status 1 and, as the last line of stderr, one error that matches; no traceback, nothing printed."""
+        assert (self.status, self.out) == (1, "")
+        last = self.err.splitlines()[-1]
+        assert last.startswith("asr: error: ") and re.search(message, last), self.err
+        assert self.err.count("asr: error:") == 1 and "Traceback" not in self.err
+
+
+@pytest.fixture
+def asr(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """``asr("transcribe", …)`` runs the command in this process."""
+    from asr import cli
+
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # restored, too: training sets it
+
+    def run(*arguments: object, stdin: bytes = b"") -> Outcome:
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["asr", *map(str, arguments)])
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+            try:
+                cli.main()
+                code: object = 0
+            except SystemExit as stopped:
+                code = stopped.code
+        return Outcome(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())
+
+    return run

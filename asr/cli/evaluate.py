@@ -53,8 +53,8 @@ def evaluate(
         raise InputError("no utterance has a reference for this model's heads (phones in the manifest?)")
     for name, report in reports.items():
         typer.echo(f"head {name}\n{report.table()}")
-        if worst:
-            typer.echo(f"\nworst utterances\n{report.worst(worst)}\n")
+        if worst and (listing := report.worst(worst)):
+            typer.echo(f"\nworst utterances\n{listing}\n")
     if details is not None:
         next(iter(reports.values())).write_jsonl(details)
     if json is not None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from typing import Annotated, Any
 
 import typer
 
-from asr.errors import InputError, Interruption
+from asr.errors import InputError
 
 HYDRA = (
-    "hydra/job_logging=disabled",
-    "hydra/hydra_logging=disabled",
+    "hydra/job_logging=none",
+    "hydra/hydra_logging=none",
     "hydra.output_subdir=null",
     "hydra.run.dir=.",
-    "hydra.sweep.dir=.",
     "hydra.sweep.subdir=.",
     "hydra.job.chdir=false",
+    "hydra.job.config.override_dirname.exclude_keys=[run_dir,resume]",
 )
 
 
@@ -34,40 +36,46 @@ def train(
 ) -> None:
     """Train a model as a recipe says; the result is RUN_DIR/model."""
     import hydra
+    from hydra.errors import HydraException
     from omegaconf import DictConfig
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     from asr import shared_files
 
     path = shared_files.recipe(recipe)
+    scratch = tempfile.TemporaryDirectory()  # for the multirun.yaml that Hydra writes
     arguments = [
         f"--config-dir={path.parent}",
         f"--config-name={path.stem}",
         *HYDRA,
+        f"hydra.sweep.dir='{scratch.name}'",
         *(overrides or []),
         *(["--multirun"] if multirun else []),
     ]
     main = hydra.main(version_base="1.3", config_path=str(shared_files.folder("configs")))
 
-    failures: list[Exception] = []
+    failures: list[InputError] = []
 
     @main
     def job(config: DictConfig) -> None:
+        sys.argv = command  # Lightning starts the other processes of several devices by it
         try:
             run(config)
-        except (InputError, Interruption) as error:
-            # Hydra would print a traceback; a sweep goes on with its other jobs
-            failures.append(error)
-            if isinstance(error, Interruption):
-                raise KeyboardInterrupt from error
+        except InputError as error:
+            failures.append(error)  # a sweep goes on with its other jobs
 
-    sys.argv = ["asr train", *arguments]
+    command, sys.argv = sys.argv, ["asr train", *arguments]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors are raised, instead of printed by Hydra
     try:
-        job()
-    except KeyboardInterrupt:
-        if not failures:
-            raise
-    for error in failures:
-        raise error
+        with scratch:
+            job()
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        raise InputError(f"{recipe}: {' '.join(str(error).split())}") from error
+    for failure in failures[:-1]:
+        print(f"asr: error: {failure}", file=sys.stderr)
+    if failures:
+        raise failures[-1]
 
 
 def run(config: Any) -> None:
@@ -75,6 +83,7 @@ def run(config: Any) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
     from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
     from asr.training.run import train as train_
 
@@ -82,5 +91,8 @@ def run(config: Any) -> None:
     if hydra_config.mode == RunMode.MULTIRUN:
         changes = hydra_config.job.override_dirname.replace("/", "_")
         config.run_dir = f"{config.run_dir}/{changes}"
-    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise InputError(" ".join(str(error).split())) from error
     train_(plain, interactive=sys.stderr.isatty())  # type: ignore[arg-type]

@@ -58,6 +58,11 @@ class BucketSampler(Sampler[list[tuple[int, int]]]):
         self.epoch = 0
         self.skip = 0  # batches of the epoch that an interrupted run has done already
 
+    @property
+    def sampler(self) -> BucketSampler:
+        """Itself: Lightning calls ``set_epoch`` of a data loader's ``batch_sampler.sampler`` only."""
+        return self
+
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose batches come next; the trainer calls this."""
         self.epoch = epoch

@@ -59,8 +59,8 @@ class SpeechDataset(Dataset[Example]):
     An item is asked for by its index, or by (epoch, index) in training: what is random about it depends on
     (seed, epoch, index) only. Everything that can be wrong with the text is found when the dataset is made:
     InputError names the utterance. (``encode=False`` makes no labels: a reference to score against need not be
-    writable.) Up to ``cache_hours`` of audio are kept in memory as 16-bit samples, since decoding takes longer than
-    training on it.
+    writable.) Recordings of up to ``cache_hours`` in all are kept in memory as 16-bit samples, each decoded once:
+    decoding takes longer than training, and a compressed file cannot be entered in its middle.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class SpeechDataset(Dataset[Example]):
         *,
         encode: bool = True,
         perturbation: Perturbation | None = None,
-        cache_hours: float = 0.0,
+        cache_hours: float = 12.0,
         seed: int = 0,
     ) -> None:
         self.cuts = list(cuts)
@@ -80,8 +80,9 @@ class SpeechDataset(Dataset[Example]):
         self.perturbation = perturbation
         self.seed = seed
         self.seconds = [cut.duration for cut in self.cuts]
-        self.caches = sum(self.seconds) <= cache_hours * 3600
-        self._cache: dict[int, np.ndarray] = {}
+        recordings = {manifest.audio_path(cut): cut.recording.duration for cut in self.cuts if cut.recording}
+        self.caches = sum(recordings.values()) <= cache_hours * 3600
+        self._cache: dict[str, np.ndarray] = {}
         noise = perturbation.noise if perturbation else None
         self._noise = [str(manifest.audio_path(cut)) for cut in manifest.read(noise)] if noise else []
         for cut in self.cuts:
@@ -125,19 +126,22 @@ class SpeechDataset(Dataset[Example]):
     def _read(self, index: int) -> np.ndarray:
         cut = self.cuts[index]
         if self.sample_rate is None:
-            if index not in self._cache:
-                key = cut.features.storage_key
-                place = f"{cut.features.storage_path}:{key}" if key else cut.features.storage_path
-                self._cache[index] = READERS[cut.features.storage_type](place)
-            return self._cache[index]
-        if index in self._cache:
-            return self._cache[index].astype(np.float32) / 32768
-        samples = audio.read(str(manifest.audio_path(cut)), self.sample_rate, start=cut.start, duration=cut.duration)
-        if self.caches:
-            # what is read again must be what was read first, so the first reading is rounded too
-            self._cache[index] = np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
-            return self._cache[index].astype(np.float32) / 32768
-        return samples
+            return self._features(cut)
+        path, rate = str(manifest.audio_path(cut)), self.sample_rate
+        if not self.caches:
+            return audio.read(path, rate, start=cut.start, duration=cut.duration)
+        if path not in self._cache:
+            samples = np.rint(audio.read(path, rate) * 32768)
+            self._cache[path] = np.clip(samples, -32768, 32767).astype(np.int16)
+        first, last = round(cut.start * rate), round((cut.start + cut.duration) * rate)
+        return self._cache[path][first:last].astype(np.float32) / 32768
+
+    def _features(self, cut: MonoCut) -> np.ndarray:
+        key = cut.features.storage_key
+        place = f"{cut.features.storage_path}:{key}" if key else cut.features.storage_path
+        if place not in self._cache:
+            self._cache[place] = READERS[cut.features.storage_type](place)
+        return self._cache[place]
 
     def _perturb(self, samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         assert self.perturbation is not None and self.sample_rate is not None

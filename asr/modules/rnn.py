@@ -81,8 +81,10 @@ class RNN(nn.Module):
         super().__init__()
         if cell not in CELLS:
             raise InputError(f"cell={cell!r} is not one of {', '.join(CELLS)}")
-        if min(input_size, hidden_size, num_layers) < 1:
-            raise InputError(f"sizes of an RNN must be positive: {input_size=}, {hidden_size=}, {num_layers=}")
+        if not all(isinstance(size, int) and size > 0 for size in (input_size, hidden_size, num_layers)):
+            raise InputError(
+                f"sizes of an RNN must be positive whole numbers: {input_size=}, {hidden_size=}, {num_layers=}"
+            )
         make, options = CELLS[cell]
         directions = 2 if bidirectional else 1
         self.output_size = hidden_size * directions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import threading
 import time
 from pathlib import Path
 from types import FrameType
@@ -13,6 +14,7 @@ import lightning as L
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 from asr.data.batch import Batch
+from asr.errors import Interruption
 from asr.training.module import TrainingModule
 
 
@@ -24,6 +26,9 @@ class EpochLine(L.Callback):
         self.utterances = 0
         self.audio = 0.0
         self.busy = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.on_train_epoch_start(trainer, module)  # which is not called for an epoch that is resumed in its middle
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self.began, self.utterances, self.audio, self.busy = time.perf_counter(), 0, 0.0, 0.0
@@ -77,7 +82,11 @@ def say(trainer: L.Trainer, text: str) -> None:
 
 
 class StopOnSignal(L.Callback):
-    """On SIGINT (Ctrl-C) or SIGTERM: finish the batch, save a checkpoint, stop. A second signal stops at once."""
+    """On SIGINT (Ctrl-C) or SIGTERM: finish the step (at the epoch's end: the epoch), save ``checkpoint``, and raise
+    `Interruption`. A second signal stops at once.
+
+    At the end of an epoch its own checkpoint, which another callback writes, must be that file.
+    """
 
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint = checkpoint
@@ -85,28 +94,48 @@ class StopOnSignal(L.Callback):
         self._previous: dict[int, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        # not sooner: Lightning would add its own handler for SIGTERM, which saves nothing
+        if threading.current_thread() is not threading.main_thread():
+            return  # where Python allows no handlers
         for number in (signal.SIGINT, signal.SIGTERM):
             self._previous[number] = signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
-            raise KeyboardInterrupt
+            raise Interruption(number, f"stopped at once by signal {number}, without saving what is new")
         self.received = number
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        # after the last batch validation follows, and the epoch's own checkpoint
-        if self.received is not None and batch_idx + 1 < trainer.num_training_batches:
+        done = batch_idx + 1
+        if done % trainer.accumulate_grad_batches or done == trainer.num_training_batches:
+            return
+        if self._is_to_stop(trainer):
             trainer.save_checkpoint(self.checkpoint)
-            trainer.should_stop = True
-            trainer.limit_val_batches = 0
+            self._stop()
 
-    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if self.received is not None:
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if self._is_to_stop(trainer):
             trainer.should_stop = True
 
-    def teardown(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._restore()
+        if self._is_to_stop(trainer):
+            self._stop()
+
+    def _is_to_stop(self, trainer: L.Trainer) -> bool:
+        """Whether any of the processes that train together has received a signal."""
+        return trainer.strategy.reduce_boolean_decision(self.received is not None, all=False)
+
+    def _stop(self) -> None:
+        number = int(self.received or signal.SIGTERM)
+        raise Interruption(number, f"stopped by signal {number}, saved {self.checkpoint}; go on with resume=auto")
+
+    def _restore(self) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous.clear()
+
+    def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
+        self._restore()

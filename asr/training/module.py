@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,17 +28,18 @@ SCHEDULES = {
 class TrainingModule(L.LightningModule):
     """Trains a task.
 
-    What is random in a step (dropout, masks) depends on (seed, step) only, so that a resumed run equals an
-    uninterrupted one. ``figures`` holds what the epoch's line reports; ``monitor`` names the figure that checkpoints,
-    early stopping and the plateau schedule go by.
+    What is random in a step (dropout, masks) depends on (seed, epoch, batch) only, so that a resumed run equals an
+    uninterrupted one. ``monitor`` names the figure that checkpoints, early stopping and the plateau schedule go by;
+    ``batches`` is how many an epoch has.
     """
 
-    def __init__(self, task: CTCTask, optimizer: Mapping[str, Any], seed: int, monitor: str) -> None:
+    def __init__(self, task: CTCTask, optimizer: Mapping[str, Any], seed: int, monitor: str, batches: int) -> None:
         super().__init__()
         self.task = task
         self.optimizer_config = dict(optimizer)
         self.seed = seed
         self.monitor = monitor
+        self.batches = batches
         self.pairs = Pairs(task)
         self.blanks = (0, 0)
         self.samples: list[tuple[str, str]] = []
@@ -48,7 +50,8 @@ class TrainingModule(L.LightningModule):
     # -- training
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        torch.manual_seed(self.seed * 1_000_003 + self.global_step * self.trainer.world_size + self.global_rank)
+        number = self.current_epoch * self.batches + batch_idx
+        torch.manual_seed(self.seed * 1_000_003 + number * self.trainer.world_size + self.global_rank)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         scores, lengths = self.task(batch.inputs, batch.lengths)
@@ -83,11 +86,12 @@ class TrainingModule(L.LightningModule):
         self.blanks = (self.blanks[0] + blank, self.blanks[1] + frames)
 
     def on_validation_epoch_end(self) -> None:
+        rates: dict[str, float] = {}
         for head in reversed(self.task.vocabularies):  # the primary head last: its figures win a common name
             if self.pairs.rows[head]:
-                report = self.pairs.report(head)
-                for kind, counts in report.totals.items():
-                    self.log(f"dev_{kind}", counts.rate, sync_dist=True)
+                rates |= {kind: counts.rate for kind, counts in self.pairs.report(head).totals.items()}
+        for kind, rate in rates.items():
+            self.log(f"dev_{kind}", rate, sync_dist=True)
         self.log("blank_rate", self.blanks[0] / max(self.blanks[1], 1), sync_dist=True)
         rows = sorted(self.pairs.rows[self.task.primary])
         step = max(len(rows) // 2, 1)
@@ -101,14 +105,19 @@ class TrainingModule(L.LightningModule):
         optimizer = build(OPTIMIZERS, config, "optimizer", params=self.parameters())
         given: dict[str, Any] = {"optimizer": optimizer}
         if schedule["type"] == "one_cycle":
-            given |= {"max_lr": config["lr"], "total_steps": int(self.trainer.estimated_stepping_batches)}
+            # not trainer.estimated_stepping_batches, which starts the data loader before its state is restored
+            assert self.trainer.max_epochs is not None
+            steps = math.ceil(self.batches / self.trainer.accumulate_grad_batches) * self.trainer.max_epochs
+            given |= {"max_lr": config["lr"], "total_steps": steps}
         scheduler = build(SCHEDULES, schedule, "optimizer.schedule", **given)
         plateau = schedule["type"] == "plateau"
         return {
             "optimizer": optimizer,
             "lr_scheduler": {
                 "scheduler": scheduler,
-                "interval": "epoch" if plateau else "step",
+                "interval": "step",
+                # the plateau schedule sees the dev figure after the last batch, before the epoch's checkpoint
+                "frequency": self.batches if plateau else 1,
                 "monitor": self.monitor,
             },
         }

@@ -15,20 +15,23 @@ import torch
 from lhotse import MonoCut
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from asr import model_dir
 from asr.data import manifest
 from asr.data.batch import Targets
 from asr.data.sampler import BucketSampler, plan_batches
 from asr.data.speech import Perturbation, ResumableLoader, SpeechDataset, spoken
-from asr.errors import InputError, Interruption
+from asr.errors import InputError
 from asr.evaluation.report import Report
 from asr.normalization import Normalization
+from asr.registry import build
 from asr.tasks.ctc import CTCTask
 from asr.training import card
 from asr.training.callbacks import EpochLine, StopOnSignal
-from asr.training.evaluate import evaluate, kinds_of
+from asr.training.evaluate import evaluate
 from asr.training.module import TrainingModule
+from asr.training.settings import check_settings, monitored
 from asr.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
@@ -44,6 +47,7 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     any work for whatever is wrong with the configuration or the data, and `Interruption` on SIGINT or SIGTERM.
     """
     began = time.perf_counter()
+    check_settings(config)
     quiet_lightning()
     # Subnormal gradients, frequent late in training, make an LSTM step 10 to 100 times as slow. Threads inherit
     # this, so it must come before the first parallel operation.
@@ -56,8 +60,11 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     train_cuts = [cut for cuts in splits["train"].values() for cut in cuts]
     dev_cuts = [cut for cuts in splits["dev"].values() for cut in cuts]
     task = make_task(config, train_cuts)
+    if resume is not None:
+        check_checkpoint(resume, task)
     rate = task.features.sample_rate
-    perturbation = Perturbation(**(data.get("perturbation") or {}))
+    options = {"type": "perturbation", **(data.get("perturbation") or {})}
+    perturbation = build({"perturbation": Perturbation}, options, "data")
 
     def dataset(cuts: Sequence[MonoCut]) -> SpeechDataset:
         return SpeechDataset(
@@ -71,15 +78,14 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
 
     train_data = without_too_short(dataset(train_cuts), task, data["too_short"], dataset)
     dev_data = dataset(dev_cuts)
+    monitor = monitored(config["trainer"]["monitor"], task, dev_data)
+    trainer = make_trainer(config["trainer"], monitor, run_dir, interactive)
     run_dir.mkdir(parents=True, exist_ok=True)
     if resume is None:
         task.features.fit(statistics_batches(train_data))
     describe(task, train_data, dev_data)
-    trainer, module, interruption = fit(config, task, train_data, dev_data, run_dir, resume, interactive)
-    if interruption.received is not None:
-        saved_to = f"saved {interruption.checkpoint}; go on with resume=auto"
-        raise Interruption(interruption.received, f"stopped by signal {interruption.received}, {saved_to}")
-    figures = finish(config, task, splits, trainer, module, began)
+    fit(config, task, train_data, dev_data, trainer, monitor, resume)
+    figures = finish(config, task, splits, trainer, began)
     if trainer.is_global_zero:
         saved = {group: config[group] for group in MODEL_GROUPS} | {"training": dict(config)}
         text = card.render(config, task, figures)
@@ -100,6 +106,20 @@ def find_checkpoint(resume: str | None, run_dir: Path) -> Path | None:
     if not Path(resume).is_file():
         raise InputError(f"resume={resume}: no such checkpoint (accepted: auto, none, or a path)")
     return Path(resume)
+
+
+def check_checkpoint(path: Path, task: CTCTask) -> None:
+    """Raise InputError unless the file is a checkpoint of this network."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        found = {name: tuple(value.shape) for name, value in state.items()}
+    except Exception as error:  # whatever torch, zipfile and pickle stumble over
+        raise InputError(f"{path}: not a checkpoint of a training: {error}") from error
+    wanted = {f"task.{name}": tuple(value.shape) for name, value in task.state_dict().items()}
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            shapes = f"{name} is {found.get(name)} in it and {wanted.get(name)} in the network"
+            raise InputError(f"{path}: does not fit this configuration or its vocabulary: {shapes}")
 
 
 def read_split(manifests: Any, split: str) -> dict[str, list[MonoCut]]:
@@ -193,49 +213,53 @@ def describe(task: CTCTask, train_data: SpeechDataset, dev_data: SpeechDataset) 
             raise InputError(f"head {head}: no training utterance has {vocabulary.kind}")
 
 
+def make_trainer(settings: Mapping[str, Any], monitor: str, run_dir: Path, interactive: bool) -> L.Trainer:
+    """Lightning's Trainer of the group ``trainer``; ``monitor`` names the figure that is best when it is lowest."""
+    if settings.get("threads"):
+        torch.set_num_threads(settings["threads"])
+    checkpoints = run_dir / "checkpoints"
+    # two, because save_last=True saves the last checkpoint in those epochs only that are the best so far
+    best = ModelCheckpoint(checkpoints, "best", monitor=monitor, mode="min", enable_version_counter=False)
+    last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False)
+    callbacks: list[L.Callback] = [EpochLine(), StopOnSignal(checkpoints / "last.ckpt"), best, last]
+    if settings.get("early_stopping"):
+        callbacks.append(EarlyStopping(monitor, patience=settings["early_stopping"], mode="min"))
+    if interactive:
+        callbacks.append(TQDMProgressBar(leave=False))
+    try:
+        return L.Trainer(
+            accelerator=settings["accelerator"],
+            devices=settings["devices"],
+            num_nodes=settings["num_nodes"],
+            strategy=settings["strategy"],
+            precision=settings["precision"],
+            max_epochs=settings["epochs"],
+            max_time={"minutes": settings["minutes"]} if settings.get("minutes") else None,
+            gradient_clip_val=settings["gradient_clip"],
+            accumulate_grad_batches=settings["accumulate"],
+            callbacks=callbacks,
+            logger=TensorBoardLogger(run_dir, name="", version="tensorboard"),
+            log_every_n_steps=10,
+            num_sanity_val_steps=0,
+            enable_progress_bar=interactive,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+    except (TypeError, ValueError, MisconfigurationException) as error:
+        raise InputError(f"trainer: {error}") from error
+
+
 def fit(
     config: Mapping[str, Any],
     task: CTCTask,
     train_data: SpeechDataset,
     dev_data: SpeechDataset,
-    run_dir: Path,
+    trainer: L.Trainer,
+    monitor: str,
     resume: Path | None,
-    interactive: bool,
-) -> tuple[L.Trainer, TrainingModule, StopOnSignal]:
-    """Run Lightning's Trainer, until the last epoch, early stopping, the time limit or a signal."""
-    settings, data = config["trainer"], config["data"]
-    if settings.get("threads"):
-        torch.set_num_threads(settings["threads"])
-    monitor = f"dev_{kinds_of(task, task.primary)[0] if settings['monitor'] == 'auto' else settings['monitor']}"
-    checkpoints = run_dir / "checkpoints"
-    best = ModelCheckpoint(
-        checkpoints, "best", monitor=monitor, mode="min", save_last=True, enable_version_counter=False
-    )
-    interruption = StopOnSignal(checkpoints / "last.ckpt")
-    callbacks: list[L.Callback] = [EpochLine(), interruption, best]
-    if settings.get("early_stopping"):
-        callbacks.append(EarlyStopping(monitor, patience=settings["early_stopping"], mode="min"))
-    if interactive:
-        callbacks.append(TQDMProgressBar(leave=False))
-    trainer = L.Trainer(
-        accelerator=settings["accelerator"],
-        devices=settings["devices"],
-        num_nodes=settings["num_nodes"],
-        strategy=settings["strategy"],
-        precision=settings["precision"],
-        max_epochs=settings["epochs"],
-        max_time={"minutes": settings["minutes"]} if settings.get("minutes") else None,
-        gradient_clip_val=settings["gradient_clip"],
-        accumulate_grad_batches=settings["accumulate"],
-        callbacks=callbacks,
-        logger=TensorBoardLogger(run_dir, name="", version="tensorboard"),
-        log_every_n_steps=10,
-        num_sanity_val_steps=0,
-        enable_progress_bar=interactive,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
-    module = TrainingModule(task, config["optimizer"], config["seed"], monitor)
+) -> None:
+    """Train until the last epoch, early stopping or the time limit; Interruption on a signal."""
+    data = config["data"]
     sampler = BucketSampler(
         train_data.seconds,
         data["seconds"],
@@ -244,6 +268,7 @@ def fit(
         rank=trainer.global_rank,
         world=trainer.world_size,
     )
+    module = TrainingModule(task, config["optimizer"], config["seed"], monitor, len(sampler))
     dev_loader = torch.utils.data.DataLoader(
         dev_data,
         # longest first: what does not fit in memory fails at once
@@ -258,7 +283,6 @@ def fit(
         ckpt_path=resume,
         weights_only=True,
     )
-    return trainer, module, interruption
 
 
 def finish(
@@ -266,7 +290,6 @@ def finish(
     task: CTCTask,
     splits: Mapping[str, Mapping[str, Sequence[MonoCut]]],
     trainer: L.Trainer,
-    module: TrainingModule,
     began: float,
 ) -> dict[str, Any]:
     """Load the best weights into the task and score it on every dev and test manifest."""

@@ -1,0 +1,83 @@
+"""Checks of a training's settings, so that what is wrong with them is said before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from asr.data.speech import SpeechDataset
+from asr.errors import InputError
+from asr.tasks.ctc import CTCTask
+from asr.training.evaluate import kinds_of
+
+# Smallest value of each number, and whether null is a value too; those that are int here must be whole.
+NUMBERS: dict[str, tuple[float, bool]] = {
+    "seed": (0, False),
+    "trainer.epochs": (1, False),
+    "trainer.minutes": (0.0, True),
+    "trainer.threads": (1, True),
+    "trainer.gradient_clip": (0.0, True),
+    "trainer.accumulate": (1, False),
+    "trainer.early_stopping": (1, True),
+    "data.seconds": (0.0, False),
+    "data.utterances": (1, True),
+    "data.workers": (0, False),
+    "data.cache_hours": (0.0, False),
+}
+
+KEYS = {
+    "trainer": "epochs minutes precision accelerator devices num_nodes strategy threads gradient_clip accumulate "
+    "monitor early_stopping",
+    "data": "train dev test seconds utterances workers cache_hours too_short perturbation",
+}
+HEAD_KEYS = {"characters": "alphabet", "phones": "phones fold", "sentencepiece": "size"}
+COMMON_HEAD_KEYS = "kind weight normalization unknown"
+
+
+def check_settings(config: Mapping[str, Any]) -> None:
+    """Raise InputError for a setting that nothing reads, or a number that is none or too small.
+
+    (The groups that name a ``type`` are checked when that is made.)
+    """
+    for group, keys in KEYS.items():
+        _check_keys(group, config[group], keys)
+    for head, options in (config["task"].get("heads") or {}).items():
+        if (kind := options.get("kind")) in HEAD_KEYS:
+            _check_keys(f"task.heads.{head}", options, f"{COMMON_HEAD_KEYS} {HEAD_KEYS[kind]}")
+    _check_numbers(config)
+
+
+def _check_keys(where: str, options: Mapping[str, Any], keys: str) -> None:
+    if unknown := [key for key in options if key not in keys.split()]:
+        raise InputError(f"{where} has no option {', '.join(unknown)}; it has {', '.join(keys.split())}")
+
+
+def _check_numbers(config: Mapping[str, Any]) -> None:
+    for name, (smallest, optional) in NUMBERS.items():
+        value: Any = config
+        for key in name.split("."):
+            value = value.get(key)
+        if value is None and optional:
+            continue
+        whole = isinstance(smallest, int)
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not value >= smallest:
+            kind = "whole number" if whole else "number"
+            raise InputError(f"{name}={value!r}: a {kind} from {smallest:g} is wanted{', or null' * optional}")
+
+
+def monitored(monitor: str, task: CTCTask, dev_data: SpeechDataset) -> str:
+    """Name of the logged dev figure that ``trainer.monitor`` chooses.
+
+    Raises InputError for one that no head has, or that no dev utterance has a reference for.
+    """
+    heads = {kind: head for head in reversed(task.vocabularies) for kind in kinds_of(task, head)}
+    if monitor == "auto":
+        monitor = kinds_of(task, task.primary)[0]
+    if monitor == "loss":
+        return "dev_loss"
+    if monitor not in heads:
+        raise InputError(f"trainer.monitor={monitor} is not one of auto, loss, {', '.join(sorted(heads))}")
+    if all(references[heads[monitor]] is None for references in dev_data.references):
+        what = task.vocabularies[heads[monitor]].kind
+        raise InputError(f"data.dev: no utterance has {what}, which trainer.monitor={monitor} needs")
+    return f"dev_{monitor}"

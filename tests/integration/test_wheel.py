@@ -1,0 +1,92 @@
+"""A wheel built from the checkout works by itself: outside the checkout, in an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def run(*command: object, cwd: Path) -> str:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [*map(str, command)], cwd=cwd, env=environment | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, CHECKOUT, cwd=folder)
+    (found,) = folder.glob("asr-*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def asr(wheel: Path) -> Path:
+    """The command of an environment that has the wheel, and borrows its dependencies from this one."""
+    environment = wheel.parent / "environment"
+    run(sys.executable, "-m", "venv", environment, cwd=wheel.parent)
+    python = environment / "bin" / "python"
+    run(python, "-m", "pip", "install", "--no-deps", "--no-index", wheel, cwd=wheel.parent)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    (packages / "borrowed.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    where = run(python, "-c", "import asr; print(asr.__file__)", cwd=wheel.parent).strip()
+    assert where == str(packages / "asr" / "__init__.py")
+    return environment / "bin" / "asr"
+
+
+def test_what_is_in_it(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    for folder in ("configs", "recipes"):
+        shipped = {name.removeprefix("asr/share/") for name in names if name.startswith(f"asr/share/{folder}/")}
+        files = {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / folder).rglob("*.yaml")}
+        assert files and files <= shipped
+    assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_help(asr: Path, tmp_path: Path) -> None:
+    assert "transcribe" in run(asr, "--help", cwd=tmp_path)
+
+
+def test_train_evaluate_transcribe(asr: Path, tmp_path: Path, tone_corpus: Any, tone_texts: Any) -> None:
+    texts = tone_texts(8)
+    tone_corpus(tmp_path / "corpus", texts)
+    settings = [
+        "data.train=corpus/train.jsonl",
+        "data.dev=corpus/train.jsonl",
+        "data.test=corpus/train.jsonl",
+        "data.seconds=3",
+        "features=filterbank123",
+        "features.sample_rate=8000",
+        "features.num_mels=20",
+        "encoder.hidden_size=32",
+        "encoder.num_layers=1",
+        "encoder.dropout=0",
+        "encoder.stack=2",
+        "encoder.stride=2",
+        "augmentation=none",
+        "optimizer.lr=0.02",
+        "trainer.epochs=40",
+        "trainer.precision=32-true",
+        "trainer.accelerator=cpu",
+        "run_dir=run",
+    ]
+    recipe = "recipes/digits/ctc.yaml"  # is in the wheel, and so are the configs that it names
+    assert "epoch 40/40" in run(asr, "train", recipe, *settings, cwd=tmp_path)
+    assert " 0.00 " in run(asr, "evaluate", "run/model", "corpus/train.jsonl", cwd=tmp_path)
+    heard = run(asr, "transcribe", "corpus/train0.wav", "--model", "run", cwd=tmp_path)
+    assert heard == texts[0] + "\n"

@@ -1,0 +1,168 @@
+"""`asr train`: recipes and overrides, sweeps, refusals, and the status that a signal leaves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, tone_run: Path) -> Path:
+    corpus = tone_run / "corpus"
+    path = tmp_path / "tiny.yaml"
+    path.write_text(
+        f"""
+defaults: [train, _self_]
+name: tiny
+run_dir: {tmp_path}/runs/tiny
+data: {{train: {corpus}/train.jsonl, dev: {corpus}/train.jsonl, seconds: 3}}
+features: {{sample_rate: 8000, num_mels: 20, energy: false, deltas: 0}}
+encoder: {{hidden_size: 8, num_layers: 1, stack: 2, stride: 2}}
+trainer: {{epochs: 2, accelerator: cpu}}
+"""
+    )
+    return path
+
+
+def test_train(asr: Command, recipe: Path, tmp_path: Path) -> None:
+    outcome = asr("train", recipe, "trainer.epochs=1", "encoder=lstm", "encoder.hidden_size=6")
+    assert outcome.status == 0, outcome.err
+    assert outcome.out.startswith("epoch 1/1 | loss")
+    saved = (tmp_path / "runs" / "tiny" / "model" / "config.yaml").read_text()
+    assert "hidden_size: 6" in saved and "bidirectional: false" in saved
+    asr("train", recipe).check_refusal("holds a run already: choose resume=auto")
+    assert asr("train", recipe, "trainer.epochs=1", "encoder=lstm", "encoder.hidden_size=6", "resume=auto").status == 0
+    asr("train", recipe, "resume=none.ckpt").check_refusal("resume=none.ckpt: no such checkpoint")
+
+
+def test_sweep(asr: Command, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    outcome = asr("train", "-m", recipe, "trainer.epochs=1", "seed=1,x,2", f"run_dir={tmp_path}/sweep")
+    assert outcome.status == 1
+    assert "asr: error: seed='x': a whole number" in outcome.err
+    folders = {path.parent.name for path in (tmp_path / "sweep").glob("*/model")}
+    assert folders == {"seed=1,trainer.epochs=1", "seed=2,trainer.epochs=1"}
+    assert not list((tmp_path / "here").iterdir())  # nothing is left where it was started
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.yaml"], "none.yaml: no such recipe; there are recipes/"),
+        (["{recipe}", "foo=1"], r"Could not override 'foo'"),
+        (["{recipe}", "encoder.foo=1"], r"Could not override 'encoder.foo'"),
+        (["{recipe}", "+encoder.foo=1"], "encoder: rnn has no option foo; it has hidden_size"),
+        (["{recipe}", "encoder=none"], "Could not find 'encoder/none' Available options in 'encoder': blstm lstm"),
+        (["{recipe}", "trainer.epochs"], "Error parsing override 'trainer.epochs'"),
+        (["{recipe}", "trainer.epochs=["], "tiny.yaml: .*'\\['"),
+        (["{recipe}", "trainer.epochs=1,2"], "Ambiguous value for argument 'trainer.epochs=1,2'"),
+        (["{recipe}", "trainer.epochs=abc"], "trainer.epochs='abc': a whole number from 1 is wanted"),
+        (["{recipe}", "encoder.hidden_size=abc"], "positive whole numbers: .*hidden_size='abc'"),
+        (["{recipe}", "optimizer.lr=-1"], "optimizer: adamw: Invalid learning rate: -1"),
+        (["{recipe}", "data.train=none.jsonl"], "none.jsonl: no such manifest"),
+        (["{recipe}", "data.train=???"], "Missing mandatory value: train"),
+        (["{recipe}", "name=${{nope}}"], "Interpolation key 'nope' not found"),
+        (["{recipe}", "seed="], "seed=.*: a whole number"),
+    ],
+)
+def test_train_refuses(arguments: list[str], message: str, asr: Command, recipe: Path) -> None:
+    given = [argument.format(recipe=recipe) for argument in arguments]
+    asr("train", *given).check_refusal(message)
+
+
+def test_recipes_that_are_no_yaml(asr: Command, recipe: Path) -> None:
+    recipe.write_text("a: [")
+    asr("train", recipe).check_refusal("tiny.yaml: while parsing")
+    recipe.write_text("defaults: [trian, _self_]")
+    asr("train", recipe).check_refusal("tiny.yaml: In 'tiny': Could not .*trian")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("epochs: 2", "epoch: 2", "trainer has no option epoch; it has epochs, minutes"),
+        ("seconds: 3", "second: 3", "data has no option second; it has train, dev"),
+        ("hidden_size: 8", "hidden: 8", "encoder: rnn has no option hidden; it has .*hidden_size"),
+        ("name: tiny", "task: {heads: {text: {normalisation: none}}}", "task.heads.text has no option normalisation"),
+    ],
+)
+def test_a_setting_that_nothing_reads_is_no_setting(
+    old: str, new: str, message: str, asr: Command, recipe: Path
+) -> None:
+    """Hydra refuses unknown keys on the command line only."""
+    recipe.write_text(recipe.read_text().replace(old, new))
+    asr("train", recipe).check_refusal(message)
+
+
+def command(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, Path(sys.executable).with_name("asr"), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        **options,
+    )
+
+
+def until_epoch(process: subprocess.Popen[str], count: int) -> str:
+    """The first line of an epoch, when ``count`` have been printed."""
+    assert process.stdout is not None
+    found = []
+    for line in process.stdout:
+        found += [line] * line.startswith("epoch")
+        if len(found) == count:
+            return found[0]
+    raise AssertionError(f"ended too soon: {process.communicate()[1]}")
+
+
+def test_a_signal_ends_training_with_its_status(recipe: Path, tmp_path: Path) -> None:
+    started = {}
+    for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        run_dir = tmp_path / f"run{status}"
+        started[status] = number, run_dir, command("train", recipe, "trainer.epochs=100000", f"run_dir={run_dir}")
+    for status, (number, run_dir, process) in started.items():
+        until_epoch(process, 2)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == status, err
+        last = run_dir / "checkpoints" / "last.ckpt"
+        assert last.is_file() and not (run_dir / "model").exists()
+        assert err.splitlines()[-1] == f"asr: stopped by signal {number:d}, saved {last}; go on with resume=auto"
+        assert "Traceback" not in err + out
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on(recipe: Path) -> None:
+    """What an epoch prints comes before its checkpoint, so a killed run may lose the one it printed last."""
+    epoch = 0
+    for _ in range(3):
+        process = command("train", recipe, "trainer.epochs=100000", "resume=auto")
+        first = int(until_epoch(process, 3).split()[1].split("/")[0])
+        process.kill()
+        assert first > 1 or epoch == 0
+        assert epoch <= first
+        epoch = first + 2
+        process.communicate(timeout=60)
+
+
+@pytest.mark.slow
+def test_several_processes_train_together_and_stop_together(recipe: Path, tmp_path: Path) -> None:
+    devices = ["trainer.devices=2", "trainer.strategy=ddp"]
+    process = command("train", recipe, "trainer.epochs=100000", *devices)
+    until_epoch(process, 2)
+    process.terminate()  # the first of them only
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert err.count("asr: stopped by signal 15") == 2
+    assert (tmp_path / "runs" / "tiny" / "checkpoints" / "last.ckpt").is_file()

@@ -1,0 +1,125 @@
+"""Every file in configs/ and recipes/ composes, as `asr train` does it, and its model can be made and run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from asr import shared_files
+from asr.data import manifest
+from asr.data.batch import pad
+from asr.data.speech import Perturbation
+from asr.features import Precomputed
+from asr.phones import PHONE_SETS
+from asr.registry import build
+from asr.training import run
+from asr.training.module import OPTIMIZERS, TrainingModule
+from asr.training.settings import check_settings
+
+CONFIGS = shared_files.folder("configs")
+RECIPES = shared_files.folder("recipes")
+GROUPS = [f"{path.parent.name}={path.stem}" for path in sorted(CONFIGS.glob("*/*.yaml"))]
+RECIPE_FILES = sorted(RECIPES.glob("*/*.yaml"))
+TEXTS = ["the quick brown fox", "jumps over it's lazy dog", "pack my box with five dozen jugs", "sphinx of quartz vow"]
+
+
+@pytest.fixture(scope="module")
+def cuts(tmp_path_factory: pytest.TempPathFactory, tone_corpus: Any) -> list[Any]:
+    """Utterances with text and phones; phones of the TIMIT sets are those of ARPAbet too."""
+    made = manifest.read(tone_corpus(tmp_path_factory.mktemp("corpus"), ["ab", "cd", "ef", "gh"]))
+    for cut, text in zip(made, TEXTS, strict=True):
+        cut.supervisions[0].text = text
+        cut.supervisions[0].custom["phones"] = "aa b iy s"
+    return made
+
+
+def composed(recipe: Path, *overrides: str) -> dict[str, Any]:
+    """The configuration that `asr train RECIPE OVERRIDES` makes."""
+    search = f"hydra.searchpath=[file://{CONFIGS}]"
+    with initialize_config_dir(str(recipe.parent), version_base="1.3"):
+        config = compose(recipe.stem, overrides=[search, *overrides], return_hydra_config=False)
+    plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    return {str(key): value for key, value in plain.items()}
+
+
+def check(config: dict[str, Any], cuts: list[Any]) -> None:
+    """Make what training makes of a configuration, and take a batch through it."""
+    check_settings(config)
+    task = run.make_task(config, cuts)
+    build({"perturbation": Perturbation}, {"type": "perturbation", **(config["data"]["perturbation"] or {})}, "data")
+    module = TrainingModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10)
+    assert config["optimizer"]["type"] in OPTIMIZERS and module.task is task
+    if isinstance(task.features, Precomputed):
+        inputs, lengths = pad([torch.randn(300, task.features.input_dim), torch.randn(200, task.features.input_dim)])
+    else:
+        rate = task.features.sample_rate
+        assert rate is not None
+        inputs, lengths = pad([torch.randn(3 * rate), torch.randn(2 * rate)])
+    task.features.fit([(inputs, lengths)])
+    for mode in (True, False):
+        scores, frames = task.train(mode)(inputs, lengths)
+        assert set(scores) == set(config["task"]["heads"])
+        for head, log_probs in scores.items():
+            assert log_probs.shape == (2, int(frames.max()), len(task.vocabularies[head]))
+            assert torch.isfinite(log_probs).all()
+
+
+def shrunk(config: dict[str, Any]) -> dict[str, Any]:
+    config["encoder"] |= {"hidden_size": 4}  # its width is the only thing that costs time
+    for head in config["task"]["heads"].values():
+        if head["kind"] == "sentencepiece":
+            head["size"] = 40  # as many as these few texts can give
+    return config
+
+
+def test_there_are_configs_and_recipes() -> None:
+    assert len(GROUPS) > 15 and len(RECIPE_FILES) > 1
+    assert {path.name for path in CONFIGS.glob("*.yaml")} == {"train.yaml"}
+
+
+@pytest.mark.parametrize("recipe", RECIPE_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_recipes(recipe: Path, cuts: list[Any]) -> None:
+    config = composed(recipe)
+    assert config["run_dir"] == f"runs/{config['name']}/seed={config['seed']}"
+    assert config["resume"] == "none" and config["data"]["train"] and config["data"]["dev"]
+    check(shrunk(config), cuts)
+    first = recipe.read_text().splitlines()[0]
+    assert first.startswith(f"# asr train {recipe.relative_to(RECIPES.parent)}")
+
+
+def test_recipes_have_names_of_their_own() -> None:
+    names = [composed(recipe)["name"] for recipe in RECIPE_FILES]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("choice", GROUPS)
+def test_every_choice_of_every_group(choice: str, cuts: list[Any]) -> None:
+    check(shrunk(composed(CONFIGS / "train.yaml", choice)), cuts)
+
+
+@pytest.mark.parametrize("phones", sorted(PHONE_SETS))
+def test_phone_sets(phones: str, cuts: list[Any]) -> None:
+    config = shrunk(composed(CONFIGS / "train.yaml", "task=phones", f"task.heads.phones.phones={phones}"))
+    check(config, cuts)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw_one_cycle", "sgd_plateau"])
+def test_optimisers_step(optimizer: str, cuts: list[Any]) -> None:
+    """The options are those of torch's classes, which are made when training begins."""
+    import lightning as L
+
+    config = shrunk(composed(CONFIGS / "train.yaml", f"optimizer={optimizer}"))
+    module = TrainingModule(run.make_task(config, cuts), config["optimizer"], 1, "dev_wer", batches=10)
+    module.trainer = L.Trainer(max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False)
+    made = module.configure_optimizers()
+    made["optimizer"].step()
+    scheduler = made["lr_scheduler"]["scheduler"]
+    before = made["optimizer"].param_groups[0]["lr"]
+    for _ in range(8):
+        scheduler.step(*([1.0] if optimizer == "sgd_plateau" else []))
+    assert made["optimizer"].param_groups[0]["lr"] != before

@@ -1,0 +1,211 @@
+"""Training through the real pipeline, from wav files and a manifest: what it leaves behind, what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asr import model_dir
+from asr.data import manifest
+from asr.errors import InputError
+from asr.training.run import train
+
+Config = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory, tone_corpus: Any, tone_texts: Any) -> Path:
+    path: Path = tone_corpus(tmp_path_factory.mktemp("corpus"), tone_texts(8))
+    return path
+
+
+# -- what a run leaves behind
+
+
+def test_eight_utterances_are_learnt_by_heart(tone_run: Path) -> None:
+    figures = json.loads((tone_run / "model" / "metrics.json").read_text())
+    report = figures["dev"]["train"]["text"]
+    assert (report["wer"], report["cer"], report["utterances"]) == (0.0, 0.0, 8)
+    assert figures["training"]["epochs"] == 30 and 1 <= figures["training"]["best_epoch"] <= 30
+    names = {path.name for path in (tone_run / "model").iterdir()}
+    assert names == {"config.yaml", "vocabulary.txt", "weights.safetensors", "metrics.json", "README.md"}
+    card = (tone_run / "model" / "README.md").read_text()
+    assert "| dev train | text | 8 | 0.00 | 0.00 |  |" in card
+    assert model_dir.read_config(tone_run / "model")["training"]["seed"] == 1
+    assert list((tone_run / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_the_line_of_an_epoch(
+    tmp_path: Path, tiny_config: Config, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tiny_config(tmp_path, corpus, **{"trainer.epochs": 2}))
+    lines = capsys.readouterr().out.splitlines()
+    number = r"\d+(\.\d+)?"
+    assert re.fullmatch(
+        rf"epoch 1/2 \| loss {number} \| dev loss {number} \| WER {number}% \| CER {number}% \| blank {number}% \| "
+        rf"{number} utt/s, {number} audio-s/s \| {number} s",
+        lines[0],
+    )
+    assert [line[:9] for line in lines[1:5]] == ["    said ", "    heard", "    said ", "    heard"]
+    assert lines[5].startswith("epoch 2/2")
+
+
+def test_early_stopping_and_the_best_epoch(tmp_path: Path, tiny_config: Config, corpus: Path) -> None:
+    figures = train(
+        tiny_config(tmp_path, corpus, **{"trainer.epochs": 50, "trainer.early_stopping": 2, "optimizer.lr": 1e-5})
+    )
+    assert figures["training"]["epochs"] == figures["training"]["best_epoch"] + 2 < 50
+
+
+def test_time_limit(tmp_path: Path, tiny_config: Config, corpus: Path) -> None:
+    figures = train(tiny_config(tmp_path, corpus, **{"trainer.epochs": 100000, "trainer.minutes": 0.01}))
+    assert 1 <= figures["training"]["epochs"] < 100000
+    assert (tmp_path / "model" / "weights.safetensors").exists()
+
+
+def test_two_heads_share_an_encoder(tmp_path: Path, tiny_config: Config, corpus: Path) -> None:
+    heads = {
+        "text": {"kind": "characters", "normalization": "english"},
+        "phones": {"kind": "phones", "weight": 0.5},
+    }
+    cuts = manifest.read(corpus)
+    del cuts[0].supervisions[0].custom["phones"]
+    manifest.write(cuts, tmp_path / "train.jsonl")
+    figures = train(
+        tiny_config(tmp_path / "run", tmp_path / "train.jsonl", task={"type": "ctc", "heads": heads}) | {"name": "both"}
+    )
+    assert figures["dev"]["train"]["text"]["wer"] == 0
+    assert figures["dev"]["train"]["phones"]["per"] == 0
+    assert figures["dev"]["train"]["text"]["utterances"] == 8
+    assert figures["dev"]["train"]["phones"]["utterances"] == 7
+    assert (tmp_path / "run" / "model" / "vocabulary.phones.txt").exists()
+
+
+def test_two_heads_of_one_kind_report_the_first(
+    tmp_path: Path, tiny_config: Config, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heads = {
+        "text": {"kind": "characters", "normalization": "english"},
+        "idle": {"kind": "characters", "normalization": "english", "weight": 0.0},
+    }
+    figures = train(tiny_config(tmp_path, corpus, task={"type": "ctc", "heads": heads}))
+    assert figures["dev"]["train"]["text"]["wer"] == 0 < figures["dev"]["train"]["idle"]["wer"]
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch 30/")]
+    assert "WER 0.0%" in lines[0]
+
+
+def test_in_a_thread(tmp_path: Path, tiny_config: Config, corpus: Path) -> None:
+    """Where Python allows no signal handlers."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(train, tiny_config(tmp_path, corpus, **{"trainer.epochs": 1})).result()
+    assert (tmp_path / "model" / "weights.safetensors").exists()
+
+
+def test_bfloat16(tmp_path: Path, tiny_config: Config, corpus: Path) -> None:
+    figures = train(tiny_config(tmp_path, corpus, **{"trainer.precision": "bf16-mixed"}))
+    assert figures["dev"]["train"]["text"]["wer"] == 0
+
+
+def test_several_manifests_and_a_test_set(tmp_path: Path, tiny_config: Config, corpus: Path, tone_corpus: Any) -> None:
+    other = tone_corpus(tmp_path, ["ab cd", "fe ga"], "other")
+    figures = train(
+        tiny_config(
+            tmp_path / "run",
+            corpus,
+            **{
+                "trainer.epochs": 1,
+                "data.train": [str(corpus), str(other)],
+                "data.test": {"seen": str(corpus), "new": str(other)},
+            },
+        )
+    )
+    assert list(figures["test"]) == ["seen", "new"]
+    assert figures["test"]["new"]["text"]["utterances"] == 2
+
+
+# -- what is refused
+
+
+def refused(config: Any, message: str, run_dir: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        train(config)
+    assert not (run_dir / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data.dev": None}, r"data\.dev names no manifest"),
+        ({"data.train": "/none.jsonl"}, r"/none\.jsonl: no such manifest"),
+        ({"data.too_short": "maybe"}, r"data\.too_short='maybe' is not one of skip, error"),
+        ({"data.seconds": 0}, "seconds of audio in a batch must be positive"),
+        ({"data.perturbation": {"sped": [1]}}, "data: perturbation has no option sped; it has speed, noise"),
+        ({"task": {"type": "ctc", "heads": {}}}, r"task\.heads names no head"),
+        ({"task": {"type": "rnnt", "heads": {"a": {"kind": "characters"}}}}, "type='rnnt' is not one of ctc"),
+        ({"task": {"type": "ctc", "heads": {"a": {"kind": "words"}}}}, r"task\.heads\.a: kind='words' is not one of"),
+        ({"encoder.hidden": 3}, "encoder: rnn has no option hidden; it has .*hidden_size"),
+        ({"encoder.type": "os.system"}, r"encoder: type='os\.system' is not one of rnn"),
+        ({"optimizer.lr_": 3}, "optimizer: adamw has no option lr_"),
+        ({"optimizer.schedule": {"type": "x"}}, r"optimizer\.schedule: type='x' is not one of"),
+        ({"trainer.monitor": "bleu"}, r"trainer\.monitor=.?bleu"),
+        ({"trainer.monitor": "per"}, r"trainer\.monitor=.?per"),
+        ({"trainer.epoch": 3}, "trainer has no option epoch; it has epochs"),
+        ({"trainer.epochs": "abc"}, r"trainer\.epochs"),
+        ({"trainer.precision": "8"}, "(?i)precision"),
+        ({"trainer.accelerator": "abacus"}, "abacus"),
+    ],
+)
+def test_wrong_settings(
+    changes: dict[str, Any], message: str, tmp_path: Path, tiny_config: Config, corpus: Path
+) -> None:
+    refused(tiny_config(tmp_path / "run", corpus, **changes), message, tmp_path / "run")
+
+
+def test_unknown_characters_are_named(tmp_path: Path, tiny_config: Config, corpus: Path, tone_corpus: Any) -> None:
+    cuts = manifest.read(corpus)
+    cuts[3].supervisions[0].text = "ab é"
+    manifest.write(cuts, tmp_path / "train.jsonl")
+    heads = {"text": {"kind": "characters", "alphabet": " abcdefgh"}}
+    config = tiny_config(tmp_path / "run", tmp_path / "train.jsonl", task={"type": "ctc", "heads": heads})
+    refused(config, r"utterance train3: characters outside the vocabulary: 'é' \(U\+00E9\)", tmp_path / "run")
+
+
+def test_too_short_utterances_are_named(
+    tmp_path: Path, tiny_config: Config, corpus: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cuts = manifest.read(corpus)
+    cuts[5].supervisions[0].text = "ab" * 500
+    cuts[6].supervisions[0].text = "a" * 30  # a repeat needs a blank, too
+    manifest.write(cuts, tmp_path / "train.jsonl")
+    changes = {"trainer.epochs": 1, "data.train": str(tmp_path / "train.jsonl"), "data.dev": str(corpus)}
+    config = tiny_config(tmp_path / "run", corpus, **changes, **{"data.too_short": "error"})
+    message = r"2 of 8 training utterances are too short for CTC: train5 \(text: \d+ frames, 1000 needed\); train6"
+    refused(config, message + r" \(text: \d+ frames, 59 needed\)", tmp_path / "run")
+    train(tiny_config(tmp_path / "run", corpus, **changes))
+    assert any(re.match(message, record.message) for record in caplog.records)
+
+
+def test_a_loss_that_is_not_finite_names_the_utterances(tmp_path: Path, tiny_config: Config, corpus: Path) -> None:
+    config = tiny_config(tmp_path, corpus, **{"optimizer": {"type": "sgd", "lr": 1e30}, "trainer.gradient_clip": None})
+    with pytest.raises(InputError, match=r"the loss is (nan|inf) at step \d+, utterances train\d.*optimizer\.lr"):
+        train(config)
+
+
+def test_dev_without_references_for_the_monitored_head(tmp_path: Path, tiny_config: Config, corpus: Path) -> None:
+    cuts = manifest.read(corpus)
+    for cut in cuts:
+        del cut.supervisions[0].custom["phones"]
+    manifest.write(cuts, tmp_path / "dev.jsonl")
+    heads = {"phones": {"kind": "phones"}}
+    config = tiny_config(
+        tmp_path / "run", corpus, task={"type": "ctc", "heads": heads}, **{"data.dev": str(tmp_path / "dev.jsonl")}
+    )
+    refused(config, "dev.*phones", tmp_path / "run")
+    config["data"] |= {"train": str(tmp_path / "dev.jsonl")}
+    refused(config, "no training utterance has phones", tmp_path / "run")
