@@ -7,7 +7,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,14 @@ DEFAULT_SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 TONE_RATE = 8000
 TONE_LETTERS = "abcdefgh"
+
+
+@pytest.fixture(autouse=True)
+def subnormals() -> Iterator[None]:
+    """Training and recognition flush subnormal numbers to zero, for good; hypothesis needs them back."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

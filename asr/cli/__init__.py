@@ -41,9 +41,8 @@ def _options(
 
 def main() -> None:
     """Entry point of ``asr``: what the user can mend ends with one line on stderr and status 1."""
-    # libgomp's threads spin while they wait; with another busy process on the machine that makes one LSTM step take
-    # 20 to 100 times as long (measured on 2 cores: 0.49 s → 11 to 53 s; with this setting 1.2 s, and 0.51 s when quiet).
-    # It is read when torch is first imported.
+    # libgomp's threads spin while they wait. Beside another busy process that makes one LSTM step on 2 cores take 11 s
+    # and more instead of 0.49 s; with this setting 1.2 s, and 0.51 s on a quiet machine. torch's import reads it.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     logging.basicConfig(format="%(message)s", level=logging.WARNING)

@@ -1,7 +1,7 @@
 """Speech spoken by espeak-ng: sentences over a small grammar, many voices, known times of every phone and word.
 
 Each voice (a speaker) is an accent, one of espeak-ng's speaker variants, a rate, a pitch and a pitch range, and has
-one audio file, of which its utterances are cuts. The variants of dev and test voices occur in no other split.
+one audio file, of which its utterances are cuts. No voice is in two splits; its variant can be, with another accent.
 Nothing but the arguments decides what comes out: the same ones give the same manifests, and on one machine the same
 audio files byte for byte.
 """
@@ -147,26 +147,30 @@ def _check_counts(least: int = 0, **counts: object) -> None:
 def make_voices(seed: int, voices: int, dev: int, test: int) -> list[_espeak.Voice]:
     """Different voices in the order train, dev, test, their accents in equal parts.
 
+    No two voices share both accent and variant, and each has a rate, pitch and range of its own. Once there are more
+    voices than variants, a variant comes back with another accent.
+
     Raises:
         InputError: fewer than one training voice, or more voices than there are.
     """
     random = Random(f"voices {seed}")
     variants, accents = random.sample(VARIANTS, len(VARIANTS)), random.sample(list(_espeak.ACCENTS), 8)
-    held_out, train = dev + test, voices - dev - test
-    if train < 1 or held_out >= len(variants):
+    most = len(variants) * len(accents)
+    if dev + test >= voices or voices > most:
         raise InputError(
-            f"{voices} voices, {dev} for dev and {test} for test: accepted are at least one for training and "
-            f"{len(variants) - 1} for dev and test together"
+            f"{voices} voices, {dev} for dev and {test} for test: accepted are up to {most}, at least one for training"
         )
-    heard, unheard = variants[held_out:], variants[:held_out]
-    if train > len(heard) * len(accents):
-        raise InputError(f"{train} training voices: there are {len(heard) * len(accents)}")
-    # Every time around the variants each gets the accent after its last one, so that no pair comes twice.
-    pairs = [(heard[i % len(heard)], accents[(i % len(heard) + i // len(heard)) % len(accents)]) for i in range(train)]
-    pairs += [(variant, accents[i % len(accents)]) for i, variant in enumerate(unheard)]
+    pairs = [divmod(number, len(variants)) for number in range(voices)]
     return [
-        _espeak.Voice(accent, variant, random.randint(*RATE), random.randint(*PITCH), random.randint(*PITCH_RANGE))
-        for variant, accent in pairs
+        _espeak.Voice(
+            # every time around the variants each gets the accent after its last one, so that no pair comes twice
+            accents[(variant + around) % len(accents)],
+            variants[variant],
+            random.randint(*RATE),
+            random.randint(*PITCH),
+            random.randint(*PITCH_RANGE),
+        )
+        for around, variant in pairs
     ]
 
 
