@@ -48,8 +48,8 @@ def transcribe(
     done, failed = work(recogniser, sources, outputs, format)
     if outputs is None and done:
         print_all([done[index] for index in sorted(done)], format, alone=len(sources) == 1)
-    for index, error in sorted(failed.items()):
-        print(f"asr: failed: {sources[index]}: {error}", file=sys.stderr)
+    for _, error in sorted(failed.items()):
+        print(f"asr: failed: {error}", file=sys.stderr)
     if failed:
         print(f"asr: {len(failed)} of {len(sources)} files failed", file=sys.stderr)
         raise typer.Exit(1)
