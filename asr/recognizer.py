@@ -16,13 +16,16 @@ from asr.decoding import greedy
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.features import Precomputed, read_sphinx
+from asr.features.normalization import Statistics
 from asr.tasks.ctc import CTCTask
 from asr.transcript import Transcript, Word
 
 # A long recording is cut into windows of CORE seconds whose scores are kept, with CONTEXT seconds more on either side
 # that only the network sees. What is no longer than a window with both contexts is never cut.
-CORE_SECONDS = 50.0
-CONTEXT_SECONDS = 5.0
+# Measured on 3 minutes with networks trained on utterances of 2 s: 5 s of context changed 3 to 6 % of the characters
+# that the whole file gives, 15 s 1 to 3 %.
+CORE_SECONDS = 60.0
+CONTEXT_SECONDS = 15.0
 
 Source = str | Path | BinaryIO | np.ndarray
 
@@ -50,6 +53,7 @@ class _Window:
     skip: int
     keep: int | None
     last: bool
+    statistics: Statistics | None = None
 
 
 @dataclass
@@ -155,19 +159,27 @@ class Recognizer:
         unit = round(self.task.frame_seconds * rate)  # samples (or feature frames) between two frames of scores
         core = round(CORE_SECONDS / self.task.frame_seconds)
         context = round(CONTEXT_SECONDS / self.task.frame_seconds)
+        statistics: Statistics | None = None  # of the whole source, once it turns out to be long
         waiting = np.zeros(0, dtype=np.float32)  # what is read from frame `begin` on
         begin = first = 0  # frames: of the window, of its core
         for block in self._blocks(source):
             waiting = np.concatenate([waiting, block]) if len(waiting) else block
             while len(waiting) > (first - begin + core + 2 * context) * unit:
+                if first == 0:
+                    statistics = self.task.features.recording_statistics(self._pieces(source))
                 # context behind the core, and as much again: the last window is not a stub
                 window = waiting[: (first - begin + core + context) * unit]
-                yield _Window(index, torch.from_numpy(window.copy()), first - begin, core, False)
+                yield _Window(index, torch.from_numpy(window.copy()), first - begin, core, False, statistics)
                 first += core
                 behind = max(first - context, 0)
                 waiting = waiting[(behind - begin) * unit :]
                 begin = behind
-        yield _Window(index, torch.from_numpy(waiting.copy()), first - begin, None, True)
+        yield _Window(index, torch.from_numpy(waiting.copy()), first - begin, None, True, statistics)
+
+    def _pieces(self, source: Source) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """A source's blocks as batches of one."""
+        for block in self._blocks(source):
+            yield torch.from_numpy(block)[None].to(self.device), torch.tensor([len(block)])
 
     def _blocks(self, source: Source) -> Iterator[np.ndarray]:
         """What the model reads of one source, in pieces."""
@@ -184,7 +196,8 @@ class Recognizer:
     def _best_paths(self, batch: Sequence[_Window]) -> tuple[list[np.ndarray], list[np.ndarray]]:
         inputs, lengths = pad([window.inputs for window in batch])
         head = self.task.primary
-        scores, lengths = self.task(inputs.to(self.device), lengths.to(self.device), [head])
+        statistics = [window.statistics for window in batch]
+        scores, lengths = self.task(inputs.to(self.device), lengths.to(self.device), [head], statistics)
         paths, best = greedy.best_path(scores[head].cpu().numpy())
         ends = lengths.tolist()
         return (

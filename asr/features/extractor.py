@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import InputError
-from asr.features.normalization import Normalization
+from asr.features.normalization import Normalization, Statistics, over_all
 
 Batch: TypeAlias = "tuple[Tensor, Tensor]"
 
@@ -116,32 +116,42 @@ class Extractor(nn.Module):
         """Number of frames (N,) int64 that inputs of ``lengths`` (N,) give."""
         raise NotImplementedError
 
-    def forward(self, inputs: Tensor, lengths: Tensor) -> Batch:
+    def forward(self, inputs: Tensor, lengths: Tensor, statistics: Sequence[Statistics | None] | None = None) -> Batch:
         """Features (N, T, dim) float32 of ``inputs`` and their lengths (N,); see the class.
+
+        ``statistics`` (`recording_statistics`) tell of a row that is a part of a recording how the whole of it is
+        normalised; None where a row is whole.
 
         Raises:
             InputError: wrong number of dimensions, a length that is not positive or exceeds the tensor, or a
                 global normalisation without statistics.
         """
         self.normalization.require_fitted()
-        return self._extract(inputs, lengths, normalize=True)
+        return self._extract(inputs, lengths, statistics or [None] * len(inputs))
 
     def fit(self, batches: Iterable[Batch]) -> None:
         """Set the global mean and standard deviation from ``batches`` of (inputs, lengths), ignoring padding.
 
         Does nothing (and reads no batch) unless ``normalization="global"``.
         """
-
-        def features() -> Iterator[Batch]:
-            for inputs, lengths in batches:
-                yield self._extract(inputs.to(device), lengths, normalize=False)
-
         if self.normalization.mode == "global":
-            device = self.normalization.mean.device
-            self.normalization.fit(features())
+            self.normalization.fit(self._raw(batches))
+
+    def recording_statistics(self, batches: Iterable[Batch]) -> Statistics | None:
+        """What a recording that comes in pieces, each a batch of one, is normalised by.
+
+        None (and nothing is read) unless ``normalization="utterance"``. The few frames across two pieces are missed.
+        """
+        return over_all(self._raw(batches))[:2] if self.normalization.mode == "utterance" else None
+
+    def _raw(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Features of batches before normalisation."""
+        for inputs, lengths in batches:
+            yield self._extract(inputs, lengths, None)
 
     @torch.no_grad()
-    def _extract(self, inputs: Tensor, lengths: Tensor, normalize: bool) -> Batch:
+    def _extract(self, inputs: Tensor, lengths: Tensor, statistics: Sequence[Statistics | None] | None) -> Batch:
+        """Features, normalised by each row's own statistics or those given; not at all if ``statistics`` is None."""
         self._check(inputs, lengths)
         frames = self.output_lengths(lengths)
         features = inputs.new_empty(len(inputs), int(frames.max()), self.dim, dtype=torch.float32)
@@ -154,8 +164,8 @@ class Extractor(nn.Module):
                 features[rows, static.shape[1] :] = 0
                 if len(piece) > 1:
                     piece.masked_fill_(~inside(its_frames, piece.shape[1])[:, :, None], 0)
-                if normalize:
-                    self.normalization(piece, its_frames)
+                if statistics is not None:
+                    self.normalization(piece, its_frames, statistics[rows])
         return features, frames
 
     @staticmethod

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from asr.errors import InputError
+
+# Mean and standard deviation (dim,) of a recording's features.
+Statistics: TypeAlias = "tuple[Tensor, Tensor]"
 
 MODES = ("global", "utterance", "none")
 
@@ -59,8 +63,11 @@ class Normalization(nn.Module):
                 'training data, load a trained model, or use normalization="utterance"'
             )
 
-    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """Normalise ``features`` (N, T, dim) in place; those beyond ``lengths`` (N,) stay zero."""
+    def forward(self, features: Tensor, lengths: Tensor, given: Sequence[Statistics | None] | None = None) -> Tensor:
+        """Normalise ``features`` (N, T, dim) in place, frames beyond ``lengths`` (N,) being and staying zero.
+
+        In mode ``"utterance"`` a row's ``given`` statistics, where there are some, stand for its own.
+        """
         self.require_fitted()
         if self.mode == "none":
             return features
@@ -68,6 +75,9 @@ class Normalization(nn.Module):
             features.sub_(self.mean).div_(usable(self.std))
         else:
             mean, std = mean_and_std(*moments(features), lengths[:, None])
+            for row, known in enumerate(given or ()):
+                if known is not None:
+                    mean[row], std[row] = known
             features.sub_((self.mean_fraction * mean).float()[:, None])
             if self.scale:
                 features.div_(usable(std).float()[:, None])
@@ -82,19 +92,24 @@ class Normalization(nn.Module):
 
         Frames beyond the lengths must be zero.
         """
-        total = total_of_squares = torch.zeros(1, dtype=torch.float64)
-        frames = 0
-        for features, lengths in batches:
-            sums, squares = moments(features)
-            total = total + sums.sum(0).cpu().double()
-            total_of_squares = total_of_squares + squares.sum(0).cpu().double()
-            frames += int(lengths.sum())
-        if frames == 0:
-            raise InputError("no frames to compute the features' mean and standard deviation from")
-        mean, std = mean_and_std(total, total_of_squares, torch.tensor(frames))
+        mean, std, frames = over_all(batches)
         self.mean.copy_(mean)
         self.std.copy_(std)
         self.frames.fill_(frames)
+
+
+def over_all(batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, int]:
+    """Mean and standard deviation (dim,) of all frames of ``batches`` of (features, lengths), and their number."""
+    total = total_of_squares = torch.zeros(1, dtype=torch.float64)
+    frames = 0
+    for features, lengths in batches:
+        sums, squares = moments(features)
+        total = total + sums.sum(0).cpu().double()
+        total_of_squares = total_of_squares + squares.sum(0).cpu().double()
+        frames += int(lengths.sum())
+    if frames == 0:
+        raise InputError("no frames to compute the features' mean and standard deviation from")
+    return *mean_and_std(total, total_of_squares, torch.tensor(frames)), frames
 
 
 def moments(features: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from asr.decoding import greedy
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.features import Extractor
+from asr.features.normalization import Statistics
 from asr.modules.encoder import Encoder
 from asr.registry import build
 from asr.vocabulary import Vocabulary
@@ -92,20 +93,29 @@ class CTCTask(nn.Module):
         """Frames of scores for inputs of so many samples (or feature frames), both (N,)."""
         return self.encoder.output_lengths(self.features.output_lengths(lengths))
 
-    def encode(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(
+        self, inputs: Tensor, lengths: Tensor, statistics: Sequence[Statistics | None] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Encoder outputs (N, T', H) and their lengths (N,)."""
         with torch.no_grad():
-            x, lengths = self.features(inputs, lengths)
+            x, lengths = self.features(inputs, lengths, statistics)
             if self.training:
                 for augment in self.augmentation:
                     x, lengths = augment(x, lengths)
         return self.encoder(x, lengths)
 
     def forward(
-        self, inputs: Tensor, lengths: Tensor, heads: Sequence[str] | None = None
+        self,
+        inputs: Tensor,
+        lengths: Tensor,
+        heads: Sequence[str] | None = None,
+        statistics: Sequence[Statistics | None] | None = None,
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Log-probabilities (N, T', V) of each head asked for (all by default), float32, and lengths (N,)."""
-        x, lengths = self.encode(inputs, lengths)
+        """Log-probabilities (N, T', V) of each head asked for (all by default), float32, and lengths (N,).
+
+        ``statistics``: of the recordings that the inputs are parts of, see `Extractor.forward`.
+        """
+        x, lengths = self.encode(inputs, lengths, statistics)
         scores = {head: self.heads[head](x).float().log_softmax(-1) for head in heads or self.vocabularies}
         return scores, lengths
 

@@ -127,7 +127,9 @@ def read_split(manifests: Any, split: str) -> dict[str, list[MonoCut]]:
     if isinstance(manifests, str):
         manifests = [manifests]
     if not isinstance(manifests, Mapping):
-        manifests = {Path(path).name.split(".")[0]: path for path in manifests or ()}
+        paths = list(manifests or ())
+        names = [Path(path).name.split(".")[0] for path in paths]
+        manifests = dict(zip(names if len(set(names)) == len(names) else paths, paths, strict=True))
     if not manifests and split != "test":
         raise InputError(f"data.{split} names no manifest (make some with `asr prepare`)")
     return {name: manifest.read(path) for name, path in manifests.items()}

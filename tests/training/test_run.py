@@ -14,7 +14,7 @@ import pytest
 from asr import model_dir
 from asr.data import manifest
 from asr.errors import InputError
-from asr.training.run import train
+from asr.training.run import read_split, train
 
 Config = Callable[..., dict[str, Any]]
 
@@ -209,3 +209,10 @@ def test_dev_without_references_for_the_monitored_head(tmp_path: Path, tiny_conf
     refused(config, "dev.*phones", tmp_path / "run")
     config["data"] |= {"train": str(tmp_path / "dev.jsonl")}
     refused(config, "no training utterance has phones", tmp_path / "run")
+
+
+def test_manifests_of_one_name_are_all_read(tmp_path: Path, tone_corpus: Any) -> None:
+    paths = [str(tone_corpus(tmp_path / name, [text])) for name, text in (("one", "ab"), ("two", "cad"))]
+    assert [Path(path).name for path in paths] == [Path(paths[0]).name] * 2
+    splits = read_split(paths, "train")
+    assert [manifest.text(cut) for cuts in splits.values() for cut in cuts] == ["ab", "cad"]
