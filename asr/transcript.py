@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import secrets
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from numbers import Real
 from pathlib import Path
 
 from asr.errors import InputError
+from asr.files import write_atomic
 
 FORMATS = ("txt", "json", "srt", "vtt", "tsv", "ctm", "TextGrid")
 
@@ -268,12 +268,5 @@ def write_text_atomic(path: Path | str, text: str) -> None:
     path = Path(path)
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is not a file, so it cannot be replaced by one")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        # A file name that is not UTF-8 may stand in the text.
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    # A file name that is not UTF-8 may stand in the text.
+    write_atomic(path, text.encode("utf-8", errors="backslashreplace"))

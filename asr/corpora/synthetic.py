@@ -25,6 +25,7 @@ from asr.corpora import _espeak
 from asr.corpora.grammar import Grammar
 from asr.data.manifest import make_cut
 from asr.errors import InputError
+from asr.files import update
 
 if TYPE_CHECKING:
     from lhotse import MonoCut
@@ -334,11 +335,7 @@ def _write_audio(path: Path, waveform: np.ndarray) -> None:
     else:
         soundfile.write(buffer, waveform, SAMPLE_RATE, "PCM_16", format=path.suffix[1:].upper())
         content = buffer.getvalue()
-    if path.is_file() and path.read_bytes() == content:
-        return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    update(path, content)
 
 
 def with_serial_number(ogg: bytes, serial: int) -> bytes:

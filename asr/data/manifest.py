@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from asr import audio
 from asr.data.rows import FORMATS, Row, folder_rows, parse, records
 from asr.errors import InputError
+from asr.files import update
 
 if TYPE_CHECKING:
     from lhotse import MonoCut
@@ -213,22 +214,9 @@ def write(cuts: Iterable[MonoCut], path: str | Path) -> bool:
             file.write(content)
         content = buffer.getvalue()
     try:
-        return _replace(path, content)
+        return update(path, content)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def _replace(path: Path, content: bytes) -> bool:
-    if path.is_file() and path.read_bytes() == content:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return True
 
 
 def _portable(record: dict[str, Any], folder: str) -> dict[str, Any]:

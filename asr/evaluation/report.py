@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 from asr.errors import InputError
 from asr.evaluation.error_rate import UNITS, ErrorCounts, ErrorRates, Fold, Kind, align, tokens
 from asr.evaluation.significance import bootstrap_interval
+from asr.files import write_atomic
 
 
 @dataclass(frozen=True)
@@ -238,13 +238,4 @@ def _pad(text: str, width: int) -> str:
 
 
 def _write(path: str | Path, lines: Iterable[str]) -> None:
-    """Write beside the file, then rename: a reader sees all of it or none."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in lines)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomic(Path(path), "".join(f"{line}\n" for line in lines).encode())

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import InputError
+from asr.features.extractor import inside
 
 CELLS: dict[str, tuple[Callable[..., nn.RNNBase], dict[str, Any]]] = {
     "lstm": (nn.LSTM, {}),
@@ -50,11 +51,6 @@ def reversal(lengths: Tensor, frames: int) -> Tensor:
 def reverse(x: Tensor, index: Tensor) -> Tensor:
     """Apply `reversal` to a time-major batch (T, N, F)."""
     return _TakeRows.apply(x.flatten(0, 1), index).view_as(x)
-
-
-def padding_mask(lengths: Tensor, frames: int) -> Tensor:
-    """(N, frames) bool, true within each length."""
-    return torch.arange(frames, device=lengths.device) < lengths[:, None]
 
 
 class RNN(nn.Module):
@@ -106,7 +102,7 @@ class RNN(nn.Module):
                 z = self.backwards[layer](reverse(x, index))[0]
                 y = torch.cat([y, reverse(z, index)], -1)
             x = y
-        mask = padding_mask(lengths, frames).T[..., None]  # (T, N, 1)
+        mask = inside(lengths, frames).T[..., None]  # (T, N, 1)
         return x.masked_fill(~mask, 0).transpose(0, 1)
 
     @classmethod

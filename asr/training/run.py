@@ -21,7 +21,7 @@ from asr import model_dir
 from asr.data import manifest
 from asr.data.batch import Targets
 from asr.data.sampler import BucketSampler, plan_batches
-from asr.data.speech import Perturbation, ResumableLoader, SpeechDataset, spoken
+from asr.data.speech import Perturbation, ResumableLoader, SpeechDataset
 from asr.errors import InputError
 from asr.evaluation.report import Report
 from asr.normalization import Normalization
@@ -210,8 +210,7 @@ def describe(task: CTCTask, train_data: SpeechDataset, dev_data: SpeechDataset) 
         missing = sum(labels[head] is None for labels in train_data.labels)
         note = f"; {missing} training utterances have none and are left out of it" if missing else ""
         log.info("head %s: %d %s%s", head, len(vocabulary), vocabulary.kind, note)
-        used = {spoken(cut, vocabulary) for cut in train_data.cuts} - {None}
-        if not used:
+        if missing == len(train_data):
             raise InputError(f"head {head}: no training utterance has {vocabulary.kind}")
 
 

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asr.errors import InputError
+from asr.features.extractor import inside
 from asr.modules.encoder import Encoder
-from asr.modules.rnn import RNN, padding_mask, reversal, reverse
+from asr.modules.rnn import RNN, reversal, reverse
 
 MAKERS: dict[str, Any] = {"lstm": nn.LSTM, "gru": nn.GRU, "tanh": nn.RNN}
 LENGTHS = [9, 1, 6, 2]
@@ -81,7 +82,7 @@ def test_padding_is_never_seen() -> None:
     torch.manual_seed(0)
     rnn = RNN(5, 4, 3)
     x = torch.randn(len(LENGTHS), 11, 5)
-    outside = ~padding_mask(torch.tensor(LENGTHS), 11)
+    outside = ~inside(torch.tensor(LENGTHS), 11)
     y = rnn(x, torch.tensor(LENGTHS))
     assert torch.equal(y, rnn(x.masked_fill(outside[..., None], 1e6), torch.tensor(LENGTHS)))
 
