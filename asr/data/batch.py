@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -13,12 +14,14 @@ from torch import Tensor
 class Targets:
     """Label sequences of one head, for those utterances of a batch that have one.
 
-    ``rows`` (M,) are indices into the batch, ``labels`` the M sequences end to end, ``lengths`` (M,) theirs.
+    ``rows`` (M,) are indices into the batch, ``labels`` the M sequences end to end, ``lengths`` (M,) theirs and
+    ``frames_needed`` (M,) the frames below which CTC cannot emit each: its labels, and a blank in each repeat.
     """
 
     rows: Tensor
     labels: Tensor
     lengths: Tensor
+    frames_needed: Tensor
 
     @classmethod
     def of(cls, sequences: Sequence[Sequence[int] | None]) -> Targets:
@@ -28,16 +31,12 @@ class Targets:
             torch.tensor([row for row, _ in present], dtype=torch.long),
             torch.tensor([label for _, labels in present for label in labels], dtype=torch.long),
             torch.tensor([len(labels) for _, labels in present], dtype=torch.long),
+            torch.tensor([len(s) + sum(a == b for a, b in pairwise(s)) for _, s in present], dtype=torch.long),
         )
-
-    def frames_needed(self) -> Tensor:
-        """(M,) frames below which CTC cannot emit each sequence: its labels, and a blank in each repeat."""
-        sequences = torch.split(self.labels, self.lengths.tolist())
-        return torch.tensor([len(s) + int((s[1:] == s[:-1]).sum()) for s in sequences], dtype=torch.long)
 
     def to(self, device: torch.device) -> Targets:
         # on CUDA, CTC reads lengths on the CPU
-        return Targets(self.rows.to(device), self.labels.to(device), self.lengths)
+        return replace(self, rows=self.rows.to(device), labels=self.labels.to(device))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from asr.features import FrameStacking
+from asr.modules.dropout import Dropout
 from asr.modules.rnn import RNN
 
 
@@ -37,7 +38,7 @@ class Encoder(nn.Module):
             dropout=dropout,
             cell=cell,
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output_size = self.rnn.output_size
         self.bidirectional = bidirectional
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from asr.errors import InputError
 from asr.features.extractor import inside
+from asr.modules.dropout import Dropout
 
 CELLS: dict[str, tuple[Callable[..., nn.RNNBase], dict[str, Any]]] = {
     "lstm": (nn.LSTM, {}),
@@ -87,7 +88,7 @@ class RNN(nn.Module):
         sizes = [input_size] + [self.output_size] * (num_layers - 1)
         self.forwards = nn.ModuleList(make(size, hidden_size, **options) for size in sizes)
         self.backwards = nn.ModuleList(make(size, hidden_size, **options) for size in (sizes if bidirectional else []))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         frames = x.shape[1]

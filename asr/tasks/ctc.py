@@ -119,21 +119,18 @@ class CTCTask(nn.Module):
         scores = {head: self.heads[head](x).float().log_softmax(-1) for head in heads or self.vocabularies}
         return scores, lengths
 
-    def loss(
-        self, scores: Mapping[str, Tensor], lengths: Tensor, targets: Mapping[str, Targets]
-    ) -> tuple[Tensor, dict[str, float]]:
-        """Negative log-likelihood a label, weighted over heads, of what `forward` gave; and figures to report.
+    def loss(self, scores: Mapping[str, Tensor], lengths: Tensor, targets: Mapping[str, Targets]) -> tuple[Tensor, int]:
+        """Negative log-likelihood a label, weighted over heads, of what `forward` gave; and label sequences left out.
 
-        Utterances with too few frames for their labels have no finite loss: they add nothing and are counted in
-        ``impossible``.
+        Utterances with too few frames for their labels have no finite loss: they add nothing and are counted.
         """
         total = lengths.new_zeros((), dtype=torch.float32)
-        figures: dict[str, float] = {"impossible": 0.0}
+        impossible = 0
         for head, target in targets.items():
             if not len(target.rows):
                 continue
             frames = lengths[target.rows].cpu()
-            figures["impossible"] += int((frames < target.frames_needed()).sum())
+            impossible += int((frames < target.frames_needed).sum())
             nll = F.ctc_loss(
                 scores[head][target.rows].transpose(0, 1),  # (T, M, V)
                 target.labels,
@@ -143,9 +140,8 @@ class CTCTask(nn.Module):
                 reduction="sum",
                 zero_infinity=True,
             ) / target.lengths.sum().clamp(min=1)
-            figures[head] = nll.item()
             total = total + self.weights[head] * nll
-        return total, figures
+        return total, impossible
 
     def hypotheses(self, scores: Mapping[str, Tensor], lengths: Tensor) -> dict[str, list[Hypothesis]]:
         """Best hypothesis of each utterance and head, from what `forward` gave."""

@@ -55,7 +55,7 @@ class TrainingModule(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         scores, lengths = self.task(batch.inputs, batch.lengths)
-        loss, figures = self.task.loss(scores, lengths, batch.targets)
+        loss, impossible = self.task.loss(scores, lengths, batch.targets)
         if not torch.isfinite(loss):
             raise InputError(
                 f"the loss is {loss.item()} at step {self.global_step}, utterances {', '.join(batch.ids)}: "
@@ -63,7 +63,7 @@ class TrainingModule(L.LightningModule):
             )
         size = len(batch.ids)
         self.log("train_loss", loss.detach(), on_step=True, on_epoch=True, batch_size=size)
-        self.log("impossible", figures["impossible"], on_step=False, on_epoch=True, reduce_fx="sum", batch_size=1)
+        self.log("impossible", float(impossible), on_step=False, on_epoch=True, reduce_fx="sum", batch_size=1)
         return loss
 
     # -- validation

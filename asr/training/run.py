@@ -30,6 +30,7 @@ from asr.tasks.ctc import CTCTask
 from asr.training import card
 from asr.training.callbacks import EpochLine, StopOnSignal
 from asr.training.evaluate import evaluate
+from asr.training.memory import keep_freed_memory
 from asr.training.module import TrainingModule
 from asr.training.settings import check_settings, monitored
 from asr.vocabulary import Vocabulary
@@ -177,7 +178,7 @@ def without_too_short(dataset: SpeechDataset, task: CTCTask, policy: str, remake
     bad: dict[str, str] = {}
     for head in task.vocabularies:
         targets = Targets.of([labels[head] for labels in dataset.labels])
-        needed = targets.frames_needed().clamp(min=1)
+        needed = targets.frames_needed.clamp(min=1)
         for row, need in zip(targets.rows.tolist(), needed.tolist(), strict=True):
             if frames[row] < need:
                 cut = dataset.cuts[row]
@@ -216,6 +217,7 @@ def describe(task: CTCTask, train_data: SpeechDataset, dev_data: SpeechDataset) 
 
 def make_trainer(settings: Mapping[str, Any], monitor: str, run_dir: Path, interactive: bool) -> L.Trainer:
     """Lightning's Trainer of the group ``trainer``; ``monitor`` names the figure that is best when it is lowest."""
+    keep_freed_memory()
     if settings.get("threads"):
         torch.set_num_threads(settings["threads"])
     checkpoints = run_dir / "checkpoints"
