@@ -15,15 +15,17 @@ from typing import Any
 import torch
 
 
-def arguments(description: str | None, argv: Sequence[str] | None = None, **options: Any) -> argparse.Namespace:
-    """Parsed ``--quick``, ``--json FILE`` and further ``options`` (name=default, typed by the default)."""
-    parser = argparse.ArgumentParser(description=description)
+def arguments(description: str | None, *positional: str, **options: Any) -> argparse.Namespace:
+    """Parsed ``positional``, ``--quick``, ``--json FILE`` and further ``options`` (name=default, typed by the default)."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in positional:
+        parser.add_argument(name)
     parser.add_argument("--quick", action="store_true", help="smaller inputs, under a minute")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there")
     for name, default in options.items():
         flag = "--" + name.replace("_", "-")
         parser.add_argument(flag, type=type(default), default=default, help=f"default: {default}")
-    return parser.parse_args(argv)
+    return parser.parse_args()
 
 
 def machine_line() -> str:

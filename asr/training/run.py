@@ -30,7 +30,7 @@ from asr.tasks.ctc import CTCTask
 from asr.training import card
 from asr.training.callbacks import EpochLine, StopOnSignal
 from asr.training.evaluate import evaluate
-from asr.training.memory import keep_freed_memory
+from asr.training.memory import KeepFreedMemory
 from asr.training.module import TrainingModule
 from asr.training.settings import check_settings, monitored
 from asr.vocabulary import Vocabulary
@@ -217,14 +217,13 @@ def describe(task: CTCTask, train_data: SpeechDataset, dev_data: SpeechDataset) 
 
 def make_trainer(settings: Mapping[str, Any], monitor: str, run_dir: Path, interactive: bool) -> L.Trainer:
     """Lightning's Trainer of the group ``trainer``; ``monitor`` names the figure that is best when it is lowest."""
-    keep_freed_memory()
     if settings.get("threads"):
         torch.set_num_threads(settings["threads"])
     checkpoints = run_dir / "checkpoints"
     # two, because save_last=True saves the last checkpoint in those epochs only that are the best so far
     best = ModelCheckpoint(checkpoints, "best", monitor=monitor, mode="min", enable_version_counter=False)
     last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False)
-    callbacks: list[L.Callback] = [EpochLine(), StopOnSignal(checkpoints / "last.ckpt"), best, last]
+    callbacks: list[L.Callback] = [EpochLine(), StopOnSignal(checkpoints / "last.ckpt"), best, last, KeepFreedMemory()]
     if settings.get("early_stopping"):
         callbacks.append(EarlyStopping(monitor, patience=settings["early_stopping"], mode="min"))
     if interactive:

@@ -1,0 +1,76 @@
+"""How much transcribing in windows changes the text of 3-minute recordings, for a trained model.
+
+    python benchmarks/windows.py MODEL MANIFEST [--minutes 3] [--core 60] [--context 15] [--quick] [--json FILE]
+
+Utterances of a manifest are joined, speaker by speaker, into recordings; each is transcribed in windows and as a whole
+and what differs is counted: edit distance in characters (phones for a model that writes them), by the length of the
+whole recording's text. Target: at most 1 %. Beside it the error rate of both, for a network trained on short utterances
+need not write long ones better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+import numpy as np
+from _common import Report, arguments
+
+from asr import audio, recognizer
+from asr.data import manifest
+from asr.evaluation.error_rate import ErrorCounts, character_errors, phone_errors
+
+TARGET = 0.01  # of the labels
+
+
+def recordings(path: str, seconds: float, rate: int, phones: bool) -> Iterator[tuple[np.ndarray, str]]:
+    """Waveforms of at least ``seconds``, each of one speaker's utterances, and what is said in them."""
+    cuts = sorted(manifest.read(path), key=lambda cut: (manifest.speaker(cut), cut.id))
+    for _, its_cuts in groupby(cuts, manifest.speaker):
+        parts: list[np.ndarray] = []
+        texts: list[str] = []
+        for cut in its_cuts:
+            text = manifest.phones(cut) if phones else manifest.text(cut)
+            if text is None:
+                continue
+            parts.append(audio.read(manifest.audio_path(cut), rate, start=cut.start, duration=cut.duration))
+            texts.append(text)
+            if sum(map(len, parts)) >= seconds * rate:
+                yield np.concatenate(parts), " ".join(texts)
+                parts, texts = [], []
+
+
+def main() -> None:
+    options = arguments(__doc__, "model", "manifest", minutes=3.0, core=60.0, context=15.0)
+    model = recognizer.load(options.model)
+    phones = model.vocabulary.kind == "phones"
+    count = phone_errors if phones else character_errors
+    rate = model.sample_rate
+    if rate is None:
+        raise SystemExit(f"{options.model} reads features, not audio")
+    cuts: list[tuple[np.ndarray, str]] = []
+    for recording in recordings(options.manifest, 60 * options.minutes, rate, phones):
+        cuts.append(recording)
+        if options.quick and len(cuts) == 2:
+            break
+    if not cuts:
+        raise SystemExit(f"{options.manifest}: no speaker has {options.minutes} minutes")
+    totals = {name: ErrorCounts() for name in ("differ", "windows", "whole")}
+    for waveform, reference in cuts:
+        recognizer.CORE_SECONDS, recognizer.CONTEXT_SECONDS = options.core, options.context
+        windows = model.transcribe(waveform).text
+        recognizer.CORE_SECONDS = len(waveform) / rate
+        whole = model.transcribe(waveform).text
+        reference = model.vocabulary.scoring(reference)
+        pairs = {"differ": (whole, windows), "windows": (reference, windows), "whole": (reference, whole)}
+        totals = {name: totals[name] + count(*pair) for name, pair in pairs.items()}
+    rates = {name: counts.rate for name, counts in totals.items()}
+    report = Report()
+    case = f"{len(cuts)} x {options.minutes:g} min, {options.core:g} + 2 x {options.context:g} s"
+    report.add(f"{case}: differ", rates["differ"], TARGET, "target", "of labels")
+    report.add(f"{case}: errors", rates["windows"], rates["whole"], "whole", "of labels")
+    report.write(options.json)
+
+
+if __name__ == "__main__":
+    main()
