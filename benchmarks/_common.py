@@ -8,7 +8,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 
 
 def arguments(description: str | None, *positional: str, **options: Any) -> argparse.Namespace:
-    """Parsed ``positional``, ``--quick``, ``--json FILE`` and further ``options`` (name=default, typed by the default)."""
+    """Parsed ``positional``, ``--quick``, ``--json FILE``, further ``options`` (name=default, typed by the default)."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in positional:
         parser.add_argument(name)
