@@ -15,6 +15,9 @@ from asr.features.extractor import Extractor, block_frames, for_product, inside
 # = -23.
 LOG_FLOOR = 1e-10
 
+# Neighbouring filters that one product takes together: the wider the group, the more of its bins are zeros.
+GROUP = 14
+
 
 class FilterBank(Extractor):
     """Log-mel filter bank, by default with log energy, Δ and ΔΔ: the 123 features of Graves et al. 2013.
@@ -80,8 +83,11 @@ class FilterBank(Extractor):
             parseval[:, [0, -1]] /= 2
             filters = np.concatenate([filters, parseval])
         self.register_buffer("window", torch.hann_window(window), persistent=False)
-        filters = filters.repeat(2, axis=1).T  # (fft_length + 2, D), for squared real and imaginary parts
+        filters = filters.repeat(2, axis=1)  # (D, fft_length + 2), for squared real and imaginary parts
         self.register_buffer("filters", torch.tensor(filters, dtype=torch.float32), persistent=False)
+        self.bands = [band(filters, begin, min(begin + GROUP, num_mels)) for begin in range(0, num_mels, GROUP)]
+        if energy:
+            self.bands.append(band(filters, num_mels, num_mels + 1))
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Number of frames (N,) of waveforms of ``lengths`` (N,) samples."""
@@ -95,14 +101,16 @@ class FilterBank(Extractor):
         if len(inputs) > 1:  # only an utterance shorter than a window would see what lies beyond its end
             inputs = inputs.masked_fill(~inside(lengths, inputs.shape[1]), 0)
         frames = inputs.unfold(1, self.window_samples, self.hop_samples)  # (N, T, window), a view
-        features = inputs.new_empty(*frames.shape[:2], self.filters.shape[1])
+        features = inputs.new_empty(*frames.shape[:2], len(self.filters))
         filters = for_product(self.filters)
         block = min(block_frames(frames), frames.shape[1])
         padded = frames.new_zeros(len(frames), block, self.fft_length)
         for begin in range(0, frames.shape[1], block):
-            power = self._power(frames[:, begin : begin + block], padded)
-            energies = for_product(power) @ filters
-            features[:, begin : begin + block] = energies.clamp_(min=LOG_FLOOR).log_()
+            power = for_product(self._power(frames[:, begin : begin + block], padded)).mT
+            energies = features[:, begin : begin + block]
+            for columns, bins in self.bands:
+                energies[:, :, columns] = (filters[columns, bins] @ power[:, bins]).mT
+            energies.clamp_(min=LOG_FLOOR).log_()
         return features
 
     def _power(self, frames: Tensor, padded: Tensor) -> Tensor:
@@ -123,6 +131,12 @@ class FilterBank(Extractor):
         if inputs.dim() != 2:
             raise InputError(f"waveforms of shape {tuple(inputs.shape)}; a batch of mono ones (N, S) is needed")
         super()._check(inputs, lengths)
+
+
+def band(filters: np.ndarray, begin: int, end: int) -> tuple[slice, slice]:
+    """Rows ``begin`` to ``end`` of ``filters`` (D, bins), and the bins from their first to their last weight."""
+    bins = np.flatnonzero(filters[begin:end].any(axis=0))
+    return slice(begin, end), slice(int(bins[0]), int(bins[-1]) + 1)
 
 
 def mel_filters(
