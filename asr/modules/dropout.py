@@ -17,8 +17,8 @@ class Dropout(nn.Module):
 
     def __init__(self, p: float = 0.0) -> None:
         super().__init__()
-        if not 0 <= p < 1:
-            raise ValueError(f"dropout probability {p} is not from 0 up to, but not including, 1")
+        if not 0 <= p <= 1:
+            raise ValueError(f"dropout probability {p} is not from 0 to 1")
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
@@ -26,7 +26,9 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return F.dropout(x, self.p)
-        dropped = min(round(256 * self.p), 255)
+        dropped = round(256 * self.p)
+        if dropped == 256:  # no byte
+            return x * 0
         draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
         kept = draws.view(torch.uint8)[: x.numel()].view(x.shape) >= dropped
         return x * kept.to(x.dtype).mul_(256 / (256 - dropped))

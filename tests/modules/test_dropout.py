@@ -41,9 +41,10 @@ def test_follows_the_seed_and_rests_in_evaluation() -> None:
     assert torch.equal(results[0], results[1]) and not torch.equal(results[0], results[2])
     assert network.eval()(x) is x
     assert Dropout(0.0)(x) is x
+    assert torch.equal(Dropout(1.0)(x), torch.zeros(4, 5))
 
 
-@pytest.mark.parametrize("p", [-0.1, 1.0, 1.5])
+@pytest.mark.parametrize("p", [-0.1, 1.5, 2.0])
 def test_refuses_what_is_no_probability(p: float) -> None:
     with pytest.raises(ValueError, match="dropout probability"):
         Dropout(p)
