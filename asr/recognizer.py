@@ -23,7 +23,7 @@ from asr.transcript import Transcript, Word
 # A long recording is cut into windows of CORE seconds whose scores are kept, with CONTEXT seconds more on either side
 # that only the network sees. What is no longer than a window with both contexts is never cut.
 # Measured on 3 minutes: with networks trained on utterances of 2 s, 5 s of context changed 3 to 6 % of the characters
-# that the whole file gives, 15 s 1 to 3 %; with one trained on LibriSpeech 15 s changed 0.005 % (benchmarks/windows.py).
+# that the whole file gives, 15 s 1 to 3 %; with one of LibriSpeech 15 s changed 0.005 % (benchmarks/windows.py).
 CORE_SECONDS = 60.0
 CONTEXT_SECONDS = 15.0
 
