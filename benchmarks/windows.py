@@ -11,26 +11,28 @@ need not write long ones better.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, islice
 
 import numpy as np
 from _common import Report, arguments
 
 from asr import audio, recognizer
 from asr.data import manifest
+from asr.data.speech import spoken
 from asr.evaluation.error_rate import ErrorCounts, character_errors, phone_errors
+from asr.vocabulary import Vocabulary
 
 TARGET = 0.01  # of the labels
 
 
-def recordings(path: str, seconds: float, rate: int, phones: bool) -> Iterator[tuple[np.ndarray, str]]:
+def recordings(path: str, seconds: float, rate: int, vocabulary: Vocabulary) -> Iterator[tuple[np.ndarray, str]]:
     """Waveforms of at least ``seconds``, each of one speaker's utterances, and what is said in them."""
     cuts = sorted(manifest.read(path), key=lambda cut: (manifest.speaker(cut), cut.id))
     for _, its_cuts in groupby(cuts, manifest.speaker):
         parts: list[np.ndarray] = []
         texts: list[str] = []
         for cut in its_cuts:
-            text = manifest.phones(cut) if phones else manifest.text(cut)
+            text = spoken(cut, vocabulary)
             if text is None:
                 continue
             parts.append(audio.read(manifest.audio_path(cut), rate, start=cut.start, duration=cut.duration))
@@ -43,20 +45,16 @@ def recordings(path: str, seconds: float, rate: int, phones: bool) -> Iterator[t
 def main() -> None:
     options = arguments(__doc__, "model", "manifest", minutes=3.0, core=60.0, context=15.0)
     model = recognizer.load(options.model)
-    phones = model.vocabulary.kind == "phones"
-    count = phone_errors if phones else character_errors
+    count = phone_errors if model.vocabulary.kind == "phones" else character_errors
     rate = model.sample_rate
     if rate is None:
         raise SystemExit(f"{options.model} reads features, not audio")
-    cuts: list[tuple[np.ndarray, str]] = []
-    for recording in recordings(options.manifest, 60 * options.minutes, rate, phones):
-        cuts.append(recording)
-        if options.quick and len(cuts) == 2:
-            break
-    if not cuts:
+    joined = recordings(options.manifest, 60 * options.minutes, rate, model.vocabulary)
+    spoken_recordings = list(islice(joined, 2 if options.quick else None))
+    if not spoken_recordings:
         raise SystemExit(f"{options.manifest}: no speaker has {options.minutes} minutes")
     totals = {name: ErrorCounts() for name in ("differ", "windows", "whole")}
-    for waveform, reference in cuts:
+    for waveform, reference in spoken_recordings:
         recognizer.CORE_SECONDS, recognizer.CONTEXT_SECONDS = options.core, options.context
         windows = model.transcribe(waveform).text
         recognizer.CORE_SECONDS = len(waveform) / rate
@@ -66,7 +64,7 @@ def main() -> None:
         totals = {name: totals[name] + count(*pair) for name, pair in pairs.items()}
     rates = {name: counts.rate for name, counts in totals.items()}
     report = Report()
-    case = f"{len(cuts)} x {options.minutes:g} min, {options.core:g} + 2 x {options.context:g} s"
+    case = f"{len(spoken_recordings)} x {options.minutes:g} min, {options.core:g} + 2 x {options.context:g} s"
     report.add(f"{case}: differ", rates["differ"], TARGET, "target", "of labels")
     report.add(f"{case}: errors", rates["windows"], rates["whole"], "whole", "of labels")
     report.write(options.json)

@@ -8,8 +8,6 @@ from typing import Any
 import lightning as L
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of <malloc.h>
-
-
 STEPS = 16  # between two returns of what is free
 
 
