@@ -21,8 +21,7 @@ class SpecAugment(nn.Module):
         time_fraction: largest width of a time mask as a fraction of the utterance.
         frequency_masks: number of frequency masks of an utterance.
         frequency_width: largest width of a frequency mask, in bands.
-        groups: how many equally wide groups the columns form: 3 for static | Δ | ΔΔ. A frequency mask covers
-        the
+        groups: how many equally wide groups the columns form: 3 for static | Δ | ΔΔ. A frequency mask covers the
             same bands in each, so that the derivatives do not give away what the mask hides.
     """
 
@@ -77,8 +76,7 @@ def random_spans(lengths: Tensor, widest: Tensor, count: int, total: int) -> Ten
 
 
 class SpectrogramWarp(nn.Module):
-    """Random tempo and vocal-tract length, by linear interpolation of log-mel features, each utterance its
-    own.
+    """Random tempo and vocal-tract length, by linear interpolation of log-mel features; each utterance has its own.
 
     ``forward(features (N, T, F), lengths (N,))`` → (features (N, T', F), lengths (N,)). The tempo factor,
     uniform in 1 ± ``tempo``, divides the length, which never falls below 1 frame. The frequency factor,

@@ -26,8 +26,7 @@ class Normalization(nn.Module):
         dim: number of elements of a frame.
         mode: ``"global"``, by statistics of the training set that :meth:`fit` sets and the state dict carries
             (Graves et al. 2013); ``"utterance"``, by those of the utterance itself; ``"none"``.
-        mean_fraction: how much of an utterance's own mean is subtracted (mode ``"utterance"``). Less than 1
-        keeps
+        mean_fraction: how much of an utterance's own mean is subtracted (mode ``"utterance"``). Less than 1 keeps
             part of what distinguishes a short utterance from silence.
         scale: whether an utterance is divided by its own standard deviation (mode ``"utterance"``).
     """
