@@ -1,0 +1,307 @@
+"""The inner loop of the CTC prefix beam search, compiled by Numba.
+
+Prefixes are nodes of a tree, so that a prefix is never hashed: where the child of a beam entry is in the beam itself,
+a mark says so. A prefix that was pruned and comes back is the same node again, as its child may have stayed.
+
+Probabilities are linear, not logarithms, and scaled once a frame so that the best prefix has 1: nothing underflows
+that is not 300 orders of magnitude below the best.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+ROOT = 0
+NONE = -1
+NODES, ENTRIES, FRAMES = range(3)  # what `Beam.counts` counts
+INSERTION = 128  # entries up to which sorting what is nearly sorted beats quicksort
+
+
+class Tree(NamedTuple):
+    """All prefixes ever kept, (capacity,) int32 each; the root is the empty one."""
+
+    parent: np.ndarray
+    label: np.ndarray  # the last of the prefix
+    child: np.ndarray  # the newest one
+    sibling: np.ndarray  # the child of the same parent that came before
+    slot: np.ndarray  # place in the beam, or NONE
+
+
+class Beam(NamedTuple):
+    """The prefixes kept, best first: (width,) each, of which the first ``counts[ENTRIES]`` are valid."""
+
+    node: np.ndarray
+    in_blank: np.ndarray  # probability of all paths that end in blank
+    in_label: np.ndarray  # and in the prefix's last label
+    counts: np.ndarray  # (3,) int64
+    log_scale: np.ndarray  # (1,): natural log of what all probabilities are to be multiplied by
+
+
+class Work(NamedTuple):
+    """Scratch space."""
+
+    key: np.ndarray  # total probability of each candidate, (width + spare,): entries that stay, then new prefixes
+    origin: np.ndarray  # of a candidate: the entry it extends
+    label: np.ndarray  # and by what
+    stay_blank: np.ndarray  # (width,)
+    stay_label: np.ndarray
+    chosen: np.ndarray  # candidates that become the beam
+    mark: np.ndarray  # (width, labels) int32: frame in which that child of that entry was in the beam
+    order: np.ndarray  # (labels,)
+    next_node: np.ndarray  # (width,)
+    next_blank: np.ndarray
+    next_label: np.ndarray
+    next_key: np.ndarray
+
+
+def make_tree(capacity: int) -> Tree:
+    """The tree that holds the root alone."""
+    tree = Tree(*(np.full(capacity, NONE, dtype=np.int32) for _ in Tree._fields))
+    tree.slot[ROOT] = 0
+    return tree
+
+
+def grown(tree: Tree) -> Tree:
+    """The same tree with twice the room."""
+    return Tree(*(np.concatenate([array, np.full_like(array, NONE)]) for array in tree))
+
+
+def make_beam(width: int) -> Beam:
+    """The beam before the first frame: the empty prefix, certain."""
+    beam = Beam(
+        np.zeros(width, dtype=np.int32), np.zeros(width), np.zeros(width), np.array([1, 1, 0]), np.zeros(1)
+    )
+    beam.in_blank[0] = 1.0
+    return beam
+
+
+def make_work(width: int, labels: int) -> Work:
+    """Scratch space for a beam of ``width`` over so many labels."""
+    spare = 8 * width + 1024
+    return Work(
+        key=np.empty(width + spare),
+        origin=np.empty(width + spare, dtype=np.int32),
+        label=np.empty(width + spare, dtype=np.int32),
+        stay_blank=np.empty(width),
+        stay_label=np.empty(width),
+        chosen=np.empty(width + spare, dtype=np.int32),
+        mark=np.full((width, labels), NONE, dtype=np.int32),
+        order=np.empty(labels, dtype=np.int32),
+        next_node=np.empty(width, dtype=np.int32),
+        next_blank=np.empty(width),
+        next_label=np.empty(width),
+        next_key=np.empty(width),
+    )
+
+
+@njit(cache=True, nogil=True)
+def advance(
+    p: np.ndarray, log_unit: np.ndarray, blank: int, tree: Tree, beam: Beam, work: Work, most_labels: int, least: float
+) -> int:
+    """Take in frames until all are done or ``tree`` may be too small; return how many were.
+
+    ``p`` (T, V) are probabilities in units of their frame's largest, whose natural log is ``log_unit`` (T,). Only the
+    ``most_labels`` most probable labels of a frame, of probability ``least`` at least, make new prefixes. Stops at a
+    frame that leaves no prefix a probability above zero, with no entry in the beam.
+    """
+    width = len(beam.node)
+    for t in range(len(p)):
+        if beam.counts[NODES] + width > len(tree.parent):
+            return t
+        worst = _stay(p[t], blank, tree, beam, work)
+        candidates = _extend(p[t], blank, tree, beam, work, worst, most_labels, least, np.exp(log_unit[t]))
+        best = _keep_best(tree, beam, work, candidates)
+        if best == 0:
+            beam.counts[ENTRIES] = 0
+            return t
+        beam.log_scale[0] += np.log(best) + log_unit[t]
+        beam.counts[FRAMES] += 1
+    return len(p)
+
+
+@njit(cache=True, nogil=True)
+def _stay(p: np.ndarray, blank: int, tree: Tree, beam: Beam, work: Work) -> float:
+    """What each entry becomes without a new label; the probability that a new prefix must beat."""
+    entries, frame = beam.counts[ENTRIES], beam.counts[FRAMES]
+    worst = np.inf
+    for i in range(entries):
+        node = beam.node[i]
+        label = tree.label[node]
+        work.stay_blank[i] = (beam.in_blank[i] + beam.in_label[i]) * p[blank]
+        work.stay_label[i] = 0.0
+        if node != ROOT:
+            in_label = beam.in_label[i]
+            parent = tree.slot[tree.parent[node]]
+            if parent != NONE:  # its extension by this label is this very prefix
+                work.mark[parent, label] = frame
+                in_label += beam.in_blank[parent]
+                if tree.label[beam.node[parent]] != label:
+                    in_label += beam.in_label[parent]
+            work.stay_label[i] = in_label * p[label]
+        work.key[i] = work.stay_blank[i] + work.stay_label[i]
+        worst = min(worst, work.key[i])
+    return worst if entries == len(beam.node) else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _extend(
+    p: np.ndarray,
+    blank: int,
+    tree: Tree,
+    beam: Beam,
+    work: Work,
+    worst: float,
+    most_labels: int,
+    least: float,
+    unit: float,
+) -> int:
+    """List new prefixes of a probability above ``worst`` behind the entries; return the number of candidates.
+
+    Entries and labels are both taken best first, so that a product not above ``worst`` ends the loop.
+    """
+    entries, frame = beam.counts[ENTRIES], beam.counts[FRAMES]
+    # the best entry has probability 1, so a label that is not above `worst` by itself extends none
+    count = 0
+    for label in range(len(p)):
+        if label != blank and p[label] > worst and p[label] * unit >= least:
+            work.order[count] = label
+            count += 1
+    # of one entry's children no more than the beam holds can be kept; one more, as a repeat may come to nothing
+    count = _largest(p, work.order[:count], min(most_labels, len(beam.node) + 1))
+    _sort(p, work.order[:count])
+    candidates = entries
+    for i in range(entries):
+        total = beam.in_blank[i] + beam.in_label[i]
+        last = tree.label[beam.node[i]]
+        for k in range(count):
+            label = work.order[k]
+            key = total * p[label]
+            if key <= worst:
+                break
+            if work.mark[i, label] == frame:
+                continue
+            if label == last:  # a repeat needs a blank between
+                key = beam.in_blank[i] * p[label]
+                if key <= worst:
+                    continue
+            if candidates == len(work.key):
+                candidates, worst = _tighten(work, entries, len(beam.node))
+                if key <= worst:
+                    continue
+            work.key[candidates] = key
+            work.origin[candidates] = i
+            work.label[candidates] = label
+            candidates += 1
+    return candidates
+
+
+@njit(cache=True, nogil=True)
+def _largest(key: np.ndarray, chosen: np.ndarray, keep: int) -> int:
+    """Move the indices of the ``keep`` largest keys to the front of ``chosen``; how many there are."""
+    if len(chosen) <= keep:
+        return len(chosen)
+    cut = _threshold(key[chosen], keep)
+    room = keep - np.sum(key[chosen] > cut)  # for those at the cut
+    count = 0
+    for k in chosen:
+        tie = key[k] == cut and room > 0
+        if key[k] > cut or tie:
+            room -= tie
+            chosen[count] = k
+            count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _threshold(keys: np.ndarray, keep: int) -> float:
+    """The ``keep``-th largest of ``keys``."""
+    return np.partition(keys, len(keys) - keep)[len(keys) - keep]
+
+
+@njit(cache=True, nogil=True)
+def _tighten(work: Work, entries: int, width: int) -> tuple[int, float]:
+    """Drop new prefixes that cannot be among the best ``width``; the candidates left, and what to beat from here on."""
+    worst = _threshold(work.key, width)
+    room = width - np.sum(work.key > worst) - np.sum(work.key[:entries] == worst)
+    candidates = entries
+    for k in range(entries, len(work.key)):
+        tie = work.key[k] == worst and room > 0
+        if work.key[k] > worst or tie:
+            room -= tie
+            work.key[candidates] = work.key[k]
+            work.origin[candidates] = work.origin[k]
+            work.label[candidates] = work.label[k]
+            candidates += 1
+    return candidates, worst
+
+
+@njit(cache=True, nogil=True)
+def _keep_best(tree: Tree, beam: Beam, work: Work, candidates: int) -> float:
+    """Make the best candidates the beam, best first, scaled so that the best has 1; return what it had.
+
+    Of equal ones those that stay go first, then those that extend better entries.
+    """
+    entries, width = beam.counts[ENTRIES], len(beam.node)
+    chosen = 0
+    for k in range(candidates):
+        if work.key[k] > 0:
+            work.chosen[chosen] = k
+            chosen += 1
+    chosen = _largest(work.key, work.chosen[:chosen], width)
+    if chosen == 0:
+        return 0.0
+    _sort(work.key, work.chosen[:chosen])
+    best = work.key[work.chosen[0]]
+    for i in range(entries):
+        tree.slot[beam.node[i]] = NONE
+    for rank in range(chosen):
+        k = work.chosen[rank]
+        if k < entries:
+            work.next_node[rank] = beam.node[k]
+            work.next_blank[rank] = work.stay_blank[k] / best
+            work.next_label[rank] = work.stay_label[k] / best
+        else:
+            work.next_node[rank] = _child(tree, beam.counts, beam.node[work.origin[k]], work.label[k])
+            work.next_blank[rank] = 0.0
+            work.next_label[rank] = work.key[k] / best
+    for rank in range(chosen):
+        beam.node[rank] = work.next_node[rank]
+        beam.in_blank[rank] = work.next_blank[rank]
+        beam.in_label[rank] = work.next_label[rank]
+        tree.slot[beam.node[rank]] = rank
+    beam.counts[ENTRIES] = chosen
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _sort(key: np.ndarray, chosen: np.ndarray) -> None:
+    """Sort indices into ``key`` in place, largest first; equal ones keep their order."""
+    if len(chosen) > INSERTION:
+        chosen[:] = chosen[np.argsort(-key[chosen], kind="mergesort")]
+        return
+    for r in range(1, len(chosen)):
+        k = chosen[r]
+        j = r
+        while j > 0 and key[chosen[j - 1]] < key[k]:
+            chosen[j] = chosen[j - 1]
+            j -= 1
+        chosen[j] = k
+
+
+@njit(cache=True, nogil=True)
+def _child(tree: Tree, counts: np.ndarray, parent: int, label: int) -> int:
+    """The node of ``parent`` extended by ``label``: the one that was there, or a new one."""
+    node = tree.child[parent]
+    while node != NONE and tree.label[node] != label:
+        node = tree.sibling[node]
+    if node == NONE:
+        node = counts[NODES]
+        counts[NODES] += 1
+        tree.parent[node] = parent
+        tree.label[node] = label
+        tree.sibling[node] = tree.child[parent]
+        tree.child[parent] = node
+    return node

@@ -1,0 +1,197 @@
+"""CTC prefix beam search: the most probable label sequence, not the most probable path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from asr.decoding import _ctc_kernel as kernel
+from asr.decoding.alignment import align, spans
+from asr.decoding.hypothesis import Hypothesis
+from asr.errors import InputError
+
+SCORES = ("log_probs", "probs", "logits")
+NODES = 4096  # room for so many prefixes to begin with
+BLOCK = 1 << 20  # scores that are made linear at a time
+TOLERANCE = 0.02  # by how much the log of a frame's sum may differ from 0: half-precision scores do by 0.01
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to search.
+
+    Args:
+        beam: prefixes kept from one frame to the next.
+        nbest: hypotheses returned, best first.
+        most_labels: labels of a frame, most probable first, that may extend a prefix; None: all.
+        least: the probability that such a label must have.
+        scores: what is searched: ``"log_probs"`` (natural), ``"probs"``, or ``"logits"``, which are normalised first.
+    """
+
+    beam: int = 100
+    nbest: int = 1
+    most_labels: int | None = None
+    least: float = 0.0
+    scores: str = "log_probs"
+
+    def __post_init__(self) -> None:
+        if self.beam < 1 or self.nbest < 1 or (self.most_labels is not None and self.most_labels < 1):
+            raise InputError(f"beam, nbest and most_labels must be at least 1: {self}")
+        if not 0 <= self.least < 1:
+            raise InputError(f"least={self.least}: a probability from 0 to below 1 is wanted")
+        if self.scores not in SCORES:
+            raise InputError(f"scores={self.scores!r} is not one of {', '.join(SCORES)}")
+
+
+def search(
+    scores: np.ndarray, lengths: np.ndarray, blank: int = 0, options: Options | None = None
+) -> list[list[Hypothesis]]:
+    """The n best hypotheses of each utterance of a batch, on all cores; see `CTCBeamSearch`.
+
+    ``scores`` is (N, T, V), ``lengths`` (N,) integers up to T. An utterance gives what it gives alone.
+    """
+    scores, lengths = np.asarray(scores), np.asarray(lengths)
+    if scores.ndim != 3 or lengths.shape != scores.shape[:1] or lengths.dtype.kind not in "iu":
+        raise InputError(
+            f"scores must be (N, T, V) and lengths (N,) integers: got {scores.shape}, {lengths.shape} {lengths.dtype}"
+        )
+    if lengths.size and not 0 <= lengths.min() <= lengths.max() <= scores.shape[1]:
+        raise InputError(f"lengths {lengths.min()} to {lengths.max()} do not fit {scores.shape[1]} frames")
+
+    def one(row: int) -> list[Hypothesis]:
+        decoder = CTCBeamSearch(scores.shape[2], blank, options)
+        try:
+            decoder.feed(scores[row, : lengths[row]])
+        except InputError as error:
+            raise InputError(f"utterance {row}: {error}") from error
+        return decoder.finish()
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(one, range(len(scores))))
+
+
+class CTCBeamSearch:
+    """Prefix beam search over one utterance, as its frames arrive.
+
+    A prefix's probability is the sum over all paths that collapse to it (Graves et al. 2006, section 3), of those that
+    end in blank and those that end in its last label (Hannun et al. 2014, arXiv 1408.2873), so that prefixes which
+    merge are one. With a beam that holds all prefixes the n-best list is exact. Feeding frames in pieces gives what
+    feeding them at once gives.
+
+    Args:
+        labels: size of the vocabulary, blank included.
+        blank: its index.
+        options: see `Options`.
+    """
+
+    def __init__(self, labels: int, blank: int = 0, options: Options | None = None) -> None:
+        if not 0 <= blank < labels:
+            raise InputError(f"blank {blank} is outside the {labels} labels")
+        self.labels = labels
+        self.blank = blank
+        self.options = options or Options()
+        self.start()
+
+    def start(self) -> None:
+        """Begin a new utterance."""
+        self._tree = kernel.make_tree(NODES + self.options.beam)
+        self._beam = kernel.make_beam(self.options.beam)
+        self._work = kernel.make_work(self.options.beam, self.labels)
+        self._heard: list[np.ndarray] = []  # for the times of what is found
+
+    def feed(self, scores: np.ndarray) -> None:
+        """Take in the next frames (T, V). Raises InputError for scores that are not what `Options.scores` says."""
+        scores = np.asarray(scores)
+        if scores.ndim != 2 or scores.shape[1] != self.labels:
+            raise InputError(f"scores of shape {scores.shape}; (frames, {self.labels}) is needed")
+        self._heard.append(scores)
+        options, beam = self.options, self._beam
+        most = self.labels if options.most_labels is None else options.most_labels
+        step = max(1, BLOCK // self.labels)
+        for begin in range(0, len(scores), step):
+            p, log_unit = self._linear(scores[begin : begin + step])
+            done = 0
+            while done < len(p):
+                done += kernel.advance(
+                    p[done:], log_unit[done:], self.blank, self._tree, beam, self._work, most, options.least
+                )
+                if not beam.counts[kernel.ENTRIES]:
+                    frame = beam.counts[kernel.FRAMES]
+                    raise InputError(f"frame {frame}: no label sequence has a probability above zero from here on")
+                if done < len(p):
+                    self._tree = kernel.grown(self._tree)
+
+    def _linear(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities (T, V) in units of each frame's largest, and the natural log of that (T,)."""
+        kind = self.options.scores
+        peak = scores.max(1).astype(np.float64)
+        with np.errstate(invalid="ignore", divide="ignore"):  # the sums will tell
+            p = scores / peak[:, None] if kind == "probs" else np.exp(scores - peak[:, None])
+            log_totals = np.log(p.sum(1))
+            log_unit = -log_totals if kind == "logits" else np.log(peak) if kind == "probs" else peak
+            off = np.abs(log_totals + log_unit)
+        if kind == "probs" and (p < 0).any():
+            raise InputError('scores="probs" are never negative ("log_probs" and "logits" are known too)')
+        if not (off <= TOLERANCE).all():
+            row = int(np.flatnonzero(~(off <= TOLERANCE))[0])
+            number = self._beam.counts[kernel.FRAMES] + row
+            if not (scores[row] < np.inf).all():
+                raise InputError(f"frame {number} holds a score that is not a number, or infinite")
+            others = " and ".join(repr(other) for other in SCORES if other != kind)
+            total = (scores[row] if kind == "probs" else np.exp(scores[row])).sum()
+            raise InputError(
+                f"the probabilities of frame {number} sum to {total:.4g}, not 1, but were said to be "
+                f"scores={kind!r} ({others} are known too)"
+            )
+        return p, log_unit
+
+    def partial(self) -> tuple[int, ...]:
+        """The best labels so far."""
+        return self._labels(0)
+
+    def finish(self) -> list[Hypothesis]:
+        """The n best hypotheses, with the frames and confidence of each label on its best path."""
+        heard = np.concatenate(self._heard) if self._heard else np.zeros((0, self.labels))
+        log_probs = log_probabilities(heard, self.options.scores)
+        return [
+            hypothesis(log_probs, self._labels(rank), self._score(rank), self.blank)
+            for rank in range(min(self.options.nbest, self._beam.counts[kernel.ENTRIES]))
+        ]
+
+    def _score(self, rank: int) -> float:
+        return float(np.log(self._beam.in_blank[rank] + self._beam.in_label[rank]) + self._beam.log_scale[0])
+
+    def _labels(self, rank: int) -> tuple[int, ...]:
+        node, found = int(self._beam.node[rank]), []
+        while node != kernel.ROOT:
+            found.append(int(self._tree.label[node]))
+            node = int(self._tree.parent[node])
+        return tuple(reversed(found))
+
+
+def hypothesis(log_probs: np.ndarray, labels: Sequence[int], score: float, blank: int) -> Hypothesis:
+    """A hypothesis with the spans of its labels on the best path through ``log_probs`` (T, V).
+
+    The confidence of a label is its largest probability within its span, as in greedy search.
+    """
+    path, _ = align(log_probs, labels, blank)
+    frames = spans(path, len(labels))
+    confidence = tuple(
+        float(np.exp(log_probs[first:end, label].max()))
+        for label, (first, end) in zip(labels, frames.tolist(), strict=True)
+    )
+    return Hypothesis(tuple(labels), score, tuple((first, end) for first, end in frames.tolist()), confidence)
+
+
+def log_probabilities(scores: np.ndarray, kind: str) -> np.ndarray:
+    """Natural-log probabilities (T, V) of scores of a ``kind`` of `SCORES`."""
+    if kind == "probs":
+        with np.errstate(divide="ignore"):
+            return np.log(scores)
+    if kind == "logits":
+        return scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
+    return scores if scores.dtype in (np.float32, np.float64) else scores.astype(np.float32)
