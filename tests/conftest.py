@@ -118,6 +118,7 @@ def tiny_config() -> Callable[..., dict[str, Any]]:
             "threads": None,
             "gradient_clip": 1.0,
             "accumulate": 1,
+            "weight_noise": 0.0,
             "monitor": "auto",
             "early_stopping": None,
         },

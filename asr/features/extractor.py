@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from asr.errors import InputError
+from asr.features.blocks import Blocks, on_blocks, own_threads
 from asr.features.normalization import Normalization, Statistics, over_all
 
 Batch: TypeAlias = "tuple[Tensor, Tensor]"
@@ -26,29 +26,6 @@ DERIVATIVES = (
 def one_by_one(inputs: Tensor) -> bool:
     """Whether the utterances of a batch are processed each by itself; see :class:`Extractor`."""
     return inputs.device.type == "cpu"
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run torch's CPU operations on one thread.
-
-    An operation on a block is over in microseconds. Two threads that meet after each gain a third at best;
-    where another process keeps one of 2 cores busy they wait for its time slices, and took 10 to 100 times
-    as long.
-    """
-    threads = torch.get_num_threads()
-    if threads > 1:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        if threads > 1:
-            torch.set_num_threads(threads)
-
-
-def block_frames(frames: Tensor) -> int:
-    """How many frames of ``frames`` (N, T, …) to work on at once: what stays in the cache, or fills a GPU."""
-    return 256 if frames.device.type == "cpu" else max(1, 16384 // len(frames))
 
 
 def for_product(values: Tensor) -> Tensor:
@@ -155,7 +132,7 @@ class Extractor(nn.Module):
         self._check(inputs, lengths)
         frames = self.output_lengths(lengths)
         features = inputs.new_empty(len(inputs), int(frames.max()), self.dim, dtype=torch.float32)
-        with torch.autocast(inputs.device.type, enabled=False), one_thread():
+        with torch.autocast(inputs.device.type, enabled=False), own_threads():
             for rows, its_inputs, its_lengths in self._pieces(inputs.float(), lengths):
                 its_frames = self.output_lengths(its_lengths)
                 static = self.static_features(its_inputs, its_lengths)
@@ -204,14 +181,16 @@ def append_deltas(static: Tensor, lengths: Tensor, order: int, out: Tensor) -> N
         return
     starts = torch.arange(n, device=static.device)[:, None] * total
     last = lengths[:, None] - 1
-    block = 4 * block_frames(static)  # these frames are smaller than spectra
-    for begin in range(0, total, block):
-        size = min(block, total - begin)
-        times = torch.arange(begin - REACH, begin + size + REACH, device=static.device).clamp(min=0)
-        rows = (starts + torch.minimum(times, last)).flatten()
-        context = static.flatten(0, 1).index_select(0, rows).view(n, -1, dim)
-        for d, (weights, sign) in enumerate(DERIVATIVES[:order], start=1):
-            out[:, begin : begin + size, d * dim : (d + 1) * dim] = _derivative(context, weights, sign)
+
+    def derive(blocks: Blocks) -> None:
+        for begin, end in blocks:
+            times = torch.arange(begin - REACH, end + REACH, device=static.device).clamp(min=0)
+            rows = (starts + torch.minimum(times, last)).flatten()
+            context = static.flatten(0, 1).index_select(0, rows).view(n, -1, dim)
+            for d, (weights, sign) in enumerate(DERIVATIVES[:order], start=1):
+                out[:, begin:end, d * dim : (d + 1) * dim] = _derivative(context, weights, sign)
+
+    on_blocks(derive, static, 2)  # these frames are smaller than spectra
 
 
 def _derivative(context: Tensor, weights: list[float], sign: int) -> Tensor:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from asr.errors import InputError
-from asr.features.extractor import Extractor, block_frames, for_product, inside
+from asr.features.blocks import Blocks, on_blocks
+from asr.features.extractor import Extractor, for_product, inside
 
 # About 30 dB below the power of 16-bit rounding noise in a narrow filter; digital silence becomes log(1e-10)
 # = -23.
@@ -103,14 +104,18 @@ class FilterBank(Extractor):
         frames = inputs.unfold(1, self.window_samples, self.hop_samples)  # (N, T, window), a view
         features = inputs.new_empty(*frames.shape[:2], len(self.filters))
         filters = for_product(self.filters)
-        block = min(block_frames(frames), frames.shape[1])
-        padded = frames.new_zeros(len(frames), block, self.fft_length)
-        for begin in range(0, frames.shape[1], block):
-            power = for_product(self._power(frames[:, begin : begin + block], padded)).mT
-            energies = features[:, begin : begin + block]
-            for columns, bins in self.bands:
-                energies[:, :, columns] = (filters[columns, bins] @ power[:, bins]).mT
-            energies.clamp_(min=LOG_FLOOR).log_()
+
+        def analyse(blocks: Blocks) -> None:
+            longest = max(end - begin for begin, end in blocks)
+            padded = frames.new_zeros(len(frames), longest, self.fft_length)
+            for begin, end in blocks:
+                power = for_product(self._power(frames[:, begin:end], padded)).mT
+                energies = features[:, begin:end]
+                for columns, bins in self.bands:
+                    energies[:, :, columns] = (filters[columns, bins] @ power[:, bins]).mT
+                energies.clamp_(min=LOG_FLOOR).log_()
+
+        on_blocks(analyse, frames, in_order=self.training and self.dither > 0)
         return features
 
     def _power(self, frames: Tensor, padded: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from asr.errors import InputError
-from asr.features.extractor import Extractor, block_frames, for_product
+from asr.features.blocks import Blocks, on_blocks
+from asr.features.extractor import Extractor, for_product
 from asr.features.filterbank import FilterBank
 
 
@@ -68,8 +69,14 @@ class MFCC(Extractor):
         """Cepstra (N, T, num_ceps) of waveforms (N, S)."""
         log_mel = self.filterbank.static_features(inputs, lengths)
         transform = for_product(self.transform)
-        blocks = log_mel.split(block_frames(log_mel), dim=1)
-        return torch.cat([(for_product(block) @ transform).float() for block in blocks], dim=1)
+        cepstra = log_mel.new_empty(*log_mel.shape[:2], transform.shape[1])
+
+        def transform_blocks(blocks: Blocks) -> None:
+            for begin, end in blocks:
+                cepstra[:, begin:end] = for_product(log_mel[:, begin:end]) @ transform
+
+        on_blocks(transform_blocks, log_mel)
+        return cepstra
 
     def _check(self, inputs: Tensor, lengths: Tensor) -> None:
         self.filterbank._check(inputs, lengths)

@@ -8,7 +8,7 @@ from typing import Any
 import lightning as L
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of <malloc.h>
-STEPS = 64  # between two returns of what is free
+STEPS = 32  # between two returns of what is free
 
 
 class KeepFreedMemory(L.Callback):
@@ -16,8 +16,9 @@ class KeepFreedMemory(L.Callback):
 
     Each step frees and asks again for the same few hundred megabytes, and the kernel clears every page of them when it
     is first written to: forward and backward of 3 x 320 LSTM cells took 1.03 s, and 0.88 s so. Kept for good they would
-    crumble, as no two batches are of one size: 13 GB after six epochs of `recipes/english`. Sixteen steps cost little
-    (2.2 instead of 1.4 GB at the peak).
+    crumble, as no two batches are of one size: 13 GB after six epochs of `recipes/english`, at its peak 6.0 GB if given
+    back every 64 steps and 4.3 every 16, of which 1.1 is audio; but an eighth of the time then went into clearing pages,
+    with 64 a fifteenth.
     """
 
     def __init__(self) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from asr.data.batch import Batch
 from asr.decoding import greedy
 from asr.errors import InputError
+from asr.modules.weight_noise import WeightNoise
 from asr.registry import build
 from asr.tasks.ctc import CTCTask
 from asr.training.evaluate import Pairs
@@ -30,16 +31,25 @@ class TrainingModule(L.LightningModule):
 
     What is random in a step (dropout, masks) depends on (seed, epoch, batch) only, so that a resumed run equals an
     uninterrupted one. ``monitor`` names the figure that checkpoints, early stopping and the plateau schedule go by;
-    ``batches`` is how many an epoch has.
+    ``batches`` is how many an epoch has, ``weight_noise`` the standard deviation of `WeightNoise`.
     """
 
-    def __init__(self, task: CTCTask, optimizer: Mapping[str, Any], seed: int, monitor: str, batches: int) -> None:
+    def __init__(
+        self,
+        task: CTCTask,
+        optimizer: Mapping[str, Any],
+        seed: int,
+        monitor: str,
+        batches: int,
+        weight_noise: float = 0.0,
+    ) -> None:
         super().__init__()
         self.task = task
         self.optimizer_config = dict(optimizer)
         self.seed = seed
         self.monitor = monitor
         self.batches = batches
+        self.weight_noise = WeightNoise(task.parameters(), weight_noise)
         self.pairs = Pairs(task)
         self.blanks = (0, 0)
         self.samples: list[tuple[str, str]] = []
@@ -54,6 +64,7 @@ class TrainingModule(L.LightningModule):
         torch.manual_seed(self.seed * 1_000_003 + number * self.trainer.world_size + self.global_rank)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        self.weight_noise.add()
         scores, lengths = self.task(batch.inputs, batch.lengths)
         loss, impossible = self.task.loss(scores, lengths, batch.targets)
         if not torch.isfinite(loss):
@@ -65,6 +76,9 @@ class TrainingModule(L.LightningModule):
         self.log("train_loss", loss.detach(), on_step=True, on_epoch=True, batch_size=size)
         self.log("impossible", float(impossible), on_step=False, on_epoch=True, reduce_fx="sum", batch_size=1)
         return loss
+
+    def on_after_backward(self) -> None:
+        self.weight_noise.remove()
 
     # -- validation
 

@@ -270,7 +270,8 @@ def fit(
         rank=trainer.global_rank,
         world=trainer.world_size,
     )
-    module = TrainingModule(task, config["optimizer"], config["seed"], monitor, len(sampler))
+    noise = config["trainer"]["weight_noise"]
+    module = TrainingModule(task, config["optimizer"], config["seed"], monitor, len(sampler), noise)
     dev_loader = torch.utils.data.DataLoader(
         dev_data,
         # longest first: what does not fit in memory fails at once

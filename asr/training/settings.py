@@ -18,6 +18,7 @@ NUMBERS: dict[str, tuple[float, bool]] = {
     "trainer.threads": (1, True),
     "trainer.gradient_clip": (0.0, True),
     "trainer.accumulate": (1, False),
+    "trainer.weight_noise": (0.0, False),
     "trainer.early_stopping": (1, True),
     "data.seconds": (0.0, False),
     "data.utterances": (1, True),
@@ -27,7 +28,7 @@ NUMBERS: dict[str, tuple[float, bool]] = {
 
 KEYS = {
     "trainer": "epochs minutes precision accelerator devices num_nodes strategy threads gradient_clip accumulate "
-    "monitor early_stopping",
+    "weight_noise monitor early_stopping",
     "data": "train dev test seconds utterances workers cache_hours too_short perturbation",
 }
 HEAD_KEYS = {"characters": "alphabet", "phones": "phones fold", "sentencepiece": "size"}

@@ -84,6 +84,7 @@ def with_dropout(tiny_config: Config, run_dir: Path, corpus: Path, schedule: str
         "encoder.hidden_size": 8,
         "augmentation": {"specaugment": {"type": "specaugment", "time_masks": 1, "frequency_width": 3}},
         "data.perturbation": {"speed": [0.9, 1.0, 1.1]},
+        "trainer.weight_noise": 0.02,
         "optimizer.schedule": options[schedule],
     }
     return tiny_config(run_dir, corpus, **(changes | more))

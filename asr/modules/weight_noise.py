@@ -1,0 +1,36 @@
+"""Gaussian noise on weights while their gradient is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+
+class WeightNoise:
+    """Makes networks simpler, in the amount of information that is needed to write down their weights.
+
+    Graves, Mohamed & Hinton (2013, arXiv 1303.5778) add noise of standard deviation 0.075 once a training sequence;
+    here it is once a batch. ``add`` before the forward pass and ``remove`` after the backward pass, so that the gradient
+    is that of the noisy weights and the step is taken by the clean ones. Random numbers are torch's global ones.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], std: float) -> None:
+        self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
+        self.std = std
+        self._clean: list[torch.Tensor] = []
+
+    @torch.no_grad()
+    def add(self) -> None:
+        """Put noise on the weights; once only until `remove`."""
+        if self.std and not self._clean:
+            self._clean = [parameter.clone() for parameter in self.parameters]
+            torch._foreach_add_(self.parameters, [torch.randn_like(w) for w in self._clean], alpha=self.std)
+
+    @torch.no_grad()
+    def remove(self) -> None:
+        """Restore the weights, exactly."""
+        if self._clean:
+            torch._foreach_copy_(self.parameters, self._clean)
+            self._clean = []
