@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write beside the file, then rename: a reader sees the old content or the new one. Makes missing folders."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside ``path`` to write to, which then takes its place: a reader sees the old content or the new one.
+
+    Makes missing folders. If writing fails nothing is left of it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        temporary.write_bytes(content)
+        yield temporary
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Make ``content`` a file's, by `replacing` it."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def update(path: Path, content: bytes) -> bool:

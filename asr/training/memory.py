@@ -8,7 +8,7 @@ from typing import Any
 import lightning as L
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of <malloc.h>
-STEPS = 32  # between two returns of what is free
+STEPS = 512  # between two returns of what is free
 
 
 class KeepFreedMemory(L.Callback):

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asr.errors import InputError
+from asr.lm import arpa
+from asr.lm.estimate import kneser_ney, read_text
+
+BY_HAND = """made by hand
+
+\\data\\
+ngram 1=5
+ngram 2=4
+ngram 3=2
+
+\\1-grams:
+-1.0\t<unk>
+-99\t<s>\t-0.5
+-0.6\t</s>
+-0.4\ta\t-0.3
+-0.7\tb\t-0.2
+
+\\2-grams:
+-0.2\t<s> a\t-0.1
+-0.3\ta b\t-0.25
+-0.9\ta a
+-0.15\tb </s>
+
+\\3-grams:
+-0.05\t<s> a b
+-0.11\ta b </s>
+
+\\end\\
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "model.arpa"
+    path.write_text(BY_HAND)
+    return path
+
+
+def scores(path: Path, text: str, **options: bool) -> list[float]:
+    """Base-10 log-probabilities of the words of a text."""
+    return [float(x) for x in arpa.read(path).log_probs(text.split(), **options) / np.log(10)]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("a b", [-0.2, -0.05, -0.11]),  # all are there
+        ("b", [-0.5 - 0.7, -0.15]),  # <s> b: back-off of <s>; b </s>
+        ("a a", [-0.2, -0.1 - 0.9, -0.3 - 0.6]),  # <s> a a: back-off of <s> a; a a </s>: of a a none, of a
+        ("a x a", [-0.2, -0.1 - 0.3 - 1.0, -0.4, -0.3 - 0.6]),  # unknown words leave no context
+        ("", [-0.5 - 0.6]),
+    ],
+)
+def test_backing_off_by_hand(path: Path, text: str, wanted: list[float]) -> None:
+    assert scores(path, text) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_without_beginning_and_end(path: Path) -> None:
+    assert scores(path, "a b", bos=False, eos=False) == pytest.approx([-0.4, -0.3], abs=1e-6)
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    text = [line.split() for line in ("the cat sat", "the dog sat", "a cat ran", "the cat ran home", "a dog")]
+    model = kneser_ney(read_text(text), 4)
+    for name in "model.arpa", "model.arpa.gz":
+        arpa.write(model, tmp_path / name)
+        again = arpa.read(tmp_path / name)
+        assert (again.words, again.order) == (model.words, 4)
+        for wanted, found in zip(model.trie, again.trie, strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+    assert gzip.decompress((tmp_path / "model.arpa.gz").read_bytes()) == (tmp_path / "model.arpa").read_bytes()
+
+
+def test_beginnings_that_srilm_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "pruned.arpa"
+    # "a b" is gone though "a b </s>" stays; what "a b" had been worth is what backing off gives
+    path.write_text(BY_HAND.replace("-0.3\ta b\t-0.25\n", "").replace("ngram 2=4", "ngram 2=3"))
+    assert scores(path, "a b", bos=False) == pytest.approx([-0.4, -0.3 - 0.7, -0.11], abs=1e-6)
+    assert scores(path, "a b b", bos=False) == pytest.approx([-0.4, -1.0, -0.2 - 0.7, -0.15], abs=1e-6)
+
+
+def test_no_unknown_word(tmp_path: Path) -> None:
+    path = tmp_path / "closed.arpa"
+    path.write_text(BY_HAND.replace("-1.0\t<unk>\n", "").replace("ngram 1=5", "ngram 1=4"))
+    assert scores(path, "x", bos=False, eos=False) == pytest.approx([-99])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("\\data\\", "data", "line .*not an ARPA file|is missing"),
+        ("ngram 2=4", "ngram 3=4", r"line 5: 'ngram 3=4'; ngram 2="),
+        ("-0.9\ta a", "-0.9\ta zebra", "line 18: 'zebra' is not among the 1-grams"),
+        ("-0.9\ta a", "0.9\ta a", "line 18: a base-10 log-probability is at most 0"),
+        ("-0.9\ta a", "x\ta a", "line 18: could not convert"),
+        ("-0.9\ta a", "-0.9\ta", "line 18: a log-probability, 2 words"),
+        ("-0.9\ta a", "-0.9\ta b", "'a b' is there twice"),
+        ("ngram 2=4", "ngram 2=5", "line 21: "),
+        ("\\end\\", "", r"the file ends here; \\end\\ is missing"),
+    ],
+)
+def test_damaged_files(path: Path, old: str, new: str, message: str) -> None:
+    path.write_text(BY_HAND.replace(old, new, 1))
+    with pytest.raises(InputError, match=message):
+        arpa.read(path)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        arpa.read(tmp_path / "none.arpa")
+    (tmp_path / "cut.arpa.gz").write_bytes(gzip.compress(BY_HAND.encode())[:100])
+    with pytest.raises(InputError, match="not a readable ARPA file"):
+        arpa.read(tmp_path / "cut.arpa.gz")
