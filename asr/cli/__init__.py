@@ -9,6 +9,7 @@ import sys
 import typer
 
 from asr import __version__
+from asr.cli import lm
 from asr.cli.evaluate import evaluate
 from asr.cli.prepare import prepare
 from asr.cli.train import train
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 for command in (prepare, train, evaluate, transcribe):
     app.command()(command)
+app.add_typer(lm.app, name="lm")
 
 
 def _version(value: bool) -> None:

@@ -63,6 +63,11 @@ def read_text(sentences: Iterable[Sequence[str]], *, most_words: int | None = No
     return Text(tuple(words), tokens, np.repeat(np.arange(len(lengths), dtype=np.int32), lengths))
 
 
+def characters_of(text: str) -> list[str]:
+    """The units of a model of characters: blanks are |, as a unit of an ARPA file cannot be a blank."""
+    return ["|" if character == " " else character for character in text]
+
+
 def _commonest(words: Sequence[str], tokens: np.ndarray, count: int) -> list[str]:
     counts = np.bincount(tokens, minlength=len(words))
     ranked = sorted(range(len(SPECIAL), len(words)), key=lambda number: (-counts[number], words[number]))

@@ -1,0 +1,131 @@
+"""``asr lm train|score|prune``: n-gram language models of text."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+
+from asr.errors import InputError
+
+app = typer.Typer(help="Estimate, score and prune n-gram language models.", no_args_is_help=True)
+
+TEXT = typer.Argument(metavar="TEXT...", help="Text, a sentence a line (also .gz, .xz), or manifests (.jsonl, .jsonl.gz).")
+MODEL = typer.Argument(metavar="MODEL", help="An ARPA file, plain or .gz.")
+NORMALIZATION = typer.Option(help="What is done to text: english (as recipes' text heads do) or none.")
+CHARACTERS = typer.Option("--characters", help="A model of characters; the space between words is |.")
+
+
+@app.command()
+def train(
+    text: Annotated[list[Path], TEXT],
+    output: Annotated[Path, typer.Option(help="ARPA file to write; gzipped if it ends in .gz.")],
+    order: Annotated[int, typer.Option(help="Longest n-gram, 1 to 6.")] = 3,
+    words: Annotated[int | None, typer.Option(min=1, help="Know the so many commonest words only.")] = None,
+    vocabulary: Annotated[Path | None, typer.Option(help="Know the words of this file only, one a line.")] = None,
+    cutoffs: Annotated[
+        str, typer.Option(help="Leave out n-grams seen so often or less, an order each: '0 0 1' for trigrams seen once.")
+    ] = "0",
+    prune: Annotated[float, typer.Option(min=0, help="Leave out n-grams that matter less, as `asr lm prune` does.")] = 0.0,
+    normalization: Annotated[str, NORMALIZATION] = "english",
+    characters: Annotated[bool, CHARACTERS] = False,
+) -> None:
+    """Estimate a model by interpolated modified Kneser-Ney smoothing."""
+    from asr.lm import arpa
+    from asr.lm.estimate import kneser_ney, read_text
+    from asr.lm.prune import prune as prune_
+
+    if not all(number.isdigit() for number in cutoffs.split()):
+        raise InputError(f"--cutoffs {cutoffs!r}: whole numbers separated by blanks are wanted")
+    if words is not None and vocabulary is not None:
+        raise InputError("--words and --vocabulary both say which words to know: give one")
+    known = vocabulary.read_text(encoding="utf-8").split() if vocabulary else []
+    began = time.perf_counter()
+    numbered = read_text(sentences(text, normalization, characters), most_words=words, vocabulary=known)
+    model = kneser_ney(numbered, order, [int(number) for number in cutoffs.split()])
+    if prune:
+        model = prune_(model, prune)
+    arpa.write(model, output)
+    seconds = time.perf_counter() - began
+    sizes = ", ".join(f"{len(model.ngrams(n)[0])} {n}-grams" for n in range(1, model.order + 1))
+    count = len(numbered.tokens) - 2 * (int(numbered.sentence[-1]) + 1)
+    typer.echo(f"{count} words of text in {seconds:.1f} s; {sizes}: {output}")
+
+
+@app.command()
+def score(
+    model: Annotated[Path, MODEL],
+    text: Annotated[list[Path], TEXT],
+    normalization: Annotated[str, NORMALIZATION] = "english",
+    characters: Annotated[bool, CHARACTERS] = False,
+) -> None:
+    """Print the perplexity of text, a line a file."""
+    from asr.lm import arpa
+    from asr.lm.estimate import perplexity
+
+    loaded = arpa.read(model)
+    for path in text:
+        with_unknown, without, count, unknown = perplexity(loaded, sentences([path], normalization, characters))
+        typer.echo(
+            f"{path}: perplexity {with_unknown:.2f}, {without:.2f} without the {unknown} unknown of {count} words "
+            f"and ends of sentences ({100 * unknown / count:.2f} %)"
+        )
+
+
+@app.command()
+def prune(
+    model: Annotated[Path, MODEL],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="ARPA file to write; gzipped if it ends in .gz.")],
+    threshold: Annotated[float, typer.Option(min=0, help="Share by which an n-gram must lower the perplexity to stay.")],
+) -> None:
+    """Leave out the n-grams that a model hardly misses (entropy pruning, Stolcke 1998)."""
+    from asr.lm import arpa
+    from asr.lm.prune import prune as prune_
+
+    before = arpa.read(model)
+    after = prune_(before, threshold)
+    arpa.write(after, output)
+    sizes = [f"{len(before.ngrams(n)[0])} -> {len(after.ngrams(n)[0])}" for n in range(2, after.order + 1)]
+    typer.echo(f"{', '.join(f'{n}-grams {size}' for n, size in enumerate(sizes, start=2))}: {output}")
+
+
+def sentences(paths: list[Path], normalization: str, characters: bool) -> Iterator[list[str]]:
+    """The words (or characters) of each line of text files, or utterance of manifests, that has any."""
+    from asr.lm.estimate import characters_of
+    from asr.normalization import Normalization
+
+    apply = Normalization.from_config(normalization).apply
+    for path in paths:
+        for line in lines(path):
+            if line := apply(line):
+                yield characters_of(line) if characters else line.split()
+
+
+def lines(path: Path) -> Iterator[str]:
+    """The lines of a text file, plain or compressed, or the texts of a manifest."""
+    if path.name.endswith((".jsonl", ".jsonl.gz")):
+        from asr.data import manifest
+
+        yield from (manifest.text(cut) for cut in manifest.read(path))
+        return
+    import lzma
+
+    try:
+        with _opened(path) as file:
+            yield from file
+    except (EOFError, UnicodeDecodeError, gzip.BadGzipFile, lzma.LZMAError) as error:
+        raise InputError(f"{path}: not readable as text: {error}") from error
+
+
+def _opened(path: Path) -> IO[str]:
+    import lzma
+
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8")
+    if path.suffix == ".xz":
+        return lzma.open(path, "rt", encoding="utf-8")
+    return path.open(encoding="utf-8")

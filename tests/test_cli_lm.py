@@ -1,0 +1,88 @@
+"""asr lm: from text to an ARPA file, its perplexity, and a smaller one."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asr.lm import arpa
+
+Command = Callable[..., Any]
+TEXT = "The cat sat.\nthe dog sat\n\nthe cat ran\nA cat saw the dog\nthe dog ran\nthe cat sat\n"
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def test_train_score_prune(asr: Command, tmp_path: Path, text: Path) -> None:
+    model, small = tmp_path / "lm.arpa.gz", tmp_path / "small.arpa"
+    done = asr("lm", "train", text, "--output", model, "--order", "3")
+    assert done.status == 0
+    assert re.match(r"20 words of text in [\d.]+ s; 10 1-grams, 1\d 2-grams, 1\d 3-grams: ", done.out)
+    assert arpa.read(model).words == ("<unk>", "<s>", "</s>", "the", "cat", "sat", "dog", "ran", "a", "saw")
+    scored = asr("lm", "score", model, text)
+    found = re.fullmatch(r".*text.txt: perplexity ([\d.]+), ([\d.]+) without the 0 unknown of 26 words .*\n", scored.out)
+    assert found and found[1] == found[2] and 1 < float(found[1]) < 8
+    pruned = asr("lm", "prune", model, small, "--threshold", "0.05")
+    before, after = map(int, re.search(r"3-grams (\d+) -> (\d+)", pruned.out).groups())  # type: ignore[union-attr]
+    assert after < before
+    worse = asr("lm", "score", small, text)
+    assert float(re.search(r"perplexity ([\d.]+)", worse.out)[1]) > float(found[1])  # type: ignore[index]
+
+
+def test_characters(asr: Command, tmp_path: Path, text: Path) -> None:
+    assert asr("lm", "train", text, "--output", tmp_path / "c.arpa", "--characters", "--order", "2").status == 0
+    assert set(arpa.read(tmp_path / "c.arpa").words) == {"<unk>", "<s>", "</s>", "|", *"thecatsdogrnw"}
+
+
+def test_compressed_text_and_manifests(asr: Command, tmp_path: Path, text: Path, tone_corpus: Any, tone_texts: Any) -> None:
+    zipped, packed = tmp_path / "a.txt.gz", tmp_path / "a.txt.xz"
+    zipped.write_bytes(gzip.compress(TEXT.encode()))
+    packed.write_bytes(lzma.compress(TEXT.encode()))
+    outputs = [tmp_path / f"{number}.arpa" for number in range(3)]
+    for source, output in zip((text, zipped, packed), outputs, strict=True):
+        assert asr("lm", "train", source, "--output", output).status == 0
+    assert len({output.read_bytes() for output in outputs}) == 1
+    manifest = tone_corpus(tmp_path, tone_texts(3))
+    assert asr("lm", "train", manifest, "--output", tmp_path / "m.arpa").status == 0
+
+
+def test_vocabulary(asr: Command, tmp_path: Path, text: Path) -> None:
+    known = tmp_path / "words.txt"
+    known.write_text("cat\ndog\nbird\n")
+    asr("lm", "train", text, "--output", tmp_path / "v.arpa", "--vocabulary", known)
+    assert arpa.read(tmp_path / "v.arpa").words[3:] == ("cat", "dog", "bird")
+    asr("lm", "train", text, "--output", tmp_path / "w.arpa", "--words", "2")
+    assert arpa.read(tmp_path / "w.arpa").words[3:] == ("the", "cat")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "none.txt", "--output", "x.arpa"], "none.txt"),
+        (["train", "text.txt", "--output", "x.arpa", "--cutoffs", "a"], "whole numbers"),
+        (["train", "text.txt", "--output", "x.arpa", "--words", "3", "--vocabulary", "text.txt"], "give one"),
+        (["train", "text.txt", "--output", "x.arpa", "--normalization", "german"], "neither english"),
+        (["train", "broken.txt.gz", "--output", "x.arpa"], "broken.txt.gz: not readable as text"),
+        (["score", "text.txt", "text.txt"], "not an ARPA file|is missing"),
+        (["score", "none.arpa", "text.txt"], "none.arpa"),
+    ],
+)
+def test_bad_input(
+    asr: Command, tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.txt.gz").write_bytes(gzip.compress(TEXT.encode() * 100)[:60])
+    done = asr("lm", *arguments)
+    assert done.status == 1 and re.search(message, done.err), done
+    assert not (tmp_path / "x.arpa").exists()
