@@ -31,7 +31,9 @@ def test_train_score_prune(asr: Command, tmp_path: Path, text: Path) -> None:
     assert re.match(r"20 words of text in [\d.]+ s; 10 1-grams, 1\d 2-grams, 1\d 3-grams: ", done.out)
     assert arpa.read(model).words == ("<unk>", "<s>", "</s>", "the", "cat", "sat", "dog", "ran", "a", "saw")
     scored = asr("lm", "score", model, text)
-    found = re.fullmatch(r".*text.txt: perplexity ([\d.]+), ([\d.]+) without the 0 unknown of 26 words .*\n", scored.out)
+    found = re.fullmatch(
+        r".*text.txt: perplexity ([\d.]+), ([\d.]+) without the 0 unknown of 26 words .*\n", scored.out
+    )
     assert found and found[1] == found[2] and 1 < float(found[1]) < 8
     pruned = asr("lm", "prune", model, small, "--threshold", "0.05")
     before, after = map(int, re.search(r"3-grams (\d+) -> (\d+)", pruned.out).groups())  # type: ignore[union-attr]
@@ -45,7 +47,9 @@ def test_characters(asr: Command, tmp_path: Path, text: Path) -> None:
     assert set(arpa.read(tmp_path / "c.arpa").words) == {"<unk>", "<s>", "</s>", "|", *"thecatsdogrnw"}
 
 
-def test_compressed_text_and_manifests(asr: Command, tmp_path: Path, text: Path, tone_corpus: Any, tone_texts: Any) -> None:
+def test_compressed_text_and_manifests(
+    asr: Command, tmp_path: Path, text: Path, tone_corpus: Any, tone_texts: Any
+) -> None:
     zipped, packed = tmp_path / "a.txt.gz", tmp_path / "a.txt.xz"
     zipped.write_bytes(gzip.compress(TEXT.encode()))
     packed.write_bytes(lzma.compress(TEXT.encode()))

@@ -14,7 +14,9 @@ from asr.errors import InputError
 
 app = typer.Typer(help="Estimate, score and prune n-gram language models.", no_args_is_help=True)
 
-TEXT = typer.Argument(metavar="TEXT...", help="Text, a sentence a line (also .gz, .xz), or manifests (.jsonl, .jsonl.gz).")
+TEXT = typer.Argument(
+    metavar="TEXT...", help="Text, a sentence a line (also .gz, .xz), or manifests (.jsonl, .jsonl.gz)."
+)
 MODEL = typer.Argument(metavar="MODEL", help="An ARPA file, plain or .gz.")
 NORMALIZATION = typer.Option(help="What is done to text: english (as recipes' text heads do) or none.")
 CHARACTERS = typer.Option("--characters", help="A model of characters; the space between words is |.")
@@ -28,9 +30,10 @@ def train(
     words: Annotated[int | None, typer.Option(min=1, help="Know the so many commonest words only.")] = None,
     vocabulary: Annotated[Path | None, typer.Option(help="Know the words of this file only, one a line.")] = None,
     cutoffs: Annotated[
-        str, typer.Option(help="Leave out n-grams seen so often or less, an order each: '0 0 1' for trigrams seen once.")
+        str,
+        typer.Option(help="Leave out n-grams seen so often or less, by order: '0 0 1' for trigrams seen once."),
     ] = "0",
-    prune: Annotated[float, typer.Option(min=0, help="Leave out n-grams that matter less, as `asr lm prune` does.")] = 0.0,
+    prune: Annotated[float, typer.Option(min=0, help="Leave out n-grams as `asr lm prune` does.")] = 0.0,
     normalization: Annotated[str, NORMALIZATION] = "english",
     characters: Annotated[bool, CHARACTERS] = False,
 ) -> None:
@@ -80,7 +83,7 @@ def score(
 def prune(
     model: Annotated[Path, MODEL],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="ARPA file to write; gzipped if it ends in .gz.")],
-    threshold: Annotated[float, typer.Option(min=0, help="Share by which an n-gram must lower the perplexity to stay.")],
+    threshold: Annotated[float, typer.Option(min=0, help="Share by which an n-gram must lower perplexity to stay.")],
 ) -> None:
     """Leave out the n-grams that a model hardly misses (entropy pruning, Stolcke 1998)."""
     from asr.lm import arpa

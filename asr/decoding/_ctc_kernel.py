@@ -14,6 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from asr.decoding import fusion
+from asr.decoding.fusion import Graph, Memory, arcs, follow
+
 ROOT = 0
 NONE = -1
 NODES, ENTRIES, FRAMES = range(3)  # what `Beam.counts` counts
@@ -21,13 +24,20 @@ INSERTION = 128  # entries up to which sorting what is nearly sorted beats quick
 
 
 class Tree(NamedTuple):
-    """All prefixes ever kept, (capacity,) int32 each; the root is the empty one."""
+    """All prefixes ever kept, (capacity,) each; the root is the empty one."""
 
     parent: np.ndarray
     label: np.ndarray  # the last of the prefix
     child: np.ndarray  # the newest one
     sibling: np.ndarray  # the child of the same parent that came before
     slot: np.ndarray  # place in the beam, or NONE
+    # with a graph only:
+    arc: np.ndarray  # of the lexicon, by which the last label came
+    node: np.ndarray  # of the lexicon
+    word: np.ndarray  # that ends with the prefix, or NONE
+    history: np.ndarray  # state of the word model
+    letters: np.ndarray  # and of the label model
+    factor: np.ndarray  # by which the graph has multiplied the probability, for the last label
 
 
 class Beam(NamedTuple):
@@ -45,11 +55,12 @@ class Work(NamedTuple):
 
     key: np.ndarray  # total probability of each candidate, (width + spare,): entries that stay, then new prefixes
     origin: np.ndarray  # of a candidate: the entry it extends
-    label: np.ndarray  # and by what
+    label: np.ndarray  # by what label
+    arc: np.ndarray  # along what arc of the lexicon
     stay_blank: np.ndarray  # (width,)
     stay_label: np.ndarray
     chosen: np.ndarray  # candidates that become the beam
-    mark: np.ndarray  # (width, labels) int32: frame in which that child of that entry was in the beam
+    mark: np.ndarray  # (width, children) int32: frame in which that child of that entry was in the beam
     order: np.ndarray  # (labels,)
     next_node: np.ndarray  # (width,)
     next_blank: np.ndarray
@@ -57,10 +68,14 @@ class Work(NamedTuple):
     next_key: np.ndarray
 
 
-def make_tree(capacity: int) -> Tree:
+def make_tree(capacity: int, graph: Graph) -> Tree:
     """The tree that holds the root alone."""
-    tree = Tree(*(np.full(capacity, NONE, dtype=np.int32) for _ in Tree._fields))
+    integers = (np.full(capacity, NONE, dtype=np.int32) for _ in Tree._fields[:-1])
+    tree = Tree(*integers, np.ones(capacity))
     tree.slot[ROOT] = 0
+    tree.node[ROOT] = fusion.ROOT
+    tree.history[ROOT] = graph.word_start
+    tree.letters[ROOT] = graph.letter_start
     return tree
 
 
@@ -71,24 +86,24 @@ def grown(tree: Tree) -> Tree:
 
 def make_beam(width: int) -> Beam:
     """The beam before the first frame: the empty prefix, certain."""
-    beam = Beam(
-        np.zeros(width, dtype=np.int32), np.zeros(width), np.zeros(width), np.array([1, 1, 0]), np.zeros(1)
-    )
+    beam = Beam(np.zeros(width, dtype=np.int32), np.zeros(width), np.zeros(width), np.array([1, 1, 0]), np.zeros(1))
     beam.in_blank[0] = 1.0
     return beam
 
 
-def make_work(width: int, labels: int) -> Work:
+def make_work(width: int, labels: int, graph: Graph) -> Work:
     """Scratch space for a beam of ``width`` over so many labels."""
+    branches = int(np.diff(graph.first).max())
     spare = 8 * width + 1024
     return Work(
         key=np.empty(width + spare),
         origin=np.empty(width + spare, dtype=np.int32),
         label=np.empty(width + spare, dtype=np.int32),
+        arc=np.full(width + spare, NONE, dtype=np.int32),
         stay_blank=np.empty(width),
         stay_label=np.empty(width),
         chosen=np.empty(width + spare, dtype=np.int32),
-        mark=np.full((width, labels), NONE, dtype=np.int32),
+        mark=np.full((width, labels + branches), NONE, dtype=np.int32),
         order=np.empty(labels, dtype=np.int32),
         next_node=np.empty(width, dtype=np.int32),
         next_blank=np.empty(width),
@@ -99,7 +114,16 @@ def make_work(width: int, labels: int) -> Work:
 
 @njit(cache=True, nogil=True)
 def advance(
-    p: np.ndarray, log_unit: np.ndarray, blank: int, tree: Tree, beam: Beam, work: Work, most_labels: int, least: float
+    p: np.ndarray,
+    log_unit: np.ndarray,
+    blank: int,
+    tree: Tree,
+    beam: Beam,
+    work: Work,
+    graph: Graph,
+    memory: Memory,
+    most_labels: int,
+    least: float,
 ) -> int:
     """Take in frames until all are done or ``tree`` may be too small; return how many were.
 
@@ -111,9 +135,15 @@ def advance(
     for t in range(len(p)):
         if beam.counts[NODES] + width > len(tree.parent):
             return t
-        worst = _stay(p[t], blank, tree, beam, work)
-        candidates = _extend(p[t], blank, tree, beam, work, worst, most_labels, least, np.exp(log_unit[t]))
-        best = _keep_best(tree, beam, work, candidates)
+        worst = _stay(p[t], blank, tree, beam, work, graph)
+        if graph.has_words or graph.has_letters:
+            count = _likely(p[t], blank, work.order, 0.0, least, np.exp(log_unit[t]), most_labels)
+            candidates = _extend_along(p[t], count, tree, beam, work, worst, graph, memory)
+        else:
+            # of one entry's children no more than the beam holds can be kept; one more, as a repeat may come to nothing
+            count = _likely(p[t], blank, work.order, worst, least, np.exp(log_unit[t]), min(most_labels, width + 1))
+            candidates = _extend(p[t], count, tree, beam, work, worst)
+        best = _keep_best(tree, beam, work, graph, memory, candidates)
         if best == 0:
             beam.counts[ENTRIES] = 0
             return t
@@ -123,7 +153,7 @@ def advance(
 
 
 @njit(cache=True, nogil=True)
-def _stay(p: np.ndarray, blank: int, tree: Tree, beam: Beam, work: Work) -> float:
+def _stay(p: np.ndarray, blank: int, tree: Tree, beam: Beam, work: Work, graph: Graph) -> float:
     """What each entry becomes without a new label; the probability that a new prefix must beat."""
     entries, frame = beam.counts[ENTRIES], beam.counts[FRAMES]
     worst = np.inf
@@ -136,10 +166,11 @@ def _stay(p: np.ndarray, blank: int, tree: Tree, beam: Beam, work: Work) -> floa
             in_label = beam.in_label[i]
             parent = tree.slot[tree.parent[node]]
             if parent != NONE:  # its extension by this label is this very prefix
-                work.mark[parent, label] = frame
-                in_label += beam.in_blank[parent]
+                work.mark[parent, _branch(tree, graph, beam.node[parent], label, tree.arc[node])] = frame
+                into = beam.in_blank[parent]
                 if tree.label[beam.node[parent]] != label:
-                    in_label += beam.in_label[parent]
+                    into += beam.in_label[parent]
+                in_label += into * tree.factor[node]
             work.stay_label[i] = in_label * p[label]
         work.key[i] = work.stay_blank[i] + work.stay_label[i]
         worst = min(worst, work.key[i])
@@ -147,31 +178,32 @@ def _stay(p: np.ndarray, blank: int, tree: Tree, beam: Beam, work: Work) -> floa
 
 
 @njit(cache=True, nogil=True)
-def _extend(
-    p: np.ndarray,
-    blank: int,
-    tree: Tree,
-    beam: Beam,
-    work: Work,
-    worst: float,
-    most_labels: int,
-    least: float,
-    unit: float,
-) -> int:
-    """List new prefixes of a probability above ``worst`` behind the entries; return the number of candidates.
+def _branch(tree: Tree, graph: Graph, node: int, label: int, arc: int) -> int:
+    """Which child of a prefix that is which ``label`` makes of it along ``arc``: its column in `Work.mark`."""
+    return label if arc == NONE else len(graph.letter_number) + arc - graph.first[tree.node[node]]
 
-    Entries and labels are both taken best first, so that a product not above ``worst`` ends the loop.
-    """
-    entries, frame = beam.counts[ENTRIES], beam.counts[FRAMES]
-    # the best entry has probability 1, so a label that is not above `worst` by itself extends none
+
+@njit(cache=True, nogil=True)
+def _likely(p: np.ndarray, blank: int, order: np.ndarray, above: float, least: float, unit: float, most: int) -> int:
+    """List the ``most`` most probable labels, best first, above ``above`` and, times ``unit``, at least ``least``."""
     count = 0
     for label in range(len(p)):
-        if label != blank and p[label] > worst and p[label] * unit >= least:
-            work.order[count] = label
+        if label != blank and p[label] > above and p[label] * unit >= least:
+            order[count] = label
             count += 1
-    # of one entry's children no more than the beam holds can be kept; one more, as a repeat may come to nothing
-    count = _largest(p, work.order[:count], min(most_labels, len(beam.node) + 1))
-    _sort(p, work.order[:count])
+    count = _largest(p, order[:count], most)
+    _sort(p, order[:count])
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _extend(p: np.ndarray, count: int, tree: Tree, beam: Beam, work: Work, worst: float) -> int:
+    """List new prefixes of a probability above ``worst`` behind the entries; return the number of candidates.
+
+    Entries and the ``count`` labels of ``work.order`` are both taken best first, so that a product not above ``worst``
+    ends the loop.
+    """
+    entries, frame = beam.counts[ENTRIES], beam.counts[FRAMES]
     candidates = entries
     for i in range(entries):
         total = beam.in_blank[i] + beam.in_label[i]
@@ -187,15 +219,62 @@ def _extend(
                 key = beam.in_blank[i] * p[label]
                 if key <= worst:
                     continue
-            if candidates == len(work.key):
-                candidates, worst = _tighten(work, entries, len(beam.node))
-                if key <= worst:
-                    continue
-            work.key[candidates] = key
-            work.origin[candidates] = i
-            work.label[candidates] = label
-            candidates += 1
+            candidates, worst = _list(work, candidates, entries, len(beam.node), worst, key, i, label, NONE)
     return candidates
+
+
+@njit(cache=True, nogil=True)
+def _extend_along(
+    p: np.ndarray, count: int, tree: Tree, beam: Beam, work: Work, worst: float, graph: Graph, memory: Memory
+) -> int:
+    """`_extend` along a graph, whose scores are part of the probability of a new prefix from here on."""
+    entries, frame = beam.counts[ENTRIES], beam.counts[FRAMES]
+    candidates = entries
+    most_added = graph.add.max()
+    for i in range(entries):
+        prefix = beam.node[i]
+        node, history, letters = tree.node[prefix], tree.history[prefix], tree.letters[prefix]
+        total = beam.in_blank[i] + beam.in_label[i]
+        # models' log-probabilities are at most 0; so what a label adds is at most this
+        bound = max(graph.letter_bonus, 0.0)
+        if graph.has_words:
+            bound += max(most_added - graph.ahead[node], 0.0)
+        bound = np.exp(bound)
+        for k in range(count):
+            label = work.order[k]
+            if total * p[label] * bound <= worst:
+                break
+            here = (beam.in_blank[i] if label == tree.label[prefix] else total) * p[label]
+            if here * bound <= worst:
+                continue
+            low, high = arcs(graph, node, label) if graph.has_words else (0, 0)
+            alone = low == high and (graph.is_open or not graph.has_words)  # one way, along no arc of the lexicon
+            if alone and graph.has_words and label == graph.separator and node == fusion.ROOT:
+                continue  # nothing between two separators
+            for at in range(low, high + alone):
+                arc = NONE if alone else at
+                if work.mark[i, _branch(tree, graph, prefix, label, arc)] == frame:
+                    continue
+                key = here * np.exp(follow(graph, memory, node, history, letters, label, arc)[4])
+                if key > worst:
+                    candidates, worst = _list(work, candidates, entries, len(beam.node), worst, key, i, label, arc)
+    return candidates
+
+
+@njit(cache=True, nogil=True)
+def _list(
+    work: Work, candidates: int, entries: int, width: int, worst: float, key: float, origin: int, label: int, arc: int
+) -> tuple[int, float]:
+    """Append a candidate; the number of candidates and what to beat, after making room where there is none."""
+    if candidates == len(work.key):
+        candidates, worst = _tighten(work, entries, width)
+        if key <= worst:
+            return candidates, worst
+    work.key[candidates] = key
+    work.origin[candidates] = origin
+    work.label[candidates] = label
+    work.arc[candidates] = arc
+    return candidates + 1, worst
 
 
 @njit(cache=True, nogil=True)
@@ -234,12 +313,13 @@ def _tighten(work: Work, entries: int, width: int) -> tuple[int, float]:
             work.key[candidates] = work.key[k]
             work.origin[candidates] = work.origin[k]
             work.label[candidates] = work.label[k]
+            work.arc[candidates] = work.arc[k]
             candidates += 1
     return candidates, worst
 
 
 @njit(cache=True, nogil=True)
-def _keep_best(tree: Tree, beam: Beam, work: Work, candidates: int) -> float:
+def _keep_best(tree: Tree, beam: Beam, work: Work, graph: Graph, memory: Memory, candidates: int) -> float:
     """Make the best candidates the beam, best first, scaled so that the best has 1; return what it had.
 
     Of equal ones those that stay go first, then those that extend better entries.
@@ -264,7 +344,8 @@ def _keep_best(tree: Tree, beam: Beam, work: Work, candidates: int) -> float:
             work.next_blank[rank] = work.stay_blank[k] / best
             work.next_label[rank] = work.stay_label[k] / best
         else:
-            work.next_node[rank] = _child(tree, beam.counts, beam.node[work.origin[k]], work.label[k])
+            parent = beam.node[work.origin[k]]
+            work.next_node[rank] = _child(tree, beam.counts, graph, memory, parent, work.label[k], work.arc[k])
             work.next_blank[rank] = 0.0
             work.next_label[rank] = work.key[k] / best
     for rank in range(chosen):
@@ -292,16 +373,27 @@ def _sort(key: np.ndarray, chosen: np.ndarray) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _child(tree: Tree, counts: np.ndarray, parent: int, label: int) -> int:
-    """The node of ``parent`` extended by ``label``: the one that was there, or a new one."""
-    node = tree.child[parent]
-    while node != NONE and tree.label[node] != label:
-        node = tree.sibling[node]
-    if node == NONE:
-        node = counts[NODES]
+def _child(tree: Tree, counts: np.ndarray, graph: Graph, memory: Memory, parent: int, label: int, arc: int) -> int:
+    """The prefix that ``parent`` becomes by ``label`` along ``arc``: the one that was there, or a new one."""
+    child = tree.child[parent]
+    while child != NONE and (tree.label[child] != label or tree.arc[child] != arc):
+        child = tree.sibling[child]
+    if child == NONE:
+        child = counts[NODES]
         counts[NODES] += 1
-        tree.parent[node] = parent
-        tree.label[node] = label
-        tree.sibling[node] = tree.child[parent]
-        tree.child[parent] = node
-    return node
+        tree.parent[child] = parent
+        tree.label[child] = label
+        tree.sibling[child] = tree.child[parent]
+        tree.child[parent] = child
+        tree.factor[child] = 1.0
+        if graph.has_words or graph.has_letters:
+            node, history, letters, word, score = follow(
+                graph, memory, tree.node[parent], tree.history[parent], tree.letters[parent], label, arc
+            )
+            tree.arc[child] = arc
+            tree.node[child] = node
+            tree.history[child] = history
+            tree.letters[child] = letters
+            tree.word[child] = word
+            tree.factor[child] = np.exp(score)
+    return child

@@ -24,7 +24,7 @@ def align(log_probs: np.ndarray, labels: Sequence[int], blank: int = 0) -> tuple
         raise InputError(f"alignment: scores must be (T, V), labels (L,): got {log_probs.shape} and {wanted.shape}")
     if not 0 <= blank < log_probs.shape[1]:
         raise InputError(f"alignment: blank {blank} is outside the {log_probs.shape[1]} labels")
-    if wanted.size and not 0 <= wanted.min() <= wanted.max() < log_probs.shape[1] or (wanted == blank).any():
+    if (wanted.size and not 0 <= wanted.min() <= wanted.max() < log_probs.shape[1]) or (wanted == blank).any():
         raise InputError(f"alignment: labels must be 0 to {log_probs.shape[1] - 1} and not blank ({blank})")
     if not len(log_probs):
         if wanted.size:
@@ -34,7 +34,7 @@ def align(log_probs: np.ndarray, labels: Sequence[int], blank: int = 0) -> tuple
     if score == -np.inf:
         needed = wanted.size + int((wanted[1:] == wanted[:-1]).sum())
         raise InputError(
-            f"alignment: no path of {len(log_probs)} frames says these {wanted.size} labels ({needed} frames are needed)"
+            f"alignment: no path of {len(log_probs)} frames says these {wanted.size} labels: {needed} frames are needed"
         )
     return path, score
 

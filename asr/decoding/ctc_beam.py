@@ -11,6 +11,7 @@ import numpy as np
 
 from asr.decoding import _ctc_kernel as kernel
 from asr.decoding.alignment import align, spans
+from asr.decoding.fusion import NONE, Graph, end_score, make_graph, make_memory
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 
@@ -48,7 +49,11 @@ class Options:
 
 
 def search(
-    scores: np.ndarray, lengths: np.ndarray, blank: int = 0, options: Options | None = None
+    scores: np.ndarray,
+    lengths: np.ndarray,
+    blank: int = 0,
+    options: Options | None = None,
+    graph: Graph | None = None,
 ) -> list[list[Hypothesis]]:
     """The n best hypotheses of each utterance of a batch, on all cores; see `CTCBeamSearch`.
 
@@ -63,7 +68,7 @@ def search(
         raise InputError(f"lengths {lengths.min()} to {lengths.max()} do not fit {scores.shape[1]} frames")
 
     def one(row: int) -> list[Hypothesis]:
-        decoder = CTCBeamSearch(scores.shape[2], blank, options)
+        decoder = CTCBeamSearch(scores.shape[2], blank, options, graph)
         try:
             decoder.feed(scores[row, : lengths[row]])
         except InputError as error:
@@ -88,19 +93,23 @@ class CTCBeamSearch:
         options: see `Options`.
     """
 
-    def __init__(self, labels: int, blank: int = 0, options: Options | None = None) -> None:
+    def __init__(self, labels: int, blank: int = 0, options: Options | None = None, graph: Graph | None = None) -> None:
         if not 0 <= blank < labels:
             raise InputError(f"blank {blank} is outside the {labels} labels")
         self.labels = labels
         self.blank = blank
         self.options = options or Options()
+        self.graph = graph or make_graph(labels)
+        if len(self.graph.letter_number) != labels:
+            raise InputError(f"the models are for {len(self.graph.letter_number)} labels, the scores have {labels}")
+        self._memory = make_memory()
         self.start()
 
     def start(self) -> None:
         """Begin a new utterance."""
-        self._tree = kernel.make_tree(NODES + self.options.beam)
+        self._tree = kernel.make_tree(NODES + self.options.beam, self.graph)
         self._beam = kernel.make_beam(self.options.beam)
-        self._work = kernel.make_work(self.options.beam, self.labels)
+        self._work = kernel.make_work(self.options.beam, self.labels, self.graph)
         self._heard: list[np.ndarray] = []  # for the times of what is found
 
     def feed(self, scores: np.ndarray) -> None:
@@ -117,7 +126,16 @@ class CTCBeamSearch:
             done = 0
             while done < len(p):
                 done += kernel.advance(
-                    p[done:], log_unit[done:], self.blank, self._tree, beam, self._work, most, options.least
+                    p[done:],
+                    log_unit[done:],
+                    self.blank,
+                    self._tree,
+                    beam,
+                    self._work,
+                    self.graph,
+                    self._memory,
+                    most,
+                    options.least,
                 )
                 if not beam.counts[kernel.ENTRIES]:
                     frame = beam.counts[kernel.FRAMES]
@@ -151,29 +169,63 @@ class CTCBeamSearch:
 
     def partial(self) -> tuple[int, ...]:
         """The best labels so far."""
-        return self._labels(0)
+        return self._prefix(0)[0]
 
     def finish(self) -> list[Hypothesis]:
-        """The n best hypotheses, with the frames and confidence of each label on its best path."""
+        """The n best hypotheses, with the frames and confidence of each label on its best path.
+
+        Those that end within a word which the lexicon does not let end are left out, unless all do.
+        """
+        ends = [self._end(rank) for rank in range(self._beam.counts[kernel.ENTRIES])]
+        if all(score == -np.inf for _, score in ends):
+            ends = [(NONE, 0.0)] * len(ends)
+        scores = self._scores() + np.array([score for _, score in ends])
+        best = [rank for rank in np.argsort(-scores, kind="stable") if scores[rank] > -np.inf]
         heard = np.concatenate(self._heard) if self._heard else np.zeros((0, self.labels))
         log_probs = log_probabilities(heard, self.options.scores)
-        return [
-            hypothesis(log_probs, self._labels(rank), self._score(rank), self.blank)
-            for rank in range(min(self.options.nbest, self._beam.counts[kernel.ENTRIES]))
-        ]
+        found = []
+        for rank in best[: self.options.nbest]:
+            labels, words = self._prefix(rank, ends[rank][0])
+            found.append(hypothesis(log_probs, labels, float(scores[rank]), self.blank, words))
+        return found
 
-    def _score(self, rank: int) -> float:
-        return float(np.log(self._beam.in_blank[rank] + self._beam.in_label[rank]) + self._beam.log_scale[0])
+    def _scores(self) -> np.ndarray:
+        """Natural-log scores of the beam's entries."""
+        entries = slice(self._beam.counts[kernel.ENTRIES])
+        return np.log(self._beam.in_blank[entries] + self._beam.in_label[entries]) + self._beam.log_scale[0]
 
-    def _labels(self, rank: int) -> tuple[int, ...]:
-        node, found = int(self._beam.node[rank]), []
+    def _end(self, rank: int) -> tuple[int, float]:
+        """The word that ends with the utterance, and what the end adds to the score, of an entry of the beam."""
+        node, tree = self._beam.node[rank], self._tree
+        return end_score(self.graph, self._memory, tree.node[node], tree.history[node], tree.letters[node])
+
+    def _prefix(self, rank: int, last_word: int = NONE) -> tuple[tuple[int, ...], tuple[tuple[int, int, int], ...]]:
+        """Labels and words (number, first label, last + 1) of an entry of the beam, with the word that ends there."""
+        node, labels, ends = int(self._beam.node[rank]), [], []
+        if last_word != NONE:
+            ends.append((last_word, 0))
         while node != kernel.ROOT:
-            found.append(int(self._tree.label[node]))
+            if (word := int(self._tree.word[node])) != NONE:
+                ends.append((word, len(labels)))  # counted from the end
+            labels.append(int(self._tree.label[node]))
             node = int(self._tree.parent[node])
-        return tuple(reversed(found))
+        labels.reverse()
+        words, first = [], 0
+        for word, behind in reversed(ends):
+            end = len(labels) - behind
+            last = end - (end > first and labels[end - 1] == self.graph.separator)
+            words.append((word if word < len(self.graph.add) - 1 else NONE, first, last))
+            first = end
+        return tuple(labels), tuple(words)
 
 
-def hypothesis(log_probs: np.ndarray, labels: Sequence[int], score: float, blank: int) -> Hypothesis:
+def hypothesis(
+    log_probs: np.ndarray,
+    labels: Sequence[int],
+    score: float,
+    blank: int,
+    words: tuple[tuple[int, int, int], ...] = (),
+) -> Hypothesis:
     """A hypothesis with the spans of its labels on the best path through ``log_probs`` (T, V).
 
     The confidence of a label is its largest probability within its span, as in greedy search.
@@ -184,7 +236,7 @@ def hypothesis(log_probs: np.ndarray, labels: Sequence[int], score: float, blank
         float(np.exp(log_probs[first:end, label].max()))
         for label, (first, end) in zip(labels, frames.tolist(), strict=True)
     )
-    return Hypothesis(tuple(labels), score, tuple((first, end) for first, end in frames.tolist()), confidence)
+    return Hypothesis(tuple(labels), score, tuple((first, end) for first, end in frames.tolist()), confidence, words)
 
 
 def log_probabilities(scores: np.ndarray, kind: str) -> np.ndarray:

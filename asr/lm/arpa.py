@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -35,11 +34,12 @@ def read(path: str | Path) -> NGram:
 def write(model: NGram, path: str | Path) -> None:
     """Write an ARPA file; gzipped if its name ends in .gz."""
     path = Path(path)
-    with replacing(path) as temporary:
-        zipped = path.suffix == ".gz"
-        opened: Any = gzip.open(temporary, "wt", encoding="utf-8") if zipped else temporary.open("w", encoding="utf-8")
-        with opened as file:
-            file.writelines(_lines(model))
+    with replacing(path) as temporary, _to_write(temporary, path.suffix == ".gz") as file:
+        file.writelines(_lines(model))
+
+
+def _to_write(path: Path, zipped: bool) -> IO[str]:
+    return gzip.open(path, "wt", encoding="utf-8") if zipped else path.open("w", encoding="utf-8")
 
 
 def _lines(model: NGram) -> Iterator[str]:
@@ -58,16 +58,13 @@ def _lines(model: NGram) -> Iterator[str]:
     yield "\n\\end\\\n"
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[str]]:
+def _opened(path: Path) -> IO[str]:
     try:
         with path.open("rb") as raw:
             zipped = raw.read(2) == b"\x1f\x8b"
-        file = gzip.open(path, "rt", encoding="utf-8") if zipped else path.open(encoding="utf-8")
+        return gzip.open(path, "rt", encoding="utf-8") if zipped else path.open(encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
-    with file:
-        yield file
 
 
 class _Lines:

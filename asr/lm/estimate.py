@@ -1,7 +1,7 @@
 """Estimation of n-gram models: interpolated modified Kneser-Ney smoothing, over sorted arrays.
 
-Chen & Goodman (1998), "An Empirical Study of Smoothing Techniques for Language Modeling", section 3 (their equations for
-interpolated modified Kneser-Ney); as KenLM's lmplz does it (Heafield et al. 2013): n-grams that begin a sentence keep
+Chen & Goodman (1998), "An Empirical Study of Smoothing Techniques for Language Modeling", section 3 (interpolated
+modified Kneser-Ney); as KenLM's lmplz does it (Heafield et al. 2013): n-grams that begin a sentence keep
 their counts, others of lower orders count the words seen before them, unigrams are interpolated with the uniform
 distribution.
 """
@@ -35,7 +35,9 @@ class Text:
     sentence: np.ndarray  # (tokens,) int32: which sentence a token is of
 
 
-def read_text(sentences: Iterable[Sequence[str]], *, most_words: int | None = None, vocabulary: Sequence[str] = ()) -> Text:
+def read_text(
+    sentences: Iterable[Sequence[str]], *, most_words: int | None = None, vocabulary: Sequence[str] = ()
+) -> Text:
     """Number the words of sentences.
 
     ``vocabulary``, if given, is all that the model will know; else all words are, or the ``most_words`` commonest (of
@@ -134,7 +136,7 @@ def kneser_ney(text: Text, order: int, cutoffs: Sequence[int] = ()) -> NGram:
         raise InputError(f"order {order}: 1 to {MOST_ORDERS} is possible")
     limits = [0, *cutoffs[1:order]] if cutoffs else [0]
     limits += [limits[-1]] * (order - len(limits))
-    if any(a > b for a, b in zip(limits, limits[1:], strict=False)):
+    if limits != sorted(limits):
         raise InputError(f"cut-offs {list(cutoffs)}: those of higher orders must not be lower")
     orders = count(text, order)
     nodes = 1  # of the order below: where they begin

@@ -49,8 +49,8 @@ def find(trie: Trie, node: int, word: int) -> int:
 def step(trie: Trie, state: int, word: int) -> tuple[int, float]:
     """The state after ``word``, and the natural log of its probability in ``state``.
 
-    A state is the longest n-gram at the end of the history that can tell something about what comes next. Katz's back-off
-    recursion (Katz 1987) as written in ARPA files.
+    A state is the longest n-gram at the end of the history that tells something of what comes next. This is the
+    back-off recursion of Katz (1987), as written in ARPA files.
     """
     log_prob = 0.0
     node = find(trie, state, word)

@@ -12,8 +12,8 @@ class WeightNoise:
     """Makes networks simpler, in the amount of information that is needed to write down their weights.
 
     Graves, Mohamed & Hinton (2013, arXiv 1303.5778) add noise of standard deviation 0.075 once a training sequence;
-    here it is once a batch. ``add`` before the forward pass and ``remove`` after the backward pass, so that the gradient
-    is that of the noisy weights and the step is taken by the clean ones. Random numbers are torch's global ones.
+    here it is once a batch. ``add`` before the forward pass and ``remove`` after the backward pass: the gradient is
+    that of the noisy weights, and the clean ones take the step. Random numbers are torch's global ones.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], std: float) -> None:

@@ -16,9 +16,7 @@ class KeepFreedMemory(L.Callback):
 
     Each step frees and asks again for the same few hundred megabytes, and the kernel clears every page of them when it
     is first written to: forward and backward of 3 x 320 LSTM cells took 1.03 s, and 0.88 s so. Kept for good they would
-    crumble, as no two batches are of one size: 13 GB after six epochs of `recipes/english`, at its peak 6.0 GB if given
-    back every 64 steps and 4.3 every 16, of which 1.1 is audio; but an eighth of the time then went into clearing pages,
-    with 64 a fifteenth.
+    crumble, as no two batches are of one size: 13 GB after six epochs of `recipes/english`.
     """
 
     def __init__(self) -> None:

@@ -56,7 +56,12 @@ def test_nothing_to_align() -> None:
 
 @pytest.mark.parametrize(
     ("labels", "blank", "message"),
-    [([3], 0, "labels must be 0 to 2"), ([-1], 0, "labels must be"), ([0], 0, "not blank"), ([1], 3, "blank 3 is outside")],
+    [
+        ([3], 0, "labels must be 0 to 2"),
+        ([-1], 0, "labels must be"),
+        ([0], 0, "not blank"),
+        ([1], 3, "blank 3 is outside"),
+    ],
 )
 def test_labels_outside_the_scores(labels: list[int], blank: int, message: str) -> None:
     with pytest.raises(InputError, match=message):

@@ -169,12 +169,13 @@ class TestPieces:
 
     def test_a_batch_equals_its_utterances_alone(self) -> None:
         log_probs, lengths = random_scores(5, 7, 50, 8), np.array([50, 0, 3, 41, 50, 17, 1])
-        together = ctc_beam.search(log_probs, lengths, options=Options(beam=10, nbest=4))
+        options = Options(beam=10, nbest=4)
+        together = ctc_beam.search(log_probs, lengths, options=options)
         for row, length in enumerate(lengths):
-            alone = ctc_beam.search(log_probs[row : row + 1, :length], np.array([length]), options=Options(beam=10, nbest=4))
+            alone = ctc_beam.search(
+                log_probs[row : row + 1, :length], np.array([length]), options=Options(beam=10, nbest=4)
+            )
             assert together[row] == alone[0]
-
-
 
 
 class TestScores:
@@ -213,7 +214,9 @@ class TestScores:
             ctc_beam.search(good[None], lengths, blank=4)
         assert ctc_beam.search(impossible[None], np.array([3]))[0][0].labels == (1,)
 
-    @pytest.mark.parametrize("options", [{"beam": 0}, {"nbest": 0}, {"most_labels": 0}, {"least": 1.0}, {"scores": "x"}])
+    @pytest.mark.parametrize(
+        "options", [{"beam": 0}, {"nbest": 0}, {"most_labels": 0}, {"least": 1.0}, {"scores": "x"}]
+    )
     def test_options(self, options: dict[str, object]) -> None:
         with pytest.raises(InputError):
             Options(**options)  # type: ignore[arg-type]
