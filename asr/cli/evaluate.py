@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from asr.cli.decoding import Beam, Decoder, HotWords, LanguageModel, Lexicon, decoder_config
 from asr.errors import InputError
 
 
@@ -23,14 +24,21 @@ def evaluate(
     by_speaker: Annotated[bool, typer.Option("--by-speaker", help="Rates of each speaker too.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
     batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio in a batch.")] = 240.0,
+    beam: Beam = None,
+    lm: LanguageModel = None,
+    lexicon: Lexicon = None,
+    hotwords: HotWords = "",
+    decoder: Decoder = None,
 ) -> None:
     """Decode manifests and print error rates; several manifests are counted apart and together."""
     from asr import recognizer
     from asr.cli.transcribe import progress_bar
     from asr.data import manifest
     from asr.data.speech import SpeechDataset
+    from asr.decoder import make_decoder
     from asr.evaluation.report import write_summaries
     from asr.training.evaluate import evaluate as evaluate_
+    from asr.training.evaluate import greedy_decoders
 
     groups: dict[str, str] = {}
     cuts = []
@@ -43,12 +51,25 @@ def evaluate(
     task = recognizer.load(model, device=device).task
     if head is not None and head not in task.vocabularies:
         raise InputError(f"--head {head}: the model has {', '.join(task.vocabularies)}")
-    dataset = SpeechDataset(cuts, task.vocabularies, task.features.sample_rate, encode=False)
+    config = decoder_config(beam, lm, lexicon, hotwords, decoder)
+    decoders = greedy_decoders(task)
+    if config["type"] != "greedy":
+        chosen = head or task.primary
+        decoders = {chosen: make_decoder(task.vocabularies[chosen], config)}
+    elif head is not None:
+        decoders = {head: decoders[head]}
+    scoring = {name: decoder.scoring for name, decoder in decoders.items()}
+    dataset = SpeechDataset(cuts, scoring, task.features.sample_rate, encode=False)
     several = by_speaker or len(data) > 1
     with progress_bar(sum(dataset.seconds), "evaluating") as advance:
-        reports = evaluate_(task, dataset, max_seconds=batch_seconds, by=groups if several else None, progress=advance)
-    if head is not None:
-        reports = {name: report for name, report in reports.items() if name == head}
+        reports = evaluate_(
+            task,
+            dataset,
+            decoders=decoders,
+            max_seconds=batch_seconds,
+            by=groups if several else None,
+            progress=advance,
+        )
     if not reports:
         raise InputError("no utterance has a reference for this model's heads (phones in the manifest?)")
     for name, report in reports.items():

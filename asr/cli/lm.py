@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ TEXT = typer.Argument(
 )
 MODEL = typer.Argument(metavar="MODEL", help="An ARPA file, plain or .gz.")
 NORMALIZATION = typer.Option(help="What is done to text: english (as recipes' text heads do) or none.")
+PROSE = typer.Option("--prose", help="The text is books: find the sentences, and write Mr. as Mister.")
 CHARACTERS = typer.Option("--characters", help="A model of characters; the space between words is |.")
 
 
@@ -36,6 +38,7 @@ def train(
     prune: Annotated[float, typer.Option(min=0, help="Leave out n-grams as `asr lm prune` does.")] = 0.0,
     normalization: Annotated[str, NORMALIZATION] = "english",
     characters: Annotated[bool, CHARACTERS] = False,
+    prose: Annotated[bool, PROSE] = False,
 ) -> None:
     """Estimate a model by interpolated modified Kneser-Ney smoothing."""
     from asr.lm import arpa
@@ -48,7 +51,7 @@ def train(
         raise InputError("--words and --vocabulary both say which words to know: give one")
     known = vocabulary.read_text(encoding="utf-8").split() if vocabulary else []
     began = time.perf_counter()
-    numbered = read_text(sentences(text, normalization, characters), most_words=words, vocabulary=known)
+    numbered = read_text(sentences(text, normalization, characters, prose), most_words=words, vocabulary=known)
     model = kneser_ney(numbered, order, [int(number) for number in cutoffs.split()])
     if prune:
         model = prune_(model, prune)
@@ -65,6 +68,7 @@ def score(
     text: Annotated[list[Path], TEXT],
     normalization: Annotated[str, NORMALIZATION] = "english",
     characters: Annotated[bool, CHARACTERS] = False,
+    prose: Annotated[bool, PROSE] = False,
 ) -> None:
     """Print the perplexity of text, a line a file."""
     from asr.lm import arpa
@@ -72,7 +76,7 @@ def score(
 
     loaded = arpa.read(model)
     for path in text:
-        with_unknown, without, count, unknown = perplexity(loaded, sentences([path], normalization, characters))
+        with_unknown, without, count, unknown = perplexity(loaded, sentences([path], normalization, characters, prose))
         typer.echo(
             f"{path}: perplexity {with_unknown:.2f}, {without:.2f} without the {unknown} unknown of {count} words "
             f"and ends of sentences ({100 * unknown / count:.2f} %)"
@@ -96,20 +100,24 @@ def prune(
     typer.echo(f"{', '.join(f'{n}-grams {size}' for n, size in enumerate(sizes, start=2))}: {output}")
 
 
-def sentences(paths: list[Path], normalization: str, characters: bool) -> Iterator[list[str]]:
-    """The words (or characters) of each line of text files, or utterance of manifests, that has any."""
+def sentences(paths: list[Path], normalization: str, characters: bool, prose: bool) -> Iterator[list[str]]:
+    """The words (or characters) of each line or sentence of text files, or utterance of manifests, that has any."""
+    from asr.lm import prose as books
     from asr.lm.estimate import characters_of
     from asr.normalization import Normalization
 
     apply = Normalization.from_config(normalization).apply
     for path in paths:
-        for line in lines(path):
+        for line in books.sentences(lines(path)) if prose else lines(path):
             if line := apply(line):
                 yield characters_of(line) if characters else line.split()
 
 
 def lines(path: Path) -> Iterator[str]:
-    """The lines of a text file, plain or compressed, or the texts of a manifest."""
+    """The lines of a text file, plain or compressed, or of standard input (-), or the texts of a manifest."""
+    if str(path) == "-":
+        yield from sys.stdin
+        return
     if path.name.endswith((".jsonl", ".jsonl.gz")):
         from asr.data import manifest
 

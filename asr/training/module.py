@@ -16,7 +16,7 @@ from asr.errors import InputError
 from asr.modules.weight_noise import WeightNoise
 from asr.registry import build
 from asr.tasks.ctc import CTCTask
-from asr.training.evaluate import Pairs
+from asr.training.evaluate import Pairs, greedy_decoders
 
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 SCHEDULES = {
@@ -50,7 +50,7 @@ class TrainingModule(L.LightningModule):
         self.monitor = monitor
         self.batches = batches
         self.weight_noise = WeightNoise(task.parameters(), weight_noise)
-        self.pairs = Pairs(task)
+        self.pairs = Pairs(greedy_decoders(task))
         self.blanks = (0, 0)
         self.samples: list[tuple[str, str]] = []
 
@@ -83,7 +83,7 @@ class TrainingModule(L.LightningModule):
     # -- validation
 
     def on_validation_epoch_start(self) -> None:
-        self.pairs = Pairs(self.task)
+        self.pairs = Pairs(greedy_decoders(self.task))
         self.blanks = (0, 0)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

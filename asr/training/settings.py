@@ -71,9 +71,10 @@ def monitored(monitor: str, task: CTCTask, dev_data: SpeechDataset) -> str:
 
     Raises InputError for one that no head has, or that no dev utterance has a reference for.
     """
-    heads = {kind: head for head in reversed(task.vocabularies) for kind in kinds_of(task, head)}
+    vocabularies = task.vocabularies
+    heads = {kind: head for head in reversed(vocabularies) for kind in kinds_of(vocabularies[head])}
     if monitor == "auto":
-        monitor = kinds_of(task, task.primary)[0]
+        monitor = kinds_of(vocabularies[task.primary])[0]
     if monitor == "loss":
         return "dev_loss"
     if monitor not in heads:

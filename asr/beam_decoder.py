@@ -1,0 +1,147 @@
+"""Prefix beam search with the language models, lexicon and hot words that belong to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from asr.corpora.lexicon import read_lexicon
+from asr.decoder import GreedyDecoder
+from asr.decoding import ctc_beam, lexicon
+from asr.decoding.ctc_beam import Options
+from asr.decoding.fusion import NONE, LabelModel, WordModel, make_graph
+from asr.decoding.hypothesis import Hypothesis
+from asr.errors import InputError
+from asr.lm import arpa
+from asr.lm.ngram import BOS, EOS, UNK, NGram
+from asr.normalization import Normalization
+from asr.vocabulary import SPECIALS, Vocabulary
+
+log = logging.getLogger(__name__)
+
+SPACE = "|"  # what a model of characters calls the blank between words
+SHOWN = 5
+
+
+class BeamDecoder(GreedyDecoder):
+    """Prefix beam search (`asr.decoding.ctc_beam`), alone or with models.
+
+    Args:
+        vocabulary: of the head whose scores are searched.
+        beam, nbest, most_labels, least: see `asr.decoding.ctc_beam.Options`.
+        lm: an ARPA file of words. A head of characters spells them; one of phones needs a ``lexicon``.
+        lm_weight, word_bonus: what a word adds: weight times its natural-log probability, plus bonus.
+        unknown_words: natural-log score of a word that the model does not have, more than that of its <unk>; None: such
+            words are not possible (always so for phones).
+        lexicon: a pronouncing dictionary (CMUdict or Kaldi), for phones; words that ``lm`` does not have are left out.
+        character_lm: an ARPA file of the head's characters (the space is |) or phones.
+        character_weight, character_bonus: what a label adds.
+        hotwords: words that are likelier than the models think, with the natural log of how much.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        *,
+        beam: int = 100,
+        nbest: int = 1,
+        most_labels: int | None = None,
+        least: float = 0.0,
+        lm: str | Path | None = None,
+        lm_weight: float = 0.7,
+        word_bonus: float = 0.0,
+        unknown_words: float | None = None,
+        lexicon: str | Path | None = None,
+        character_lm: str | Path | None = None,
+        character_weight: float = 0.4,
+        character_bonus: float = 0.0,
+        hotwords: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(vocabulary)
+        self.options = Options(beam, nbest, most_labels, least)
+        self.names: Sequence[str] = ()
+        words = letters = None
+        if lm is not None or lexicon is not None or hotwords:
+            ngram = arpa.read(lm) if lm is not None else None
+            words = word_model(vocabulary, ngram, lexicon, hotwords or {}, lm_weight, word_bonus, unknown_words)
+            self.names = words.words
+        if character_lm is not None:
+            letters = label_model(vocabulary, arpa.read(character_lm), character_weight, character_bonus)
+        self.graph = make_graph(len(vocabulary), words, letters)
+        if words and vocabulary.kind == "phones":
+            self.scoring = Vocabulary.characters(words.words, Normalization.english())
+
+    def search(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
+        """The n best hypotheses of each utterance: (N, T, V) natural logs and (N,)."""
+        return ctc_beam.search(log_probs, lengths, self.vocabulary.blank, self.options, self.graph)
+
+    def words(self, hypothesis: Hypothesis) -> list[tuple[str, int, int]]:
+        """Words of a hypothesis: (text, first label, last + 1)."""
+        if not self.graph.has_words:
+            return super().words(hypothesis)
+        return [
+            (self.names[word] if word != NONE else self.vocabulary.decode(hypothesis.labels[first:end]), first, end)
+            for word, first, end in hypothesis.words
+        ]
+
+
+def word_model(
+    vocabulary: Vocabulary,
+    ngram: NGram | None,
+    dictionary: str | Path | None,
+    hotwords: Mapping[str, float],
+    weight: float,
+    bonus: float,
+    unknown: float | None,
+) -> WordModel:
+    """Words as a search over the labels of ``vocabulary`` needs them; what of them it cannot write is said."""
+    known = [word for word in ngram.words if word not in (UNK, BOS, EOS)] if ngram else list(hotwords)
+    if vocabulary.kind == "characters":
+        if dictionary is not None:
+            raise InputError("a pronouncing dictionary is for a head of phones; this one writes characters")
+        if ngram is None:
+            unknown = unknown or 0.0  # hot words alone: all others are possible
+        spelled = {word: [tuple(word)] for word in dict.fromkeys([*known, *hotwords])}
+    elif vocabulary.kind == "phones":
+        if dictionary is None:
+            raise InputError("words out of phones need a pronouncing dictionary (decoder.lexicon)")
+        pronunciations = read_lexicon(dictionary)
+        spelled = {word: pronunciations.get(word, []) for word in (known if ngram else pronunciations)}
+        unknown = None
+    else:
+        raise InputError(f"words are spelled in characters or phones; this head writes {vocabulary.kind}")
+    labels = {token: label for label, token in enumerate(vocabulary.tokens) if token not in SPECIALS}
+    names: list[str] = []
+    entries: list[tuple[int, tuple[int, ...]]] = []
+    missing: list[str] = []
+    for word, variants in spelled.items():
+        usable = [tuple(labels[unit] for unit in units) for units in variants if set(units) <= labels.keys()]
+        if not usable:
+            missing.append(word)
+            continue
+        entries += [(len(names), units) for units in usable]
+        names.append(word)
+    say_coverage("words of the language model", len(spelled), missing)
+    separator = labels.get(" ") if vocabulary.kind == "characters" else None
+    return WordModel(lexicon.build(entries, separator), names, ngram, weight, bonus, unknown, hotwords)
+
+
+def label_model(vocabulary: Vocabulary, ngram: NGram, weight: float, bonus: float) -> LabelModel:
+    """A model of a head's labels; those that it does not have are said."""
+    names = [None if t in SPECIALS else SPACE if t == " " else t for t in vocabulary.tokens]
+    wanted = [name for name in names if name is not None]
+    say_coverage("labels", len(wanted), [name for name in wanted if name not in ngram.index])
+    return LabelModel(ngram, names, weight, bonus)
+
+
+def say_coverage(what: str, count: int, missing: Iterable[str]) -> None:
+    """Log how many cannot be used, and some of them; InputError if that is all of them."""
+    if not (missing := list(missing)):
+        return
+    some = ", ".join(repr(name) for name in missing[:SHOWN]) + ("…" if len(missing) > SHOWN else "")
+    if len(missing) == count:
+        raise InputError(f"model and network have no {what} in common, of {count} ({some}): another case, or alphabet?")
+    log.warning("%d of %d %s cannot be used here: %s", len(missing), count, what, some)

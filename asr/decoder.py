@@ -1,0 +1,49 @@
+"""From a network's scores to text: a search over labels, and what makes words of them.
+
+``asr.decoding`` knows labels only; here they meet the vocabulary. (`asr.beam_decoder` is apart, as it takes longer to
+import.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from asr.decoding import greedy
+from asr.decoding.hypothesis import Hypothesis
+from asr.registry import build
+from asr.vocabulary import Vocabulary
+
+
+class GreedyDecoder:
+    """The best path (`asr.decoding.greedy`) of one head, whose ``vocabulary`` it is.
+
+    ``scoring`` is the vocabulary that its texts are scored by.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = self.scoring = vocabulary
+
+    def search(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
+        """The hypothesis of each utterance: natural logs (N, T, V) and lengths (N,) to lists of one."""
+        return [[found] for found in greedy.search(log_probs, lengths, self.vocabulary.blank)]
+
+    def words(self, hypothesis: Hypothesis) -> list[tuple[str, int, int]]:
+        """Words (phones: every phone) of a hypothesis: (text, first label, last + 1)."""
+        return self.vocabulary.words(hypothesis.labels)
+
+    def text(self, hypothesis: Hypothesis) -> str:
+        """Text of a hypothesis."""
+        return " ".join(word for word, _, _ in self.words(hypothesis))
+
+
+def make_decoder(vocabulary: Vocabulary, config: Mapping[str, Any]) -> GreedyDecoder:
+    """The decoder that a configuration (group ``decoder``) describes, for one head."""
+    decoders: dict[str, type[GreedyDecoder]] = {"greedy": GreedyDecoder}
+    if config.get("type") == "beam":
+        from asr.beam_decoder import BeamDecoder
+
+        decoders["beam"] = BeamDecoder
+    return build(decoders, config, "decoder", vocabulary=vocabulary)

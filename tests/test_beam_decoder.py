@@ -1,0 +1,121 @@
+"""Decoders: what a search is given of models and dictionaries, and what text comes out."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from asr.decoder import GreedyDecoder, make_decoder
+from asr.errors import InputError
+from asr.lm import arpa
+from asr.lm.estimate import characters_of, kneser_ney, read_text
+from asr.vocabulary import Vocabulary
+
+TEXT = ["the cat sat", "the dog sat", "a cat", "the cat ran"]
+CHARACTERS = Vocabulary.characters(TEXT)
+PHONES = Vocabulary.phones(["dh", "ah", "k", "ae", "t", "d", "ao", "g"])
+DICTIONARY = "the DH AH0\nthe(2) DH IY0\ncat K AE1 T\ndog D AO1 G\nzebra Z IY1 B R AH0\n"
+
+
+@pytest.fixture
+def lm(tmp_path: Path) -> Path:
+    arpa.write(kneser_ney(read_text([line.split() for line in TEXT]), 2), tmp_path / "lm.arpa")
+    return tmp_path / "lm.arpa"
+
+
+@pytest.fixture
+def dictionary(tmp_path: Path) -> Path:
+    (tmp_path / "dictionary.txt").write_text(DICTIONARY)
+    return tmp_path / "dictionary.txt"
+
+
+def scores(vocabulary: Vocabulary, *frames: dict[str, float]) -> np.ndarray:
+    """Log-probabilities (1, T, V) of frames that give some tokens a probability; the rest goes to the others."""
+    p = np.zeros((1, len(frames), len(vocabulary)))
+    for row, frame in zip(p[0], frames, strict=True):
+        row[:] = (1 - sum(frame.values())) / (len(vocabulary) - len(frame))
+        for token, probability in frame.items():
+            row[vocabulary.tokens.index(token)] = probability
+    return np.log(p)
+
+
+def saying(vocabulary: Vocabulary, tokens: list[str], p: float = 0.9) -> np.ndarray:
+    return scores(vocabulary, *({token: p} for token in tokens))
+
+
+def best(decoder: GreedyDecoder, log_probs: np.ndarray) -> str:
+    ((found, *_),) = decoder.search(log_probs, np.array([log_probs.shape[1]]))
+    return decoder.text(found)
+
+
+def test_greedy_and_a_beam_without_models() -> None:
+    log_probs = saying(CHARACTERS, list("the cat"))
+    assert best(make_decoder(CHARACTERS, {"type": "greedy"}), log_probs) == "the cat"
+    assert best(make_decoder(CHARACTERS, {"type": "beam", "beam": 10}), log_probs) == "the cat"
+
+
+def test_a_word_model_corrects_spelling(lm: Path) -> None:
+    log_probs = saying(CHARACTERS, list("the cot"), 0.6)
+    assert best(make_decoder(CHARACTERS, {"type": "beam"}), log_probs) == "the cot"
+    assert best(make_decoder(CHARACTERS, {"type": "beam", "lm": lm}), log_probs) == "the cat"
+    # words outside the model are possible, if that is said
+    sure = saying(CHARACTERS, list("the cot"), 0.99)
+    assert best(make_decoder(CHARACTERS, {"type": "beam", "lm": lm, "unknown_words": -2.0}), sure) == "the cot"
+
+
+def test_a_character_model(tmp_path: Path) -> None:
+    path = tmp_path / "characters.arpa"
+    arpa.write(kneser_ney(read_text([characters_of(line) for line in TEXT]), 4), path)
+    log_probs = saying(CHARACTERS, list("the cot"), 0.5)
+    decoder = make_decoder(CHARACTERS, {"type": "beam", "character_lm": path, "character_weight": 1.0})
+    assert best(decoder, log_probs) == "the cat"
+
+
+def test_hot_words_alone() -> None:
+    between = scores(CHARACTERS, {"c": 0.9}, {"a": 0.5, "o": 0.4}, {"t": 0.9})
+    assert best(make_decoder(CHARACTERS, {"type": "beam"}), between) == "cat"
+    assert best(make_decoder(CHARACTERS, {"type": "beam", "hotwords": {"cot": 1.0}}), between) == "cot"
+
+
+def test_phones_make_words(lm: Path, dictionary: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        decoder = make_decoder(PHONES, {"type": "beam", "lm": lm, "lexicon": dictionary})
+    assert "3 of 6 words of the language model cannot be used here: 'sat', 'a', 'ran'" in caplog.text
+    log_probs = saying(PHONES, ["dh", "ah", "k", "ae", "t"])
+    ((found, *_),) = decoder.search(log_probs, np.array([5]))
+    assert decoder.words(found) == [("the", 0, 2), ("cat", 2, 5)]
+    assert decoder.scoring.kind == "characters"
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "config", "message"),
+    [
+        (CHARACTERS, {"type": "best"}, "decoder: type='best' is not one of greedy"),
+        (CHARACTERS, {"type": "beam", "width": 3}, "decoder: beam has no option width; it has beam"),
+        (CHARACTERS, {"type": "beam", "lexicon": "dictionary.txt"}, "is for a head of phones"),
+        (PHONES, {"type": "beam", "lm": "lm.arpa"}, "need a pronouncing dictionary"),
+        (
+            CHARACTERS,
+            {"type": "beam", "lm": "upper.arpa"},
+            "have no words of the language model in common, of 1 .'CAT'",
+        ),
+        (CHARACTERS, {"type": "beam", "character_lm": "upper.arpa"}, "have no labels in common"),
+        (CHARACTERS, {"type": "beam", "lm": "none.arpa"}, "none.arpa: No such file"),
+    ],
+)
+def test_what_does_not_fit(
+    vocabulary: Vocabulary,
+    config: dict[str, Any],
+    message: str,
+    lm: Path,
+    dictionary: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(lm.parent)
+    arpa.write(kneser_ney(read_text([["CAT"]]), 1), lm.parent / "upper.arpa")
+    with pytest.raises(InputError, match=message):
+        make_decoder(vocabulary, config)
