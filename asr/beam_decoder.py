@@ -124,7 +124,7 @@ def word_model(
             continue
         entries += [(len(names), units) for units in usable]
         names.append(word)
-    say_coverage("words of the language model", len(spelled), missing)
+    say_coverage("words", len(spelled), missing)
     separator = labels.get(" ") if vocabulary.kind == "characters" else None
     return WordModel(lexicon.build(entries, separator), names, ngram, weight, bonus, unknown, hotwords)
 

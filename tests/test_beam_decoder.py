@@ -84,7 +84,7 @@ def test_hot_words_alone() -> None:
 def test_phones_make_words(lm: Path, dictionary: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         decoder = make_decoder(PHONES, {"type": "beam", "lm": lm, "lexicon": dictionary})
-    assert "3 of 6 words of the language model cannot be used here: 'sat', 'a', 'ran'" in caplog.text
+    assert "3 of 6 words cannot be used here: 'sat', 'a', 'ran'" in caplog.text
     log_probs = saying(PHONES, ["dh", "ah", "k", "ae", "t"])
     ((found, *_),) = decoder.search(log_probs, np.array([5]))
     assert decoder.words(found) == [("the", 0, 2), ("cat", 2, 5)]
@@ -101,7 +101,7 @@ def test_phones_make_words(lm: Path, dictionary: Path, caplog: pytest.LogCapture
         (
             CHARACTERS,
             {"type": "beam", "lm": "upper.arpa"},
-            "have no words of the language model in common, of 1 .'CAT'",
+            "have no words in common, of 1 .'CAT'",
         ),
         (CHARACTERS, {"type": "beam", "character_lm": "upper.arpa"}, "have no labels in common"),
         (CHARACTERS, {"type": "beam", "lm": "none.arpa"}, "none.arpa: No such file"),

@@ -251,6 +251,27 @@ def test_evaluate_a_folder(asr: Command, model: Path, corpus: Path, texts: list[
     assert outcome.status == 0 and re.search(r"all +2 +\d+ +0\.00", outcome.out)
 
 
+def test_evaluate_with_a_beam_and_a_language_model(
+    asr: Command, model: Path, corpus: Path, texts: list[str], tmp_path: Path
+) -> None:
+    data, text, lm, figures = corpus / "train.jsonl", tmp_path / "text.txt", tmp_path / "lm.arpa", tmp_path / "f.json"
+    text.write_text(texts[0])
+    assert asr("lm", "train", text, "--output", lm, "--order", 1).status == 0
+
+    def wer(*options: object) -> float:
+        assert asr("evaluate", model, data, "--json", figures, *options).status == 0
+        found: float = json.loads(figures.read_text())["wer"]
+        return found
+
+    assert wer("--beam", 20) == 0
+    assert wer("--lm", lm) > 0.3  # only words of the first text are possible
+    assert wer("--lm", lm, "--decoder", "unknown_words=0", "--decoder", "lm_weight=0") == 0
+    assert wer("--hotwords", "hdf,fec=0.5") == 0
+    asr("evaluate", model, data, "--decoder", "width=3").check_refusal("beam has no option width")
+    asr("evaluate", model, data, "--decoder", "width").check_refusal("KEY=VALUE is wanted")
+    asr("evaluate", model, data, "--hotwords", "a=b").check_refusal("a number is wanted")
+
+
 def test_evaluate_refuses(asr: Command, model: Path, corpus: Path, tmp_path: Path) -> None:
     data = corpus / "train.jsonl"
     asr("evaluate", model, data, data).check_refusal(f"{data}: utterance train0 is in {data} too")
