@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asr.decoding import _ctc_kernel as kernel
+from asr.decoding import _ctc_state as state
 from asr.decoding.alignment import align, spans
 from asr.decoding.fusion import NONE, Graph, end_score, make_graph, make_memory
 from asr.decoding.hypothesis import Hypothesis
@@ -107,9 +108,9 @@ class CTCBeamSearch:
 
     def start(self) -> None:
         """Begin a new utterance."""
-        self._tree = kernel.make_tree(NODES + self.options.beam, self.graph)
-        self._beam = kernel.make_beam(self.options.beam)
-        self._work = kernel.make_work(self.options.beam, self.labels, self.graph)
+        self._tree = state.make_tree(NODES + self.options.beam, self.graph)
+        self._beam = state.make_beam(self.options.beam)
+        self._work = state.make_work(self.options.beam, self.labels, self.graph)
         self._heard: list[np.ndarray] = []  # for the times of what is found
 
     def feed(self, scores: np.ndarray) -> None:
@@ -137,11 +138,13 @@ class CTCBeamSearch:
                     most,
                     options.least,
                 )
-                if not beam.counts[kernel.ENTRIES]:
-                    frame = beam.counts[kernel.FRAMES]
+                if not beam.counts[state.ENTRIES]:
+                    frame = beam.counts[state.FRAMES]
                     raise InputError(f"frame {frame}: no label sequence has a probability above zero from here on")
                 if done < len(p):
-                    self._tree = kernel.grown(self._tree)
+                    state.compact(self._tree, beam)
+                    if 2 * beam.counts[state.NODES] > len(self._tree.parent) - self.options.beam:
+                        self._tree = state.grown(self._tree)
 
     def _linear(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities (T, V) in units of each frame's largest, and the natural log of that (T,)."""
@@ -156,7 +159,7 @@ class CTCBeamSearch:
             raise InputError('scores="probs" are never negative ("log_probs" and "logits" are known too)')
         if not (off <= TOLERANCE).all():
             row = int(np.flatnonzero(~(off <= TOLERANCE))[0])
-            number = self._beam.counts[kernel.FRAMES] + row
+            number = self._beam.counts[state.FRAMES] + row
             if not (scores[row] < np.inf).all():
                 raise InputError(f"frame {number} holds a score that is not a number, or infinite")
             others = " and ".join(repr(other) for other in SCORES if other != kind)
@@ -176,7 +179,7 @@ class CTCBeamSearch:
 
         Those that end within a word which the lexicon does not let end are left out, unless all do.
         """
-        ends = [self._end(rank) for rank in range(self._beam.counts[kernel.ENTRIES])]
+        ends = [self._end(rank) for rank in range(self._beam.counts[state.ENTRIES])]
         if all(score == -np.inf for _, score in ends):
             ends = [(NONE, 0.0)] * len(ends)
         scores = self._scores() + np.array([score for _, score in ends])
@@ -191,7 +194,7 @@ class CTCBeamSearch:
 
     def _scores(self) -> np.ndarray:
         """Natural-log scores of the beam's entries."""
-        entries = slice(self._beam.counts[kernel.ENTRIES])
+        entries = slice(self._beam.counts[state.ENTRIES])
         return np.log(self._beam.in_blank[entries] + self._beam.in_label[entries]) + self._beam.log_scale[0]
 
     def _end(self, rank: int) -> tuple[int, float]:
@@ -204,7 +207,7 @@ class CTCBeamSearch:
         node, labels, ends = int(self._beam.node[rank]), [], []
         if last_word != NONE:
             ends.append((last_word, 0))
-        while node != kernel.ROOT:
+        while node != state.ROOT:
             if (word := int(self._tree.word[node])) != NONE:
                 ends.append((word, len(labels)))  # counted from the end
             labels.append(int(self._tree.label[node]))

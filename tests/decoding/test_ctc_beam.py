@@ -177,6 +177,12 @@ class TestPieces:
             )
             assert together[row] == alone[0]
 
+    def test_prefixes_that_are_forgotten_do_not_show(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        log_probs = random_scores(6, 300, 5)
+        wanted = nbest(log_probs, beam=8, nbest=8)
+        monkeypatch.setattr(ctc_beam, "NODES", 16)
+        assert nbest(log_probs, beam=8, nbest=8) == wanted
+
 
 class TestScores:
     def test_kinds_give_the_same(self) -> None:
