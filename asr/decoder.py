@@ -7,7 +7,7 @@ import.)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,6 +15,41 @@ from asr.decoding import greedy
 from asr.decoding.hypothesis import Hypothesis
 from asr.registry import build
 from asr.vocabulary import Vocabulary
+
+
+class Search(Protocol):
+    """A search over one recording, as its scores arrive."""
+
+    @property
+    def frames(self) -> int:
+        """How many frames it has been given."""
+
+    def feed(self, log_probs: np.ndarray) -> None:
+        """Take in the next frames (T, V), natural logs."""
+
+    def finish(self) -> list[Hypothesis]:
+        """The best hypotheses, best first."""
+
+
+class _BestPath:
+    """Greedy search; of each frame it keeps the best label only."""
+
+    def __init__(self, blank: int) -> None:
+        self.blank = blank
+        self.paths: list[np.ndarray] = []
+        self.scores: list[np.ndarray] = []
+
+    @property
+    def frames(self) -> int:
+        return sum(map(len, self.paths))
+
+    def feed(self, log_probs: np.ndarray) -> None:
+        path, scores = greedy.best_path(log_probs)
+        self.paths.append(path)
+        self.scores.append(scores)
+
+    def finish(self) -> list[Hypothesis]:
+        return [greedy.collapse(np.concatenate(self.paths), np.concatenate(self.scores), self.blank)]
 
 
 class GreedyDecoder:
@@ -29,6 +64,10 @@ class GreedyDecoder:
     def search(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
         """The hypothesis of each utterance: natural logs (N, T, V) and lengths (N,) to lists of one."""
         return [[found] for found in greedy.search(log_probs, lengths, self.vocabulary.blank)]
+
+    def start(self) -> Search:
+        """A search over one recording."""
+        return _BestPath(self.vocabulary.blank)
 
     def words(self, hypothesis: Hypothesis) -> list[tuple[str, int, int]]:
         """Words (phones: every phone) of a hypothesis: (text, first label, last + 1)."""

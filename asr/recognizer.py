@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,13 +12,14 @@ import torch
 
 from asr import audio, model_dir
 from asr.data.batch import pad
-from asr.decoding import greedy
+from asr.decoder import GreedyDecoder, Search, make_decoder
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.features import Precomputed, read_sphinx
 from asr.features.normalization import Statistics
 from asr.tasks.ctc import CTCTask
 from asr.transcript import Transcript, Word
+from asr.vocabulary import Vocabulary
 
 # A long recording is cut into windows of CORE seconds whose scores are kept, with CONTEXT seconds more on either side
 # that only the network sees. What is no longer than a window with both contexts is never cut.
@@ -30,16 +31,21 @@ CONTEXT_SECONDS = 15.0
 Source = str | Path | BinaryIO | np.ndarray
 
 
-def load(model: str | Path, *, device: str = "cpu") -> Recognizer:
-    """The recogniser of a model directory, or of a training run that holds one. Raises InputError for anything else."""
+def load(model: str | Path, *, device: str = "cpu", decoder: Mapping[str, Any] | None = None) -> Recognizer:
+    """The recogniser of a model directory, or of a training run that holds one. Raises InputError for anything else.
+
+    ``decoder`` is how to search, as the group of that name of a configuration: ``{"type": "beam", "lm": PATH, …}``
+    (`asr.beam_decoder.BeamDecoder` has the options); None is greedy.
+    """
     directory = Path(model)
     if not directory.is_dir():
         raise InputError(f"{model}: no such model directory (a training writes one to RUN_DIR/model)")
     if not (directory / model_dir.CONFIG).exists() and (directory / "model").is_dir():
         directory = directory / "model"
     task = model_dir.load(directory)
+    chosen = make_decoder(task.vocabularies[task.primary], decoder or {"type": "greedy"})
     try:
-        return Recognizer(task, device=device)
+        return Recognizer(task, device=device, decoder=chosen)
     except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
         raise InputError(f"device {device!r} cannot be used: {error}") from error
 
@@ -56,28 +62,27 @@ class _Window:
     statistics: Statistics | None = None
 
 
-@dataclass
-class _Result:
-    """What is known so far of one source: its best path."""
-
-    paths: list[np.ndarray] = field(default_factory=list)
-    scores: list[np.ndarray] = field(default_factory=list)
-
-
 class Recognizer:
     """Transcribes with one task. Not thread-safe: use one a thread."""
 
-    def __init__(self, task: CTCTask, *, device: str = "cpu", batch_seconds: float = 240.0) -> None:
+    def __init__(
+        self, task: CTCTask, *, device: str = "cpu", batch_seconds: float = 240.0, decoder: GreedyDecoder | None = None
+    ) -> None:
         torch.set_flush_denormal(True)
         self.device = torch.device(device)
         self.task = task.eval().to(self.device)
         self.batch_seconds = batch_seconds
-        self.vocabulary = task.vocabularies[task.primary]
+        self.decoder = decoder or GreedyDecoder(task.vocabularies[task.primary])
 
     @property
     def sample_rate(self) -> int | None:
         """Of the waveforms that the model reads; None for one that reads precomputed features."""
         return self.task.features.sample_rate
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Of the head that is decoded."""
+        return self.decoder.vocabulary
 
     def transcribe(self, source: Source, sample_rate: int | None = None) -> Transcript:
         """The transcript of a file, a binary stream or a waveform.
@@ -120,19 +125,21 @@ class Recognizer:
 
         Sources of similar length next to each other make full batches.
         """
-        results = [_Result() for _ in sources]
+        searches: dict[int, Search] = {}
         for batch in self._batches(sources):
             if isinstance(batch, tuple):
+                searches.pop(batch[0], None)
                 yield batch
                 continue
-            for window, path, scores in zip(batch, *self._best_paths(batch), strict=True):
-                result = results[window.source]
+            for window, scores in zip(batch, self._scores(batch), strict=True):
+                if window.source not in searches:
+                    searches[window.source] = self.decoder.start()
+                search = searches[window.source]
                 end = None if window.keep is None else window.skip + window.keep
-                result.paths.append(path[window.skip : end])
-                result.scores.append(scores[window.skip : end])
+                search.feed(scores[window.skip : end])
                 if window.last:
-                    yield window.source, self._transcript(result, sources[window.source])
-                    results[window.source] = _Result()
+                    found, *_ = searches.pop(window.source).finish()
+                    yield window.source, self._transcript(found, search.frames, sources[window.source])
 
     def _batches(self, sources: Sequence[Source]) -> Iterator[list[_Window] | tuple[int, InputError]]:
         """Windows in batches of at most ``batch_seconds`` with padding; failures as they occur."""
@@ -193,33 +200,28 @@ class Recognizer:
             raise InputError("this model reads feature files (.mfc), not streams")
 
     @torch.inference_mode()
-    def _best_paths(self, batch: Sequence[_Window]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def _scores(self, batch: Sequence[_Window]) -> list[np.ndarray]:
+        """Log-probabilities (T, V) of each window."""
         inputs, lengths = pad([window.inputs for window in batch])
         head = self.task.primary
         statistics = [window.statistics for window in batch]
         scores, lengths = self.task(inputs.to(self.device), lengths.to(self.device), [head], statistics)
-        paths, best = greedy.best_path(scores[head].cpu().numpy())
-        ends = lengths.tolist()
-        return (
-            [path[:end] for path, end in zip(paths, ends, strict=True)],
-            [score[:end] for score, end in zip(best, ends, strict=True)],
-        )
+        log_probs = scores[head].cpu().numpy()
+        return [row[:end] for row, end in zip(log_probs, lengths.tolist(), strict=True)]
 
-    def _transcript(self, result: _Result, source: Source) -> Transcript:
-        path, scores = np.concatenate(result.paths), np.concatenate(result.scores)
-        hypothesis = greedy.collapse(path, scores, self.vocabulary.blank)
+    def _transcript(self, hypothesis: Hypothesis, frames: int, source: Source) -> Transcript:
         words = tuple(self._words(hypothesis))
         return Transcript(
             text=" ".join(word.text for word in words),
             words=words,
-            duration=len(path) * self.task.frame_seconds,
+            duration=frames * self.task.frame_seconds,
             confidence=float(np.mean(hypothesis.confidence)) if hypothesis.confidence else None,
             source=str(source) if isinstance(source, (str, Path)) else "",
         )
 
     def _words(self, hypothesis: Hypothesis) -> Iterable[Word]:
         seconds = self.task.frame_seconds
-        for text, first, last in self.vocabulary.words(hypothesis.labels):
+        for text, first, last in self.decoder.words(hypothesis):
             spans, confidence = hypothesis.frames[first:last], hypothesis.confidence[first:last]
             yield Word(
                 text=text,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from asr.beam_decoder import LONGEST, PAUSE, STRETCH, pause
 from asr.decoder import GreedyDecoder, make_decoder
 from asr.errors import InputError
 from asr.lm import arpa
@@ -89,6 +90,41 @@ def test_phones_make_words(lm: Path, dictionary: Path, caplog: pytest.LogCapture
     ((found, *_),) = decoder.search(log_probs, np.array([5]))
     assert decoder.words(found) == [("the", 0, 2), ("cat", 2, 5)]
     assert decoder.scoring.kind == "characters"
+
+
+class TestLongRecordings:
+    def test_pauses(self) -> None:
+        blank = np.full(5000, np.log(0.5))
+        assert pause(blank[:STRETCH]) is None
+        assert pause(blank[:3000]) is None
+        blank[500:900] = blank[1500 : 1500 + PAUSE] = blank[2000:2400] = np.log(0.95)
+        assert pause(blank[:3000]) == 1500 + PAUSE // 2
+        blank[1505] = np.log(0.5)
+        assert pause(blank[:3000]) == 2000 + PAUSE // 2
+        blank[:] = np.log(0.5)
+        blank[2222] = np.log(0.6)
+        assert pause(blank[:LONGEST]) == 2222
+
+    def test_what_is_cut_at_pauses_is_put_together(self, lm: Path) -> None:
+        silence = ["<blank>"] * PAUSE
+        spoken = [*"the cat", *silence, *" a cat", *silence, *["<blank>"] * STRETCH, *"the dog ran"]
+        log_probs = saying(CHARACTERS, spoken)[0]
+        decoder = make_decoder(CHARACTERS, {"type": "beam", "lm": lm})
+        search = decoder.start()
+        for piece in np.array_split(log_probs, 7):
+            search.feed(piece)
+        (found,) = search.finish()
+        assert search.frames == len(log_probs)
+        assert decoder.text(found) == "the cat a cat the dog ran"
+        (whole,) = decoder.search(log_probs[None], np.array([len(log_probs)]))[0]
+        assert (found.labels, found.frames, found.words) == (whole.labels, whole.frames, whole.words)
+
+    def test_short_ones_are_not_cut(self, lm: Path) -> None:
+        log_probs = saying(CHARACTERS, list("the cat"))
+        decoder = make_decoder(CHARACTERS, {"type": "beam", "lm": lm, "nbest": 3})
+        search = decoder.start()
+        search.feed(log_probs[0])
+        assert [search.finish()] == decoder.search(log_probs, np.array([7]))
 
 
 @pytest.mark.parametrize(

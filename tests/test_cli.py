@@ -272,6 +272,19 @@ def test_evaluate_with_a_beam_and_a_language_model(
     asr("evaluate", model, data, "--hotwords", "a=b").check_refusal("a number is wanted")
 
 
+def test_transcribe_with_a_language_model(
+    asr: Command, model: Path, corpus: Path, texts: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "text.txt").write_text(texts[0])
+    lm = tmp_path / "lm.arpa"
+    assert asr("lm", "train", tmp_path / "text.txt", "--output", lm, "--order", 1).status == 0
+    same = asr("transcribe", corpus / "train0.wav", "--model", model, "--lm", lm)
+    assert same == (0, texts[0] + "\n", "")
+    other = asr("transcribe", corpus / "train3.wav", "--model", model, "--lm", lm)
+    assert set(other.out.split()) <= set(texts[0].split())
+    asr("transcribe", corpus / "train0.wav", "--model", model, "--lm", tmp_path / "no.arpa").check_refusal("no.arpa")
+
+
 def test_evaluate_refuses(asr: Command, model: Path, corpus: Path, tmp_path: Path) -> None:
     data = corpus / "train.jsonl"
     asr("evaluate", model, data, data).check_refusal(f"{data}: utterance train0 is in {data} too")

@@ -333,13 +333,13 @@ def test_a_long_file_is_held_a_window_at_a_time(trained: Recognizer, monkeypatch
 
 def test_batches_of_windows_are_bounded(trained: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[float] = []
-    best_paths = Recognizer._best_paths
+    scores = Recognizer._scores
 
     def watched(self: Recognizer, batch: Sequence[Any]) -> Any:
         sizes.append(len(batch) * max(len(window.inputs) for window in batch) / RATE)
-        return best_paths(self, batch)
+        return scores(self, batch)
 
-    monkeypatch.setattr(Recognizer, "_best_paths", watched)
+    monkeypatch.setattr(Recognizer, "_scores", watched)
     with_windows(monkeypatch, 0.5, 0.1)
     trained.batch_seconds = 2.0
     trained.transcribe(np.zeros(20 * RATE))
