@@ -155,9 +155,10 @@ def _extend_along(
             if here * bound <= worst:
                 continue
             low, high = arcs(graph, node, label) if graph.has_words else (0, 0)
-            alone = low == high and (graph.is_open or not graph.has_words)  # one way, along no arc of the lexicon
-            if alone and graph.has_words and label == graph.separator and node == fusion.ROOT:
-                continue  # nothing between two separators
+            between = graph.has_words and label == graph.separator and node == fusion.ROOT
+            if between and prefix != ROOT:
+                continue  # a separator may come first, but not after another
+            alone = low == high and (between or graph.is_open or not graph.has_words)  # along no arc of the lexicon
             for at in range(low, high + alone):
                 arc = NONE if alone else at
                 if work.mark[i, _branch(tree, graph, prefix, label, arc)] == frame:

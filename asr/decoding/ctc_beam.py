@@ -155,7 +155,7 @@ class CTCBeamSearch:
             log_totals = np.log(p.sum(1))
             log_unit = -log_totals if kind == "logits" else np.log(peak) if kind == "probs" else peak
             off = np.abs(log_totals + log_unit)
-        if kind == "probs" and (p < 0).any():
+        if kind == "probs" and (scores < 0).any():
             raise InputError('scores="probs" are never negative ("log_probs" and "logits" are known too)')
         if not (off <= TOLERANCE).all():
             row = int(np.flatnonzero(~(off <= TOLERANCE))[0])
@@ -216,7 +216,8 @@ class CTCBeamSearch:
         words, first = [], 0
         for word, behind in reversed(ends):
             end = len(labels) - behind
-            last = end - (end > first and labels[end - 1] == self.graph.separator)
+            first += labels[first] == self.graph.separator  # which an utterance may begin with
+            last = end - (labels[end - 1] == self.graph.separator)
             words.append((word if word < len(self.graph.add) - 1 else NONE, first, last))
             first = end
         return tuple(labels), tuple(words)

@@ -220,7 +220,8 @@ def follow(
         if arc != NONE:
             node, word = graph.target[arc], graph.word[arc]
         elif label == graph.separator:
-            node, word = ROOT, len(graph.add) - 1
+            word = len(graph.add) - 1 if node != ROOT else NONE
+            node = ROOT
         else:
             node = len(graph.first) - 1
         if word == NONE:

@@ -121,7 +121,9 @@ def dict_of(entries: Sequence[tuple[int, Sequence[int]]]) -> dict[int, set[tuple
 
 
 def spelled(labels: tuple[int, ...]) -> list[str]:
-    return "".join(NAMES[label] or "" for label in labels).replace("|", " ").split(" ")
+    """The words of a labelling; an empty one where separators follow each other. One may begin it, and one end it."""
+    text = "".join(NAMES[label] or "" for label in labels).removeprefix("|")
+    return text.removesuffix("|").split("|") if text else []
 
 
 class TestSpellings:
@@ -149,8 +151,6 @@ class TestSpellings:
         wanted: dict[tuple[int, ...], float] = {}
         for labels, p in labellings(log_probs).items():
             words = spelled(labels)
-            if words[-1] == "":  # a separator at the end, or nothing
-                words = words[:-1]
             strange = [word for word in words if word not in self.words]
             if "" in words or (strange and unknown is None):
                 continue
