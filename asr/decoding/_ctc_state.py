@@ -62,8 +62,8 @@ class Work(NamedTuple):
 
 def make_tree(capacity: int, graph: Graph) -> Tree:
     """The tree that holds the root alone."""
-    integers = (np.full(capacity, NONE, dtype=np.int32) for _ in Tree._fields[:-1])
-    tree = Tree(*integers, np.ones(capacity))
+    integers = {name: np.full(capacity, NONE, dtype=np.int32) for name in Tree._fields if name != "factor"}
+    tree = Tree(**integers, factor=np.ones(capacity))
     tree.slot[ROOT] = 0
     tree.node[ROOT] = fusion.ROOT
     tree.history[ROOT] = graph.word_start

@@ -204,12 +204,14 @@ class CTCBeamSearch:
 
     def _prefix(self, rank: int, last_word: int = NONE) -> tuple[tuple[int, ...], tuple[tuple[int, int, int], ...]]:
         """Labels and words (number, first label, last + 1) of an entry of the beam, with the word that ends there."""
-        node, labels, ends = int(self._beam.node[rank]), [], []
+        node = int(self._beam.node[rank])
+        labels: list[int] = []
+        ends: list[tuple[int, int]] = []  # of words: which, and how many labels come behind it
         if last_word != NONE:
             ends.append((last_word, 0))
         while node != state.ROOT:
             if (word := int(self._tree.word[node])) != NONE:
-                ends.append((word, len(labels)))  # counted from the end
+                ends.append((word, len(labels)))
             labels.append(int(self._tree.label[node]))
             node = int(self._tree.parent[node])
         labels.reverse()

@@ -92,6 +92,12 @@ def make_memory() -> Memory:
     return Memory(np.full(CACHE, NONE, dtype=np.int64), np.zeros(CACHE, dtype=np.int32), np.zeros(CACHE))
 
 
+def no_lexicon() -> Lexicon:
+    """A stand-in for the lexicon that is not there."""
+    nothing = np.zeros(0, dtype=np.int32)
+    return Lexicon(np.zeros(2, dtype=np.int32), nothing, nothing, nothing)
+
+
 def no_trie() -> Trie:
     """A stand-in for the model that is not there."""
     integers, floats = np.zeros(1, dtype=np.int32), np.zeros(1, dtype=np.float32)
@@ -100,7 +106,7 @@ def no_trie() -> Trie:
 
 def make_graph(labels: int, words: WordModel | None = None, letters: LabelModel | None = None) -> Graph:
     """The models of a search over so many labels. Raises InputError for what does not fit together."""
-    lexicon = words.lexicon if words else Lexicon(*(np.zeros(n, dtype=np.int32) for n in (2, 0, 0, 0)))
+    lexicon = words.lexicon if words else no_lexicon()
     is_open = words is not None and words.unknown is not None
     if is_open and lexicon.separator == NONE:
         raise InputError("words outside the lexicon need labels that say where they end: a separator")

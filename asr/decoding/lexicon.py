@@ -74,8 +74,8 @@ def build(entries: Sequence[tuple[int, Sequence[int]]], separator: int | None = 
     source = np.concatenate([before[new], before[last]])
     label = np.concatenate([rows[new], rows[last]])
     target = np.concatenate([number[new], np.full(len(rows), ROOT, dtype=np.int32)])
-    word = np.concatenate([np.full(int(new.sum()), NONE, dtype=np.int32), words])
-    arcs = np.unique(np.stack([source, label, target, word], axis=1), axis=0)  # sorted; a word given twice is one
+    ends = np.concatenate([np.full(int(new.sum()), NONE, dtype=np.int32), words])
+    arcs = np.unique(np.stack([source, label, target, ends], axis=1), axis=0)  # sorted; a word given twice is one
     first = np.searchsorted(arcs[:, 0], np.arange(int(new.sum()) + 2))
     _, labels, targets, numbers = np.ascontiguousarray(arcs.T.astype(np.int32))
     return Lexicon(first.astype(np.int32), labels, targets, numbers, NONE if separator is None else separator)

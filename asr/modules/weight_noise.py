@@ -17,7 +17,7 @@ class WeightNoise:
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], std: float) -> None:
-        self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
+        self.parameters: list[torch.Tensor] = [parameter for parameter in parameters if parameter.requires_grad]
         self.std = std
         self._clean: list[torch.Tensor] = []
 
