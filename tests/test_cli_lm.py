@@ -35,7 +35,7 @@ def test_train_score_prune(asr: Command, tmp_path: Path, text: Path) -> None:
         r".*text.txt: perplexity ([\d.]+), ([\d.]+) without the 0 unknown of 26 words .*\n", scored.out
     )
     assert found and found[1] == found[2] and 1 < float(found[1]) < 8
-    pruned = asr("lm", "prune", model, small, "--threshold", "0.05")
+    pruned = asr("lm", "prune", model, small, "--threshold", "0.01")
     before, after = map(int, re.search(r"3-grams (\d+) -> (\d+)", pruned.out).groups())  # type: ignore[union-attr]
     assert after < before
     worse = asr("lm", "score", small, text)

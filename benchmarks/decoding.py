@@ -1,0 +1,143 @@
+"""CTC beam search without a language model, beside fast-ctc-decode (Rust), flashlight-text (C++) and pyctcdecode.
+
+    python benchmarks/decoding.py [--quick] [--json FILE]
+
+500 frames, beam 100, on scores that know what is said: peaky ones, as a trained network's, and diffuse ones.
+Milliseconds an utterance on one thread, medians; and the share of labels that each gets right in the same utterances.
+Ours reads all labels and gives times and confidences too; fast-ctc-decode leaves out labels below 1e-3. Peers that are
+not installed are left out and named: `pip install ".[peers]"`, and `pip install --no-deps pyctcdecode` (with pygtrie
+and hypothesis), whose pin on numpy is out of date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from _common import Report, arguments, medians
+from rapidfuzz.distance import Levenshtein
+
+from asr.decoding.ctc_beam import CTCBeamSearch, Options
+
+FRAMES, BEAM = 500, 100
+Decode = Callable[[np.ndarray], list[int]]
+
+
+def utterances(count: int, labels: int, boost: float) -> list[tuple[np.ndarray, list[int]]]:
+    """Log-probabilities (FRAMES, labels) float32, and what they say: a label every four frames, else blank."""
+    rng = np.random.default_rng(0)
+    made = []
+    for _ in range(count):
+        said = rng.integers(1, labels, FRAMES // 4)
+        path = np.zeros(FRAMES, dtype=int)
+        path[np.arange(len(said)) * 4 + rng.integers(0, 4, len(said))] = said
+        logits = rng.normal(0, 1, (FRAMES, labels))
+        logits[np.arange(FRAMES), path] += boost
+        log_probs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+        made.append((log_probs.astype(np.float32), said.tolist()))
+    return made
+
+
+def ours(labels: int) -> Decode:
+    search = CTCBeamSearch(labels, 0, Options(beam=BEAM))
+
+    def decode(log_probs: np.ndarray) -> list[int]:
+        search.start()
+        search.feed(log_probs)
+        return list(search.finish()[0].labels)
+
+    return decode
+
+
+def fast_ctc_decode(labels: int) -> Decode:
+    from fast_ctc_decode import beam_search
+
+    alphabet = ["", *(chr(0x4E00 + number) for number in range(labels - 1))]
+
+    def decode(log_probs: np.ndarray) -> list[int]:
+        text, _ = beam_search(np.exp(log_probs), alphabet, beam_size=BEAM, beam_cut_threshold=1e-3)
+        return [ord(character) - 0x4E00 + 1 for character in text]
+
+    return decode
+
+
+def flashlight(labels: int) -> Decode:
+    from flashlight.lib.text.decoder import CriterionType, LexiconFreeDecoder, LexiconFreeDecoderOptions, ZeroLM
+
+    options = LexiconFreeDecoderOptions(
+        beam_size=BEAM,
+        beam_size_token=labels,
+        beam_threshold=1e9,
+        lm_weight=0.0,
+        sil_score=0.0,
+        log_add=True,
+        criterion_type=CriterionType.CTC,
+    )
+    decoder = LexiconFreeDecoder(options, ZeroLM(), -1, 0, [])
+
+    def decode(log_probs: np.ndarray) -> list[int]:
+        path = np.array(decoder.decode(log_probs.ctypes.data, *log_probs.shape)[0].tokens)
+        path = path[path >= 0]
+        changes = path[np.r_[True, path[1:] != path[:-1]]] if len(path) else path
+        return [int(label) for label in changes if label]
+
+    return decode
+
+
+def pyctcdecode(labels: int) -> Decode:
+    from pyctcdecode import build_ctcdecoder
+
+    names = [chr(0x4E00 + number) for number in range(labels - 1)]
+    decoder = build_ctcdecoder(["", *names])
+
+    def decode(log_probs: np.ndarray) -> list[int]:
+        return [ord(character) - 0x4E00 + 1 for character in decoder.decode(log_probs, beam_width=BEAM)]
+
+    return decode
+
+
+PEERS: dict[str, Callable[[int], Decode]] = {
+    "fast-ctc-decode": fast_ctc_decode,
+    "flashlight-text": flashlight,
+    "pyctcdecode": pyctcdecode,
+}
+
+
+def accuracy(decode: Decode, said: list[tuple[np.ndarray, list[int]]]) -> float:
+    """Percent of labels that are right, insertions counted against them."""
+    wrong = sum(Levenshtein.distance(decode(log_probs), reference) for log_probs, reference in said)
+    return 100 - 100 * wrong / sum(len(reference) for _, reference in said)
+
+
+def main() -> None:
+    options = arguments(__doc__)
+    report = Report()
+    for labels in (29,) if options.quick else (29, 500, 5000):
+        for name, boost in ("peaky", 9.0), ("diffuse", 4.0):
+            measure(report, f"{labels} labels, {name}", utterances(3 if options.quick else 10, labels, boost), labels)
+    report.write(options.json)
+
+
+def measure(report: Report, case: str, said: list[tuple[np.ndarray, list[int]]], labels: int) -> None:
+    """Time ours beside each peer."""
+    decode = ours(labels)
+    mine = accuracy(decode, said)
+    for name, make in PEERS.items():
+        try:
+            theirs: Any = make(labels)
+            theirs(said[0][0])
+        except Exception as error:  # not installed; or not made for so many labels
+            print(f"{case}: {name} left out: {error}")
+            continue
+        seconds = medians(
+            lambda: [decode(log_probs) for log_probs, _ in said],
+            lambda theirs=theirs: [theirs(log_probs) for log_probs, _ in said],
+            repeats=3,
+        )
+        report.add(case, *(1000 * s / len(said) for s in seconds), name, "ms")
+        report.add(f"{case}: labels right", mine, accuracy(theirs, said), name, "%", higher_is_better=True)
+
+
+if __name__ == "__main__":
+    main()
