@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import InputError
-from asr.features.blocks import Blocks, on_blocks, own_threads
+from asr.features.blocks import Blocks, on_blocks, on_threads, own_threads
 from asr.features.normalization import Normalization, Statistics, over_all
 
 Batch: TypeAlias = "tuple[Tensor, Tensor]"
@@ -89,6 +89,11 @@ class Extractor(nn.Module):
         """Features before derivatives (N, T, D), of any value beyond an utterance's own length."""
         raise NotImplementedError
 
+    @property
+    def random(self) -> bool:
+        """Whether features are different each time."""
+        return False
+
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Number of frames (N,) int64 that inputs of ``lengths`` (N,) give."""
         raise NotImplementedError
@@ -132,8 +137,9 @@ class Extractor(nn.Module):
         self._check(inputs, lengths)
         frames = self.output_lengths(lengths)
         features = inputs.new_empty(len(inputs), int(frames.max()), self.dim, dtype=torch.float32)
-        with torch.autocast(inputs.device.type, enabled=False), own_threads():
-            for rows, its_inputs, its_lengths in self._pieces(inputs.float(), lengths):
+
+        def extract(pieces: Iterable[tuple[slice, Tensor, Tensor]]) -> None:
+            for rows, its_inputs, its_lengths in pieces:
                 its_frames = self.output_lengths(its_lengths)
                 static = self.static_features(its_inputs, its_lengths)
                 piece = features[rows, : static.shape[1]]
@@ -143,6 +149,13 @@ class Extractor(nn.Module):
                     piece.masked_fill_(~inside(its_frames, piece.shape[1])[:, :, None], 0)
                 if statistics is not None:
                     self.normalization(piece, its_frames, statistics[rows])
+
+        with torch.autocast(inputs.device.type, enabled=False), own_threads(inputs.device):
+            pieces = list(self._pieces(inputs.float(), lengths))
+            if self.random:  # numbers are drawn in order
+                extract(pieces)
+            else:
+                on_threads(extract, pieces)
         return features, frames
 
     @staticmethod
@@ -190,7 +203,7 @@ def append_deltas(static: Tensor, lengths: Tensor, order: int, out: Tensor) -> N
             for d, (weights, sign) in enumerate(DERIVATIVES[:order], start=1):
                 out[:, begin:end, d * dim : (d + 1) * dim] = _derivative(context, weights, sign)
 
-    on_blocks(derive, static, 2)  # these frames are smaller than spectra
+    on_blocks(derive, static)
 
 
 def _derivative(context: Tensor, weights: list[float], sign: int) -> Tensor:

@@ -90,6 +90,10 @@ class FilterBank(Extractor):
         if energy:
             self.bands.append(band(filters, num_mels, num_mels + 1))
 
+    @property
+    def random(self) -> bool:
+        return self.training and self.dither > 0
+
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Number of frames (N,) of waveforms of ``lengths`` (N,) samples."""
         beyond_first = (lengths.long() - self.window_samples).clamp(min=0)
@@ -115,7 +119,10 @@ class FilterBank(Extractor):
                     energies[:, :, columns] = (filters[columns, bins] @ power[:, bins]).mT
                 energies.clamp_(min=LOG_FLOOR).log_()
 
-        on_blocks(analyse, frames, in_order=self.training and self.dither > 0)
+        if self.random:  # numbers are drawn in order
+            analyse([(0, frames.shape[1])])
+        else:
+            on_blocks(analyse, frames)
         return features
 
     def _power(self, frames: Tensor, padded: Tensor) -> Tensor:

@@ -61,6 +61,10 @@ class MFCC(Extractor):
         self.filterbank = filterbank
         self.register_buffer("transform", dct_matrix(num_mels, num_ceps), persistent=False)
 
+    @property
+    def random(self) -> bool:
+        return self.filterbank.random
+
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Number of frames (N,) of waveforms of ``lengths`` (N,) samples."""
         return self.filterbank.output_lengths(lengths)
