@@ -12,7 +12,7 @@ import numpy as np
 from asr.decoding import _ctc_kernel as kernel
 from asr.decoding import _ctc_state as state
 from asr.decoding.alignment import align, spans
-from asr.decoding.fusion import NONE, Graph, end_score, make_graph, make_memory
+from asr.decoding.fusion import NONE, Graph, end_scores, make_graph, make_memory
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 
@@ -179,28 +179,24 @@ class CTCBeamSearch:
 
         Those that end within a word which the lexicon does not let end are left out, unless all do.
         """
-        ends = [self._end(rank) for rank in range(self._beam.counts[state.ENTRIES])]
-        if all(score == -np.inf for _, score in ends):
-            ends = [(NONE, 0.0)] * len(ends)
-        scores = self._scores() + np.array([score for _, score in ends])
+        nodes, tree = self._beam.node[: self._beam.counts[state.ENTRIES]], self._tree
+        words, ends = end_scores(self.graph, self._memory, tree.node[nodes], tree.history[nodes], tree.letters[nodes])
+        if (ends == -np.inf).all():
+            words[:], ends[:] = NONE, 0.0
+        scores = self._scores() + ends
         best = [rank for rank in np.argsort(-scores, kind="stable") if scores[rank] > -np.inf]
         heard = np.concatenate(self._heard) if self._heard else np.zeros((0, self.labels))
         log_probs = log_probabilities(heard, self.options.scores)
         found = []
         for rank in best[: self.options.nbest]:
-            labels, words = self._prefix(rank, ends[rank][0])
-            found.append(hypothesis(log_probs, labels, float(scores[rank]), self.blank, words))
+            labels, said = self._prefix(rank, int(words[rank]))
+            found.append(hypothesis(log_probs, labels, float(scores[rank]), self.blank, said))
         return found
 
     def _scores(self) -> np.ndarray:
         """Natural-log scores of the beam's entries."""
         entries = slice(self._beam.counts[state.ENTRIES])
         return np.log(self._beam.in_blank[entries] + self._beam.in_label[entries]) + self._beam.log_scale[0]
-
-    def _end(self, rank: int) -> tuple[int, float]:
-        """The word that ends with the utterance, and what the end adds to the score, of an entry of the beam."""
-        node, tree = self._beam.node[rank], self._tree
-        return end_score(self.graph, self._memory, tree.node[node], tree.history[node], tree.letters[node])
 
     def _prefix(self, rank: int, last_word: int = NONE) -> tuple[tuple[int, ...], tuple[tuple[int, int, int], ...]]:
         """Labels and words (number, first label, last + 1) of an entry of the beam, with the word that ends there."""

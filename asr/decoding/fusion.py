@@ -263,3 +263,14 @@ def end_score(graph: Graph, memory: Memory, node: int, history: int, letters: in
     if graph.has_letters:
         score += graph.letter_weight * step(graph.letter_trie, letters, graph.letter_end)[1]
     return word, score
+
+
+@njit(cache=True, nogil=True)
+def end_scores(
+    graph: Graph, memory: Memory, node: np.ndarray, history: np.ndarray, letters: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """`end_score` of many prefixes (n,): words (n,) and scores (n,)."""
+    words, scores = np.empty(len(node), dtype=np.int64), np.empty(len(node))
+    for i in range(len(node)):
+        words[i], scores[i] = end_score(graph, memory, node[i], history[i], letters[i])
+    return words, scores

@@ -15,7 +15,7 @@ kenlm = pytest.importorskip("kenlm", reason="kenlm is not installed (extra peers
 
 
 @pytest.mark.parametrize("order", [2, 3, 5])
-@pytest.mark.parametrize("threshold", [0.0, 1e-3])
+@pytest.mark.parametrize("threshold", [0.0, 1e-5])
 def test_scores_are_the_same(order: int, threshold: float, tmp_path: Path) -> None:
     rng = np.random.default_rng(order)
     words = [f"w{number}" for number in range(50)]
