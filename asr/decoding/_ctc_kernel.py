@@ -63,31 +63,43 @@ def advance(
 def _stay(p: np.ndarray, blank: int, tree: Tree, beam: Beam, work: Work, graph: Graph) -> float:
     """What each entry becomes without a new label; the probability that a new prefix must beat."""
     entries, frame = beam.counts[ENTRIES], beam.counts[FRAMES]
+    # names of their own: each access through a tuple counts references, atomically
+    nodes, in_blank, in_label = beam.node, beam.in_blank, beam.in_label
+    parents, labels, slots, arc_of, node_of, factor = (
+        tree.parent,
+        tree.label,
+        tree.slot,
+        tree.arc,
+        tree.node,
+        tree.factor,
+    )
+    keys, stay_blank, stay_label, mark = work.key, work.stay_blank, work.stay_label, work.mark
+    count, first = len(graph.letter_number), graph.first
     worst = np.inf
     for i in range(entries):
-        node = beam.node[i]
-        label = tree.label[node]
-        work.stay_blank[i] = (beam.in_blank[i] + beam.in_label[i]) * p[blank]
-        work.stay_label[i] = 0.0
+        node = nodes[i]
+        label = labels[node]
+        stay_blank[i] = (in_blank[i] + in_label[i]) * p[blank]
+        stay_label[i] = 0.0
         if node != ROOT:
-            in_label = beam.in_label[i]
-            parent = tree.slot[tree.parent[node]]
+            stays = in_label[i]
+            parent = slots[parents[node]]
             if parent != NONE:  # its extension by this label is this very prefix
-                work.mark[parent, _branch(tree, graph, beam.node[parent], label, tree.arc[node])] = frame
-                into = beam.in_blank[parent]
-                if tree.label[beam.node[parent]] != label:
-                    into += beam.in_label[parent]
-                in_label += into * tree.factor[node]
-            work.stay_label[i] = in_label * p[label]
-        work.key[i] = work.stay_blank[i] + work.stay_label[i]
-        worst = min(worst, work.key[i])
-    return worst if entries == len(beam.node) else 0.0
+                mark[parent, _branch(count, first, node_of[nodes[parent]], label, arc_of[node])] = frame
+                into = in_blank[parent]
+                if labels[nodes[parent]] != label:
+                    into += in_label[parent]
+                stays += into * factor[node]
+            stay_label[i] = stays * p[label]
+        keys[i] = stay_blank[i] + stay_label[i]
+        worst = min(worst, keys[i])
+    return worst if entries == len(nodes) else 0.0
 
 
-@njit(cache=True, nogil=True)
-def _branch(tree: Tree, graph: Graph, node: int, label: int, arc: int) -> int:
-    """Which child of a prefix that is which ``label`` makes of it along ``arc``: its column in `Work.mark`."""
-    return label if arc == NONE else len(graph.letter_number) + arc - graph.first[tree.node[node]]
+@njit(cache=True, nogil=True, inline="always")
+def _branch(labels: int, first: np.ndarray, node: int, label: int, arc: int) -> int:
+    """Which child ``label`` makes along ``arc`` of a prefix at a node of the lexicon: its column in `Work.mark`."""
+    return label if arc == NONE else labels + arc - first[node]
 
 
 @njit(cache=True, nogil=True)
@@ -111,22 +123,33 @@ def _extend(p: np.ndarray, count: int, tree: Tree, beam: Beam, work: Work, worst
     ends the loop.
     """
     entries, frame = beam.counts[ENTRIES], beam.counts[FRAMES]
+    # names of their own: each access through a tuple counts references, atomically
+    keys, origins, labels, mark, order = work.key, work.origin, work.label, work.mark, work.order
+    in_blank, in_label = beam.in_blank, beam.in_label
+    width = len(in_blank)
     candidates = entries
     for i in range(entries):
-        total = beam.in_blank[i] + beam.in_label[i]
+        total = in_blank[i] + in_label[i]
         last = tree.label[beam.node[i]]
         for k in range(count):
-            label = work.order[k]
+            label = order[k]
             key = total * p[label]
             if key <= worst:
                 break
-            if work.mark[i, label] == frame:
+            if mark[i, label] == frame:
                 continue
             if label == last:  # a repeat needs a blank between
-                key = beam.in_blank[i] * p[label]
+                key = in_blank[i] * p[label]
                 if key <= worst:
                     continue
-            candidates, worst = _list(work, candidates, entries, len(beam.node), worst, key, i, label, NONE)
+            if candidates == len(keys):
+                candidates, worst = _tighten(work, entries, width)
+                if key <= worst:
+                    continue
+            keys[candidates] = key
+            origins[candidates] = i
+            labels[candidates] = label
+            candidates += 1
     return candidates
 
 
@@ -136,6 +159,8 @@ def _extend_along(
 ) -> int:
     """`_extend` along a graph, whose scores are part of the probability of a new prefix from here on."""
     entries, frame = beam.counts[ENTRIES], beam.counts[FRAMES]
+    keys, origins, labels, along = work.key, work.origin, work.label, work.arc
+    mark, order, label_count, first = work.mark, work.order, len(graph.letter_number), graph.first
     candidates = entries
     most_added = graph.add.max()
     for i in range(entries):
@@ -148,7 +173,7 @@ def _extend_along(
             bound += max(most_added - graph.ahead[node], 0.0)
         bound = np.exp(bound)
         for k in range(count):
-            label = work.order[k]
+            label = order[k]
             if total * p[label] * bound <= worst:
                 break
             here = (beam.in_blank[i] if label == tree.label[prefix] else total) * p[label]
@@ -161,28 +186,21 @@ def _extend_along(
             alone = low == high and (between or graph.is_open or not graph.has_words)  # along no arc of the lexicon
             for at in range(low, high + alone):
                 arc = NONE if alone else at
-                if work.mark[i, _branch(tree, graph, prefix, label, arc)] == frame:
+                if mark[i, _branch(label_count, first, node, label, arc)] == frame:
                     continue
                 key = here * np.exp(follow(graph, memory, node, history, letters, label, arc)[4])
-                if key > worst:
-                    candidates, worst = _list(work, candidates, entries, len(beam.node), worst, key, i, label, arc)
+                if key <= worst:
+                    continue
+                if candidates == len(keys):
+                    candidates, worst = _tighten(work, entries, len(beam.node))
+                    if key <= worst:
+                        continue
+                keys[candidates] = key
+                origins[candidates] = i
+                labels[candidates] = label
+                along[candidates] = arc
+                candidates += 1
     return candidates
-
-
-@njit(cache=True, nogil=True)
-def _list(
-    work: Work, candidates: int, entries: int, width: int, worst: float, key: float, origin: int, label: int, arc: int
-) -> tuple[int, float]:
-    """Append a candidate; the number of candidates and what to beat, after making room where there is none."""
-    if candidates == len(work.key):
-        candidates, worst = _tighten(work, entries, width)
-        if key <= worst:
-            return candidates, worst
-    work.key[candidates] = key
-    work.origin[candidates] = origin
-    work.label[candidates] = label
-    work.arc[candidates] = arc
-    return candidates + 1, worst
 
 
 @njit(cache=True, nogil=True)
@@ -280,7 +298,7 @@ def _sort(key: np.ndarray, chosen: np.ndarray) -> None:
         chosen[j] = k
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _child(tree: Tree, counts: np.ndarray, graph: Graph, memory: Memory, parent: int, label: int, arc: int) -> int:
     """The prefix that ``parent`` becomes by ``label`` along ``arc``: the one that was there, or a new one."""
     child = tree.child[parent]
