@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +15,7 @@ from asr.errors import InputError
 app = typer.Typer(help="Estimate, score and prune n-gram language models.", no_args_is_help=True)
 
 TEXT = typer.Argument(
-    metavar="TEXT...", help="Text, a sentence a line (also .gz, .xz), or manifests (.jsonl, .jsonl.gz)."
+    metavar="TEXT...", help="Text, a sentence a line (also .gz, .xz; - is standard input), or manifests."
 )
 MODEL = typer.Argument(metavar="MODEL", help="An ARPA file, plain or .gz.")
 NORMALIZATION = typer.Option(help="What is done to text: english (as recipes' text heads do) or none.")
@@ -57,7 +56,7 @@ def train(
         model = prune_(model, prune)
     arpa.write(model, output)
     seconds = time.perf_counter() - began
-    sizes = ", ".join(f"{len(model.ngrams(n)[0])} {n}-grams" for n in range(1, model.order + 1))
+    sizes = ", ".join(f"{len(model.nodes(n))} {n}-grams" for n in range(1, model.order + 1))
     count = len(numbered.tokens) - 2 * (int(numbered.sentence[-1]) + 1)
     typer.echo(f"{count} words of text in {seconds:.1f} s; {sizes}: {output}")
 
@@ -96,7 +95,7 @@ def prune(
     before = arpa.read(model)
     after = prune_(before, threshold)
     arpa.write(after, output)
-    sizes = [f"{len(before.ngrams(n)[0])} -> {len(after.ngrams(n)[0])}" for n in range(2, after.order + 1)]
+    sizes = [f"{len(before.nodes(n))} -> {len(after.nodes(n))}" for n in range(2, after.order + 1)]
     typer.echo(f"{', '.join(f'{n}-grams {size}' for n, size in enumerate(sizes, start=2))}: {output}")
 
 
@@ -123,20 +122,12 @@ def lines(path: Path) -> Iterator[str]:
 
         yield from (manifest.text(cut) for cut in manifest.read(path))
         return
+    import gzip
     import lzma
 
+    opened: Any = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
     try:
-        with _opened(path) as file:
+        with opened(path, "rt", encoding="utf-8") as file:
             yield from file
     except (EOFError, UnicodeDecodeError, gzip.BadGzipFile, lzma.LZMAError) as error:
         raise InputError(f"{path}: not readable as text: {error}") from error
-
-
-def _opened(path: Path) -> IO[str]:
-    import lzma
-
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    if path.suffix == ".xz":
-        return lzma.open(path, "rt", encoding="utf-8")
-    return path.open(encoding="utf-8")

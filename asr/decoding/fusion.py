@@ -11,7 +11,7 @@ from numba import njit
 
 from asr.decoding.lexicon import NONE, ROOT, Lexicon
 from asr.errors import InputError
-from asr.lm.ngram import EOS, UNK, NGram, Trie, step
+from asr.lm.ngram import EOS, UNK, NGram, Trie, lower_bound, step
 
 CACHE = 1 << 16  # answers of a word model that are remembered
 
@@ -114,7 +114,7 @@ def make_graph(labels: int, words: WordModel | None = None, letters: LabelModel 
         raise InputError(f"the lexicon has labels up to {lexicon.label.max()}, the scores {labels}")
     add, number = np.zeros(1), np.zeros(1, dtype=np.int64)
     if words:
-        if unknown := [word for word in words.hotwords if word not in set(words.words)]:
+        if unknown := sorted(words.hotwords.keys() - set(words.words)):
             raise InputError(f"hot words that the lexicon does not have: {', '.join(unknown)}")
         add = np.array([words.bonus + words.hotwords.get(word, 0.0) for word in words.words] + [words.bonus])
         add[-1] += words.unknown or 0.0
@@ -194,15 +194,8 @@ def arcs(graph: Graph, node: int, label: int) -> tuple[int, int]:
     """The arcs of a label from a node of the lexicon: from the first to before the last of these two."""
     if node == len(graph.first) - 1:  # in an unknown word
         return 0, 0
-    low, end = graph.first[node], graph.first[node + 1]
-    high = end
-    while low < high:
-        middle = (low + high) // 2
-        if graph.label[middle] < label:
-            low = middle + 1
-        else:
-            high = middle
-    high = low
+    end = graph.first[node + 1]
+    low = high = lower_bound(graph.label, graph.first[node], end, label)
     while high < end and graph.label[high] == label:
         high += 1
     return low, high

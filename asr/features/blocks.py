@@ -22,8 +22,8 @@ _local = threading.local()  # .threads: how many `on_threads` may use, within `o
 
 
 @contextmanager
-def own_threads(device: torch.device) -> Iterator[None]:
-    """Run each torch operation on one thread, and let `on_threads` have the others (on the CPU).
+def own_threads(share: bool) -> Iterator[None]:
+    """Run each torch operation on one thread, and let `on_threads` have the others if work is to be shared.
 
     An operation on a block is over in microseconds. Two of torch's threads that meet after each gain a third at best;
     where another process keeps one of 2 cores busy they wait for its time slices, and took 10 to 100 times as long.
@@ -31,7 +31,7 @@ def own_threads(device: torch.device) -> Iterator[None]:
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    _local.threads = threads if device.type == "cpu" else 1
+    _local.threads = threads if share else 1
     try:
         yield
     finally:

@@ -150,12 +150,9 @@ class Extractor(nn.Module):
                 if statistics is not None:
                     self.normalization(piece, its_frames, statistics[rows])
 
-        with torch.autocast(inputs.device.type, enabled=False), own_threads(inputs.device):
-            pieces = list(self._pieces(inputs.float(), lengths))
-            if self.random:  # numbers are drawn in order
-                extract(pieces)
-            else:
-                on_threads(extract, pieces)
+        share = inputs.device.type == "cpu" and not self.random  # numbers are drawn in order
+        with torch.autocast(inputs.device.type, enabled=False), own_threads(share):
+            on_threads(extract, list(self._pieces(inputs.float(), lengths)))
         return features, frames
 
     @staticmethod

@@ -119,10 +119,7 @@ class FilterBank(Extractor):
                     energies[:, :, columns] = (filters[columns, bins] @ power[:, bins]).mT
                 energies.clamp_(min=LOG_FLOOR).log_()
 
-        if self.random:  # numbers are drawn in order
-            analyse([(0, frames.shape[1])])
-        else:
-            on_blocks(analyse, frames)
+        on_blocks(analyse, frames)
         return features
 
     def _power(self, frames: Tensor, padded: Tensor) -> Tensor:

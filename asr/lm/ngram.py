@@ -31,18 +31,25 @@ class Trie(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
+def lower_bound(values: np.ndarray, low: int, high: int, wanted: int) -> int:
+    """The first place from ``low`` to ``high`` whose value is not below ``wanted``; ``values`` are sorted there."""
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True, nogil=True)
 def find(trie: Trie, node: int, word: int) -> int:
     """The n-gram ``node`` continued by ``word``, or NONE."""
     if node == ROOT:
         return 1 + word
-    low, high = trie.children[node], trie.children[node + 1]
-    while low < high:
-        middle = (low + high) // 2
-        if trie.word[middle] < word:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < trie.children[node + 1] and trie.word[low] == word else NONE
+    end = trie.children[node + 1]
+    child = lower_bound(trie.word, trie.children[node], end, word)
+    return child if child < end and trie.word[child] == word else NONE
 
 
 @njit(cache=True, nogil=True)
@@ -101,12 +108,16 @@ class NGram:
         _score(self.trie, self.start if bos else ROOT, numbers, found)
         return found
 
-    def ngrams(self, order: int) -> tuple[np.ndarray, np.ndarray]:
-        """The nodes (n,) of all n-grams of an ``order``, and their words (n, order)."""
+    def nodes(self, order: int) -> np.ndarray:
+        """The nodes (n,) of all n-grams of an ``order``."""
         begin, end = 0, 1
         for _ in range(order):
             begin, end = int(self.trie.children[begin]), int(self.trie.children[end])
-        nodes = np.arange(begin, end)
+        return np.arange(begin, end)
+
+    def ngrams(self, order: int) -> tuple[np.ndarray, np.ndarray]:
+        """`nodes`, and the words (n, order) of each."""
+        nodes = self.nodes(order)
         words = np.empty((len(nodes), order), dtype=np.int32)
         at = nodes
         parents = self.parents

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from asr.errors import InputError
-from asr.lm.ngram import ROOT, NGram, Order, Trie, build, step
+from asr.lm.ngram import NGram, Order, Trie, build, step
 
 
 def prune(model: NGram, threshold: float) -> NGram:
@@ -19,21 +19,21 @@ def prune(model: NGram, threshold: float) -> NGram:
         raise InputError(f"pruning threshold {threshold}: 0 or more is wanted")
     trie, parents = model.trie, model.parents
     size = len(trie.word)
-    shorter = _shorter(trie, parents)
     # p(history) of each n-gram as a history; a sentence surely begins with <s>
     history = np.zeros(size)
-    ranges = [model.ngrams(n)[0] for n in range(1, model.order + 1)]
+    ranges = [model.nodes(n) for n in range(1, model.order + 1)]
     for nodes in ranges:
         history[nodes] = history[parents[nodes]] + np.where(nodes == model.start, 0, trie.log_prob[nodes])
     kept = np.ones(size, dtype=bool)
     for nodes in reversed([nodes for nodes in ranges[1:] if len(nodes)]):
         context = parents[nodes]
-        p, q = np.exp(trie.log_prob[nodes], dtype=np.float64), np.exp(shorter[nodes])
+        shorter = _shorter(trie, parents, nodes)
+        p, q = np.exp(trie.log_prob[nodes], dtype=np.float64), np.exp(shorter)
         rest = 1 - np.bincount(context, p, size)[context]  # probability of words that do not follow here
         rest_shorter = 1 - np.bincount(context, q, size)[context]
         with np.errstate(divide="ignore", invalid="ignore"):
             old, new = np.log(rest / rest_shorter), np.log((rest + p) / (rest_shorter + q))
-            loss = -np.exp(history[context]) * (p * (shorter[nodes] + new - np.log(p)) + (new - old) * rest)
+            loss = -np.exp(history[context]) * (p * (shorter + new - np.log(p)) + (new - old) * rest)
         longer = np.arange(nodes[-1] + 1, size)
         extended = np.bincount(parents[longer[kept[longer]]], minlength=size)[nodes] > 0
         kept[nodes] = ~(np.expm1(loss) < threshold) | extended
@@ -41,12 +41,11 @@ def prune(model: NGram, threshold: float) -> NGram:
 
 
 @njit(cache=True)
-def _shorter(trie: Trie, parents: np.ndarray) -> np.ndarray:
-    """Log-probability of each n-gram's last word in the context without its first (0 for unigrams)."""
-    found = np.zeros(len(trie.word))
-    for node in range(1, len(trie.word)):
-        if parents[node] != ROOT:
-            found[node] = step(trie, trie.suffix[parents[node]], trie.word[node])[1]
+def _shorter(trie: Trie, parents: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    """Log-probability of the last word of n-grams of two words or more in the context without their first."""
+    found = np.empty(len(nodes))
+    for i in range(len(nodes)):
+        found[i] = step(trie, trie.suffix[parents[nodes[i]]], trie.word[nodes[i]])[1]
     return found
 
 
@@ -60,7 +59,7 @@ def _rebuilt(model: NGram, kept: np.ndarray) -> NGram:
     orders: list[Order] = []
     below = 0
     for n in range(1, model.order + 1):
-        nodes = model.ngrams(n)[0]
+        nodes = model.nodes(n)
         nodes = nodes[kept[nodes]]
         if not len(nodes):
             break
@@ -71,9 +70,9 @@ def _rebuilt(model: NGram, kept: np.ndarray) -> NGram:
         below = number[nodes[0]]
     pruned = build(model.words, orders)
     for n in range(2, pruned.order + 1):  # shorter ones first: longer ones back off to them
-        nodes = pruned.ngrams(n)[0]
+        nodes = pruned.nodes(n)
         context = pruned.parents[nodes]
-        q = _shorter(pruned.trie, pruned.parents)[nodes]
+        q = _shorter(pruned.trie, pruned.parents, nodes)
         rest = 1 - np.bincount(context, np.exp(pruned.trie.log_prob[nodes], dtype=np.float64))
         rest_shorter = 1 - np.bincount(context, np.exp(q))
         contexts = np.unique(context)
