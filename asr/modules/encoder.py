@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from asr.features import FrameStacking
@@ -39,6 +41,7 @@ class Encoder(nn.Module):
             cell=cell,
         )
         self.dropout = Dropout(dropout)
+        self.num_layers = num_layers
         self.output_size = self.rnn.output_size
         self.bidirectional = bidirectional
 
@@ -46,6 +49,9 @@ class Encoder(nn.Module):
         """Frames written for so many frames read, both (N,)."""
         return self.stacking.output_lengths(lengths)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, lengths: Tensor, between: Callable[[int, Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """See the class; ``between`` as in `RNN.forward`."""
         x, lengths = self.stacking(x, lengths)
-        return self.dropout(self.rnn(x, lengths)), lengths
+        return self.dropout(self.rnn(x, lengths, between)), lengths

@@ -90,7 +90,8 @@ class RNN(nn.Module):
         self.backwards = nn.ModuleList(make(size, hidden_size, **options) for size in (sizes if bidirectional else []))
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor, between: Callable[[int, Tensor], Tensor] | None = None) -> Tensor:
+        """See the class. ``between(n, y)`` may replace what layer n + 1 reads of the n layers below it, (T, N, H)."""
         frames = x.shape[1]
         lengths = lengths.to(x.device)
         x = x.transpose(0, 1).contiguous()  # (T, N, F): time-major rows are what the kernels read
@@ -98,6 +99,8 @@ class RNN(nn.Module):
         for layer, forwards in enumerate(self.forwards):
             if layer:
                 x = self.dropout(x)
+                if between is not None:
+                    x = between(layer, x)
             y = forwards(x)[0]
             if index is not None:
                 z = self.backwards[layer](reverse(x, index))[0]

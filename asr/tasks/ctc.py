@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -37,6 +37,12 @@ class CTCTask(nn.Module):
 
     Several heads share one encoder: characters and phones, say. The first is the one that writes text when nothing
     else is asked for. ``weights`` are the heads' shares in the loss.
+
+    Self-conditioning (Nozaki & Komatsu 2021, arXiv 2104.02724): the outputs of the layers named in ``self_condition``
+    (1 is the lowest; the last is not one of them) are scored by the same heads, and the posteriors, through a linear
+    layer, are added to what the next layer reads. So the upper layers know what labels the lower ones hear around a
+    frame, though the labels of CTC are independent of each other given the input. In training the mean loss of those
+    layers takes the share ``self_condition_weight`` of the whole.
     """
 
     features: Extractor
@@ -50,10 +56,19 @@ class CTCTask(nn.Module):
         *,
         weights: Mapping[str, float] | None = None,
         augmentation: Sequence[nn.Module] = (),
+        self_condition: Sequence[int] = (),
+        self_condition_weight: float = 0.5,
     ) -> None:
         super().__init__()
         if not vocabularies:
             raise InputError("a CTC task needs at least one head")
+        if any(not 0 < layer < encoder.num_layers for layer in self_condition):
+            raise InputError(
+                f"self_condition={list(self_condition)}: use layers from 1 to {encoder.num_layers - 1}, "
+                f"below the last of the encoder's {encoder.num_layers}"
+            )
+        if not 0 <= self_condition_weight < 1:
+            raise InputError(f"self_condition_weight={self_condition_weight}: use a number from 0 to below 1")
         self.features = features
         self.augmentation = nn.ModuleList(augmentation)
         self.encoder = encoder
@@ -62,6 +77,12 @@ class CTCTask(nn.Module):
         self.heads = nn.ModuleDict(
             {head: nn.Linear(encoder.output_size, len(v)) for head, v in self.vocabularies.items()}
         )
+        self.self_condition = frozenset(self_condition)
+        self.self_condition_weight = self_condition_weight
+        if self.self_condition:
+            self.feedback = nn.ModuleDict(
+                {head: nn.Linear(len(v), encoder.output_size, bias=False) for head, v in self.vocabularies.items()}
+            )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> CTCTask:
@@ -72,6 +93,9 @@ class CTCTask(nn.Module):
             build(ENCODERS, config["encoder"], "encoder", input_size=front.dim),
             vocabularies,
             weights={head: options.get("weight", 1.0) for head, options in config["task"]["heads"].items()},
+            **{
+                key: config["task"][key] for key in ("self_condition", "self_condition_weight") if key in config["task"]
+            },
             augmentation=[
                 build(AUGMENTATIONS, options, f"augmentation.{name}")
                 for name, options in (config.get("augmentation") or {}).items()
@@ -95,14 +119,29 @@ class CTCTask(nn.Module):
 
     def encode(
         self, inputs: Tensor, lengths: Tensor, statistics: Sequence[Statistics | None] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Encoder outputs (N, T', H) and their lengths (N,)."""
+    ) -> tuple[Tensor, Tensor, list[dict[str, Tensor]]]:
+        """Encoder outputs (N, T', H), their lengths (N,), and all heads' scores of each self-conditioning layer."""
         with torch.no_grad():
             x, lengths = self.features(inputs, lengths, statistics)
             if self.training:
                 for augment in self.augmentation:
                     x, lengths = augment(x, lengths)
-        return self.encoder(x, lengths)
+        if not self.self_condition:
+            return *self.encoder(x, lengths), []
+        lower: list[dict[str, Tensor]] = []
+
+        def condition(layer: int, y: Tensor) -> Tensor:  # (T', N, H)
+            if layer in self.self_condition:
+                scores = self._scores(y, self.vocabularies)
+                lower.append({head: log_probs.transpose(0, 1) for head, log_probs in scores.items()})
+                for head, log_probs in scores.items():
+                    y = y + self.feedback[head](log_probs.exp().to(y.dtype))
+            return y
+
+        return *self.encoder(x, lengths, condition), lower
+
+    def _scores(self, x: Tensor, heads: Iterable[str]) -> dict[str, Tensor]:
+        return {head: self.heads[head](x).float().log_softmax(-1) for head in heads}
 
     def forward(
         self,
@@ -115,9 +154,17 @@ class CTCTask(nn.Module):
 
         ``statistics``: of the recordings that the inputs are parts of, see `Extractor.forward`.
         """
-        x, lengths = self.encode(inputs, lengths, statistics)
-        scores = {head: self.heads[head](x).float().log_softmax(-1) for head in heads or self.vocabularies}
-        return scores, lengths
+        x, lengths, _ = self.encode(inputs, lengths, statistics)
+        return self._scores(x, heads or self.vocabularies), lengths
+
+    def training_loss(self, inputs: Tensor, lengths: Tensor, targets: Mapping[str, Targets]) -> tuple[Tensor, int]:
+        """The `loss` of a batch, that of the self-conditioning layers included."""
+        x, lengths, lower = self.encode(inputs, lengths)
+        loss, impossible = self.loss(self._scores(x, self.vocabularies), lengths, targets)
+        if lower:
+            below = torch.stack([self.loss(scores, lengths, targets)[0] for scores in lower]).mean()
+            loss = torch.lerp(loss, below, self.self_condition_weight)
+        return loss, impossible
 
     def loss(self, scores: Mapping[str, Tensor], lengths: Tensor, targets: Mapping[str, Targets]) -> tuple[Tensor, int]:
         """Negative log-likelihood a label, weighted over heads, of what `forward` gave; and label sequences left out.

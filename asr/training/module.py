@@ -65,8 +65,7 @@ class TrainingModule(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.weight_noise.add()
-        scores, lengths = self.task(batch.inputs, batch.lengths)
-        loss, impossible = self.task.loss(scores, lengths, batch.targets)
+        loss, impossible = self.task.training_loss(batch.inputs, batch.lengths, batch.targets)
         if not torch.isfinite(loss):
             raise InputError(
                 f"the loss is {loss.item()} at step {self.global_step}, utterances {', '.join(batch.ids)}: "

@@ -177,6 +177,66 @@ def test_augmentation_is_for_training_only() -> None:
     assert task.train()(inputs, lengths)[1].tolist() == [4]
 
 
+def conditioned(layers: tuple[int, ...], weight: float = 0.5) -> CTCTask:
+    torch.manual_seed(0)
+    features = FilterBank(8000, num_mels=10, deltas=0, normalization="utterance")
+    vocabularies = {"text": Vocabulary.characters("ab"), "other": Vocabulary.characters("abc")}
+    return CTCTask(
+        features,
+        Encoder(features.dim, 6, num_layers=3),
+        vocabularies,
+        self_condition=layers,
+        self_condition_weight=weight,
+    ).eval()
+
+
+def test_self_conditioning_adds_the_posteriors_of_lower_layers() -> None:
+    """Against the same network written layer by layer with nn.LSTM, one utterance at a time."""
+    task = conditioned((1, 2), weight=0.25)
+    inputs, lengths = pad([torch.randn(3000), torch.randn(1200)])
+    targets = {"text": Targets.of([[1, 2, 1], [2]]), "other": Targets.of([[3], None])}
+    scores, frames = task(inputs, lengths)
+    layers: list[dict[str, list[Tensor]]] = [{"text": [], "other": []} for _ in range(3)]
+    rnn = task.encoder.rnn
+    for row, length in enumerate(lengths):
+        x, own = task.features(inputs[row : row + 1, :length], torch.tensor([int(length)]))
+        x = x[:, : int(own)]
+        for layer, found in enumerate(layers):
+            x = x.transpose(0, 1)  # (T, 1, F)
+            backwards = rnn.backwards[layer](x.flip(0))[0].flip(0)
+            x = torch.cat([rnn.forwards[layer](x)[0], backwards], -1).transpose(0, 1)
+            posteriors = {head: linear(x).softmax(-1) for head, linear in task.heads.items()}
+            for head, posterior in posteriors.items():
+                found[head].append(posterior.log()[0])
+            if layer < 2:
+                x = x + sum(posteriors[head] @ task.feedback[head].weight.T for head in posteriors)
+    for head in scores:
+        for row, length in enumerate(frames):
+            torch.testing.assert_close(scores[head][row, :length], layers[2][head][row], rtol=1e-4, atol=1e-5)
+    losses = []
+    for found in layers:
+        padded = {head: nn.utils.rnn.pad_sequence(rows, batch_first=True) for head, rows in found.items()}
+        losses.append(task.loss(padded, frames, targets)[0])
+    expected = 0.75 * losses[2] + 0.25 * (losses[0] + losses[1]) / 2
+    torch.testing.assert_close(task.training_loss(inputs, lengths, targets)[0], expected)
+
+
+def test_without_self_conditioning_the_loss_is_that_of_the_scores() -> None:
+    task = conditioned(())
+    assert not [name for name, _ in task.named_parameters() if name.startswith("feedback")]
+    inputs, lengths = pad([torch.randn(3000), torch.randn(1200)])
+    targets = {"text": Targets.of([[1, 2, 1], [2]])}
+    assert torch.equal(task.training_loss(inputs, lengths, targets)[0], task.loss(*task(inputs, lengths), targets)[0])
+
+
+@pytest.mark.parametrize("layers", [(0,), (3,), (1, -1)])
+def test_self_conditioning_is_below_the_last_layer(layers: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=r"self_condition=.*: use layers from 1 to 2, below the last"):
+        conditioned(layers)
+    with pytest.raises(InputError, match=r"self_condition_weight=1\.0"):
+        conditioned((), weight=1.0)
+
+
 def test_from_config() -> None:
     task = CTCTask.from_config(CONFIG, {"text": Vocabulary.characters("ab")})
     assert task.encoder.rnn.forwards[0].input_size == 2 * task.features.dim == 44
