@@ -31,9 +31,12 @@ CONTEXT_SECONDS = 15.0
 Source = str | Path | BinaryIO | np.ndarray
 
 
-def load(model: str | Path, *, device: str = "cpu", decoder: Mapping[str, Any] | None = None) -> Recognizer:
+def load(
+    model: str | Path, *, device: str = "cpu", head: str | None = None, decoder: Mapping[str, Any] | None = None
+) -> Recognizer:
     """The recogniser of a model directory, or of a training run that holds one. Raises InputError for anything else.
 
+    ``head`` is the one whose labels are decoded: the model's first, unless it is named.
     ``decoder`` is how to search, as the group of that name of a configuration: ``{"type": "beam", "lm": PATH, …}``
     (`asr.beam_decoder.BeamDecoder` has the options); None is greedy.
     """
@@ -43,9 +46,12 @@ def load(model: str | Path, *, device: str = "cpu", decoder: Mapping[str, Any] |
     if not (directory / model_dir.CONFIG).exists() and (directory / "model").is_dir():
         directory = directory / "model"
     task = model_dir.load(directory)
-    chosen = make_decoder(task.vocabularies[task.primary], decoder or {"type": "greedy"})
+    head = task.primary if head is None else head
+    if head not in task.vocabularies:
+        raise InputError(f"{model} has no head {head!r}; it has {', '.join(task.vocabularies)}")
+    chosen = make_decoder(task.vocabularies[head], decoder or {"type": "greedy"})
     try:
-        return Recognizer(task, device=device, decoder=chosen)
+        return Recognizer(task, device=device, head=head, decoder=chosen)
     except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
         raise InputError(f"device {device!r} cannot be used: {error}") from error
 
@@ -66,13 +72,20 @@ class Recognizer:
     """Transcribes with one task. Not thread-safe: use one a thread."""
 
     def __init__(
-        self, task: CTCTask, *, device: str = "cpu", batch_seconds: float = 240.0, decoder: GreedyDecoder | None = None
+        self,
+        task: CTCTask,
+        *,
+        device: str = "cpu",
+        batch_seconds: float = 240.0,
+        head: str | None = None,
+        decoder: GreedyDecoder | None = None,
     ) -> None:
         torch.set_flush_denormal(True)
         self.device = torch.device(device)
         self.task = task.eval().to(self.device)
         self.batch_seconds = batch_seconds
-        self.decoder = decoder or GreedyDecoder(task.vocabularies[task.primary])
+        self.head = task.primary if head is None else head
+        self.decoder = decoder or GreedyDecoder(task.vocabularies[self.head])
 
     @property
     def sample_rate(self) -> int | None:
@@ -97,6 +110,26 @@ class Recognizer:
         if isinstance(result, Exception):
             raise result
         return result
+
+    def align(
+        self, source: Source, text: str, *, sample_rate: int | None = None, lexicon: str | Path | None = None
+    ) -> Transcript:
+        """When each word of ``text`` was said in a recording: as `transcribe`, but the words are known.
+
+        A head of phones needs a ``lexicon``, the file of a pronouncing dictionary. Raises InputError too for words that
+        the model cannot write, and for a recording that is too short for them.
+        """
+        from asr.aligner import Aligner
+
+        aligner = Aligner(self.vocabulary, text, lexicon)
+        one = Recognizer(
+            self.task,
+            device=str(self.device),
+            batch_seconds=self.batch_seconds,
+            head=self.head,
+            decoder=aligner,
+        )
+        return one.transcribe(source, sample_rate)
 
     def _prepared(self, array: np.ndarray, sample_rate: int | None = None) -> np.ndarray:
         """The model's input, (samples,) or (frames, features) float32, of an array that a user gave."""
@@ -203,10 +236,9 @@ class Recognizer:
     def _scores(self, batch: Sequence[_Window]) -> list[np.ndarray]:
         """Log-probabilities (T, V) of each window."""
         inputs, lengths = pad([window.inputs for window in batch])
-        head = self.task.primary
         statistics = [window.statistics for window in batch]
-        scores, lengths = self.task(inputs.to(self.device), lengths.to(self.device), [head], statistics)
-        log_probs = scores[head].cpu().numpy()
+        scores, lengths = self.task(inputs.to(self.device), lengths.to(self.device), [self.head], statistics)
+        log_probs = scores[self.head].cpu().numpy()
         return [row[:end] for row, end in zip(log_probs, lengths.tolist(), strict=True)]
 
     def _transcript(self, hypothesis: Hypothesis, frames: int, source: Source) -> Transcript:

@@ -10,6 +10,7 @@ import typer
 
 from asr import __version__
 from asr.cli import lm
+from asr.cli.align import align
 from asr.cli.evaluate import evaluate
 from asr.cli.prepare import prepare
 from asr.cli.train import train
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (prepare, train, evaluate, transcribe):
+for command in (prepare, train, evaluate, transcribe, align):
     app.command()(command)
 app.add_typer(lm.app, name="lm")
 

@@ -14,6 +14,7 @@ LanguageModel = Annotated[Path | None, typer.Option("--lm", help="ARPA file of w
 Lexicon = Annotated[
     Path | None, typer.Option(help="Pronouncing dictionary (CMUdict, Kaldi): words from a head of phones.")
 ]
+Head = Annotated[str | None, typer.Option(help="The head whose labels are decoded (default: the model's first).")]
 HotWords = Annotated[
     str, typer.Option(metavar="A,B=2,…", help="Words to favour, and the natural log of how much (1.5).")
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr.cli.decoding import Beam, Decoder, HotWords, LanguageModel, Lexicon, decoder_config
+from asr.cli.decoding import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, decoder_config
 from asr.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def transcribe(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there already.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
     batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio in a batch; less takes less memory.")] = 240.0,
+    head: Head = None,
     beam: Beam = None,
     lm: LanguageModel = None,
     lexicon: Lexicon = None,
@@ -50,7 +51,7 @@ def transcribe(
     if outputs is None and len(sources) > 1 and format in ("srt", "vtt", "tsv", "TextGrid"):
         raise InputError(f"--format {format} of several files needs --output-dir")
     config = decoder_config(beam, lm, lexicon, hotwords, decoder)
-    recogniser = recognizer.load(model, device=device, decoder=config)
+    recogniser = recognizer.load(model, device=device, head=head, decoder=config)
     recogniser.batch_seconds = batch_seconds
     done, failed = work(recogniser, sources, outputs, format)
     if outputs is None and done:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
+from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 
 
@@ -30,7 +31,7 @@ def align(log_probs: np.ndarray, labels: Sequence[int], blank: int = 0) -> tuple
         if wanted.size:
             raise InputError(f"alignment: no frames for {wanted.size} labels")
         return np.zeros(0, dtype=np.int64), 0.0
-    path, score = _viterbi(log_probs, wanted, blank)
+    path, score = _viterbi(log_probs, wanted, blank, KEPT)
     if score == -np.inf:
         needed = wanted.size + int((wanted[1:] == wanted[:-1]).sum())
         raise InputError(
@@ -48,34 +49,98 @@ def spans(path: np.ndarray, count: int) -> np.ndarray:
     return np.stack([frames[first], frames[last] + 1], -1)
 
 
+def aligned(
+    log_probs: np.ndarray,
+    labels: Sequence[int],
+    blank: int = 0,
+    score: float | None = None,
+    words: Sequence[tuple[int, int, int]] = (),
+) -> Hypothesis:
+    """A hypothesis of ``labels`` with their spans on the best path through ``log_probs`` (T, V), natural logs.
+
+    The confidence of a label is its largest probability within its span, as in greedy search. ``score`` is the
+    path's own unless it is given. Raises InputError as `align` does.
+    """
+    path, own = align(log_probs, labels, blank)
+    frames = spans(path, len(labels)).tolist()
+    confidence = tuple(
+        float(np.exp(log_probs[first:end, label].max())) for label, (first, end) in zip(labels, frames, strict=True)
+    )
+    times = tuple((first, end) for first, end in frames)
+    return Hypothesis(tuple(labels), own if score is None else score, times, confidence, tuple(words))
+
+
+# Scores are kept of one frame in so many. What led to the best path is found from the last such frame to the first,
+# by going forward again over the labels that can have been reached. So 3 hours of 30-ms frames and 150,000 labels take
+# 0.5 GB; a pointer for each frame and state would take 100.
+KEPT = 2048
+
+
 @njit(cache=True, nogil=True)
-def _viterbi(log_probs: np.ndarray, labels: np.ndarray, blank: int) -> tuple[np.ndarray, float]:
+def _step(
+    row: np.ndarray,
+    labels: np.ndarray,
+    jump: np.ndarray,
+    blank: int,
+    before: np.ndarray,
+    after: np.ndarray,
+    low: int,
+    high: int,
+) -> None:
+    """One frame (V,): best scores of being in each state, from ``before`` to ``after``, (2, L + 1) each.
+
+    ``[0, i]`` is the blank that stands before label i (the last one behind all), ``[1, i + 1]`` label i, ``[1, 0]``
+    nothing. ``jump`` is 0 where label i may follow label i - 1 without a blank, else -inf. Labels from ``low`` to
+    ``high`` - 1, and the blanks about them.
+    """
+    blanks, said, new_blanks, new_said = before[0], before[1], after[0], after[1]
+    for i in range(low, high):
+        best = max(said[i + 1], blanks[i])
+        best = max(best, said[i] + jump[i])
+        new_said[i + 1] = best + row[labels[i]]
+    for i in range(low, high + 1):
+        new_blanks[i] = max(blanks[i], said[i]) + row[blank]
+
+
+@njit(cache=True, nogil=True)
+def _viterbi(log_probs: np.ndarray, labels: np.ndarray, blank: int, kept: int) -> tuple[np.ndarray, float]:
     """Best path through the states blank, label 0, blank, label 1, …, blank, and its score."""
-    frames, states = len(log_probs), 2 * len(labels) + 1
-    score = np.full(states, -np.inf)
-    score[0] = log_probs[0, blank]
-    if states > 1:
-        score[1] = log_probs[0, labels[0]]
-    came = np.zeros((frames, states), dtype=np.uint8)  # how many states the best way into a state advanced
-    for t in range(1, frames):
-        # only what can be reached from the start and can still reach the end; scores below `low` are stale, and unread
-        low = max(0, states - 2 * (frames - t))
-        high = min(states, 2 * t + 2)
-        for s in range(high - 1, low - 1, -1):  # downwards: the states below still hold the last frame's scores
-            best, step = score[s], 0
-            if s >= 1 and score[s - 1] > best:
-                best, step = score[s - 1], 1
-            if s >= 3 and s % 2 == 1 and labels[s // 2] != labels[s // 2 - 1] and score[s - 2] > best:
-                best, step = score[s - 2], 2
-            came[t, s] = step
-            score[s] = best + log_probs[t, labels[s // 2] if s % 2 == 1 else blank]
-    last = states - 1
-    if states > 1 and score[states - 2] > score[states - 1]:
-        last = states - 2
+    frames, count = len(log_probs), len(labels)
+    jump = np.zeros(count)
+    for i in range(count):
+        if i and labels[i] == labels[i - 1]:
+            jump[i] = -np.inf
+    now, then = np.full((2, count + 1), -np.inf), np.full((2, count + 1), -np.inf)
+    now[0, 0] = 0.0  # before the first frame
+    starts = np.empty(((frames - 1) // kept + 1, 2, count + 1))
+    for t in range(frames):
+        if t % kept == 0:
+            starts[t // kept] = now
+        # only what can be reached from the start and can still reach the end; lower scores are stale, and unread
+        _step(log_probs[t], labels, jump, blank, now, then, max(0, count - frames + t), min(count, t + 1))
+        now, then = then, now
+    in_label = now[1, count] > now[0, count]
+    score = now[1, count] if in_label else now[0, count]
     path = np.full(frames, -1)
-    s = last
-    for t in range(frames - 1, -1, -1):
-        if s % 2 == 1:
-            path[t] = s // 2
-        s -= came[t, s]
-    return path, score[last]
+    if score == -np.inf:
+        return path, score
+    i = count - 1 if in_label else count  # the label that is said, or the blank before it
+    for block in range(len(starts) - 1, -1, -1):
+        begin, end = block * kept, min((block + 1) * kept, frames)
+        high = i + 1 if in_label else i
+        low = max(0, high - (end - begin) - 1)
+        rows = np.full((end - begin + 1, 2, high - low + 1), -np.inf)
+        rows[0] = starts[block, :, low : high + 1]
+        for t in range(begin, end - 1):
+            _step(log_probs[t], labels[low:], jump[low:], blank, rows[t - begin], rows[t - begin + 1], 0, high - low)
+        for t in range(end - 1, begin - 1, -1):
+            blanks, said = rows[t - begin]
+            if in_label:
+                path[t] = i
+                if max(blanks[i - low], said[i - low] + jump[i]) > said[i - low + 1]:
+                    in_label = said[i - low] + jump[i] > blanks[i - low]
+                    i -= in_label
+            elif said[i - low] > blanks[i - low]:
+                in_label = True
+                i -= 1
+    return path, score

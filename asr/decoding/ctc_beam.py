@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from asr.decoding import _ctc_kernel as kernel
 from asr.decoding import _ctc_state as state
-from asr.decoding.alignment import align, spans
+from asr.decoding.alignment import aligned
 from asr.decoding.fusion import NONE, Graph, end_scores, make_graph, make_memory
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
@@ -190,7 +189,7 @@ class CTCBeamSearch:
         found = []
         for rank in best[: self.options.nbest]:
             labels, said = self._prefix(rank, int(words[rank]))
-            found.append(hypothesis(log_probs, labels, float(scores[rank]), self.blank, said))
+            found.append(aligned(log_probs, labels, self.blank, float(scores[rank]), said))
         return found
 
     def _scores(self) -> np.ndarray:
@@ -219,26 +218,6 @@ class CTCBeamSearch:
             words.append((word if word < len(self.graph.add) - 1 else NONE, first, last))
             first = end
         return tuple(labels), tuple(words)
-
-
-def hypothesis(
-    log_probs: np.ndarray,
-    labels: Sequence[int],
-    score: float,
-    blank: int,
-    words: tuple[tuple[int, int, int], ...] = (),
-) -> Hypothesis:
-    """A hypothesis with the spans of its labels on the best path through ``log_probs`` (T, V).
-
-    The confidence of a label is its largest probability within its span, as in greedy search.
-    """
-    path, _ = align(log_probs, labels, blank)
-    frames = spans(path, len(labels))
-    confidence = tuple(
-        float(np.exp(log_probs[first:end, label].max()))
-        for label, (first, end) in zip(labels, frames.tolist(), strict=True)
-    )
-    return Hypothesis(tuple(labels), score, tuple((first, end) for first, end in frames.tolist()), confidence, words)
 
 
 def log_probabilities(scores: np.ndarray, kind: str) -> np.ndarray:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asr.decoding import alignment
 from asr.decoding.alignment import align, spans
 from asr.errors import InputError
 
@@ -45,6 +46,17 @@ def test_finds_the_best_of_all_paths(frames: int, seed: int, data: st.DataObject
     first = [int(np.flatnonzero(path == index)[0]) for index in range(len(labels))]
     last = [int(np.flatnonzero(path == index)[-1]) for index in range(len(labels))]
     assert spans(path, len(labels)).tolist() == [[a, b + 1] for a, b in zip(first, last, strict=True)]
+
+
+@settings(deadline=None, max_examples=60)
+@given(frames=st.integers(1, 40), kept=st.integers(1, 12), seed=st.integers(0, 9999), data=st.data())
+def test_what_is_kept_of_scores_does_not_matter(frames: int, kept: int, seed: int, data: st.DataObject) -> None:
+    labels = np.array(data.draw(st.lists(st.integers(1, 3), max_size=frames)), dtype=np.int64)
+    scores = random_scores(seed, frames, 4)
+    whole, best = alignment._viterbi(scores, labels, 0, frames)
+    path, score = alignment._viterbi(scores, labels, 0, kept)
+    assert score == best
+    assert score == -np.inf or path.tolist() == whole.tolist()
 
 
 def test_nothing_to_align() -> None:

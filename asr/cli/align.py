@@ -1,0 +1,54 @@
+"""``asr align AUDIO TEXT --model MODEL``: when each word of a known text was said."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from asr.cli.decoding import Head, Lexicon
+from asr.errors import InputError
+
+
+def align(
+    audio: Annotated[str, typer.Argument(metavar="AUDIO", help="An audio file, or - for standard input.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="A file with what is said in it, or -.")],
+    model: Annotated[str, typer.Option(help="A model directory, or a training run.")],
+    format: Annotated[str, typer.Option(help="json, ctm, TextGrid, srt, vtt, tsv or txt.")] = "json",
+    output: Annotated[Path | None, typer.Option(help="Write to this file, instead of printing.")] = None,
+    head: Head = None,
+    lexicon: Lexicon = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+) -> None:
+    """Find the times of the words of a text in a recording, which may be hours long."""
+    from asr.transcript import FORMATS, render, write_text_atomic
+
+    if format not in FORMATS:
+        raise InputError(f"--format {format}: accepted are {', '.join(FORMATS)}")
+    if audio == text == "-":
+        raise InputError("audio and text cannot both be standard input")
+    words = read_text(text)
+    source: Any = io.BytesIO(sys.stdin.buffer.read()) if audio == "-" else audio
+    from asr import recognizer
+
+    loaded = recognizer.load(model, device=device, head=head)
+    try:
+        found = loaded.align(source, words, lexicon=lexicon)
+    except InputError as error:
+        raise InputError(str(error) if audio in str(error) else f"{audio}: {error}") from error
+    if output is None:
+        print(render(found, format), end="")
+    else:
+        write_text_atomic(output, render(found, format))
+
+
+def read_text(path: str) -> str:
+    """A file's text; InputError unless it is UTF-8."""
+    content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 at byte {error.start}") from error
