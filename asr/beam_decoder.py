@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +31,14 @@ log = logging.getLogger(__name__)
 PAUSE, STRETCH, LONGEST = 15, 1000, 4000
 SPACE = "|"  # what a model of characters calls the blank between words
 SHOWN = 5
+# the numbers of the word model (0) and the label model (1), and what these call them
+NUMBERS = {
+    "lm_weight": (0, "weight"),
+    "word_bonus": (0, "bonus"),
+    "unknown_words": (0, "unknown"),
+    "character_weight": (1, "weight"),
+    "character_bonus": (1, "bonus"),
+}
 
 
 class BeamDecoder(GreedyDecoder):
@@ -68,16 +78,41 @@ class BeamDecoder(GreedyDecoder):
         super().__init__(vocabulary)
         self.options = Options(beam, nbest, most_labels, least)
         self.names: Sequence[str] = ()
-        words = letters = None
+        words: WordModel | None = None
+        letters: LabelModel | None = None
         if lm is not None or lexicon is not None or hotwords:
             ngram = arpa.read(lm) if lm is not None else None
             words = word_model(vocabulary, ngram, lexicon, hotwords or {}, lm_weight, word_bonus, unknown_words)
             self.names = words.words
         if character_lm is not None:
             letters = label_model(vocabulary, arpa.read(character_lm), character_weight, character_bonus)
+        self.models = words, letters
         self.graph = make_graph(len(vocabulary), words, letters)
         if words and vocabulary.kind == "phones":
             self.scoring = Vocabulary.characters(words.words, Normalization.english())
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """What `changed` can change, as it is; None where there is no such model."""
+        own = {name: getattr(self.models[model], field, None) for name, (model, field) in NUMBERS.items()}
+        return {"beam": self.options.beam} | own
+
+    def changed(self, **numbers: Any) -> BeamDecoder:
+        """The same decoder with another beam or other `NUMBERS` of its models; no file is read again.
+
+        Raises InputError for numbers of a model that it does not have.
+        """
+        other = copy.copy(self)
+        other.options = replace(self.options, beam=numbers.pop("beam", self.options.beam))
+        models: list[Any] = list(self.models)
+        for name, value in numbers.items():
+            model, field = NUMBERS[name]
+            if models[model] is None:
+                raise InputError(f"{name}: there is no model of {'characters' if model else 'words'} to weigh")
+            models[model] = replace(models[model], **{field: value})
+        other.models = models[0], models[1]
+        other.graph = make_graph(len(self.vocabulary), *other.models)
+        return other
 
     def search(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
         """The n best hypotheses of each utterance: (N, T, V) natural logs and (N,)."""

@@ -16,11 +16,14 @@ from safetensors.torch import load_file, save_file
 
 from asr import __version__
 from asr.errors import InputError
+from asr.files import replacing, write_atomic
 from asr.tasks.ctc import CTCTask
 from asr.vocabulary import Vocabulary
 
 TASKS = {"ctc": CTCTask}
 CONFIG, WEIGHTS, METRICS, CARD = "config.yaml", "weights.safetensors", "metrics.json", "README.md"
+# what a decoder's options may name, and what these files are called in a model directory (.gz stays)
+DECODER_FILES = {"lm": "lm.arpa", "character_lm": "character_lm.arpa", "lexicon": "lexicon.txt"}
 
 
 def make_task(config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> CTCTask:
@@ -45,15 +48,18 @@ def save(
 ) -> None:
     """Write a model directory, whole or not at all; one that was there is replaced.
 
-    ``config`` needs the groups that `make_task` reads; what else it holds (seed, data, versions) is kept as it is.
+    ``config`` needs the groups that `make_task` reads; what else it holds (seed, data, versions) is kept as it is. The
+    files that its group ``decoder`` names are copied.
     """
     directory = Path(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
         os.chmod(made, 0o755)  # mkdtemp's 0700 would keep a colleague from reading the model
-        text = yaml.safe_dump({**config, "asr_version": __version__}, sort_keys=False, allow_unicode=True)
-        (made / CONFIG).write_text(text, encoding="utf-8")
+        config = {**config, "asr_version": __version__}
+        if config.get("decoder"):
+            config["decoder"] = copy_decoder_files(config["decoder"], made)
+        (made / CONFIG).write_bytes(dump(config))
         for head, vocabulary in task.vocabularies.items():
             vocabulary.save(made / vocabulary_file(head, task.primary))
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in task.state_dict().items()}
@@ -67,6 +73,59 @@ def save(
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
+
+
+def dump(config: Mapping[str, Any]) -> bytes:
+    """A configuration as the content of a file."""
+    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).encode()
+
+
+def copy_decoder_files(decoder: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+    """Copy the models and dictionaries that a decoder's options name; the options with the copies' names."""
+    options = dict(decoder)
+    for key, name in DECODER_FILES.items():
+        if options.get(key) is not None:
+            source = Path(options[key])
+            options[key] = name + (".gz" if source.suffix == ".gz" else "")
+            target = directory / options[key]
+            if not (target.exists() and target.samefile(source)):
+                with replacing(target) as temporary:
+                    shutil.copyfile(source, temporary)
+    return options
+
+
+def set_decoder(directory: Path, decoder: Mapping[str, Any]) -> None:
+    """Make ``decoder`` how a model directory's model is decoded; the files that it names are copied."""
+    config = read_config(directory) | {"decoder": copy_decoder_files(decoder, directory)}
+    write_atomic(directory / CONFIG, dump(config))
+
+
+def find(model: str | Path) -> Path:
+    """The model directory that a path means: itself, or the one in a training run. InputError where there is none."""
+    directory = Path(model)
+    if not directory.is_dir():
+        raise InputError(f"{model}: no such model directory (a training writes one to RUN_DIR/model)")
+    inner = directory / "model"
+    return inner if not (directory / CONFIG).exists() and inner.is_dir() else directory
+
+
+def decoder_config(
+    directory: Path, given: Mapping[str, Any] | None = None, head: str | None = None
+) -> tuple[str, dict[str, Any]]:
+    """How to decode: which head, and the options of `asr.decoder.make_decoder`.
+
+    Those are the model's own, if ``head`` is the one (or None) that they were made for, and over them those that are
+    ``given``. With ``type`` among these the model's own do not count.
+    """
+    config = read_config(directory)
+    given = dict(given or {})
+    own = dict(config.get("decoder") or {})
+    own_head = own.pop("head", None) or next(iter(config["task"]["heads"]))
+    head = own_head if head is None else head
+    if "type" in given or head != own_head or own.get("type") == "greedy":
+        own = {}
+    own |= {key: str(directory / own[key]) for key in DECODER_FILES if own.get(key) is not None}
+    return head, {"type": "beam" if given else "greedy"} | own | given
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -85,8 +144,9 @@ def read_config(directory: Path) -> dict[str, Any]:
     heads = config["task"].get("heads")
     if not isinstance(heads, dict) or not heads or not all(isinstance(options, dict) for options in heads.values()):
         raise InputError(f"{path}: task.heads is not a mapping of heads to their options")
-    if not isinstance(config.get("augmentation") or {}, dict):
-        raise InputError(f"{path}: augmentation is not a mapping")
+    for group in ("augmentation", "decoder"):
+        if not isinstance(config.get(group) or {}, dict):
+            raise InputError(f"{path}: {group} is not a mapping")
     return config
 
 

@@ -18,7 +18,7 @@ from asr.errors import InputError
 from asr.features import Precomputed, read_sphinx
 from asr.features.normalization import Statistics
 from asr.tasks.ctc import CTCTask
-from asr.transcript import Transcript, Word
+from asr.transcript import Alternative, Transcript, Word
 from asr.vocabulary import Vocabulary
 
 # A long recording is cut into windows of CORE seconds whose scores are kept, with CONTEXT seconds more on either side
@@ -36,20 +36,17 @@ def load(
 ) -> Recognizer:
     """The recogniser of a model directory, or of a training run that holds one. Raises InputError for anything else.
 
-    ``head`` is the one whose labels are decoded: the model's first, unless it is named.
-    ``decoder`` is how to search, as the group of that name of a configuration: ``{"type": "beam", "lm": PATH, …}``
-    (`asr.beam_decoder.BeamDecoder` has the options); None is greedy.
+    ``head`` is the one whose labels are decoded, ``decoder`` how: options as those of `asr.beam_decoder.BeamDecoder`,
+    ``{"lm": PATH, "beam": 200}``, which go over what the model directory says itself (`asr tune` writes that), or a
+    ``type`` (greedy or beam) and its options, which stand alone. Where nothing is said of either: greedy, the first
+    head.
     """
-    directory = Path(model)
-    if not directory.is_dir():
-        raise InputError(f"{model}: no such model directory (a training writes one to RUN_DIR/model)")
-    if not (directory / model_dir.CONFIG).exists() and (directory / "model").is_dir():
-        directory = directory / "model"
+    directory = model_dir.find(model)
     task = model_dir.load(directory)
-    head = task.primary if head is None else head
+    head, options = model_dir.decoder_config(directory, decoder, head)
     if head not in task.vocabularies:
         raise InputError(f"{model} has no head {head!r}; it has {', '.join(task.vocabularies)}")
-    chosen = make_decoder(task.vocabularies[head], decoder or {"type": "greedy"})
+    chosen = make_decoder(task.vocabularies[head], options)
     try:
         return Recognizer(task, device=device, head=head, decoder=chosen)
     except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
@@ -171,7 +168,7 @@ class Recognizer:
                 end = None if window.keep is None else window.skip + window.keep
                 search.feed(scores[window.skip : end])
                 if window.last:
-                    found, *_ = searches.pop(window.source).finish()
+                    found = searches.pop(window.source).finish()
                     yield window.source, self._transcript(found, search.frames, sources[window.source])
 
     def _batches(self, sources: Sequence[Source]) -> Iterator[list[_Window] | tuple[int, InputError]]:
@@ -241,7 +238,8 @@ class Recognizer:
         log_probs = scores[self.head].cpu().numpy()
         return [row[:end] for row, end in zip(log_probs, lengths.tolist(), strict=True)]
 
-    def _transcript(self, hypothesis: Hypothesis, frames: int, source: Source) -> Transcript:
+    def _transcript(self, found: Sequence[Hypothesis], frames: int, source: Source) -> Transcript:
+        hypothesis = found[0]
         words = tuple(self._words(hypothesis))
         return Transcript(
             text=" ".join(word.text for word in words),
@@ -249,7 +247,16 @@ class Recognizer:
             duration=frames * self.task.frame_seconds,
             confidence=float(np.mean(hypothesis.confidence)) if hypothesis.confidence else None,
             source=str(source) if isinstance(source, (str, Path)) else "",
+            alternatives=tuple(self._alternatives(found)),
         )
+
+    def _alternatives(self, found: Sequence[Hypothesis]) -> Iterator[Alternative]:
+        """Of hypotheses, best first, those that are another text than those before them."""
+        seen = {self.decoder.text(found[0])}
+        for hypothesis in found[1:]:
+            if (text := self.decoder.text(hypothesis)) not in seen:
+                seen.add(text)
+                yield Alternative(text, found[0].score - hypothesis.score)
 
     def _words(self, hypothesis: Hypothesis) -> Iterable[Word]:
         seconds = self.task.frame_seconds

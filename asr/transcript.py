@@ -48,14 +48,26 @@ class Word:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """Another text, and how much (natural log) the search preferred the first one."""
+
+    text: str
+    behind: float
+
+
+@dataclass(frozen=True)
 class Transcript:
-    """The words of one recording of ``duration`` seconds, in their order; ``source`` names its file."""
+    """The words of one recording of ``duration`` seconds, in their order; ``source`` names its file.
+
+    ``alternatives`` are the next best texts, where the search was asked for some.
+    """
 
     text: str
     words: tuple[Word, ...]
     duration: float
     confidence: float | None = None
     source: str = ""
+    alternatives: tuple[Alternative, ...] = ()
 
     def __str__(self) -> str:
         return self.text
@@ -79,7 +91,7 @@ def render(transcripts: Transcript | Sequence[Transcript], format: str) -> str:
     if format == "txt":
         return "".join(f"{_line(transcript.text)}\n" for transcript in every)
     if format == "json":
-        content = [_rounded(asdict(transcript)) for transcript in every]
+        content = [_object(transcript) for transcript in every]
         whole = content[0] if isinstance(transcripts, Transcript) else content
         return json.dumps(whole, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     if format == "ctm":
@@ -96,6 +108,13 @@ def _line(text: str) -> str:
 def _milliseconds(seconds: float) -> int:
     # Rounded before it is split up, so that 59.9996 s becomes 1:00.000 and never 0:60.000.
     return round(seconds * 1000)
+
+
+def _object(transcript: Transcript) -> object:
+    fields = asdict(transcript)
+    if not transcript.alternatives:
+        del fields["alternatives"]
+    return _rounded(fields)
 
 
 def _rounded(value: object) -> object:

@@ -106,6 +106,7 @@ def tiny_config() -> Callable[..., dict[str, Any]]:
         },
         "encoder": {"type": "rnn", "hidden_size": 32, "num_layers": 1, "dropout": 0.0, "stack": 2, "stride": 2},
         "augmentation": {},
+        "decoder": {"type": "greedy"},
         "optimizer": {"type": "adamw", "lr": 2e-2, "schedule": {"type": "one_cycle", "pct_start": 0.2}},
         "trainer": {
             "epochs": 30,

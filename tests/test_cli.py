@@ -285,12 +285,23 @@ def test_transcribe_with_a_language_model(
     asr("transcribe", corpus / "train0.wav", "--model", model, "--lm", tmp_path / "no.arpa").check_refusal("no.arpa")
 
 
+def test_the_next_best_texts(asr: Command, model: Path, corpus: Path, texts: list[str]) -> None:
+    files = [corpus / "train0.wav", corpus / "train1.wav"]
+    found = json.loads(asr("transcribe", *files, "--model", model, "--format", "json", "--nbest", 9).out)
+    assert [item["text"] for item in found] == texts[:2]
+    for item in found:
+        others = [other["text"] for other in item["alternatives"]]
+        assert 2 <= len(others) <= 8 and len({item["text"], *others}) == 1 + len(others)
+        assert 0 < item["alternatives"][0]["behind"] <= item["alternatives"][1]["behind"]
+    asr("transcribe", *files, "--model", model, "--nbest", 3).check_refusal("--nbest needs --format json")
+
+
 def test_evaluate_refuses(asr: Command, model: Path, corpus: Path, tmp_path: Path) -> None:
     data = corpus / "train.jsonl"
     asr("evaluate", model, data, data).check_refusal(f"{data}: utterance train0 is in {data} too")
     asr("evaluate", model, tmp_path / "none.jsonl").check_refusal("none.jsonl: no such manifest")
     asr("evaluate", tmp_path, data).check_refusal("not a model directory")
-    asr("evaluate", model, data, "--head", "phones").check_refusal("--head phones: the model has text")
+    asr("evaluate", model, data, "--head", "phones").check_refusal("has no head 'phones'; it has text")
     asr("evaluate", model, data, "--device", "abacus").check_refusal("device 'abacus'")
     cuts = manifest.read(data)
     (tmp_path / "bad.wav").write_bytes((corpus / "train0.wav").read_bytes()[:3000])

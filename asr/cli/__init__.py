@@ -15,6 +15,7 @@ from asr.cli.evaluate import evaluate
 from asr.cli.prepare import prepare
 from asr.cli.train import train
 from asr.cli.transcribe import transcribe
+from asr.cli.tune import tune
 from asr.errors import InputError, Interruption
 
 app = typer.Typer(
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (prepare, train, evaluate, transcribe, align):
+for command in (prepare, train, evaluate, transcribe, align, tune):
     app.command()(command)
 app.add_typer(lm.app, name="lm")
 

@@ -10,6 +10,9 @@ import typer
 from asr.errors import InputError
 
 Beam = Annotated[int | None, typer.Option(min=1, help="Prefix beam search of this width, instead of the best path.")]
+NBest = Annotated[
+    int | None, typer.Option(min=1, help="So many texts instead of one (implies --beam 100); with --format json.")
+]
 LanguageModel = Annotated[Path | None, typer.Option("--lm", help="ARPA file of words (implies --beam 100).")]
 Lexicon = Annotated[
     Path | None, typer.Option(help="Pronouncing dictionary (CMUdict, Kaldi): words from a head of phones.")
@@ -20,21 +23,31 @@ HotWords = Annotated[
 ]
 Decoder = Annotated[
     list[str] | None,
-    typer.Option(metavar="KEY=VALUE", help="More of the search: lm_weight, word_bonus, unknown_words …"),
+    typer.Option(
+        metavar="KEY=VALUE",
+        help="More of the search: lm_weight, word_bonus, unknown_words …; type=greedy forgets the model's own.",
+    ),
 ]
 
 HOT = 1.5
 
 
 def decoder_config(
-    beam: int | None, lm: Path | None, lexicon: Path | None, hotwords: str, options: list[str] | None
+    beam: int | None,
+    lm: Path | None,
+    lexicon: Path | None,
+    hotwords: str,
+    options: list[str] | None,
+    nbest: int | None = None,
 ) -> dict[str, Any]:
-    """The group ``decoder`` of a configuration, from options of the command line."""
+    """Options of a decoder, from those of the command line; empty where nothing is said."""
     import yaml
 
     config: dict[str, Any] = {}
     if beam is not None:
         config["beam"] = beam
+    if nbest is not None:
+        config["nbest"] = nbest
     if lm is not None:
         config["lm"] = str(lm)
     if lexicon is not None:
@@ -46,7 +59,7 @@ def decoder_config(
         if not equals:
             raise InputError(f"--decoder {option}: KEY=VALUE is wanted")
         config[key] = yaml.safe_load(value)
-    return {"type": "beam", **config} if config else {"type": "greedy"}
+    return config
 
 
 def _hot(entry: str) -> tuple[str, float]:

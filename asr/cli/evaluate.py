@@ -35,7 +35,7 @@ def evaluate(
     from asr.cli.transcribe import progress_bar
     from asr.data import manifest
     from asr.data.speech import SpeechDataset
-    from asr.decoder import make_decoder
+    from asr.decoder import GreedyDecoder
     from asr.evaluation.report import write_summaries
     from asr.training.evaluate import evaluate as evaluate_
     from asr.training.evaluate import greedy_decoders
@@ -48,16 +48,12 @@ def evaluate(
                 raise InputError(f"{path}: utterance {cut.id} is in {groups[cut.id]} too")
             groups[cut.id] = manifest.speaker(cut) if by_speaker else path
             cuts.append(cut)
-    task = recognizer.load(model, device=device).task
-    if head is not None and head not in task.vocabularies:
-        raise InputError(f"--head {head}: the model has {', '.join(task.vocabularies)}")
-    config = decoder_config(beam, lm, lexicon, hotwords, decoder)
-    decoders = greedy_decoders(task)
-    if config["type"] != "greedy":
-        chosen = head or task.primary
-        decoders = {chosen: make_decoder(task.vocabularies[chosen], config)}
-    elif head is not None:
-        decoders = {head: decoders[head]}
+    options = decoder_config(beam, lm, lexicon, hotwords, decoder)
+    loaded = recognizer.load(model, device=device, head=head, decoder=options)
+    task = loaded.task
+    decoders = {loaded.head: loaded.decoder}
+    if head is None and type(loaded.decoder) is GreedyDecoder:
+        decoders = greedy_decoders(task)
     scoring = {name: decoder.scoring for name, decoder in decoders.items()}
     dataset = SpeechDataset(cuts, scoring, task.features.sample_rate, encode=False)
     several = by_speaker or len(data) > 1

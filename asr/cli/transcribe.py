@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr.cli.decoding import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, decoder_config
+from asr.cli.decoding import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, NBest, decoder_config
 from asr.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def transcribe(
     batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio in a batch; less takes less memory.")] = 240.0,
     head: Head = None,
     beam: Beam = None,
+    nbest: NBest = None,
     lm: LanguageModel = None,
     lexicon: Lexicon = None,
     hotwords: HotWords = "",
@@ -44,13 +45,15 @@ def transcribe(
 
     if format not in transcript.FORMATS:
         raise InputError(f"--format {format}: accepted are {', '.join(transcript.FORMATS)}")
+    if nbest is not None and format != "json":
+        raise InputError("--nbest needs --format json, which has room for more than one text")
     from asr import recognizer
 
     sources = find_inputs(inputs)
     outputs = plan_outputs(sources, output_dir, format, overwrite)
     if outputs is None and len(sources) > 1 and format in ("srt", "vtt", "tsv", "TextGrid"):
         raise InputError(f"--format {format} of several files needs --output-dir")
-    config = decoder_config(beam, lm, lexicon, hotwords, decoder)
+    config = decoder_config(beam, lm, lexicon, hotwords, decoder, nbest)
     recogniser = recognizer.load(model, device=device, head=head, decoder=config)
     recogniser.batch_seconds = batch_seconds
     done, failed = work(recogniser, sources, outputs, format)

@@ -33,7 +33,7 @@ def render(config: Mapping[str, Any], task: CTCTask, figures: Mapping[str, Any])
                 cells = [_percent(report.get(kind)) for kind in ("wer", "cer", "per")]
                 label = split if name == split else f"{split} {name}"
                 lines.append(f"| {label} | {head} | {report['utterances']} | {' | '.join(cells)} |")
-    lines += ["", "Greedy decoding. The whole configuration is in `config.yaml`.", ""]
+    lines += ["", "Greedy decoding where nothing else is said. The whole configuration is in `config.yaml`.", ""]
     lines += ["```", "asr transcribe FILES --model THIS_DIRECTORY", "```", ""]
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from asr.data.batch import Batch
@@ -43,6 +44,10 @@ class Pairs:
                 if text is not None:
                     self.rows[head].append((id, text, decoder.scoring.scoring(decoder.text(hypothesis))))
 
+    def decode(self, batch: Batch, scores: Mapping[str, np.ndarray], frames: np.ndarray) -> None:
+        """Add a batch by what the decoders make of its scores (N, T, V) of each head, with lengths (N,)."""
+        self.add(batch, {h: [best for best, *_ in d.search(scores[h], frames)] for h, d in self.decoders.items()})
+
     def report(self, head: str, by: Mapping[str, str] | None = None) -> Report:
         """Error rates of one head; InputError when no utterance has a reference for it."""
         if not (rows := self.rows[head]):
@@ -57,6 +62,18 @@ def greedy_decoders(task: CTCTask) -> dict[str, GreedyDecoder]:
 
 
 @torch.inference_mode()
+def scored(
+    task: CTCTask, dataset: SpeechDataset, heads: Sequence[str], max_seconds: float = 240.0
+) -> Iterator[tuple[Batch, dict[str, np.ndarray], np.ndarray]]:
+    """Batches of a dataset with what the network says of them: natural logs (N, T, V) of each head, lengths (N,)."""
+    was_training, device = task.training, next(task.parameters()).device
+    task.eval()
+    for batch in batches(dataset, max_seconds):
+        scores, lengths = task(batch.inputs.to(device), batch.lengths.to(device), heads)
+        yield batch, {head: log_probs.cpu().numpy() for head, log_probs in scores.items()}, lengths.cpu().numpy()
+    task.train(was_training)
+
+
 def evaluate(
     task: CTCTask,
     dataset: SpeechDataset,
@@ -71,15 +88,9 @@ def evaluate(
     ``decoders``: of the heads to decode (all, greedily). The dataset's references must be of their ``scoring``
     vocabularies. ``progress`` gets seconds of audio done.
     """
-    was_training, device = task.training, next(task.parameters()).device
-    task.eval()
     decoders = decoders or greedy_decoders(task)
     pairs = Pairs(decoders)
-    for batch in batches(dataset, max_seconds):
-        scores, lengths = task(batch.inputs.to(device), batch.lengths.to(device), list(decoders))
-        frames = lengths.cpu().numpy()
-        found = {head: decoder.search(scores[head].cpu().numpy(), frames) for head, decoder in decoders.items()}
-        pairs.add(batch, {head: [best for best, *_ in nbest] for head, nbest in found.items()})
+    for batch, scores, frames in scored(task, dataset, list(decoders), max_seconds):
+        pairs.decode(batch, scores, frames)
         progress(batch.seconds)
-    task.train(was_training)
     return {head: pairs.report(head, by) for head, rows in pairs.rows.items() if rows}

@@ -22,6 +22,7 @@ from asr.data import manifest
 from asr.data.batch import Targets
 from asr.data.sampler import BucketSampler, plan_batches
 from asr.data.speech import Perturbation, ResumableLoader, SpeechDataset
+from asr.decoder import GreedyDecoder, make_decoder
 from asr.errors import InputError
 from asr.evaluation.report import Report
 from asr.normalization import Normalization
@@ -29,7 +30,7 @@ from asr.registry import build
 from asr.tasks.ctc import CTCTask
 from asr.training import card
 from asr.training.callbacks import EpochLine, StopOnSignal
-from asr.training.evaluate import evaluate
+from asr.training.evaluate import evaluate, greedy_decoders
 from asr.training.memory import KeepFreedMemory
 from asr.training.module import TrainingModule
 from asr.training.settings import check_settings, monitored
@@ -37,7 +38,7 @@ from asr.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
 
-MODEL_GROUPS = ("task", "features", "encoder", "augmentation")
+MODEL_GROUPS = ("task", "features", "encoder", "augmentation", "decoder")
 STATISTICS_SECONDS = 2 * 3600.0  # of training audio that normalisation statistics are taken from
 
 
@@ -77,6 +78,7 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
             seed=config["seed"],
         )
 
+    decoders = make_decoders(config["decoder"], task)
     train_data = without_too_short(dataset(train_cuts), task, data["too_short"], dataset)
     dev_data = dataset(dev_cuts)
     monitor = monitored(config["trainer"]["monitor"], task, dev_data)
@@ -86,7 +88,7 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
         task.features.fit(statistics_batches(train_data))
     describe(task, train_data, dev_data)
     fit(config, task, train_data, dev_data, trainer, monitor, resume)
-    figures = finish(config, task, splits, trainer, began)
+    figures = finish(config, task, decoders, splits, trainer, began)
     if trainer.is_global_zero:
         saved = {group: config[group] for group in MODEL_GROUPS} | {"training": dict(config)}
         text = card.render(config, task, figures)
@@ -143,6 +145,17 @@ def make_task(config: Mapping[str, Any], train_cuts: Sequence[MonoCut]) -> CTCTa
         raise InputError("task.heads names no head")
     made = {name: make_vocabulary(name, options, train_cuts) for name, options in heads.items()}
     return model_dir.make_task(config, made)
+
+
+def make_decoders(config: Mapping[str, Any], task: CTCTask) -> dict[str, dict[str, GreedyDecoder]]:
+    """Decoders of heads, by what figures call them: the greedy ones of all heads, and that of the group ``decoder``."""
+    options = dict(config)
+    head = options.pop("head", None) or task.primary
+    if head not in task.vocabularies:
+        raise InputError(f"decoder.head={head} is not one of {', '.join(task.vocabularies)}")
+    chosen = make_decoder(task.vocabularies[head], options)
+    own = {} if options["type"] == "greedy" else {f", {options['type']}": {head: chosen}}
+    return {"": greedy_decoders(task)} | own
 
 
 def make_vocabulary(head: str, options: Mapping[str, Any], cuts: Iterable[MonoCut]) -> Vocabulary:
@@ -291,6 +304,7 @@ def fit(
 def finish(
     config: Mapping[str, Any],
     task: CTCTask,
+    decoders: Mapping[str, Mapping[str, GreedyDecoder]],
     splits: Mapping[str, Mapping[str, Sequence[MonoCut]]],
     trainer: L.Trainer,
     began: float,
@@ -313,8 +327,12 @@ def finish(
     }
     for split in ("dev", "test"):
         for name, cuts in splits[split].items():
-            data = SpeechDataset(cuts, task.vocabularies, task.features.sample_rate, encode=False)
-            reports = evaluate(task, data, max_seconds=config["data"]["seconds"])
+            reports: dict[str, Report] = {}
+            for kind, used in decoders.items():
+                scoring = {head: decoder.scoring for head, decoder in used.items()}
+                data = SpeechDataset(cuts, scoring, task.features.sample_rate, encode=False)
+                found = evaluate(task, data, decoders=used, max_seconds=config["data"]["seconds"])
+                reports |= {head + kind: report for head, report in found.items()}
             figures.setdefault(split, {})[name] = {head: r.summary() for head, r in reports.items()}
             for head, report in reports.items():
                 log.info("%s %s, %s: %s", split, name, head, rates(report))

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from asr import model_dir
+from asr import model_dir, recognizer
 from asr.data import manifest
 from asr.errors import InputError
+from asr.lm import arpa
+from asr.lm.estimate import kneser_ney, read_text
 from asr.training.run import read_split, train
 
 Config = Callable[..., dict[str, Any]]
@@ -129,6 +131,21 @@ def test_several_manifests_and_a_test_set(tmp_path: Path, tiny_config: Config, c
     assert figures["test"]["new"]["text"]["utterances"] == 2
 
 
+def test_the_decoder_of_the_configuration_is_tested_and_kept(
+    tmp_path: Path, tiny_config: Config, corpus: Path, tone_texts: Any
+) -> None:
+    words = read_text([text.split() for text in tone_texts(8)])
+    arpa.write(kneser_ney(words, 1), tmp_path / "words.arpa")
+    decoder = {"type": "beam", "head": None, "beam": 5, "lm": str(tmp_path / "words.arpa")}
+    figures = train(tiny_config(tmp_path / "run", corpus, decoder=decoder, **{"trainer.epochs": 1}))
+    assert list(figures["dev"]["train"]) == ["text", "text, beam"]
+    model = tmp_path / "run" / "model"
+    assert (model / "lm.arpa").read_bytes() == (tmp_path / "words.arpa").read_bytes()
+    assert model_dir.read_config(model)["decoder"] == decoder | {"lm": "lm.arpa"}
+    (tmp_path / "words.arpa").unlink()
+    assert recognizer.load(model).decoder.scoring.kind == "characters"
+
+
 # -- what is refused
 
 
@@ -153,6 +170,9 @@ def refused(config: Any, message: str, run_dir: Path) -> None:
         ({"encoder.type": "os.system"}, r"encoder: type='os\.system' is not one of rnn"),
         ({"optimizer.lr_": 3}, "optimizer: adamw has no option lr_"),
         ({"optimizer.schedule": {"type": "x"}}, r"optimizer\.schedule: type='x' is not one of"),
+        ({"decoder": {"type": "wide"}}, "decoder: type='wide' is not one of greedy"),
+        ({"decoder": {"type": "beam", "head": "phones"}}, r"decoder\.head=phones is not one of text"),
+        ({"decoder": {"type": "beam", "lm": "/none.arpa"}}, r"/none\.arpa"),
         ({"trainer.monitor": "bleu"}, r"trainer\.monitor=.?bleu"),
         ({"trainer.monitor": "per"}, r"trainer\.monitor=.?per"),
         ({"trainer.epoch": 3}, "trainer has no option epoch; it has epochs"),
