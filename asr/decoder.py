@@ -73,6 +73,10 @@ class GreedyDecoder:
         """Words (phones: every phone) of a hypothesis: (text, first label, last + 1)."""
         return self.vocabulary.words(hypothesis.labels)
 
+    def confidence(self, hypothesis: Hypothesis) -> list[float]:
+        """Confidence of each of `words`: the mean of its labels'."""
+        return [float(np.mean(hypothesis.confidence[first:end])) for _, first, end in self.words(hypothesis)]
+
     def text(self, hypothesis: Hypothesis) -> str:
         """Text of a hypothesis."""
         return " ".join(word for word, _, _ in self.words(hypothesis))

@@ -260,14 +260,10 @@ class Recognizer:
 
     def _words(self, hypothesis: Hypothesis) -> Iterable[Word]:
         seconds = self.task.frame_seconds
-        for text, first, last in self.decoder.words(hypothesis):
-            spans, confidence = hypothesis.frames[first:last], hypothesis.confidence[first:last]
-            yield Word(
-                text=text,
-                start=round(spans[0][0] * seconds, 3),
-                end=round(spans[-1][1] * seconds, 3),
-                confidence=float(np.mean(confidence)),
-            )
+        words = zip(self.decoder.words(hypothesis), self.decoder.confidence(hypothesis), strict=True)
+        for (text, first, last), confidence in words:
+            start, end = hypothesis.frames[first][0], hypothesis.frames[last - 1][1]
+            yield Word(text, round(start * seconds, 3), round(end * seconds, 3), confidence)
 
 
 def durations(sources: Sequence[Any]) -> list[float | InputError]:

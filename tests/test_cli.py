@@ -235,7 +235,7 @@ def test_evaluate_counts_manifests_apart_and_together(
     outcome = asr("evaluate", model, corpus / "train.jsonl", other, "--json", tmp_path / "f.json", "--worst", 0)
     first = [line.split()[:2] for line in outcome.out.splitlines()[2:]]
     assert sorted(first[:2]) == sorted([[str(corpus / "train.jsonl"), "8"], [str(other), "2"]])
-    assert first[2:] == [["all", "10"]]
+    assert first[2:] == [["all", "10"], ["confidence:", "19"]]
     figures = json.loads((tmp_path / "f.json").read_text())
     assert figures["utterances"] == 10
     assert figures["groups"][str(corpus / "train.jsonl")]["wer"] == 0

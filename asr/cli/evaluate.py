@@ -36,6 +36,7 @@ def evaluate(
     from asr.data import manifest
     from asr.data.speech import SpeechDataset
     from asr.decoder import GreedyDecoder
+    from asr.evaluation.error_rate import UNITS
     from asr.evaluation.report import write_summaries
     from asr.training.evaluate import evaluate as evaluate_
     from asr.training.evaluate import greedy_decoders
@@ -70,6 +71,11 @@ def evaluate(
         raise InputError("no utterance has a reference for this model's heads (phones in the manifest?)")
     for name, report in reports.items():
         typer.echo(f"head {name}\n{report.table()}")
+        if found := report.calibration:
+            typer.echo(
+                f"confidence: {found.tokens} {UNITS[report.kinds[0]]} at {found.confidence:.3f} on average, "
+                f"{found.right:.3f} right, expected calibration error {found.error:.3f}"
+            )
         if worst and (listing := report.worst(worst)):
             typer.echo(f"\nworst utterances\n{listing}\n")
     if details is not None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import InputError
+from asr.evaluation.calibration import Calibration, calibration, hits
 from asr.evaluation.error_rate import UNITS, ErrorCounts, ErrorRates, Fold, Kind, align, tokens
 from asr.evaluation.significance import bootstrap_interval
 from asr.files import write_atomic
@@ -20,13 +21,17 @@ from asr.files import write_atomic
 
 @dataclass(frozen=True)
 class Row:
-    """One utterance, with its counts for each kind of error rate, and its group if there are groups."""
+    """One utterance, with its counts for each kind of error rate, and its group if there are groups.
+
+    ``confidence`` is that of each token (of the report's first kind) of the hypothesis, where it is known.
+    """
 
     id: str
     reference: str
     hypothesis: str
     counts: Mapping[Kind, ErrorCounts]
     group: str | None = None
+    confidence: Sequence[float] | None = None
 
     @property
     def errors(self) -> int:
@@ -63,6 +68,17 @@ class Report:
                 result[row.group].append(row)
         return result
 
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """How far the confidences of hypotheses' tokens can be trusted; None where they are not known."""
+        confidence: list[float] = []
+        right: list[bool] = []
+        for row in self.rows:
+            if row.confidence is not None:
+                confidence += row.confidence
+                right += hits(*(tokens(self.kinds[0], text, self.fold) for text in (row.reference, row.hypothesis)))
+        return calibration(confidence, right)
+
     def interval(self, kind: Kind | None = None, level: float = 0.95) -> tuple[float, float]:
         """Bootstrap confidence interval of a rate (default: the first kind) over utterances."""
         return bootstrap_interval([row.counts[kind or self.kinds[0]] for row in self.rows], level)
@@ -72,11 +88,14 @@ class Report:
 
         "wer", "cer", "per": fractions, None where not measured or without a reference token; "words",
         "characters", "phones": the counts of each that was measured; "utterances", "utterances_with_errors";
-        "interval_95": bootstrap interval of the first kind; "groups": the same, without intervals, by group.
+        "interval_95": bootstrap interval of the first kind; "calibration": of confidences, where they are known;
+        "groups": the same, without intervals, by group.
         """
         first = self.kinds[0]
         result = _summary(self.rows, self.kinds)
         result["interval_95"] = {first: [_number(bound) for bound in self.interval()]}
+        if self.calibration:
+            result["calibration"] = asdict(self.calibration)
         if self.groups:
             result["groups"] = {name: _summary(rows, self.kinds) for name, rows in self.groups.items()}
         return result
@@ -151,26 +170,29 @@ def evaluate_pairs(
     *,
     by: Mapping[str, str] | None = None,
     fold: Fold | None = None,
+    confidences: Iterable[Sequence[float] | None] | None = None,
 ) -> Report:
     """Compare hypotheses with references, utterance by utterance.
 
-    ``by`` gives the group (speaker, corpus) of each id; ``fold`` maps the phones of "per". Both sides are
-    compared as they are (see error_rate). Raises InputError when the lengths differ, or an id comes twice or
-    has no group.
+    ``by`` gives the group (speaker, corpus) of each id; ``fold`` maps the phones of "per"; ``confidences`` holds one
+    for each token of the first kind in a hypothesis, or None. Both sides are compared as they are (see error_rate).
+    Raises InputError when the lengths differ, or an id comes twice or has no group.
     """
     ids, references, hypotheses = list(ids), list(references), list(hypotheses)
-    if not len(ids) == len(references) == len(hypotheses):
+    trusted = [None] * len(ids) if confidences is None else list(confidences)
+    if not len(ids) == len(references) == len(hypotheses) == len(trusted):
         raise InputError(f"{len(ids)} ids, {len(references)} references and {len(hypotheses)} hypotheses: not one each")
     if not kinds:
         raise InputError(f"no error rate is asked for; there are {', '.join(UNITS)}")
     rates = ErrorRates(kinds, fold)
     rows: dict[str, Row] = {}
-    for id, reference, hypothesis in zip(ids, references, hypotheses, strict=True):
+    for id, reference, hypothesis, confidence in zip(ids, references, hypotheses, trusted, strict=True):
         if id in rows:
             raise InputError(f"utterance {id} is there twice")
         if by is not None and id not in by:
             raise InputError(f"utterance {id} has no group")
-        rows[id] = Row(id, reference, hypothesis, rates.add(reference, hypothesis), by[id] if by is not None else None)
+        group = by[id] if by is not None else None
+        rows[id] = Row(id, reference, hypothesis, rates.add(reference, hypothesis), group, confidence)
     return Report(list(rows.values()), tuple(kinds), fold)
 
 

@@ -35,14 +35,18 @@ class Pairs:
 
     def __init__(self, decoders: Mapping[str, GreedyDecoder]) -> None:
         self.decoders = decoders
-        self.rows: dict[str, list[tuple[str, str, str]]] = {head: [] for head in decoders}
+        self.rows: dict[str, list[tuple[str, str, str, list[float] | None]]] = {head: [] for head in decoders}
 
     def add(self, batch: Batch, found: Mapping[str, Sequence[Hypothesis]]) -> None:
         """Add a batch and its hypotheses; utterances without a reference for a head are left out there."""
         for head, decoder in self.decoders.items():
             for id, text, hypothesis in zip(batch.ids, batch.references[head], found[head], strict=True):
                 if text is not None:
-                    self.rows[head].append((id, text, decoder.scoring.scoring(decoder.text(hypothesis))))
+                    decoded = decoder.scoring.scoring(decoder.text(hypothesis))
+                    confidence: list[float] | None = decoder.confidence(hypothesis)
+                    if len(confidence or ()) != len(decoded.split()):
+                        confidence = None  # scoring has folded or parted words
+                    self.rows[head].append((id, text, decoded, confidence))
 
     def decode(self, batch: Batch, scores: Mapping[str, np.ndarray], frames: np.ndarray) -> None:
         """Add a batch by what the decoders make of its scores (N, T, V) of each head, with lengths (N,)."""
@@ -52,8 +56,9 @@ class Pairs:
         """Error rates of one head; InputError when no utterance has a reference for it."""
         if not (rows := self.rows[head]):
             raise InputError(f"no utterance has a reference for the head {head!r} (phones in the manifest?)")
-        ids, references, decoded = zip(*rows, strict=True)
-        return evaluate_pairs(ids, references, decoded, kinds_of(self.decoders[head].scoring), by=by)
+        ids, references, decoded, confidences = zip(*rows, strict=True)
+        kinds = kinds_of(self.decoders[head].scoring)
+        return evaluate_pairs(ids, references, decoded, kinds, by=by, confidences=confidences)
 
 
 def greedy_decoders(task: CTCTask) -> dict[str, GreedyDecoder]:

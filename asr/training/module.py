@@ -108,7 +108,7 @@ class TrainingModule(L.LightningModule):
         self.log("blank_rate", self.blanks[0] / max(self.blanks[1], 1), sync_dist=True)
         rows = sorted(self.pairs.rows[self.task.primary])
         step = max(len(rows) // 2, 1)
-        self.samples = [(reference, decoded) for _, reference, decoded in rows[::step][:2]]
+        self.samples = [(reference, decoded) for _, reference, decoded, _ in rows[::step][:2]]
 
     # -- optimiser
 

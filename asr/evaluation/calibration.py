@@ -1,0 +1,44 @@
+"""Whether confidences are what they claim to be: of words said to be right with 0.8, eight in ten should be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from asr.errors import InputError
+from asr.evaluation.error_rate import align
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Of so many ``tokens``: the mean confidence, the share that was ``right``, the expected calibration ``error``."""
+
+    tokens: int
+    confidence: float
+    right: float
+    error: float
+
+
+def calibration(confidence: Sequence[float], right: Sequence[bool], bins: int = 10) -> Calibration | None:
+    """Expected calibration error over equally wide bins of confidence (Guo et al. 2017, arXiv 1706.04599, equation 5).
+
+    That is the mean distance between the confidence and the share of right tokens of a bin, weighted by its tokens.
+    None without tokens; InputError for a confidence that is not from 0 to 1.
+    """
+    given, hits = np.asarray(confidence, dtype=np.float64), np.asarray(right, dtype=np.float64)
+    if given.shape != hits.shape or given.ndim != 1:
+        raise InputError(f"{given.shape} confidences and {hits.shape} answers: not one each")
+    if not given.size:
+        return None
+    if not ((given >= 0) & (given <= 1 + 1e-6)).all():
+        raise InputError("confidences are numbers from 0 to 1")
+    place = np.minimum((given * bins).astype(int), bins - 1)
+    gaps = np.bincount(place, weights=given - hits, minlength=bins)
+    return Calibration(given.size, float(given.mean()), float(hits.mean()), float(np.abs(gaps).sum() / given.size))
+
+
+def hits(reference: Sequence[str], hypothesis: Sequence[str]) -> list[bool]:
+    """Which tokens of a hypothesis are right."""
+    return [step == "hit" for step, _, token in align(reference, hypothesis) if token is not None]
