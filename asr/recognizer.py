@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -156,20 +158,30 @@ class Recognizer:
         Sources of similar length next to each other make full batches.
         """
         searches: dict[int, Search] = {}
-        for batch in self._batches(sources):
-            if isinstance(batch, tuple):
-                searches.pop(batch[0], None)
-                yield batch
-                continue
-            for window, scores in zip(batch, self._scores(batch), strict=True):
-                if window.source not in searches:
-                    searches[window.source] = self.decoder.start()
-                search = searches[window.source]
-                end = None if window.keep is None else window.skip + window.keep
-                search.feed(scores[window.skip : end])
-                if window.last:
-                    found = searches.pop(window.source).finish()
-                    yield window.source, self._transcript(found, search.frames, sources[window.source])
+        failed: set[int] = set()
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for batch in self._batches(sources):
+                if isinstance(batch, tuple):
+                    searches.pop(batch[0], None)
+                    yield batch
+                    continue
+                heard: dict[int, list[np.ndarray]] = {}
+                for window, scores in zip(batch, self._scores(batch), strict=True):
+                    if window.source in failed:
+                        continue
+                    if window.source not in searches:
+                        searches[window.source] = self.decoder.start()
+                    end = None if window.keep is None else window.skip + window.keep
+                    heard.setdefault(window.source, []).append(scores[window.skip : end])
+                done = [window.source for window in batch if window.last]
+                finish = [source in done for source in heard]
+                found = pool.map(searched, [searches[source] for source in heard], heard.values(), finish)
+                for source, result in zip(heard, found, strict=True):
+                    if isinstance(result, InputError):
+                        failed.add(source)
+                        yield source, result
+                    elif result is not None:
+                        yield source, self._transcript(result, searches.pop(source).frames, sources[source])
 
     def _batches(self, sources: Sequence[Source]) -> Iterator[list[_Window] | tuple[int, InputError]]:
         """Windows in batches of at most ``batch_seconds`` with padding; failures as they occur."""
@@ -264,6 +276,16 @@ class Recognizer:
         for (text, first, last), confidence in words:
             start, end = hypothesis.frames[first][0], hypothesis.frames[last - 1][1]
             yield Word(text, round(start * seconds, 3), round(end * seconds, 3), confidence)
+
+
+def searched(search: Search, heard: Sequence[np.ndarray], finish: bool) -> list[Hypothesis] | InputError | None:
+    """Take scores (T, V) into a search; what it found if that was all, or why it cannot find anything."""
+    try:
+        for scores in heard:
+            search.feed(scores)
+        return search.finish() if finish else None
+    except InputError as error:
+        return error
 
 
 def durations(sources: Sequence[Any]) -> list[float | InputError]:

@@ -250,37 +250,70 @@ def _keep_best(tree: Tree, beam: Beam, work: Work, graph: Graph, memory: Memory,
 
     Of equal ones those that stay go first, then those that extend better entries.
     """
-    entries, width = beam.counts[ENTRIES], len(beam.node)
-    chosen = 0
+    entries, frontier = beam.counts[ENTRIES], beam.counts[NODES]
+    # names of their own: each access through a tuple counts references, atomically
+    nodes, in_blank, in_label, counts = beam.node, beam.in_blank, beam.in_label, beam.counts
+    keys, origins, labels, along, chosen = work.key, work.origin, work.label, work.arc, work.chosen
+    stay_blank, stay_label = work.stay_blank, work.stay_label
+    next_node, next_blank, next_label = work.next_node, work.next_blank, work.next_label
+    parents, last, arc_of, slots = tree.parent, tree.label, tree.arc, tree.slot
+    youngest, siblings, factor = tree.child, tree.sibling, tree.factor
+    count = 0
     for k in range(candidates):
-        if work.key[k] > 0:
-            work.chosen[chosen] = k
-            chosen += 1
-    chosen = _largest(work.key, work.chosen[:chosen], width)
-    if chosen == 0:
+        if keys[k] > 0:
+            chosen[count] = k
+            count += 1
+    count = _largest(keys, chosen[:count], len(nodes))
+    if count == 0:
         return 0.0
-    _sort(work.key, work.chosen[:chosen])
-    best = work.key[work.chosen[0]]
+    _sort(keys, chosen[:count])
+    best = keys[chosen[0]]
     for i in range(entries):
-        tree.slot[beam.node[i]] = NONE
-    for rank in range(chosen):
-        k = work.chosen[rank]
+        slots[nodes[i]] = NONE
+    for rank in range(count):
+        k = chosen[rank]
         if k < entries:
-            work.next_node[rank] = beam.node[k]
-            work.next_blank[rank] = work.stay_blank[k] / best
-            work.next_label[rank] = work.stay_label[k] / best
-        else:
-            parent = beam.node[work.origin[k]]
-            work.next_node[rank] = _child(tree, beam.counts, graph, memory, parent, work.label[k], work.arc[k])
-            work.next_blank[rank] = 0.0
-            work.next_label[rank] = work.key[k] / best
-    for rank in range(chosen):
-        beam.node[rank] = work.next_node[rank]
-        beam.in_blank[rank] = work.next_blank[rank]
-        beam.in_label[rank] = work.next_label[rank]
-        tree.slot[beam.node[rank]] = rank
-    beam.counts[ENTRIES] = chosen
+            next_node[rank] = nodes[k]
+            next_blank[rank] = stay_blank[k] / best
+            next_label[rank] = stay_label[k] / best
+            continue
+        parent, label, arc = nodes[origins[k]], labels[k], along[k]
+        child = youngest[parent]
+        while child != NONE and (last[child] != label or arc_of[child] != arc):
+            child = siblings[child]
+        if child == NONE:
+            child = counts[NODES]
+            counts[NODES] += 1
+            parents[child], last[child], arc_of[child], factor[child] = parent, label, arc, 1.0
+            siblings[child] = youngest[parent]
+            youngest[parent] = child
+        next_node[rank] = child
+        next_blank[rank] = 0.0
+        next_label[rank] = keys[k] / best
+    if graph.has_words or graph.has_letters:
+        _place(tree, graph, memory, frontier, counts[NODES])
+    for rank in range(count):
+        nodes[rank] = next_node[rank]
+        in_blank[rank] = next_blank[rank]
+        in_label[rank] = next_label[rank]
+        slots[next_node[rank]] = rank
+    counts[ENTRIES] = count
     return best
+
+
+@njit(cache=True, nogil=True)
+def _place(tree: Tree, graph: Graph, memory: Memory, first: int, end: int) -> None:
+    """Say where in the graph new prefixes are."""
+    for child in range(first, end):
+        parent, arc = tree.parent[child], tree.arc[child]
+        node, history, letters, word, score = follow(
+            graph, memory, tree.node[parent], tree.history[parent], tree.letters[parent], tree.label[child], arc
+        )
+        tree.node[child] = node
+        tree.history[child] = history
+        tree.letters[child] = letters
+        tree.word[child] = word
+        tree.factor[child] = np.exp(score)
 
 
 @njit(cache=True, nogil=True)
@@ -296,30 +329,3 @@ def _sort(key: np.ndarray, chosen: np.ndarray) -> None:
             chosen[j] = chosen[j - 1]
             j -= 1
         chosen[j] = k
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _child(tree: Tree, counts: np.ndarray, graph: Graph, memory: Memory, parent: int, label: int, arc: int) -> int:
-    """The prefix that ``parent`` becomes by ``label`` along ``arc``: the one that was there, or a new one."""
-    child = tree.child[parent]
-    while child != NONE and (tree.label[child] != label or tree.arc[child] != arc):
-        child = tree.sibling[child]
-    if child == NONE:
-        child = counts[NODES]
-        counts[NODES] += 1
-        tree.parent[child] = parent
-        tree.label[child] = label
-        tree.sibling[child] = tree.child[parent]
-        tree.child[parent] = child
-        tree.factor[child] = 1.0
-        if graph.has_words or graph.has_letters:
-            node, history, letters, word, score = follow(
-                graph, memory, tree.node[parent], tree.history[parent], tree.letters[parent], label, arc
-            )
-            tree.arc[child] = arc
-            tree.node[child] = node
-            tree.history[child] = history
-            tree.letters[child] = letters
-            tree.word[child] = word
-            tree.factor[child] = np.exp(score)
-    return child

@@ -1,0 +1,95 @@
+"""Forced alignment: how near word boundaries are to where they are known to be, and speed beside ctc-segmentation.
+
+    python benchmarks/alignment.py MODEL MANIFEST [--quick] [--json FILE]
+
+MANIFEST is one of ``asr prepare synthetic``, or recipes/digits/data/test.jsonl.gz: its words have times. MODEL was
+trained on such a corpus (``make demo`` leaves runs/demo). A word has two errors, that of its begin and that of its end;
+the row "boundary error" sets the mean of their absolute values beside the target of 60 ms.
+
+Speed is that of finding the times of 12 labels a second in random scores of 30-ms frames, on one thread; the peer is
+left out where it is not installed (``pip install ctc-segmentation``). Ours is exact; ctc-segmentation searches within
+a window about the diagonal.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from _common import Report, arguments, medians
+
+from asr import recognizer
+from asr.data import manifest
+from asr.data.speech import SpeechDataset
+from asr.decoding.alignment import align, spans
+
+TARGET_MS = 60.0
+FRAMES_A_SECOND, LABELS_A_SECOND, LABELS = 33, 12, 29
+
+
+def boundary_errors(model: str, path: str, most: int | None) -> np.ndarray:
+    """Seconds (words, 2) by which begin and end of each word come too late."""
+    loaded = recognizer.load(model, decoder={"type": "greedy"})
+    cuts = manifest.read(path)[:most]
+    dataset = SpeechDataset(cuts, {}, loaded.sample_rate)
+    late = []
+    for number, cut in enumerate(cuts):
+        known = cut.supervisions[0].custom["word_times"]
+        text = " ".join(words for words, _, _ in known)
+        found = iter(loaded.align(dataset[number].inputs.numpy(), text).words)
+        for words, begin, end in known:  # two words may share their times: "of the"
+            said = [next(found) for _ in words.split()]
+            late.append((said[0].start - begin, said[-1].end - end))
+    return np.array(late)
+
+
+def recording(seconds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Log-probabilities (T, V) float32 of a recording, and the labels that are said in it."""
+    rng = np.random.default_rng(seconds)
+    said = rng.integers(1, LABELS, seconds * LABELS_A_SECOND)
+    frames = seconds * FRAMES_A_SECOND
+    path = np.zeros(frames, dtype=int)
+    path[np.linspace(1, frames - 2, len(said)).astype(int)] = said
+    logits = rng.normal(0, 1, (frames, LABELS))
+    logits[np.arange(frames), path] += 6
+    return (logits - np.log(np.exp(logits).sum(1, keepdims=True))).astype(np.float32), said
+
+
+def speed(report: Report, seconds: int) -> None:
+    """Ours beside ctc-segmentation on one recording."""
+    log_probs, said = recording(seconds)
+    try:
+        import ctc_segmentation
+    except ImportError as error:
+        print(f"ctc-segmentation left out: {error}")
+        return
+    config = ctc_segmentation.CtcSegmentationParameters(index_duration=1 / FRAMES_A_SECOND)
+    config.char_list = [chr(0x4E00 + label) for label in range(LABELS)]
+    tokens = [said[at : at + 60] for at in range(0, len(said), 60)]  # utterances of 5 s
+
+    def theirs() -> Any:
+        truth, _ = ctc_segmentation.prepare_token_list(config, tokens)
+        return ctc_segmentation.ctc_segmentation(config, log_probs, truth)
+
+    def ours() -> Any:
+        return spans(align(log_probs, said)[0], len(said))
+
+    mine, peer = medians(ours, theirs, repeats=3)
+    report.add(f"{seconds} s of speech", 1000 * mine, 1000 * peer, "ctc-segmentation", "ms")
+
+
+def main() -> None:
+    options = arguments(__doc__, "model", "manifest")
+    report = Report()
+    late = boundary_errors(options.model, options.manifest, 50 if options.quick else None)
+    error = 1000 * float(np.mean(np.abs(late)))
+    report.add(f"boundary error, {len(late)} words", error, TARGET_MS, "target", "ms")
+    for what, column in zip(("begins", "ends"), late.T, strict=True):
+        print(f"  {what}: {1000 * np.mean(column):+.0f} ms late, {1000 * np.mean(np.abs(column)):.0f} ms off")
+    for seconds in (60,) if options.quick else (10, 60, 600):
+        speed(report, seconds)
+    report.write(options.json)
+
+
+if __name__ == "__main__":
+    main()
