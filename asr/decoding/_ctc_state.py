@@ -13,6 +13,7 @@ from asr.decoding.fusion import Graph
 ROOT = 0
 NONE = -1
 NODES, ENTRIES, FRAMES = range(3)  # what `Beam.counts` counts
+ORIGIN, LABEL, ARC, NODE, HISTORY, LETTERS, WORD = range(7)  # columns of `Work.place`
 
 
 class Tree(NamedTuple):
@@ -46,18 +47,20 @@ class Work(NamedTuple):
     """Scratch space."""
 
     key: np.ndarray  # total probability of each candidate, (width + spare,): entries that stay, then new prefixes
-    origin: np.ndarray  # of a candidate: the entry it extends
-    label: np.ndarray  # by what label
-    arc: np.ndarray  # along what arc of the lexicon
+    # (width + spare, 7) int32 of a candidate: the entry it extends and by what label; and in a graph along what arc, to
+    # what node, the histories of words and letters there, and the word that ends
+    place: np.ndarray
+    factor: np.ndarray  # by which the graph multiplies its probability
     stay_blank: np.ndarray  # (width,)
     stay_label: np.ndarray
     chosen: np.ndarray  # candidates that become the beam
     mark: np.ndarray  # (width, children) int32: frame in which that child of that entry was in the beam
-    order: np.ndarray  # (labels,)
+    order: np.ndarray  # (labels,): those that may extend a prefix, most probable first
+    heard: np.ndarray  # (labels,): the probabilities of these, 0 of the others
+    seen: np.ndarray  # (labels,) int64: for which entry and frame an arc had that label
     next_node: np.ndarray  # (width,)
     next_blank: np.ndarray
     next_label: np.ndarray
-    next_key: np.ndarray
 
 
 def make_tree(capacity: int, graph: Graph) -> Tree:
@@ -127,16 +130,16 @@ def make_work(width: int, labels: int, graph: Graph) -> Work:
     spare = 8 * width + 1024
     return Work(
         key=np.empty(width + spare),
-        origin=np.empty(width + spare, dtype=np.int32),
-        label=np.empty(width + spare, dtype=np.int32),
-        arc=np.full(width + spare, NONE, dtype=np.int32),
+        place=np.full((width + spare, 7), NONE, dtype=np.int32),
+        factor=np.ones(width + spare),
         stay_blank=np.empty(width),
         stay_label=np.empty(width),
         chosen=np.empty(width + spare, dtype=np.int32),
         mark=np.full((width, labels + branches), NONE, dtype=np.int32),
         order=np.empty(labels, dtype=np.int32),
+        heard=np.zeros(labels),
+        seen=np.full(labels, NONE, dtype=np.int64),
         next_node=np.empty(width, dtype=np.int32),
         next_blank=np.empty(width),
         next_label=np.empty(width),
-        next_key=np.empty(width),
     )

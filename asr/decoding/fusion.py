@@ -63,6 +63,7 @@ class Graph(NamedTuple):
     separator: int
     is_open: bool  # words outside the lexicon are possible; while in one the search is at node len(first) - 1
     ahead: np.ndarray  # (nodes + 1,): the best that a word which goes on from here can add, which the search adds ahead
+    bound: np.ndarray  # (arcs,): what the probability is multiplied by along an arc; at most that, where a word ends
     add: np.ndarray  # (words + 1,): what a word adds besides its model's score; the last is of unknown words
     number: np.ndarray  # (words + 1,): of a word in its model
     has_word_trie: bool
@@ -125,6 +126,7 @@ def make_graph(labels: int, words: WordModel | None = None, letters: LabelModel 
     names = [name if name is not None else UNK for name in letters.names] if letters else []
     word_trie = words.ngram.trie if words and words.ngram else no_trie()
     weight = words.weight if words else 0.0
+    ahead = _look_ahead(lexicon, _alone(word_trie, number, weight) + add if words else add)
     return Graph(
         has_words=words is not None,
         first=lexicon.first,
@@ -133,7 +135,8 @@ def make_graph(labels: int, words: WordModel | None = None, letters: LabelModel 
         word=lexicon.word,
         separator=lexicon.separator,
         is_open=is_open,
-        ahead=_look_ahead(lexicon, _alone(word_trie, number, weight) + add if words else add),
+        ahead=ahead,
+        bound=_bounds(lexicon, ahead, add),
         add=add,
         number=number,
         has_word_trie=words is not None and words.ngram is not None,
@@ -173,6 +176,12 @@ def _look_ahead(lexicon: Lexicon, score: np.ndarray) -> np.ndarray:
     return ahead
 
 
+def _bounds(lexicon: Lexicon, ahead: np.ndarray, add: np.ndarray) -> np.ndarray:
+    """What each arc multiplies the probability by: up to the next look-ahead, or at a word's end if it were certain."""
+    start = np.repeat(np.arange(len(lexicon.first) - 1), np.diff(lexicon.first))
+    return np.exp(np.where(lexicon.word == NONE, ahead[lexicon.target], add[lexicon.word]) - ahead[start])
+
+
 @njit(cache=True, nogil=True)
 def word_score(graph: Graph, memory: Memory, history: int, word: int) -> tuple[int, float]:
     """The history after a word (``len(graph.add) - 1``: an unknown one), and what the word adds to the score."""
@@ -199,36 +208,6 @@ def arcs(graph: Graph, node: int, label: int) -> tuple[int, int]:
     while high < end and graph.label[high] == label:
         high += 1
     return low, high
-
-
-@njit(cache=True, nogil=True)
-def follow(
-    graph: Graph, memory: Memory, node: int, history: int, letters: int, label: int, arc: int
-) -> tuple[int, int, int, int, float]:
-    """Where ``label`` leads along ``arc`` (NONE: no arc of the lexicon).
-
-    Returns the node, the histories of words and labels, the word that ends (NONE: none; ``len(graph.add) - 1``: an
-    unknown one), and what all that adds to the score.
-    """
-    word, score = NONE, 0.0
-    if graph.has_letters:
-        letters, log_prob = step(graph.letter_trie, letters, graph.letter_number[label])
-        score += graph.letter_weight * log_prob + graph.letter_bonus
-    if graph.has_words:
-        score -= graph.ahead[node]
-        if arc != NONE:
-            node, word = graph.target[arc], graph.word[arc]
-        elif label == graph.separator:
-            word = len(graph.add) - 1 if node != ROOT else NONE
-            node = ROOT
-        else:
-            node = len(graph.first) - 1
-        if word == NONE:
-            score += graph.ahead[node]
-        else:
-            history, own = word_score(graph, memory, history, word)
-            score += own
-    return node, history, letters, word, score
 
 
 @njit(cache=True, nogil=True)
