@@ -64,12 +64,20 @@ def extend(p: np.ndarray, count: int, tree: Tree, beam: Beam, work: Work, worst:
 
 @njit(cache=True, nogil=True)
 def extend_along(
-    p: np.ndarray, count: int, tree: Tree, beam: Beam, work: Work, worst: float, graph: Graph, memory: Memory
+    p: np.ndarray,
+    count: int,
+    tree: Tree,
+    beam: Beam,
+    work: Work,
+    worst: float,
+    graph: Graph,
+    memory: Memory,
+    table: np.ndarray,
 ) -> int:
     """`extend` along a graph, whose scores are part of the probability of a new prefix from here on.
 
     An entry goes on by the arcs of its node in the lexicon. Where words outside the lexicon are possible, or there is
-    none, it goes on by the labels too that no arc has.
+    none, it goes on by the labels too that no arc has. ``table`` (entries, V) is what a neural model says.
     """
     entries, frame = beam.counts[ENTRIES], beam.counts[FRAMES]
     # names of their own: each access through a tuple counts references, atomically
@@ -94,7 +102,8 @@ def extend_along(
     )
     unknown_node, unknown_word, vocabulary = len(first) - 1, len(add) - 1, len(graph.word_trie.word)
     # models' log-probabilities are at most 0; so what a label adds is at most this
-    letter_bound, most_added = np.exp(max(letter_bonus, 0.0)), add.max()
+    has_table, table_weight, table_bonus = graph.has_table, graph.table_weight, graph.table_bonus
+    letter_bound, most_added = np.exp(max(letter_bonus, 0.0) + max(table_bonus, 0.0)), add.max()
     heard[:] = 0.0
     for k in range(count):
         heard[order[k]] = p[order[k]]
@@ -153,6 +162,8 @@ def extend_along(
             if has_letters:
                 spelled, log_prob = step(graph.letter_trie, letters, letter_number[label])
                 factor *= np.exp(letter_weight * log_prob + letter_bonus)
+            if has_table:
+                factor *= np.exp(table_weight * table[i, label] + table_bonus)
             key = here * factor
             if key <= worst:
                 continue

@@ -45,10 +45,13 @@ def advance(
     work: Work,
     graph: Graph,
     memory: Memory,
+    table: np.ndarray,
     most_labels: int,
     least: float,
 ) -> int:
     """Take in frames until all are done or ``tree`` may be too small; return how many were.
+
+    ``table`` (entries, V): natural logs of the labels that may follow each entry, by a neural model, for one frame.
 
     ``p`` (T, V) are probabilities in units of their frame's largest, whose natural log is ``log_unit`` (T,). Only the
     ``most_labels`` most probable labels of a frame, of probability ``least`` at least, make new prefixes. Stops at a
@@ -59,9 +62,9 @@ def advance(
         if beam.counts[NODES] + width > len(tree.parent):
             return t
         worst = _stay(p[t], blank, tree, beam, work, graph)
-        if graph.has_words or graph.has_letters:
+        if graph.has_words or graph.has_letters or graph.has_table:
             count = _likely(p[t], blank, work.order, 0.0, least, np.exp(log_unit[t]), most_labels)
-            candidates = extend_along(p[t], count, tree, beam, work, worst, graph, memory)
+            candidates = extend_along(p[t], count, tree, beam, work, worst, graph, memory, table)
         else:
             # of one entry's children no more than the beam holds can be kept; one more, as a repeat may come to nothing
             count = _likely(p[t], blank, work.order, worst, least, np.exp(log_unit[t]), min(most_labels, width + 1))
@@ -137,7 +140,7 @@ def _keep_best(tree: Tree, beam: Beam, work: Work, graph: Graph, candidates: int
 
     Of equal ones those that stay go first, then those that extend better entries.
     """
-    entries, in_graph = beam.counts[ENTRIES], graph.has_words or graph.has_letters
+    entries, in_graph = beam.counts[ENTRIES], graph.has_words or graph.has_letters or graph.has_table
     # names of their own: each access through a tuple counts references, atomically
     nodes, in_blank, in_label, counts = beam.node, beam.in_blank, beam.in_label, beam.counts
     keys, place, factors, chosen = work.key, work.place, work.factor, work.chosen

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +17,13 @@ from asr.decoding.fusion import NONE, Graph, end_scores, make_graph, make_memory
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 
+if TYPE_CHECKING:
+    from asr.decoding.neural import Beliefs, NeuralModel
+
 SCORES = ("log_probs", "probs", "logits")
 NODES = 4096  # room for so many prefixes to begin with
 BLOCK = 1 << 20  # scores that are made linear at a time
+NO_TABLE = np.zeros((1, 1), dtype=np.float32)
 TOLERANCE = 0.02  # by how much the log of a frame's sum may differ from 0: half-precision scores do by 0.01
 
 
@@ -54,6 +60,7 @@ def search(
     blank: int = 0,
     options: Options | None = None,
     graph: Graph | None = None,
+    neural: NeuralModel | None = None,
 ) -> list[list[Hypothesis]]:
     """The n best hypotheses of each utterance of a batch, on all cores; see `CTCBeamSearch`.
 
@@ -67,8 +74,13 @@ def search(
     if lengths.size and not 0 <= lengths.min() <= lengths.max() <= scores.shape[1]:
         raise InputError(f"lengths {lengths.min()} to {lengths.max()} do not fit {scores.shape[1]} frames")
 
+    own = threading.local()  # a search for each thread: it remembers answers of the language model
+
     def one(row: int) -> list[Hypothesis]:
-        decoder = CTCBeamSearch(scores.shape[2], blank, options, graph)
+        if not hasattr(own, "search"):
+            own.search = CTCBeamSearch(scores.shape[2], blank, options, graph, neural)
+        decoder: CTCBeamSearch = own.search
+        decoder.start()
         try:
             decoder.feed(scores[row, : lengths[row]])
         except InputError as error:
@@ -91,9 +103,18 @@ class CTCBeamSearch:
         labels: size of the vocabulary, blank included.
         blank: its index.
         options: see `Options`.
+        graph: of `asr.decoding.fusion.make_graph`: lexicon, n-gram models, hot words.
+        neural: the neural model that the graph was made with.
     """
 
-    def __init__(self, labels: int, blank: int = 0, options: Options | None = None, graph: Graph | None = None) -> None:
+    def __init__(
+        self,
+        labels: int,
+        blank: int = 0,
+        options: Options | None = None,
+        graph: Graph | None = None,
+        neural: NeuralModel | None = None,
+    ) -> None:
         if not 0 <= blank < labels:
             raise InputError(f"blank {blank} is outside the {labels} labels")
         self.labels = labels
@@ -102,6 +123,9 @@ class CTCBeamSearch:
         self.graph = graph or make_graph(labels)
         if len(self.graph.letter_number) != labels:
             raise InputError(f"the models are for {len(self.graph.letter_number)} labels, the scores have {labels}")
+        if self.graph.has_table != (neural is not None):
+            raise InputError("graph and search must be made with the same neural model")
+        self.neural = neural
         self._memory = make_memory()
         self.start()
 
@@ -110,6 +134,11 @@ class CTCBeamSearch:
         self._tree = state.make_tree(NODES + self.options.beam, self.graph)
         self._beam = state.make_beam(self.options.beam)
         self._work = state.make_work(self.options.beam, self.labels, self.graph)
+        self._beliefs: Beliefs | None = None
+        if self.neural:
+            from asr.decoding.neural import Beliefs
+
+            self._beliefs = Beliefs(self.neural, self.labels)
         self._heard: list[np.ndarray] = []  # for the times of what is found
 
     def feed(self, scores: np.ndarray) -> None:
@@ -118,32 +147,38 @@ class CTCBeamSearch:
         if scores.ndim != 2 or scores.shape[1] != self.labels:
             raise InputError(f"scores of shape {scores.shape}; (frames, {self.labels}) is needed")
         self._heard.append(scores)
-        options, beam = self.options, self._beam
-        most = self.labels if options.most_labels is None else options.most_labels
+        beam = self._beam
+        most = self.labels if self.options.most_labels is None else self.options.most_labels
         step = max(1, BLOCK // self.labels)
         for begin in range(0, len(scores), step):
             p, log_unit = self._linear(scores[begin : begin + step])
             done = 0
             while done < len(p):
-                done += kernel.advance(
-                    p[done:],
-                    log_unit[done:],
-                    self.blank,
-                    self._tree,
-                    beam,
-                    self._work,
-                    self.graph,
-                    self._memory,
-                    most,
-                    options.least,
-                )
+                taken = self._advance(p[done:], log_unit[done:], most)
+                done += taken
                 if not beam.counts[state.ENTRIES]:
                     frame = beam.counts[state.FRAMES]
                     raise InputError(f"frame {frame}: no label sequence has a probability above zero from here on")
-                if done < len(p):
+                if not taken:
                     state.compact(self._tree, beam)
                     if 2 * beam.counts[state.NODES] > len(self._tree.parent) - self.options.beam:
                         self._tree = state.grown(self._tree)
+
+    def _advance(self, p: np.ndarray, log_unit: np.ndarray, most: int) -> int:
+        """Take in frames, with a neural model one, as many as the tree has room for; how many there were."""
+        beam, tree, beliefs = self._beam, self._tree, self._beliefs
+        table = NO_TABLE
+        if beliefs:
+            p, log_unit, table = p[:1], log_unit[:1], beliefs.table
+            before = beam.node[: beam.counts[state.ENTRIES]].copy()
+        taken: int = kernel.advance(
+            p, log_unit, self.blank, tree, beam, self._work, self.graph, self._memory, table, most, self.options.least
+        )
+        if beliefs and taken and beam.counts[state.ENTRIES]:
+            nodes = slice(beam.counts[state.NODES])
+            after = beam.node[: beam.counts[state.ENTRIES]].copy()
+            beliefs.follow(before, after, tree.parent[nodes], tree.label[nodes])
+        return taken
 
     def _linear(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities (T, V) in units of each frame's largest, and the natural log of that (T,)."""
@@ -180,6 +215,8 @@ class CTCBeamSearch:
         """
         nodes, tree = self._beam.node[: self._beam.counts[state.ENTRIES]], self._tree
         words, ends = end_scores(self.graph, self._memory, tree.node[nodes], tree.history[nodes], tree.letters[nodes])
+        if self._beliefs:
+            ends += self.graph.table_weight * self._beliefs.ends()
         if (ends == -np.inf).all():
             words[:], ends[:] = NONE, 0.0
         scores = self._scores() + ends

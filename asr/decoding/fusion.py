@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -12,6 +12,9 @@ from numba import njit
 from asr.decoding.lexicon import NONE, ROOT, Lexicon
 from asr.errors import InputError
 from asr.lm.ngram import EOS, UNK, NGram, Trie, lower_bound, step
+
+if TYPE_CHECKING:
+    from asr.decoding.neural import NeuralModel
 
 CACHE = 1 << 16  # answers of a word model that are remembered
 
@@ -53,7 +56,7 @@ class LabelModel:
 
 
 class Graph(NamedTuple):
-    """Both models as the search reads them; where there is none its arrays are empty."""
+    """The models as the search reads them; where there is none its arrays are empty."""
 
     has_words: bool
     first: np.ndarray  # the lexicon's, see there
@@ -78,6 +81,9 @@ class Graph(NamedTuple):
     letter_end: int
     letter_weight: float
     letter_bonus: float
+    has_table: bool  # a neural model of labels: what it says of the beam's entries comes with each frame
+    table_weight: float
+    table_bonus: float
 
 
 class Memory(NamedTuple):
@@ -105,7 +111,12 @@ def no_trie() -> Trie:
     return Trie(integers, np.zeros(2, dtype=np.int32), integers, floats, floats)
 
 
-def make_graph(labels: int, words: WordModel | None = None, letters: LabelModel | None = None) -> Graph:
+def make_graph(
+    labels: int,
+    words: WordModel | None = None,
+    letters: LabelModel | None = None,
+    neural: NeuralModel | None = None,
+) -> Graph:
     """The models of a search over so many labels. Raises InputError for what does not fit together."""
     lexicon = words.lexicon if words else no_lexicon()
     is_open = words is not None and words.unknown is not None
@@ -151,6 +162,9 @@ def make_graph(labels: int, words: WordModel | None = None, letters: LabelModel 
         letter_end=letters.ngram.index[EOS] if letters else 0,
         letter_weight=letters.weight if letters else 0.0,
         letter_bonus=letters.bonus if letters else 0.0,
+        has_table=neural is not None,
+        table_weight=neural.weight if neural else 0.0,
+        table_bonus=neural.bonus if neural else 0.0,
     )
 
 
