@@ -94,6 +94,7 @@ def tiny_config() -> Callable[..., dict[str, Any]]:
     base: dict[str, Any] = {
         "name": "tiny",
         "seed": 1,
+        "init": None,
         "resume": "none",
         "task": {"type": "ctc", "heads": {"text": {"kind": "characters", "normalization": "english"}}},
         "features": {

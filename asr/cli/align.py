@@ -32,11 +32,13 @@ def align(
         raise InputError("audio and text cannot both be standard input")
     words = read_text(text)
     source: Any = io.BytesIO(sys.stdin.buffer.read()) if audio == "-" else audio
-    from asr import recognizer
+    from asr import model_dir, recognizer
 
-    loaded = recognizer.load(model, device=device, head=head)
+    directory = model_dir.find(model)
+    head, own = model_dir.decoder_config(directory, None, head)
+    loaded = recognizer.load(directory, device=device, head=head, decoder={"type": "greedy"})
     try:
-        found = loaded.align(source, words, lexicon=lexicon)
+        found = loaded.align(source, words, lexicon=lexicon or own.get("lexicon"))
     except InputError as error:
         raise InputError(str(error) if audio in str(error) else f"{audio}: {error}") from error
     if output is None:

@@ -22,7 +22,8 @@ def render(config: Mapping[str, Any], task: CTCTask, figures: Mapping[str, Any])
         "",
         f"Trained on {training['hours_of_audio']} hours of audio for {training['epochs']} epochs "
         f"({training['minutes']:.1f} minutes on {training['hardware']}), seed {training['seed']}; "
-        f"the weights are those of epoch {training['best_epoch']}, the best on dev.",
+        f"the weights are those of epoch {training['best_epoch']}, the best on dev."
+        + (f" It began with the weights of `{config['init']}`." if config["init"] else ""),
         "",
         "| set | head | utterances | WER % | CER % | PER % |",
         "| --- | --- | --- | --- | --- | --- |",

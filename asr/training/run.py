@@ -31,6 +31,7 @@ from asr.tasks.ctc import CTCTask
 from asr.training import card
 from asr.training.callbacks import EpochLine, StopOnSignal
 from asr.training.evaluate import evaluate, greedy_decoders
+from asr.training.initial import take_weights
 from asr.training.memory import KeepFreedMemory
 from asr.training.module import TrainingModule
 from asr.training.settings import check_settings, monitored
@@ -64,6 +65,8 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     task = make_task(config, train_cuts)
     if resume is not None:
         check_checkpoint(resume, task)
+    elif config["init"]:
+        take_weights(task, config["init"])
     rate = task.features.sample_rate
     options = {"type": "perturbation", **(data.get("perturbation") or {})}
     perturbation = build({"perturbation": Perturbation}, options, "data")
@@ -84,7 +87,7 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     monitor = monitored(config["trainer"]["monitor"], task, dev_data)
     trainer = make_trainer(config["trainer"], monitor, run_dir, interactive)
     run_dir.mkdir(parents=True, exist_ok=True)
-    if resume is None:
+    if resume is None and not config["init"]:
         task.features.fit(statistics_batches(train_data))
     describe(task, train_data, dev_data)
     fit(config, task, train_data, dev_data, trainer, monitor, resume)

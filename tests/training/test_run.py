@@ -146,6 +146,24 @@ def test_the_decoder_of_the_configuration_is_tested_and_kept(
     assert recognizer.load(model).decoder.scoring.kind == "characters"
 
 
+def test_goes_on_from_a_model(
+    tmp_path: Path, tiny_config: Config, corpus: Path, tone_run: Path, tone_corpus: Any, caplog: Any
+) -> None:
+    caplog.set_level("INFO", "asr")
+    frozen = {"init": str(tone_run), "trainer.epochs": 1, "optimizer": {"type": "sgd", "lr": 1e-9}}
+    figures = train(tiny_config(tmp_path / "same", corpus, **frozen))
+    assert figures["dev"]["train"]["text"]["wer"] == 0.0  # as the model had it
+    assert f"began with the weights of `{tone_run}`" in (tmp_path / "same" / "model" / "README.md").read_text()
+    other = tone_corpus(tmp_path, ["ab cd", "fe gh"], "other")
+    caplog.clear()
+    train(tiny_config(tmp_path / "other", other, **frozen))
+    assert "heads begun anew, as their vocabulary is another one: text" in caplog.text
+    before, after = (model_dir.load(run / "model").state_dict() for run in (tone_run, tmp_path / "other"))
+    assert before["heads.text.weight"].shape != after["heads.text.weight"].shape
+    name = "encoder.rnn.forwards.0.weight_hh_l0"
+    assert (before[name] - after[name]).abs().max() < 1e-6
+
+
 # -- what is refused
 
 
@@ -173,6 +191,7 @@ def refused(config: Any, message: str, run_dir: Path) -> None:
         ({"decoder": {"type": "wide"}}, "decoder: type='wide' is not one of greedy"),
         ({"decoder": {"type": "beam", "head": "phones"}}, r"decoder\.head=phones is not one of text"),
         ({"decoder": {"type": "beam", "lm": "/none.arpa"}}, r"/none\.arpa"),
+        ({"init": "/none"}, "/none: no such model directory"),
         ({"trainer.monitor": "bleu"}, r"trainer\.monitor=.?bleu"),
         ({"trainer.monitor": "per"}, r"trainer\.monitor=.?per"),
         ({"trainer.epoch": 3}, "trainer has no option epoch; it has epochs"),
@@ -185,6 +204,12 @@ def test_wrong_settings(
     changes: dict[str, Any], message: str, tmp_path: Path, tiny_config: Config, corpus: Path
 ) -> None:
     refused(tiny_config(tmp_path / "run", corpus, **changes), message, tmp_path / "run")
+
+
+def test_weights_of_another_network(tmp_path: Path, tiny_config: Config, corpus: Path, tone_run: Path) -> None:
+    config = tiny_config(tmp_path / "run", corpus, init=str(tone_run), **{"encoder.hidden_size": 7})
+    message = rf"init={tone_run}: encoder.rnn.backwards.0.bias_hh_l0 is \(128,\) in it and \(28,\) in the network"
+    refused(config, message, tmp_path / "run")
 
 
 def test_unknown_characters_are_named(tmp_path: Path, tiny_config: Config, corpus: Path, tone_corpus: Any) -> None:
