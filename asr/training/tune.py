@@ -18,7 +18,8 @@ from asr.errors import InputError
 from asr.tasks.ctc import CTCTask
 from asr.training.evaluate import Pairs, scored
 
-Stored = Sequence[tuple[Batch, np.ndarray, np.ndarray]]  # batches without their audio, scores (N, T, V), lengths (N,)
+# of each batch: itself without its audio, scores (N, T, V) of the head, lengths (N,)
+Stored = Sequence[tuple[Batch, dict[str, np.ndarray], np.ndarray]]
 Values = Mapping[str, Sequence[float]]
 
 # What is tried, of a model of words and of one of characters; the beam comes last, with the rest at its best.
@@ -58,7 +59,7 @@ def store(task: CTCTask, dataset: SpeechDataset, head: str, progress: Callable[[
     """What the network says of a dataset."""
     stored = []
     for batch, scores, frames in scored(task, dataset, [head]):
-        stored.append((replace(batch, inputs=torch.empty(0)), scores[head], frames))
+        stored.append((replace(batch, inputs=torch.empty(0)), scores, frames))
         progress(batch.seconds)
     return stored
 
@@ -96,14 +97,15 @@ def tune(
 
 def measure(decoder: BeamDecoder, stored: Stored, numbers: Mapping[str, float]) -> Trial:
     """Errors and speed of one decoder."""
-    pairs = Pairs({"": decoder})
+    head = next(iter(stored[0][1]))
+    pairs = Pairs({head: decoder})
     began = time.perf_counter()
     for batch, scores, frames in stored:
-        pairs.decode(replace(batch, references={"": next(iter(batch.references.values()))}), {"": scores}, frames)
+        pairs.decode(batch, scores, frames)
     seconds = time.perf_counter() - began
-    if not pairs.rows[""]:
+    if not pairs.rows[head]:
         raise InputError("no utterance has a reference to tune by")
-    counts = next(iter(pairs.report("").totals.values()))
+    counts = next(iter(pairs.report(head).totals.values()))
     audio = sum(batch.seconds for batch, _, _ in stored)
     return Trial(dict(numbers), counts.errors, counts.reference, seconds / audio)
 
