@@ -140,7 +140,7 @@ class TestBatchEqualsSingles:
     @given(
         lengths=st.lists(st.integers(1, 60000), min_size=1, max_size=4),
         kind=st.sampled_from([FilterBank, MFCC]),
-        normalization=st.sampled_from(["global", "utterance", "none"]),
+        normalization=st.sampled_from(["global", "utterance", "both", "none"]),
     )
     def test_bit_for_bit(self, lengths: list[int], kind: type, normalization: str) -> None:
         extractor = fitted(kind(normalization=normalization, mean_fraction=0.7))
@@ -152,7 +152,7 @@ class TestBatchEqualsSingles:
             assert torch.equal(features[row, : int(count)], alone[0])
             assert not features[row, int(count) :].any()
 
-    @pytest.mark.parametrize("normalization", ["global", "utterance", "none"])
+    @pytest.mark.parametrize("normalization", ["global", "utterance", "both", "none"])
     def test_the_whole_batch_at_once_as_on_a_gpu(self, normalization: str, monkeypatch: pytest.MonkeyPatch) -> None:
         extractor = fitted(FilterBank(normalization=normalization))
         batch, sizes = ragged([30000, 200, 16000, 401])
@@ -166,7 +166,7 @@ class TestBatchEqualsSingles:
             assert not at_once[row, count:].any()
 
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
-    @pytest.mark.parametrize("normalization", ["global", "utterance", "none"])
+    @pytest.mark.parametrize("normalization", ["global", "utterance", "both", "none"])
     def test_on_a_gpu(self, normalization: str) -> None:
         extractor = fitted(FilterBank(normalization=normalization))
         batch, sizes = ragged([30000, 200, 16000, 401])
@@ -252,6 +252,18 @@ class TestNormalization:
         expected = (raw - fraction * raw.mean(0)) / (raw.std(0) if scale else 1)
         ours = one(FilterBank(normalization="utterance", mean_fraction=fraction, scale=scale), waveform)
         np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4)
+
+    @pytest.mark.parametrize(("fraction", "scale"), [(0.0, False), (0.7, False), (0.7, True)])
+    def test_both(self, fraction: float, scale: bool) -> None:
+        waveform, others = speech(16000), [speech(8000, seed=1), speech(12000, seed=2)]
+        raw = FilterBank(normalization="none")
+        extractor = FilterBank(normalization="both", mean_fraction=fraction, scale=scale)
+        extractor.fit((torch.from_numpy(other)[None], torch.tensor([len(other)])) for other in others)
+        trained = np.concatenate([one(raw, other) for other in others]).astype(np.float64)
+        own = one(raw, waveform).astype(np.float64)
+        centre = (1 - fraction) * trained.mean(0) + fraction * own.mean(0)
+        expected = (own - centre) / (own if scale else trained).std(0)
+        np.testing.assert_allclose(one(extractor, waveform), expected, rtol=1e-4, atol=1e-4)
 
     def test_what_does_not_vary_is_not_blown_up(self) -> None:
         silence = np.zeros(16000, dtype=np.float32)

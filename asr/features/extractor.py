@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from asr.errors import InputError
 from asr.features.blocks import Blocks, on_blocks, on_threads, own_threads
-from asr.features.normalization import Normalization, Statistics, over_all
+from asr.features.normalization import FITTED, Normalization, Statistics, over_all
 
 Batch: TypeAlias = "tuple[Tensor, Tensor]"
 
@@ -114,17 +114,18 @@ class Extractor(nn.Module):
     def fit(self, batches: Iterable[Batch]) -> None:
         """Set the global mean and standard deviation from ``batches`` of (inputs, lengths), ignoring padding.
 
-        Does nothing (and reads no batch) unless ``normalization="global"``.
+        Does nothing (and reads no batch) unless ``normalization`` is "global" or "both".
         """
-        if self.normalization.mode == "global":
+        if self.normalization.mode in FITTED:
             self.normalization.fit(self._raw(batches))
 
     def recording_statistics(self, batches: Iterable[Batch]) -> Statistics | None:
         """What a recording that comes in pieces, each a batch of one, is normalised by.
 
-        None (and nothing is read) unless ``normalization="utterance"``. The few frames across two pieces are missed.
+        None (and nothing is read) unless ``normalization`` is "utterance" or "both". The few frames across two pieces
+        are missed.
         """
-        return over_all(self._raw(batches))[:2] if self.normalization.mode == "utterance" else None
+        return over_all(self._raw(batches))[:2] if self.normalization.mode in ("utterance", "both") else None
 
     def _raw(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Features of batches before normalisation."""

@@ -13,7 +13,8 @@ from asr.errors import InputError
 # Mean and standard deviation (dim,) of a recording's features.
 Statistics: TypeAlias = "tuple[Tensor, Tensor]"
 
-MODES = ("global", "utterance", "none")
+MODES = ("global", "utterance", "both", "none")
+FITTED = ("global", "both")  # those that know the training set
 
 # A column that hardly varies (digital silence, an unused coefficient) is centred but not scaled up to noise.
 SMALLEST_STD = 1e-5
@@ -25,10 +26,13 @@ class Normalization(nn.Module):
     Args:
         dim: number of elements of a frame.
         mode: ``"global"``, by statistics of the training set that :meth:`fit` sets and the state dict carries
-            (Graves et al. 2013); ``"utterance"``, by those of the utterance itself; ``"none"``.
-        mean_fraction: how much of an utterance's own mean is subtracted (mode ``"utterance"``). Less than 1 keeps
-            part of what distinguishes a short utterance from silence.
-        scale: whether an utterance is divided by its own standard deviation (mode ``"utterance"``).
+            (Graves et al. 2013); ``"utterance"``, by those of the utterance itself; ``"both"``, by the training set's
+            mean drawn towards the utterance's, and one of the two standard deviations; ``"none"``.
+        mean_fraction: how much of an utterance's own mean is subtracted (mode ``"utterance"``; mode ``"both"``: and how
+            much is left of the training set's). Less than 1 keeps part of what distinguishes a short utterance from
+            silence.
+        scale: whether an utterance is divided by its own standard deviation; if not, in mode ``"both"`` by that of the
+            training set.
     """
 
     mean: Tensor
@@ -44,15 +48,15 @@ class Normalization(nn.Module):
         self.mode = mode
         self.mean_fraction = mean_fraction
         self.scale = scale
-        if mode == "global":
+        if mode in FITTED:
             self.register_buffer("mean", torch.zeros(dim))
             self.register_buffer("std", torch.ones(dim))
             self.register_buffer("frames", torch.zeros((), dtype=torch.int64))
 
     @property
     def fitted(self) -> bool:
-        """False only in mode ``"global"`` before :meth:`fit` or loading."""
-        return self.mode != "global" or bool(self.frames > 0)
+        """False only in modes ``"global"`` and ``"both"`` before :meth:`fit` or loading."""
+        return self.mode not in FITTED or bool(self.frames > 0)
 
     def require_fitted(self) -> None:
         """Raise InputError unless :attr:`fitted`."""
@@ -65,7 +69,7 @@ class Normalization(nn.Module):
     def forward(self, features: Tensor, lengths: Tensor, given: Sequence[Statistics | None] | None = None) -> Tensor:
         """Normalise ``features`` (N, T, dim) in place, frames beyond ``lengths`` (N,) being and staying zero.
 
-        In mode ``"utterance"`` a row's ``given`` statistics, where there are some, stand for its own.
+        In modes ``"utterance"`` and ``"both"`` a row's ``given`` statistics, where there are some, stand for its own.
         """
         self.require_fitted()
         if self.mode == "none":
@@ -77,9 +81,14 @@ class Normalization(nn.Module):
             for row, known in enumerate(given or ()):
                 if known is not None:
                     mean[row], std[row] = known
-            features.sub_((self.mean_fraction * mean).float()[:, None])
+            mean = self.mean_fraction * mean
+            if self.mode == "both":
+                mean = mean + (1 - self.mean_fraction) * self.mean
+            features.sub_(mean.float()[:, None])
             if self.scale:
                 features.div_(usable(std).float()[:, None])
+            elif self.mode == "both":
+                features.div_(usable(self.std))
         if len(features) > 1:
             beyond = torch.arange(features.shape[1], device=lengths.device) >= lengths[:, None]
             features.masked_fill_(beyond[:, :, None], 0)
