@@ -11,6 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+# Two threads wait for each other at every time step of networks as small as these: beside another busy process the
+# tests of alignment took 165 s, on one thread 10 s. Must come before anything imports torch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 import soundfile

@@ -351,7 +351,7 @@ class TestWrongInput:
         ("arguments", "message"),
         [
             ({"deltas": 3}, "deltas=3"),
-            ({"normalization": "batch"}, "global, utterance, none"),
+            ({"normalization": "batch"}, "global, utterance, both, none"),
             ({"mean_fraction": 1.5}, "mean_fraction"),
             ({"mel_scale": "bark"}, "slaney, htk"),
             ({"high_hz": 9000.0}, "within 0 to 8000"),
