@@ -341,9 +341,10 @@ class _MediaDecoder:
         import av
 
         self._file.seek(0)
-        options = {"format_whitelist": MEDIA_FORMATS}
+        # tags that are not UTF-8 are no reason to refuse sound; PyAV 19 does not ask any more
+        lenient: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
         try:
-            container = av.open(self._file, options=options, metadata_errors="ignore")
+            container = av.open(self._file, options={"format_whitelist": MEDIA_FORMATS}, **lenient)
         except (av.FFmpegError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise AudioError(f"{self.name}: not audio, or damaged ({reason}); {ACCEPTED}") from None

@@ -70,10 +70,13 @@ def save(folder: Path, kind: str, samples: np.ndarray, rate: int, name: str = "s
     return path
 
 
-def save_media(path: Path, samples: np.ndarray, rate: int, codec: str = "aac", **container_options: str) -> Path:
+def save_media(
+    path: Path, samples: np.ndarray, rate: int, codec: str = "aac", title: str = "", **container_options: str
+) -> Path:
     """Mono samples, encoded by PyAV."""
     av = pytest.importorskip("av", reason="the extra `media` is not installed")
     with av.open(str(path), "w", options=container_options) as container:
+        container.metadata["title"] = title
         track = container.add_stream(codec, rate=rate, layout="mono")
         if codec == "libmp3lame":  # a variable bit rate
             track.codec_context.options = {"flags": "+qscale", "global_quality": "500"}
@@ -85,6 +88,14 @@ def save_media(path: Path, samples: np.ndarray, rate: int, codec: str = "aac", *
             container.mux(track.encode(frame))
         container.mux(track.encode(None))
     return path
+
+
+def test_tags_that_are_not_utf8_do_not_matter(tmp_path: Path) -> None:
+    path = save_media(tmp_path / "a.m4a", 0.1 * np.random.default_rng(0).standard_normal(16000), 16000, title="Caféé")
+    tagged = path.read_bytes()
+    assert "éé".encode() in tagged
+    path.write_bytes(tagged.replace("éé".encode(), b"\xe9" * 4))
+    assert abs(len(audio.read(path, 16000)) - 16000) < 2048
 
 
 def dominant(samples: np.ndarray, rate: int) -> tuple[float, float]:
