@@ -95,7 +95,7 @@ def test_tags_that_are_not_utf8_do_not_matter(tmp_path: Path) -> None:
     tagged = path.read_bytes()
     assert "éé".encode() in tagged
     path.write_bytes(tagged.replace("éé".encode(), b"\xe9" * 4))
-    assert abs(len(audio.read(path, 16000)) - 16000) < 2048
+    assert abs(len(read(path, 16000)) - 16000) < 2048
 
 
 def dominant(samples: np.ndarray, rate: int) -> tuple[float, float]:
