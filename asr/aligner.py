@@ -30,15 +30,16 @@ class Aligner(GreedyDecoder):
 
     def __init__(self, vocabulary: Vocabulary, text: str, lexicon: str | Path | None = None) -> None:
         super().__init__(vocabulary)
+        words = text.split()
         if vocabulary.kind == "phones":
             if lexicon is None:
                 raise InputError("to align words with a head of phones a pronouncing dictionary is needed (lexicon)")
-            variants = pronounced(text.split(), vocabulary, read_lexicon(lexicon))
+            variants = pronounced(words, vocabulary, read_lexicon(lexicon))
         else:
             if lexicon is not None:
                 raise InputError(f"a pronouncing dictionary is for a head of phones; this one writes {vocabulary.kind}")
-            variants = [[tuple(vocabulary.encode(word))] for word in text.split()]
-        spoken = [(word, units) for word, units in zip(text.split(), variants, strict=True) if units[0]]
+            variants = [[tuple(vocabulary.encode(word))] for word in words]
+        spoken = [(word, units) for word, units in zip(words, variants, strict=True) if units[0]]
         if not spoken:
             raise InputError("there is no word in the text")
         self.names = [word for word, _ in spoken]

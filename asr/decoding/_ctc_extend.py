@@ -101,8 +101,8 @@ def extend_along(
         graph.letter_bonus,
     )
     unknown_node, unknown_word, vocabulary = len(first) - 1, len(add) - 1, len(graph.word_trie.word)
-    # models' log-probabilities are at most 0; so what a label adds is at most this
     has_table, table_weight, table_bonus = graph.has_table, graph.table_weight, graph.table_bonus
+    # models' log-probabilities are at most 0; so what a label adds is at most this
     letter_bound, most_added = np.exp(max(letter_bonus, 0.0) + max(table_bonus, 0.0)), add.max()
     heard[:] = 0.0
     for k in range(count):
