@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asr import features
@@ -16,6 +15,7 @@ from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.features import Extractor
 from asr.features.normalization import Statistics
+from asr.modules.ctc_head import CTCHead
 from asr.modules.encoder import Encoder
 from asr.registry import build
 from asr.vocabulary import Vocabulary
@@ -42,7 +42,7 @@ class CTCTask(nn.Module):
     (1 is the lowest; the last is not one of them) are scored by the same heads, and the posteriors, through a linear
     layer, are added to what the next layer reads. So the upper layers know what labels the lower ones hear around a
     frame, though the labels of CTC are independent of each other given the input. In training the mean loss of those
-    layers takes the share ``self_condition_weight`` of the whole.
+    layers takes the share ``self_condition_weight`` of the whole. ``prior_scale`` is that of `CTCHead`.
     """
 
     features: Extractor
@@ -58,6 +58,7 @@ class CTCTask(nn.Module):
         augmentation: Sequence[nn.Module] = (),
         self_condition: Sequence[int] = (),
         self_condition_weight: float = 0.5,
+        prior_scale: float = 0.0,
     ) -> None:
         super().__init__()
         if not vocabularies:
@@ -75,7 +76,10 @@ class CTCTask(nn.Module):
         self.vocabularies = dict(vocabularies)
         self.weights = dict.fromkeys(vocabularies, 1.0) | dict(weights or {})
         self.heads = nn.ModuleDict(
-            {head: nn.Linear(encoder.output_size, len(v)) for head, v in self.vocabularies.items()}
+            {
+                head: CTCHead(encoder.output_size, len(v), v.blank, prior_scale=prior_scale)
+                for head, v in self.vocabularies.items()
+            }
         )
         self.self_condition = frozenset(self_condition)
         self.self_condition_weight = self_condition_weight
@@ -88,14 +92,14 @@ class CTCTask(nn.Module):
     def from_config(cls, config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> CTCTask:
         """Build from the groups ``features``, ``encoder``, ``augmentation`` and ``task`` of a configuration."""
         front = build(FEATURES, config["features"], "features")
-        return cls(
-            front,
-            build(ENCODERS, config["encoder"], "encoder", input_size=front.dim),
-            vocabularies,
+        return build(
+            {"ctc": cls},
+            {option: value for option, value in config["task"].items() if option != "heads"},
+            "task",
+            features=front,
+            encoder=build(ENCODERS, config["encoder"], "encoder", input_size=front.dim),
+            vocabularies=vocabularies,
             weights={head: options.get("weight", 1.0) for head, options in config["task"]["heads"].items()},
-            **{
-                key: config["task"][key] for key in ("self_condition", "self_condition_weight") if key in config["task"]
-            },
             augmentation=[
                 build(AUGMENTATIONS, options, f"augmentation.{name}")
                 for name, options in (config.get("augmentation") or {}).items()
@@ -141,7 +145,7 @@ class CTCTask(nn.Module):
         return *self.encoder(x, lengths, condition), lower
 
     def _scores(self, x: Tensor, heads: Iterable[str]) -> dict[str, Tensor]:
-        return {head: self.heads[head](x).float().log_softmax(-1) for head in heads}
+        return {head: self.heads[head](x) for head in heads}
 
     def forward(
         self,
@@ -160,35 +164,28 @@ class CTCTask(nn.Module):
     def training_loss(self, inputs: Tensor, lengths: Tensor, targets: Mapping[str, Targets]) -> tuple[Tensor, int]:
         """The `loss` of a batch, that of the self-conditioning layers included."""
         x, lengths, lower = self.encode(inputs, lengths)
-        loss, impossible = self.loss(self._scores(x, self.vocabularies), lengths, targets)
+        scores = self._scores(x, self.vocabularies)
+        loss, impossible = self.loss(scores, lengths, targets)
+        for head, log_probs in scores.items():
+            self._head(head).observe(log_probs, lengths)
         if lower:
             below = torch.stack([self.loss(scores, lengths, targets)[0] for scores in lower]).mean()
             loss = torch.lerp(loss, below, self.self_condition_weight)
         return loss, impossible
 
     def loss(self, scores: Mapping[str, Tensor], lengths: Tensor, targets: Mapping[str, Targets]) -> tuple[Tensor, int]:
-        """Negative log-likelihood a label, weighted over heads, of what `forward` gave; and label sequences left out.
-
-        Utterances with too few frames for their labels have no finite loss: they add nothing and are counted.
-        """
+        """`CTCHead.loss` of what `forward` gave, weighted over heads; and label sequences left out."""
         total = lengths.new_zeros((), dtype=torch.float32)
         impossible = 0
         for head, target in targets.items():
-            if not len(target.rows):
-                continue
-            frames = lengths[target.rows].cpu()
-            impossible += int((frames < target.frames_needed).sum())
-            nll = F.ctc_loss(
-                scores[head][target.rows].transpose(0, 1),  # (T, M, V)
-                target.labels,
-                frames,
-                target.lengths,
-                blank=self.vocabularies[head].blank,
-                reduction="sum",
-                zero_infinity=True,
-            ) / target.lengths.sum().clamp(min=1)
-            total = total + self.weights[head] * nll
+            if len(target.rows):
+                nll, left_out = self._head(head).loss(scores[head], lengths, target)
+                total = total + self.weights[head] * nll
+                impossible += left_out
         return total, impossible
+
+    def _head(self, name: str) -> CTCHead:
+        return cast(CTCHead, self.heads[name])
 
     def hypotheses(self, scores: Mapping[str, Tensor], lengths: Tensor) -> dict[str, list[Hypothesis]]:
         """Best hypothesis of each utterance and head, from what `forward` gave."""

@@ -237,6 +237,65 @@ def test_self_conditioning_is_below_the_last_layer(layers: tuple[int, ...]) -> N
         conditioned((), weight=1.0)
 
 
+def with_priors(scale: float) -> CTCTask:
+    torch.manual_seed(0)
+    features = FilterBank(8000, num_mels=10, deltas=0, normalization="utterance")
+    task = CTCTask(features, Encoder(features.dim, 6), {"text": Vocabulary.characters("ab")}, prior_scale=scale)
+    if scale:
+        task.heads["text"].prior.copy_(torch.tensor([0.7, 0.2, 0.1]))  # type: ignore[operator]
+    return task
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    labels=st.lists(st.integers(1, 2), max_size=3),
+    frames=st.integers(1, 5),
+    scale=st.sampled_from([0.0, 0.3, 0.8]),
+    seed=st.integers(0, 9999),
+)
+def test_with_priors_the_loss_is_of_posteriors_divided_by_them(
+    labels: list[int], frames: int, scale: float, seed: int
+) -> None:
+    """Value and gradient, against the sum over all alignments."""
+    task = with_priors(scale)
+    head = task.heads["text"]
+    x = torch.randn(1, 5, 12, generator=torch.Generator().manual_seed(seed))
+    scores = head(x)
+    torch.testing.assert_close(scores.exp().sum(-1), torch.ones(1, 5))
+    loss, impossible = task.loss({"text": scores}, torch.tensor([frames]), {"text": Targets.of([labels])})
+    divided = nn.functional.linear(x, head.weight, head.bias).log_softmax(-1)[0]  # type: ignore[arg-type]
+    if scale:
+        divided = divided - scale * torch.tensor([0.7, 0.2, 0.1]).log()
+    paths = [path for path in product(range(3), repeat=frames) if collapsed(path) == tuple(labels)]
+    assert impossible == (not paths)
+    if not paths:
+        assert loss.item() == 0
+        return
+    terms = [torch.stack([divided[t, label] for t, label in enumerate(path)]).sum() for path in paths]
+    expected = -torch.logsumexp(torch.stack(terms), 0) / max(len(labels), 1)
+    torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-5)
+    found, wanted = (torch.autograd.grad(value, list(head.parameters())) for value in (loss, expected))
+    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_priors_are_a_running_mean_of_the_posteriors() -> None:
+    task = with_priors(0.3)
+    inputs, lengths = pad([torch.randn(3000), torch.randn(1200)])
+    scores, frames = task(inputs, lengths)
+    logits = scores["text"] + 0.3 * torch.tensor([0.7, 0.2, 0.1]).log()
+    spoken = torch.cat([row[:length] for row, length in zip(logits.softmax(-1), frames, strict=True)])
+    task.training_loss(inputs, lengths, {"text": Targets.of([[1, 2, 1], [2]])})
+    expected = 0.99 * torch.tensor([0.7, 0.2, 0.1]) + 0.01 * spoken.mean(0)
+    torch.testing.assert_close(task.state_dict()["heads.text.prior"], expected)
+    assert "heads.text.prior" not in with_priors(0.0).state_dict()
+
+
+@pytest.mark.parametrize("scale", [-0.1, 1.0])
+def test_prior_scale_is_below_one(scale: float) -> None:
+    with pytest.raises(InputError, match=r"prior_scale=.*: use a number from 0 to below 1"):
+        with_priors(scale)
+
+
 def test_from_config() -> None:
     task = CTCTask.from_config(CONFIG, {"text": Vocabulary.characters("ab")})
     assert task.encoder.rnn.forwards[0].input_size == 2 * task.features.dim == 44
@@ -252,6 +311,7 @@ def test_from_config() -> None:
         ("features", {"type": "mel"}, "features: type='mel' is not one of filterbank, mfcc, precomputed"),
         ("features", {"type": "os.system"}, "features: type='os.system' is not one of"),
         ("features", {"mels": 3}, "features: filterbank has no option mels; it has .*num_mels"),
+        ("task", {"priors": 0.3}, "task: ctc has no option priors; it has .*prior_scale"),
         ("encoder", {"input_size": 3}, "encoder: rnn has no option input_size"),
         ("encoder", {"dropout": 2.0}, "encoder: rnn: dropout probability"),
         ("encoder", {"hidden_size": "many"}, "positive whole numbers: .*hidden_size='many'"),
