@@ -22,7 +22,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import asr.audio
-import asr.audio_decoders
 from asr.audio import AudioInfo, info, read, stream
 from asr.errors import AudioError, InputError
 

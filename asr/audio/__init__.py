@@ -1,7 +1,6 @@
 """Any audio file to a mono float32 waveform at the sample rate that a model wants.
 
 Samples pass through in blocks, so that a header's claim never decides how much memory is taken.
-The decoders are in ``asr.audio_decoders``.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ from typing import BinaryIO
 import numpy as np
 import soxr
 
-from asr.audio_decoders import INPUT_EXTENSIONS, SAMPLE_RATES, Decoder, opened
+from asr.audio.decoder import Decoder
+from asr.audio.files import INPUT_EXTENSIONS, SAMPLE_RATES, opened
 from asr.errors import AudioError, InputError
 
 __all__ = ["INPUT_EXTENSIONS", "AudioInfo", "info", "read", "stream"]
