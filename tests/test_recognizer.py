@@ -41,6 +41,7 @@ class FrameLocal(nn.Module):
     def __init__(self, input_size: int, stack: int, stride: int) -> None:
         super().__init__()
         self.stacking = FrameStacking(stack, stride)
+        self.stride = stride
         self.output_size = input_size * stack
 
     def output_lengths(self, lengths: Tensor) -> Tensor:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
+from asr.errors import InputError
 from asr.features import FrameStacking
+from asr.modules.convolution import Convolution
 from asr.modules.dropout import Dropout
 from asr.modules.rnn import RNN
 
 
 class Encoder(nn.Module):
-    """Frame stacking, a deep (bidirectional) RNN, dropout.
+    """Frame stacking or convolutions, a deep (bidirectional) RNN, dropout.
 
     ``stack`` consecutive frames are read as one and ``stride`` frames lie between two reads, so that the output has
-    ``ceil(T / stride)`` frames. Shapes: ``(N, T, input_size)``, ``(N,)`` to ``(N, T', output_size)``, ``(N,)``.
+    ``ceil(T / stride)`` frames. With ``channels``, as many as it shall have layers, `Convolution` reads them instead.
+    Shapes: ``(N, T, input_size)``, ``(N,)`` to ``(N, T', output_size)``, ``(N,)``.
     """
 
     def __init__(
@@ -29,11 +32,15 @@ class Encoder(nn.Module):
         dropout: float = 0.0,
         stack: int = 1,
         stride: int = 1,
+        channels: Sequence[int] = (),
     ) -> None:
         super().__init__()
-        self.stacking = FrameStacking(stack, stride)
+        if channels and stack != 1:
+            raise InputError(f"stack={stack}: convolutions (channels) read frames as they are: use stack=1")
+        self.front = Convolution(input_size, channels, stride) if channels else FrameStacking(stack, stride)
+        self.stride = stride
         self.rnn = RNN(
-            input_size * stack,
+            self.front.output_size if isinstance(self.front, Convolution) else input_size * stack,
             hidden_size,
             num_layers,
             bidirectional=bidirectional,
@@ -47,11 +54,11 @@ class Encoder(nn.Module):
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Frames written for so many frames read, both (N,)."""
-        return self.stacking.output_lengths(lengths)
+        return self.front.output_lengths(lengths)
 
     def forward(
         self, x: Tensor, lengths: Tensor, between: Callable[[int, Tensor], Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
         """See the class; ``between`` as in `RNN.forward`."""
-        x, lengths = self.stacking(x, lengths)
+        x, lengths = self.front(x, lengths)
         return self.dropout(self.rnn(x, lengths, between)), lengths

@@ -115,7 +115,7 @@ class CTCTask(nn.Module):
     @property
     def frame_seconds(self) -> float:
         """Seconds from one frame of scores to the next."""
-        return self.features.frame_seconds * self.encoder.stacking.stride
+        return self.features.frame_seconds * self.encoder.stride
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Frames of scores for inputs of so many samples (or feature frames), both (N,)."""
