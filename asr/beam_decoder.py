@@ -55,6 +55,7 @@ class BeamDecoder(GreedyDecoder):
         character_lm: an ARPA file of the head's characters (the space is |) or phones.
         character_weight, character_bonus: what a label adds.
         hotwords: words that are likelier than the models think, with the natural log of how much.
+        calibration: see `GreedyDecoder`.
     """
 
     def __init__(
@@ -74,8 +75,9 @@ class BeamDecoder(GreedyDecoder):
         character_weight: float = 0.4,
         character_bonus: float = 0.0,
         hotwords: Mapping[str, float] | None = None,
+        calibration: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(vocabulary)
+        super().__init__(vocabulary, calibration=calibration)
         self.options = Options(beam, nbest, most_labels, least)
         self.names: Sequence[str] = ()
         words: WordModel | None = None

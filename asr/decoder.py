@@ -6,13 +6,14 @@ import.)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from asr.decoding import greedy
 from asr.decoding.hypothesis import Hypothesis
+from asr.errors import InputError
 from asr.registry import build
 from asr.vocabulary import Vocabulary
 
@@ -55,11 +56,15 @@ class _BestPath:
 class GreedyDecoder:
     """The best path (`asr.decoding.greedy`) of one head, whose ``vocabulary`` it is.
 
-    ``scoring`` is the vocabulary that its texts are scored by.
+    ``scoring`` is the vocabulary that its texts are scored by. ``calibration`` are slope and offset of what
+    `calibrated` makes of the words' confidences; None: they stay as they are.
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, *, calibration: Sequence[float] | None = None) -> None:
+        if calibration is not None and len(calibration) != 2:
+            raise InputError(f"calibration={list(calibration)}: a slope and an offset are wanted")
         self.vocabulary = self.scoring = vocabulary
+        self.calibration = calibration
 
     def search(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
         """The hypothesis of each utterance: natural logs (N, T, V) and lengths (N,) to lists of one."""
@@ -74,15 +79,27 @@ class GreedyDecoder:
         return self.vocabulary.words(hypothesis.labels)
 
     def confidence(self, hypothesis: Hypothesis) -> list[float]:
-        """Confidence of each of `words`: that all its labels are right, if they are independent.
+        """Confidence of each of `words`: that all its labels are right, if they are independent; calibrated.
 
         (Measured on dev of recipes/english, expected calibration error of words: 0.157; of their labels' mean 0.462.)
         """
-        return [float(np.prod(hypothesis.confidence[first:end])) for _, first, end in self.words(hypothesis)]
+        found = [float(np.prod(hypothesis.confidence[first:end])) for _, first, end in self.words(hypothesis)]
+        return found if self.calibration is None else calibrated(found, *self.calibration).tolist()
 
     def text(self, hypothesis: Hypothesis) -> str:
         """Text of a hypothesis."""
         return " ".join(word for word, _, _ in self.words(hypothesis))
+
+
+def log_odds(confidence: Sequence[float]) -> np.ndarray:
+    """log(p / (1 - p)) of probabilities, with 0 and 1 taken for the nearest that have one."""
+    p = np.clip(np.asarray(confidence, dtype=np.float64), 1e-6, 1 - 1e-6)
+    return np.log(p / (1 - p))
+
+
+def calibrated(confidence: Sequence[float], slope: float, offset: float) -> np.ndarray:
+    """Confidences whose log-odds are a line of those given (Platt 1999; Guo et al. 2017, section 4.1)."""
+    return 1 / (1 + np.exp(-(slope * log_odds(confidence) + offset)))
 
 
 def make_decoder(vocabulary: Vocabulary, config: Mapping[str, Any]) -> GreedyDecoder:

@@ -39,12 +39,13 @@ def tune(
     from asr.cli.transcribe import progress_bar
     from asr.data import manifest
     from asr.data.speech import SpeechDataset
+    from asr.evaluation.calibration import fit, held_out, joined
     from asr.training import tune as tuning
     from asr.training.evaluate import kinds_of
 
     directory = model_dir.find(model)
     head, options = model_dir.decoder_config(directory, decoder_config(beam, lm, lexicon, hotwords, decoder), head)
-    options["type"] = "beam"
+    options |= {"type": "beam", "calibration": None}
     loaded = recognizer.load(directory, device=device, head=head, decoder=options)
     search = loaded.decoder
     assert isinstance(search, BeamDecoder)
@@ -70,6 +71,14 @@ def tune(
     show(best)
     if picture is not None:
         tuning.draw(picture, best, trials, rate)
+    report = tuning.decoded(search.changed(**best.numbers), stored)
+    before, after = report.calibration, held_out(report.answers)
+    if before is not None and after is not None:
+        options["calibration"] = [round(number, 4) for number in fit(*joined(report.answers))]
+        typer.echo(
+            f"confidence: expected calibration error {before.error:.3f}, calibrated {after.error:.3f} "
+            "(half the utterances, by what fits the other half)"
+        )
     if not dry_run:
         model_dir.set_decoder(directory, {"head": head, **options, **best.numbers})
         typer.echo(f"{directory} decodes so from now on (--decoder type=greedy for the best path)")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from asr.decoder import calibrated, log_odds
 from asr.errors import InputError
 from asr.evaluation.error_rate import align
 
@@ -42,3 +43,30 @@ def calibration(confidence: Sequence[float], right: Sequence[bool], bins: int = 
 def hits(reference: Sequence[str], hypothesis: Sequence[str]) -> list[bool]:
     """Which tokens of a hypothesis are right."""
     return [step == "hit" for step, _, token in align(reference, hypothesis) if token is not None]
+
+
+def joined(answers: Iterable[tuple[Sequence[float], Sequence[bool]]]) -> tuple[list[float], list[bool]]:
+    """The answers of several utterances as those of one."""
+    confidence: list[float] = []
+    right: list[bool] = []
+    for own, hit in answers:
+        confidence += own
+        right += hit
+    return confidence, right
+
+
+def fit(confidence: Sequence[float], right: Sequence[bool]) -> tuple[float, float]:
+    """Slope and offset of `asr.decoder.calibrated` that make the answers likeliest; 1 and 0 where all are alike."""
+    if len(set(right)) < 2:
+        return 1.0, 0.0
+    from sklearn.linear_model import LogisticRegression
+
+    line = LogisticRegression(C=1e6).fit(log_odds(confidence)[:, None], right)
+    return float(line.coef_[0, 0]), float(line.intercept_[0])
+
+
+def held_out(answers: Sequence[tuple[Sequence[float], Sequence[bool]]]) -> Calibration | None:
+    """What `fit` is good for: every other utterance calibrated by what fits the others, and they by these."""
+    halves = [joined(answers[half::2]) for half in (0, 1)]
+    made = [(calibrated(halves[half][0], *fit(*halves[1 - half])), halves[half][1]) for half in (0, 1)]
+    return calibration(*joined((found.tolist(), right) for found, right in made))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import InputError
-from asr.evaluation.calibration import Calibration, calibration, hits
+from asr.evaluation.calibration import Calibration, calibration, hits, joined
 from asr.evaluation.error_rate import UNITS, ErrorCounts, ErrorRates, Fold, Kind, align, tokens
 from asr.evaluation.significance import bootstrap_interval
 from asr.files import write_atomic
@@ -69,15 +69,21 @@ class Report:
         return result
 
     @cached_property
+    def answers(self) -> list[tuple[Sequence[float], list[bool]]]:
+        """Confidences of each hypothesis' tokens, and which are right; of the rows where they are known."""
+        return [
+            (
+                row.confidence,
+                hits(*(tokens(self.kinds[0], text, self.fold) for text in (row.reference, row.hypothesis))),
+            )
+            for row in self.rows
+            if row.confidence is not None
+        ]
+
+    @cached_property
     def calibration(self) -> Calibration | None:
         """How far the confidences of hypotheses' tokens can be trusted; None where they are not known."""
-        confidence: list[float] = []
-        right: list[bool] = []
-        for row in self.rows:
-            if row.confidence is not None:
-                confidence += row.confidence
-                right += hits(*(tokens(self.kinds[0], text, self.fold) for text in (row.reference, row.hypothesis)))
-        return calibration(confidence, right)
+        return calibration(*joined(self.answers))
 
     def interval(self, kind: Kind | None = None, level: float = 0.95) -> tuple[float, float]:
         """Bootstrap confidence interval of a rate (default: the first kind) over utterances."""

@@ -15,6 +15,7 @@ from asr.beam_decoder import BeamDecoder
 from asr.data.batch import Batch
 from asr.data.speech import SpeechDataset
 from asr.errors import InputError
+from asr.evaluation.report import Report
 from asr.tasks.ctc import CTCTask
 from asr.training.evaluate import Pairs, scored
 
@@ -97,17 +98,22 @@ def tune(
 
 def measure(decoder: BeamDecoder, stored: Stored, numbers: Mapping[str, float]) -> Trial:
     """Errors and speed of one decoder."""
-    head = next(iter(stored[0][1]))
-    pairs = Pairs({head: decoder})
     began = time.perf_counter()
-    for batch, scores, frames in stored:
-        pairs.decode(batch, scores, frames)
+    counts = next(iter(decoded(decoder, stored).totals.values()))
     seconds = time.perf_counter() - began
-    if not pairs.rows[head]:
-        raise InputError("no utterance has a reference to tune by")
-    counts = next(iter(pairs.report(head).totals.values()))
     audio = sum(batch.seconds for batch, _, _ in stored)
     return Trial(dict(numbers), counts.errors, counts.reference, seconds / audio)
+
+
+def decoded(decoder: BeamDecoder, stored: Stored) -> Report:
+    """Error rates of what a decoder makes of stored scores."""
+    head = next(iter(stored[0][1]))
+    pairs = Pairs({head: decoder})
+    for batch, scores, frames in stored:
+        pairs.decode(batch, scores, frames)
+    if not pairs.rows[head]:
+        raise InputError("no utterance has a reference to tune by")
+    return pairs.report(head)
 
 
 def draw(path: str | Path, best: Trial, trials: Sequence[Trial], rate_name: str) -> None:

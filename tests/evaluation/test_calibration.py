@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asr.decoder import GreedyDecoder, calibrated
+from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
-from asr.evaluation.calibration import calibration, hits
+from asr.evaluation.calibration import calibration, fit, held_out, hits, joined
 from asr.evaluation.report import evaluate_pairs
+from asr.vocabulary import Vocabulary
 
 
 @given(st.lists(st.tuples(st.integers(0, 1000), st.booleans()), min_size=1), st.integers(1, 20))
@@ -51,3 +55,43 @@ def test_of_a_report() -> None:
     assert evaluate_pairs(["1"], ["a"], ["a"]).calibration is None
     with pytest.raises(InputError, match="not one each"):
         evaluate_pairs(["1"], ["a"], ["a"], confidences=[])
+
+
+def too_sure(count: int) -> list[tuple[list[float], list[bool]]]:
+    """Utterances of five words whose log-odds are twice what they should be, and 0.5 too high."""
+    rng = np.random.default_rng(0)
+    odds = rng.normal(0, 1.5, (count, 5))
+    right = rng.random((count, 5)) < 1 / (1 + np.exp(-odds))
+    said = 1 / (1 + np.exp(-(2 * odds + 0.5)))
+    return [(row.tolist(), hit.tolist()) for row, hit in zip(said, right, strict=True)]
+
+
+def test_fit_finds_the_line_of_log_odds() -> None:
+    answers = too_sure(4000)
+    slope, offset = fit(*joined(answers))
+    assert slope == pytest.approx(0.5, abs=0.03) and offset == pytest.approx(-0.25, abs=0.06)
+    before, after = calibration(*joined(answers)), held_out(answers)
+    assert before is not None and after is not None and before.tokens == after.tokens == 20_000
+    assert before.error > 0.08 and after.error < 0.015
+    assert fit([0.3, 0.9], [True, True]) == (1.0, 0.0)
+    assert held_out([]) is None
+
+
+@given(st.lists(st.floats(0, 1), min_size=2), st.floats(0.1, 3), st.floats(-3, 3))
+def test_calibrated_keeps_the_order(confidence: list[float], slope: float, offset: float) -> None:
+    confidence = sorted(confidence)
+    found = calibrated(confidence, slope, offset)
+    assert (np.diff(found) >= 0).all() and (found >= 0).all() and (found <= 1).all()
+    inner = [0.01, 0.4, 0.99]
+    np.testing.assert_allclose(calibrated(inner, 1.0, 0.0), inner)
+
+
+def test_a_decoder_calibrates_its_words() -> None:
+    vocabulary = Vocabulary.characters(" ab")
+    a, space, b = vocabulary.encode("a b")
+    found = Hypothesis((a, a, space, b), -1.0, frames=((0, 1),) * 4, confidence=(0.5, 0.8, 1.0, 0.9))
+    assert GreedyDecoder(vocabulary).confidence(found) == pytest.approx([0.4, 0.9])
+    own = GreedyDecoder(vocabulary, calibration=[0.5, 0.0])
+    assert own.confidence(found) == pytest.approx(calibrated([0.4, 0.9], 0.5, 0.0))
+    with pytest.raises(InputError, match=r"calibration=\[1\]: a slope and an offset"):
+        GreedyDecoder(vocabulary, calibration=[1])

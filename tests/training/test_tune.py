@@ -98,7 +98,9 @@ def test_the_model_directory_keeps_what_was_found(
     assert outcome.out.splitlines()[0].split() == ["lm_weight", "word_bonus", "beam", "WER", "%", "real", "time"]
     assert (tmp_path / "p.svg").read_text().startswith("<?xml")
     assert (model / "lm.arpa.gz").read_bytes() == lm.read_bytes()
+    assert "confidence: expected calibration error" in outcome.out
     kept = yaml.safe_load((model / "config.yaml").read_text())["decoder"]
+    assert len(kept["calibration"]) == 2
     assert kept["type"] == "beam" and kept["lm"] == "lm.arpa.gz" and kept["head"] == "text" and kept["beam"] in (5, 10)
     decoder = asr_.load(model).decoder
     assert isinstance(decoder, BeamDecoder) and decoder.options.beam == kept["beam"]
