@@ -62,7 +62,10 @@ def test_sweep(asr: Command, recipe: Path, tmp_path: Path, monkeypatch: pytest.M
         (["{recipe}", "foo=1"], r"Could not override 'foo'"),
         (["{recipe}", "encoder.foo=1"], r"Could not override 'encoder.foo'"),
         (["{recipe}", "+encoder.foo=1"], "encoder: rnn has no option foo; it has hidden_size"),
-        (["{recipe}", "encoder=none"], "Could not find 'encoder/none' Available options in 'encoder': blstm conv_blstm lstm"),
+        (
+            ["{recipe}", "encoder=none"],
+            "Could not find 'encoder/none' Available options in 'encoder': blstm conv_blstm lstm",
+        ),
         (["{recipe}", "trainer.epochs"], "Error parsing override 'trainer.epochs'"),
         (["{recipe}", "trainer.epochs=["], "tiny.yaml: .*'\\['"),
         (["{recipe}", "trainer.epochs=1,2"], "Ambiguous value for argument 'trainer.epochs=1,2'"),
