@@ -71,7 +71,7 @@ def tune(
     show(best)
     if picture is not None:
         tuning.draw(picture, best, trials, rate)
-    report = tuning.decoded(search.changed(**best.numbers), stored)
+    report = tuning.report_of(tuning.decoded(search.changed(**best.numbers), stored))
     before, after = report.calibration, held_out(report.answers)
     if before is not None and after is not None:
         options["calibration"] = [round(number, 4) for number in fit(*joined(report.answers))]

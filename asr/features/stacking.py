@@ -8,6 +8,11 @@ from asr.errors import InputError
 from asr.features.extractor import inside
 
 
+def strided(lengths: Tensor, stride: int) -> Tensor:
+    """ceil(lengths / stride): the frames that are left of so many when one in ``stride`` is."""
+    return (lengths + stride - 1).div(stride, rounding_mode="floor")
+
+
 class FrameStacking(nn.Module):
     """Join ``stack`` frames into one, every ``stride`` frames: (N, T, F) → (N, ceil(T / stride), F * stack).
 
@@ -24,7 +29,7 @@ class FrameStacking(nn.Module):
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """ceil(lengths / stride)."""
-        return (lengths + self.stride - 1).div(self.stride, rounding_mode="floor")
+        return strided(lengths, self.stride)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Stack ``features`` (N, T, F) with ``lengths`` (N,); see the class."""

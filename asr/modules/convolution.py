@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from asr.errors import InputError
 from asr.features.extractor import inside
+from asr.features.stacking import strided
 
 
 class Convolution(nn.Module):
@@ -38,7 +39,7 @@ class Convolution(nn.Module):
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """ceil(lengths / stride)."""
-        return (lengths + self.stride - 1).div(self.stride, rounding_mode="floor")
+        return strided(lengths, self.stride)
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""

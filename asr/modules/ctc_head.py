@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from asr.data.batch import Targets
 from asr.errors import InputError
+from asr.features.extractor import inside
 
 
 class CTCHead(nn.Linear):
@@ -61,7 +62,7 @@ class CTCHead(nn.Linear):
         if self.prior_scale:
             # What `forward` normalised away is a factor a frame. (Scores that do not sum to one would not do: the
             # gradient that torch gives for its CTC loss is right behind a softmax only.)
-            counted = torch.arange(chosen.shape[1]) < torch.where(possible, frames, 0)[:, None]
+            counted = inside(torch.where(possible, frames, 0), chosen.shape[1])
             nll = nll + (chosen + self._discount).logsumexp(-1)[counted.to(chosen.device)].sum()
         return nll / target.lengths.sum().clamp(min=1), int((~possible).sum())
 
@@ -69,5 +70,5 @@ class CTCHead(nn.Linear):
     def observe(self, scores: Tensor, lengths: Tensor, rate: float = 0.01) -> None:
         """Let ``scores`` (N, T, V) of a training batch, lengths (N,), into the priors."""
         if self.prior_scale:
-            spoken = torch.arange(scores.shape[1], device=scores.device) < lengths.to(scores.device)[:, None]
+            spoken = inside(lengths.to(scores.device), scores.shape[1])
             self.prior.lerp_((scores + self._discount).softmax(-1)[spoken].mean(0), rate)

@@ -99,18 +99,25 @@ def tune(
 def measure(decoder: BeamDecoder, stored: Stored, numbers: Mapping[str, float]) -> Trial:
     """Errors and speed of one decoder."""
     began = time.perf_counter()
-    counts = next(iter(decoded(decoder, stored).totals.values()))
+    pairs = decoded(decoder, stored)
     seconds = time.perf_counter() - began
+    counts = next(iter(report_of(pairs).totals.values()))
     audio = sum(batch.seconds for batch, _, _ in stored)
     return Trial(dict(numbers), counts.errors, counts.reference, seconds / audio)
 
 
-def decoded(decoder: BeamDecoder, stored: Stored) -> Report:
-    """Error rates of what a decoder makes of stored scores."""
+def decoded(decoder: BeamDecoder, stored: Stored) -> Pairs:
+    """What a decoder makes of stored scores."""
     head = next(iter(stored[0][1]))
     pairs = Pairs({head: decoder})
     for batch, scores, frames in stored:
         pairs.decode(batch, scores, frames)
+    return pairs
+
+
+def report_of(pairs: Pairs) -> Report:
+    """Error rates of what was `decoded`."""
+    (head,) = pairs.decoders
     if not pairs.rows[head]:
         raise InputError("no utterance has a reference to tune by")
     return pairs.report(head)
