@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from _common import Report, arguments, medians
+from _common import Report, arguments, medians, scores_saying
 from rapidfuzz.distance import Levenshtein
 
 from asr.decoding.ctc_beam import CTCBeamSearch, Options
@@ -32,10 +32,7 @@ def utterances(count: int, labels: int, boost: float) -> list[tuple[np.ndarray, 
         said = rng.integers(1, labels, FRAMES // 4)
         path = np.zeros(FRAMES, dtype=int)
         path[np.arange(len(said)) * 4 + rng.integers(0, 4, len(said))] = said
-        logits = rng.normal(0, 1, (FRAMES, labels))
-        logits[np.arange(FRAMES), path] += boost
-        log_probs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-        made.append((log_probs.astype(np.float32), said.tolist()))
+        made.append((scores_saying(path, labels, boost, rng), said.tolist()))
     return made
 
 

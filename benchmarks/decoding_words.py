@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from _common import Report, arguments, medians
+from _common import Report, arguments, medians, scores_saying
 from rapidfuzz.distance import Levenshtein
 
 from asr.decoding import lexicon
@@ -41,12 +41,9 @@ def utterances(path: str, model: NGram, count: int, boost: float) -> Said:
             word = next(text)
             words += [word] if word in model.index and set(word) <= set(LETTERS[2:]) else []
         labels = [LETTERS.index(letter) for letter in " ".join(words)][: FRAMES // 4]
-        path_ = np.zeros(FRAMES, dtype=int)
-        path_[np.arange(len(labels)) * 4 + rng.integers(0, 3, len(labels))] = labels
-        logits = rng.normal(0, 1, (FRAMES, len(LETTERS)))
-        logits[np.arange(FRAMES), path_] += boost
-        log_probs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-        made.append((log_probs.astype(np.float32), words))
+        spoken = np.zeros(FRAMES, dtype=int)
+        spoken[np.arange(len(labels)) * 4 + rng.integers(0, 3, len(labels))] = labels
+        made.append((scores_saying(spoken, len(LETTERS), boost, rng), words))
     return made
 
 

@@ -37,10 +37,16 @@ class Encoder(nn.Module):
         super().__init__()
         if channels and stack != 1:
             raise InputError(f"stack={stack}: convolutions (channels) read frames as they are: use stack=1")
-        self.front = Convolution(input_size, channels, stride) if channels else FrameStacking(stack, stride)
+        self.front: Convolution | FrameStacking
+        if channels:
+            self.front = Convolution(input_size, channels, stride)
+            read = self.front.output_size
+        else:
+            self.front = FrameStacking(stack, stride)
+            read = input_size * stack
         self.stride = stride
         self.rnn = RNN(
-            self.front.output_size if isinstance(self.front, Convolution) else input_size * stack,
+            read,
             hidden_size,
             num_layers,
             bidirectional=bidirectional,
