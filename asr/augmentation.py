@@ -25,6 +25,8 @@ class SpecAugment(nn.Module):
             same bands in each, so that the derivatives do not give away what the mask hides.
     """
 
+    changes_time = False
+
     def __init__(
         self,
         time_masks: int = 2,
@@ -92,6 +94,7 @@ class SpectrogramWarp(nn.Module):
     """
 
     KNEE = 0.8
+    changes_time = True
 
     def __init__(self, tempo: float = 0.1, frequency: float = 0.1, num_mels: int | None = None) -> None:
         super().__init__()

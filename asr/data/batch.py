@@ -34,6 +34,15 @@ class Targets:
             torch.tensor([len(s) + sum(a == b for a, b in pairwise(s)) for _, s in present], dtype=torch.long),
         )
 
+    def repeat(self, times: int, size: int) -> Targets:
+        """Targets of ``times`` copies, one behind the other, of the batch of ``size`` utterances."""
+        return Targets(
+            torch.cat([self.rows + copy * size for copy in range(times)]),
+            self.labels.repeat(times),
+            self.lengths.repeat(times),
+            self.frames_needed.repeat(times),
+        )
+
     def to(self, device: torch.device) -> Targets:
         # on CUDA, CTC reads lengths on the CPU
         return replace(self, rows=self.rows.to(device), labels=self.labels.to(device))

@@ -66,6 +66,18 @@ class CTCHead(nn.Linear):
             nll = nll + (chosen + self._discount).logsumexp(-1)[counted.to(chosen.device)].sum()
         return nll / target.lengths.sum().clamp(min=1), int((~possible).sum())
 
+    def divergence(self, scores: Tensor, lengths: Tensor, target: Targets) -> Tensor:
+        """How far each of two views' ``scores`` (2 N, T, V) is from the other's, in nats a label.
+
+        Rows n and N + n are the views of one utterance, of as many frames. Each is drawn towards the other as that now
+        is (no gradient), which is the consistency loss of CR-CTC (Yao et al. 2025, arXiv 2410.05101).
+        Utterances without labels count too; ``target``, of both views, says how many labels others have.
+        """
+        other = scores.detach().roll(len(scores) // 2, 0)
+        spoken = inside(lengths.to(scores.device), scores.shape[1])
+        nats = F.kl_div(scores, other, reduction="none", log_target=True).sum(-1)[spoken].sum()
+        return nats / target.lengths.sum().clamp(min=1) * (len(target.rows) / len(scores))
+
     @torch.no_grad()
     def observe(self, scores: Tensor, lengths: Tensor, rate: float = 0.01) -> None:
         """Let ``scores`` (N, T, V) of a training batch, lengths (N,), into the priors."""

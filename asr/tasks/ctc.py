@@ -43,6 +43,10 @@ class CTCTask(nn.Module):
     layer, are added to what the next layer reads. So the upper layers know what labels the lower ones hear around a
     frame, though the labels of CTC are independent of each other given the input. In training the mean loss of those
     layers takes the share ``self_condition_weight`` of the whole. ``prior_scale`` is that of `CTCHead`.
+
+    With a ``consistency`` above zero a training batch is read twice, as two views that differ by their masks and
+    dropout but not by their timing, and that times the divergence of each view's scores from the other's joins the loss
+    (Yao et al. 2025, CR-CTC, arXiv 2410.05101, section 3, where it is 0.2). It takes twice the work a batch.
     """
 
     features: Extractor
@@ -59,6 +63,7 @@ class CTCTask(nn.Module):
         self_condition: Sequence[int] = (),
         self_condition_weight: float = 0.5,
         prior_scale: float = 0.0,
+        consistency: float = 0.0,
     ) -> None:
         super().__init__()
         if not vocabularies:
@@ -70,6 +75,8 @@ class CTCTask(nn.Module):
             )
         if not 0 <= self_condition_weight < 1:
             raise InputError(f"self_condition_weight={self_condition_weight}: use a number from 0 to below 1")
+        if not consistency >= 0:
+            raise InputError(f"consistency={consistency}: use 0, or the weight of the views' divergence")
         self.features = features
         self.augmentation = nn.ModuleList(augmentation)
         self.encoder = encoder
@@ -83,6 +90,7 @@ class CTCTask(nn.Module):
         )
         self.self_condition = frozenset(self_condition)
         self.self_condition_weight = self_condition_weight
+        self.consistency = consistency
         if self.self_condition:
             self.feedback = nn.ModuleDict(
                 {head: nn.Linear(len(v), encoder.output_size, bias=False) for head, v in self.vocabularies.items()}
@@ -124,12 +132,14 @@ class CTCTask(nn.Module):
     def encode(
         self, inputs: Tensor, lengths: Tensor, statistics: Sequence[Statistics | None] | None = None
     ) -> tuple[Tensor, Tensor, list[dict[str, Tensor]]]:
-        """Encoder outputs (N, T', H), their lengths (N,), and all heads' scores of each self-conditioning layer."""
+        """Encoder outputs (N, T', H), their lengths (N,), and all heads' scores of each self-conditioning layer.
+
+        In training with ``consistency`` the 2 N rows are the first view of each utterance, and then the second.
+        """
         with torch.no_grad():
             x, lengths = self.features(inputs, lengths, statistics)
             if self.training:
-                for augment in self.augmentation:
-                    x, lengths = augment(x, lengths)
+                x, lengths = self._augmented(x, lengths)
         if not self.self_condition:
             return *self.encoder(x, lengths), []
         lower: list[dict[str, Tensor]] = []
@@ -143,6 +153,17 @@ class CTCTask(nn.Module):
             return y
 
         return *self.encoder(x, lengths, condition), lower
+
+    def _augmented(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        for augment in self.augmentation:
+            if augment.changes_time:
+                x, lengths = augment(x, lengths)
+        if self.consistency:  # from here on there are two views, whose frames correspond
+            x, lengths = x.repeat(2, 1, 1), lengths.repeat(2)
+        for augment in self.augmentation:
+            if not augment.changes_time:
+                x, lengths = augment(x, lengths)
+        return x, lengths
 
     def _scores(self, x: Tensor, heads: Iterable[str]) -> dict[str, Tensor]:
         return {head: self.heads[head](x) for head in heads}
@@ -162,15 +183,28 @@ class CTCTask(nn.Module):
         return self._scores(x, heads or self.vocabularies), lengths
 
     def training_loss(self, inputs: Tensor, lengths: Tensor, targets: Mapping[str, Targets]) -> tuple[Tensor, int]:
-        """The `loss` of a batch, that of the self-conditioning layers included."""
+        """The `loss` of a batch, that of the self-conditioning layers and the views' divergence included."""
+        views = 2 if self.consistency and self.training else 1
         x, lengths, lower = self.encode(inputs, lengths)
+        targets = {head: target.repeat(views, len(inputs)) for head, target in targets.items()}
         scores = self._scores(x, self.vocabularies)
-        loss, impossible = self.loss(scores, lengths, targets)
+        loss, impossible = self._loss_of_views(scores, lengths, targets)
         for head, log_probs in scores.items():
             self._head(head).observe(log_probs, lengths)
         if lower:
-            below = torch.stack([self.loss(scores, lengths, targets)[0] for scores in lower]).mean()
+            below = torch.stack([self._loss_of_views(scores, lengths, targets)[0] for scores in lower]).mean()
             loss = torch.lerp(loss, below, self.self_condition_weight)
+        return loss, impossible // views
+
+    def _loss_of_views(
+        self, scores: Mapping[str, Tensor], lengths: Tensor, targets: Mapping[str, Targets]
+    ) -> tuple[Tensor, int]:
+        loss, impossible = self.loss(scores, lengths, targets)
+        if self.consistency and self.training:
+            for head, target in targets.items():
+                if len(target.rows):
+                    divergence = self._head(head).divergence(scores[head], lengths, target)
+                    loss = loss + self.consistency * self.weights[head] * divergence
         return loss, impossible
 
     def loss(self, scores: Mapping[str, Tensor], lengths: Tensor, targets: Mapping[str, Targets]) -> tuple[Tensor, int]:

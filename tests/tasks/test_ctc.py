@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from asr.augmentation import SpecAugment, SpectrogramWarp
 from asr.data.batch import Targets, pad
 from asr.decoding import greedy
 from asr.errors import InputError
@@ -167,6 +168,8 @@ def test_hypotheses_are_greedy_ones_of_each_head() -> None:
 
 def test_augmentation_is_for_training_only() -> None:
     class Silence(nn.Module):
+        changes_time = True
+
         def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
             return torch.zeros_like(features[:, :4]), lengths.clamp(max=4)
 
@@ -294,6 +297,76 @@ def test_priors_are_a_running_mean_of_the_posteriors() -> None:
 def test_prior_scale_is_below_one(scale: float) -> None:
     with pytest.raises(InputError, match=r"prior_scale=.*: use a number from 0 to below 1"):
         with_priors(scale)
+
+
+def consistent(weight: float, *augmentation: nn.Module, **options: Any) -> CTCTask:
+    torch.manual_seed(0)
+    features = FilterBank(8000, num_mels=10, deltas=0, normalization="utterance")
+    vocabularies = {"text": Vocabulary.characters("ab"), "other": Vocabulary.characters("abc")}
+    encoder = Encoder(features.dim, 6, num_layers=2)
+    weights = {"text": 1.0, "other": 0.5}
+    return CTCTask(
+        features, encoder, vocabularies, weights=weights, augmentation=augmentation, consistency=weight, **options
+    )
+
+
+BATCH = pad([torch.randn(n, generator=torch.Generator().manual_seed(n)) for n in (3000, 1200)])
+TARGETS = {"text": Targets.of([[1, 2, 1], [2]]), "other": Targets.of([[3], None])}
+
+
+@pytest.mark.parametrize("options", [{}, {"self_condition": [1]}])
+def test_equal_views_add_nothing(options: dict[str, Any]) -> None:
+    alone, _ = consistent(0.0, **options).training_loss(*BATCH, TARGETS)
+    twice, _ = consistent(0.7, **options).training_loss(*BATCH, TARGETS)
+    torch.testing.assert_close(twice, alone)
+
+
+def test_views_differ_by_masks_and_not_by_time() -> None:
+    masks, warp = SpecAugment(time_masks=3, time_width=9), SpectrogramWarp(0.3, 0.1)
+    task = consistent(0.2, masks, warp).train()  # whatever their order
+    x, lengths, _ = task.encode(*BATCH)
+    assert len(x) == 4 and lengths.tolist() == 2 * lengths[:2].tolist()
+    assert lengths[:2].tolist() != task.output_lengths(BATCH[1]).tolist()
+    assert not torch.equal(x[:2], x[2:])
+    x, lengths, _ = task.eval().encode(*BATCH)
+    assert len(x) == 2 and lengths.tolist() == task.output_lengths(BATCH[1]).tolist()
+
+
+def test_what_views_add_is_their_divergence_a_label() -> None:
+    """The consistency loss of CR-CTC written out; the other view is a constant of the gradient."""
+    masks = SpecAugment(time_masks=3, time_width=9)
+    task = consistent(0.7, masks).train()
+    torch.manual_seed(5)
+    x, lengths, _ = task.encode(*BATCH)
+    scores = {head: linear(x) for head, linear in task.heads.items()}
+    views = ({head: rows[:2] for head, rows in scores.items()}, {head: rows[2:] for head, rows in scores.items()})
+    expected = torch.stack([task.loss(view, lengths[:2], TARGETS)[0] for view in views]).mean()
+    for head, share, labels, rows in (("text", 1.0, 4, 1.0), ("other", 0.5, 1, 0.5)):
+        nats = torch.zeros(())
+        for n in range(2):
+            for row, other in ((n, 2 + n), (2 + n, n)):
+                p, q = scores[head][other, : lengths[n]].detach(), scores[head][row, : lengths[n]]
+                nats = nats + (p.exp() * (p - q)).sum() / 2
+        expected = expected + 0.7 * share * nats / labels * rows
+    torch.manual_seed(5)
+    loss, impossible = task.training_loss(*BATCH, TARGETS)
+    assert impossible == 0
+    torch.testing.assert_close(loss, expected)
+    parameters = [p for p in task.parameters() if p.requires_grad]
+    found, wanted = (torch.autograd.grad(value, parameters) for value in (loss, expected))
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_an_impossible_utterance_of_two_views_is_counted_once() -> None:
+    task = consistent(0.2)
+    inputs, lengths = pad([torch.randn(3000), torch.randn(400)])
+    frames = int(task.output_lengths(lengths)[1])
+    assert task.training_loss(inputs, lengths, {"text": Targets.of([[1], [1] * frames])})[1] == 1
+
+
+def test_consistency_is_not_negative() -> None:
+    with pytest.raises(InputError, match=r"consistency=-0\.1"):
+        consistent(-0.1)
 
 
 def test_from_config() -> None:
