@@ -46,7 +46,7 @@ class BeamDecoder(GreedyDecoder):
 
     Args:
         vocabulary: of the head whose scores are searched.
-        beam, nbest, most_labels, least: see `asr.decoding.ctc_beam.Options`.
+        beam, nbest, most_labels, least, behind: see `asr.decoding.ctc_beam.Options`.
         lm: an ARPA file of words. A head of characters spells them; one of phones needs a ``lexicon``.
         lm_weight, word_bonus: what a word adds: weight times its natural-log probability, plus bonus.
         unknown_words: natural-log score of a word that the model does not have, more than that of its <unk>; None: such
@@ -66,6 +66,7 @@ class BeamDecoder(GreedyDecoder):
         nbest: int = 1,
         most_labels: int | None = None,
         least: float = 0.0,
+        behind: float | None = None,
         lm: str | Path | None = None,
         lm_weight: float = 0.7,
         word_bonus: float = 0.0,
@@ -78,7 +79,7 @@ class BeamDecoder(GreedyDecoder):
         calibration: Sequence[float] | None = None,
     ) -> None:
         super().__init__(vocabulary, calibration=calibration)
-        self.options = Options(beam, nbest, most_labels, least)
+        self.options = Options(beam, nbest, most_labels, least, behind)
         self.names: Sequence[str] = ()
         words: WordModel | None = None
         letters: LabelModel | None = None

@@ -48,20 +48,22 @@ def advance(
     table: np.ndarray,
     most_labels: int,
     least: float,
+    share: float,
 ) -> int:
     """Take in frames until all are done or ``tree`` may be too small; return how many were.
 
     ``table`` (entries, V): natural logs of the labels that may follow each entry, by a neural model, for one frame.
 
     ``p`` (T, V) are probabilities in units of their frame's largest, whose natural log is ``log_unit`` (T,). Only the
-    ``most_labels`` most probable labels of a frame, of probability ``least`` at least, make new prefixes. Stops at a
-    frame that leaves no prefix a probability above zero, with no entry in the beam.
+    ``most_labels`` most probable labels of a frame, of probability ``least`` at least, make new prefixes. Prefixes with
+    less than that ``share`` of the best one's probability are dropped. Stops at a frame that leaves no prefix a
+    probability above zero, with no entry in the beam.
     """
     width = len(beam.node)
     for t in range(len(p)):
         if beam.counts[NODES] + width > len(tree.parent):
             return t
-        worst = _stay(p[t], blank, tree, beam, work, graph)
+        worst = _stay(p[t], blank, tree, beam, work, graph, share)
         if graph.has_words or graph.has_letters or graph.has_table:
             count = _likely(p[t], blank, work.order, 0.0, least, np.exp(log_unit[t]), most_labels)
             candidates = extend_along(p[t], count, tree, beam, work, worst, graph, memory, table)
@@ -69,7 +71,7 @@ def advance(
             # of one entry's children no more than the beam holds can be kept; one more, as a repeat may come to nothing
             count = _likely(p[t], blank, work.order, worst, least, np.exp(log_unit[t]), min(most_labels, width + 1))
             candidates = extend(p[t], count, tree, beam, work, worst)
-        best = _keep_best(tree, beam, work, graph, candidates)
+        best = _keep_best(tree, beam, work, graph, candidates, share)
         if best == 0:
             beam.counts[ENTRIES] = 0
             return t
@@ -79,7 +81,7 @@ def advance(
 
 
 @njit(cache=True, nogil=True)
-def _stay(p: np.ndarray, blank: int, tree: Tree, beam: Beam, work: Work, graph: Graph) -> float:
+def _stay(p: np.ndarray, blank: int, tree: Tree, beam: Beam, work: Work, graph: Graph, share: float) -> float:
     """What each entry becomes without a new label; the probability that a new prefix must beat."""
     entries, frame = beam.counts[ENTRIES], beam.counts[FRAMES]
     # names of their own: each access through a tuple counts references, atomically
@@ -94,7 +96,7 @@ def _stay(p: np.ndarray, blank: int, tree: Tree, beam: Beam, work: Work, graph: 
     )
     keys, stay_blank, stay_label, mark = work.key, work.stay_blank, work.stay_label, work.mark
     count, first = len(graph.letter_number), graph.first
-    worst = np.inf
+    worst, best = np.inf, 0.0
     for i in range(entries):
         node = nodes[i]
         label = labels[node]
@@ -111,8 +113,8 @@ def _stay(p: np.ndarray, blank: int, tree: Tree, beam: Beam, work: Work, graph: 
                 stays += into * factor[node]
             stay_label[i] = stays * p[label]
         keys[i] = stay_blank[i] + stay_label[i]
-        worst = min(worst, keys[i])
-    return worst if entries == len(nodes) else 0.0
+        worst, best = min(worst, keys[i]), max(best, keys[i])
+    return max(worst if entries == len(nodes) else 0.0, share * best)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -135,7 +137,7 @@ def _likely(p: np.ndarray, blank: int, order: np.ndarray, above: float, least: f
 
 
 @njit(cache=True, nogil=True)
-def _keep_best(tree: Tree, beam: Beam, work: Work, graph: Graph, candidates: int) -> float:
+def _keep_best(tree: Tree, beam: Beam, work: Work, graph: Graph, candidates: int, share: float) -> float:
     """Make the best candidates the beam, best first, scaled so that the best has 1; return what it had.
 
     Of equal ones those that stay go first, then those that extend better entries.
@@ -165,6 +167,8 @@ def _keep_best(tree: Tree, beam: Beam, work: Work, graph: Graph, candidates: int
         return 0.0
     _sort(keys, chosen[:count])
     best = keys[chosen[0]]
+    while keys[chosen[count - 1]] < share * best:
+        count -= 1
     for i in range(entries):
         slots[nodes[i]] = NONE
     for rank in range(count):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,8 @@ class Options:
         nbest: hypotheses returned, best first.
         most_labels: labels of a frame, most probable first, that may extend a prefix; None: all.
         least: the probability that such a label must have.
+        behind: prefixes so many nats behind the best one are dropped; None: none for that. Where a network is sure of
+            what it hears this leaves few of the beam, and little work.
         scores: what is searched: ``"log_probs"`` (natural), ``"probs"``, or ``"logits"``, which are normalised first.
     """
 
@@ -43,6 +46,7 @@ class Options:
     nbest: int = 1
     most_labels: int | None = None
     least: float = 0.0
+    behind: float | None = None
     scores: str = "log_probs"
 
     def __post_init__(self) -> None:
@@ -50,6 +54,8 @@ class Options:
             raise InputError(f"beam, nbest and most_labels must be at least 1: {self}")
         if not 0 <= self.least < 1:
             raise InputError(f"least={self.least}: a probability from 0 to below 1 is wanted")
+        if self.behind is not None and not self.behind > 0:
+            raise InputError(f"behind={self.behind}: a number of nats above 0 is wanted, or null")
         if self.scores not in SCORES:
             raise InputError(f"scores={self.scores!r} is not one of {', '.join(SCORES)}")
 
@@ -166,13 +172,14 @@ class CTCBeamSearch:
 
     def _advance(self, p: np.ndarray, log_unit: np.ndarray, most: int) -> int:
         """Take in frames, with a neural model one, as many as the tree has room for; how many there were."""
-        beam, tree, beliefs = self._beam, self._tree, self._beliefs
+        beam, tree, beliefs, options = self._beam, self._tree, self._beliefs, self.options
+        share = 0.0 if options.behind is None else math.exp(-options.behind)
         table = NO_TABLE
         if beliefs:
             p, log_unit, table = p[:1], log_unit[:1], beliefs.table
             before = beam.node[: beam.counts[state.ENTRIES]].copy()
         taken: int = kernel.advance(
-            p, log_unit, self.blank, tree, beam, self._work, self.graph, self._memory, table, most, self.options.least
+            p, log_unit, self.blank, tree, beam, self._work, self.graph, self._memory, table, most, options.least, share
         )
         if beliefs and taken and beam.counts[state.ENTRIES]:
             nodes = slice(beam.counts[state.NODES])

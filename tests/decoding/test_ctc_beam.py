@@ -34,7 +34,9 @@ def all_labellings(log_probs: np.ndarray, blank: int) -> dict[tuple[int, ...], f
     return dict(totals)
 
 
-def plain_search(log_probs: np.ndarray, beam: int, blank: int) -> list[tuple[tuple[int, ...], float]]:
+def plain_search(
+    log_probs: np.ndarray, beam: int, blank: int, behind: float = np.inf
+) -> list[tuple[tuple[int, ...], float]]:
     """Prefix beam search as the papers write it, over dictionaries; best first."""
     kept = {(): (1.0, 0.0)}
     for p in np.exp(log_probs):
@@ -49,6 +51,7 @@ def plain_search(log_probs: np.ndarray, beam: int, blank: int) -> list[tuple[tup
                     found[(*prefix, label)][1] += (in_blank if repeat else in_blank + in_label) * p[label]
         possible = [prefix for prefix in found if sum(found[prefix]) > 0]
         best = sorted(possible, key=lambda prefix: -sum(found[prefix]))[:beam]
+        best = [prefix for prefix in best if sum(found[prefix]) >= np.exp(-behind) * sum(found[best[0]])]
         kept = {prefix: (found[prefix][0], found[prefix][1]) for prefix in best}
     return [(prefix, float(np.log(sum(p)))) for prefix, p in kept.items()]
 
@@ -89,16 +92,17 @@ class TestExactness:
         labels=st.integers(2, 6),
         beam=st.integers(1, 12),
         sharpness=st.sampled_from([0.3, 1, 3]),
+        behind=st.sampled_from([0.1, 1.0, 5.0, None]),
         seed=st.integers(0, 9999),
     )
     def test_a_narrow_beam_keeps_what_the_papers_search_keeps(
-        self, frames: int, labels: int, beam: int, sharpness: float, seed: int
+        self, frames: int, labels: int, beam: int, sharpness: float, behind: float | None, seed: int
     ) -> None:
         # prefixes are pruned and come back here, and their children must not be found twice
         logits = np.random.default_rng(seed).normal(0, sharpness, (frames, labels))
         log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-        wanted = plain_search(log_probs, beam, 0)
-        found = nbest(log_probs, beam=beam, nbest=beam)
+        wanted = plain_search(log_probs, beam, 0, np.inf if behind is None else behind)
+        found = nbest(log_probs, beam=beam, nbest=beam, behind=behind)
         assert [prefix for prefix, _ in found] == [prefix for prefix, _ in wanted]
         assert [score for _, score in found] == pytest.approx([score for _, score in wanted])
 
@@ -221,7 +225,7 @@ class TestScores:
         assert ctc_beam.search(impossible[None], np.array([3]))[0][0].labels == (1,)
 
     @pytest.mark.parametrize(
-        "options", [{"beam": 0}, {"nbest": 0}, {"most_labels": 0}, {"least": 1.0}, {"scores": "x"}]
+        "options", [{"beam": 0}, {"nbest": 0}, {"most_labels": 0}, {"least": 1.0}, {"behind": 0.0}, {"scores": "x"}]
     )
     def test_options(self, options: dict[str, object]) -> None:
         with pytest.raises(InputError):
