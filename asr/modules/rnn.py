@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from asr.errors import InputError
 from asr.features.extractor import inside
 from asr.modules.dropout import Dropout
+from asr.modules.side_by_side import side_by_side
 
 CELLS: dict[str, tuple[Callable[..., nn.RNNBase], dict[str, Any]]] = {
     "lstm": (nn.LSTM, {}),
@@ -101,13 +102,20 @@ class RNN(nn.Module):
                 x = self.dropout(x)
                 if between is not None:
                     x = between(layer, x)
-            y = forwards(x)[0]
-            if index is not None:
-                z = self.backwards[layer](reverse(x, index))[0]
-                y = torch.cat([y, reverse(z, index)], -1)
-            x = y
+            x = forwards(x)[0] if index is None else self._both_ways(layer, x, index)
         mask = inside(lengths, frames).T[..., None]  # (T, N, 1)
         return x.masked_fill(~mask, 0).transpose(0, 1)
+
+    def _both_ways(self, layer: int, x: Tensor, index: Tensor) -> Tensor:
+        """Outputs of a bidirectional layer, (T, N, F) to (T, N, 2H)."""
+        directions = self.forwards[layer], self.backwards[layer]
+
+        def run(number: int, x: Tensor) -> Tensor:
+            if number == 0:
+                return directions[0](x)[0]
+            return reverse(directions[1](reverse(x, index))[0], index)
+
+        return torch.cat(side_by_side(run, directions, x), -1)
 
     @classmethod
     def from_torch(cls, network: nn.RNNBase) -> RNN:

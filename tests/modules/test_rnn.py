@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -18,6 +20,17 @@ from asr.modules.rnn import RNN, reversal, reverse
 
 MAKERS: dict[str, Any] = {"lstm": nn.LSTM, "gru": nn.GRU, "tanh": nn.RNN}
 LENGTHS = [9, 1, 6, 2]
+
+
+@contextmanager
+def on_threads(threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
 
 
 def packed(network: nn.RNNBase, x: Tensor, lengths: list[int]) -> Tensor:
@@ -41,9 +54,17 @@ def peer(cell: str = "lstm", layers: int = 2, bidirectional: bool = True, dropou
     bidirectional=st.booleans(),
     lengths=st.lists(st.integers(1, 12), min_size=1, max_size=5),
     padding=st.integers(0, 3),
+    threads=st.integers(1, 2),
     seed=st.integers(0, 1000),
 )
 def test_equals_packed_sequences(
+    cell: str, layers: int, bidirectional: bool, lengths: list[int], padding: int, threads: int, seed: int
+) -> None:
+    with on_threads(threads):
+        compare_with_packed_sequences(cell, layers, bidirectional, lengths, padding, seed)
+
+
+def compare_with_packed_sequences(
     cell: str, layers: int, bidirectional: bool, lengths: list[int], padding: int, seed: int
 ) -> None:
     torch.manual_seed(seed)
