@@ -32,7 +32,7 @@ from asr.training import card
 from asr.training.callbacks import EpochLine, StopOnSignal
 from asr.training.evaluate import evaluate, greedy_decoders
 from asr.training.initial import take_weights
-from asr.training.memory import KeepFreedMemory
+from asr.training.memory import KeepFreedMemory, share_one_heap
 from asr.training.module import TrainingModule
 from asr.training.settings import check_settings, monitored
 from asr.vocabulary import Vocabulary
@@ -52,6 +52,7 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     began = time.perf_counter()
     check_settings(config)
     quiet_lightning()
+    share_one_heap()
     # Subnormal gradients, frequent late in training, make an LSTM step 10 to 100 times as slow. Threads inherit
     # this, so it must come before the first parallel operation.
     torch.set_flush_denormal(True)

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,3 +27,29 @@ def test_freed_memory_is_kept_for_some_steps() -> None:
     callback.on_train_batch_end(nothing, nothing, nothing, nothing, STEPS)
     assert resident() < before - (150 << 20)
     assert pinned.sum() == 1 << 10
+
+
+IN_A_THREAD = """
+import ctypes, threading
+import torch
+from asr.training.memory import share_one_heap
+
+if {shared}:
+    share_one_heap()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+places = []
+thread = threading.Thread(target=lambda: places.append(libc.malloc(1000)))
+thread.start()
+thread.join()
+heap = next(line for line in open("/proc/self/maps") if line.rstrip().endswith("[heap]"))
+begin, end = (int(address, 16) for address in heap.split()[0].split("-"))
+print(begin <= places[0] < end)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc, and only glibc has the settings")
+@pytest.mark.parametrize("shared", [True, False])
+def test_threads_share_one_heap(shared: bool) -> None:
+    command = [sys.executable, "-c", IN_A_THREAD.format(shared=shared)]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() == str(shared)
