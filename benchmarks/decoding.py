@@ -1,24 +1,31 @@
 """CTC beam search without a language model, beside fast-ctc-decode (Rust), flashlight-text (C++) and pyctcdecode.
 
-    python benchmarks/decoding.py [--quick] [--json FILE]
+    python benchmarks/decoding.py [--quick] [--json FILE] [--model MODEL --manifest MANIFEST]
 
 500 frames, beam 100, on scores that know what is said: peaky ones, as a trained network's, and diffuse ones.
 Milliseconds an utterance on one thread, medians; and the share of labels that each gets right in the same utterances.
 Ours reads all labels and gives times and confidences too; fast-ctc-decode leaves out labels below 1e-3. Peers that are
 not installed are left out and named: `pip install ".[peers]"`, and `pip install --no-deps pyctcdecode` (with pygtrie
 and hypothesis), whose pin on numpy is out of date.
+
+With a MODEL the scores are those of its first head on the utterances of the MANIFEST, of whatever length.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _common import Report, arguments, medians, scores_saying
 from rapidfuzz.distance import Levenshtein
 
+from asr import model_dir
+from asr.data import manifest
+from asr.data.speech import SpeechDataset
 from asr.decoding.ctc_beam import CTCBeamSearch, Options
+from asr.training.evaluate import scored
 
 FRAMES, BEAM = 500, 100
 Decode = Callable[[np.ndarray], list[int]]
@@ -34,6 +41,21 @@ def utterances(count: int, labels: int, boost: float) -> list[tuple[np.ndarray, 
         path[np.arange(len(said)) * 4 + rng.integers(0, 4, len(said))] = said
         made.append((scores_saying(path, labels, boost, rng), said.tolist()))
     return made
+
+
+def real(model: str, path: str, most: int | None) -> list[tuple[np.ndarray, list[int]]]:
+    """Log-probabilities (T, V) of a model's first head on up to ``most`` utterances, and the labels of their text."""
+    task = model_dir.load(model_dir.find(model))
+    vocabulary = task.vocabularies[task.primary]
+    if vocabulary.blank != 0:
+        raise SystemExit(f"{model}: its blank is label {vocabulary.blank}; the peers are set up for 0")
+    data = SpeechDataset(manifest.read(path)[:most], {task.primary: vocabulary}, task.features.sample_rate)
+    said = []
+    for batch, scores, lengths in scored(task, data, [task.primary]):
+        for log_probs, frames, text in zip(scores[task.primary], lengths, batch.references[task.primary], strict=True):
+            if text is not None:
+                said.append((np.ascontiguousarray(log_probs[:frames]), list(vocabulary.encode(text, path))))
+    return said
 
 
 def ours(labels: int) -> Decode:
@@ -108,8 +130,12 @@ def accuracy(decode: Decode, said: list[tuple[np.ndarray, list[int]]]) -> float:
 
 
 def main() -> None:
-    options = arguments(__doc__)
+    options = arguments(__doc__, model="", manifest="")
     report = Report()
+    if options.model:
+        said = real(options.model, options.manifest, 20 if options.quick else None)
+        measure(report, Path(options.manifest).name, said, said[0][0].shape[1])
+        return report.write(options.json)
     for labels in (29,) if options.quick else (29, 500, 5000):
         for name, boost in ("peaky", 9.0), ("diffuse", 4.0):
             measure(report, f"{labels} labels, {name}", utterances(3 if options.quick else 10, labels, boost), labels)

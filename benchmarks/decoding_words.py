@@ -5,8 +5,9 @@
 ARPA is a word model of lower-case words, TEXT sentences that it was not estimated from, one a line (README.md has the
 commands). Its words are spelled in 29 labels over 500 frames, in peaky scores and in diffuse ones. Beam 100, the
 model's weight 0.7 and no bonus for all; milliseconds an utterance on one thread, medians, and word error rates. Each
-prunes as the other does: beside pyctcdecode ours too leaves out labels below e^-5; flashlight's beam threshold is
-torchaudio's default, 50. pyctcdecode may write words that the model does not have, the other two may not.
+prunes as the other does: beside pyctcdecode ours too leaves out labels below e^-5 and drops prefixes 10 nats behind the
+best, beside flashlight those 50 nats behind, which is torchaudio's default. pyctcdecode may write words that the model
+does not have, the other two may not.
 """
 
 from __future__ import annotations
@@ -52,11 +53,11 @@ def spelled(model: NGram) -> list[str]:
     return [word for word in model.words if word not in (UNK, BOS, EOS) and set(word) <= set(LETTERS[2:])]
 
 
-def ours(model: NGram, least: float) -> Decode:
+def ours(model: NGram, options: Options) -> Decode:
     words = spelled(model)
     trie = lexicon.build([(number, [LETTERS.index(c) for c in word]) for number, word in enumerate(words)], SPACE)
     graph = make_graph(len(LETTERS), WordModel(trie, words, model, WEIGHT))
-    search = CTCBeamSearch(len(LETTERS), BLANK, Options(BEAM, least=least), graph)
+    search = CTCBeamSearch(len(LETTERS), BLANK, options, graph)
 
     def decode(log_probs: np.ndarray) -> list[str]:
         search.start()
@@ -115,10 +116,10 @@ def pyctcdecode(path: str, model: NGram) -> Decode:
     return decode
 
 
-# with the probability below which ours leaves a label out beside them
-PEERS: dict[str, tuple[Callable[[str, NGram], Decode], float]] = {
-    "flashlight-text": (flashlight, 0.0),
-    "pyctcdecode": (pyctcdecode, float(np.exp(-5))),
+# with how ours searches beside them
+PEERS: dict[str, tuple[Callable[[str, NGram], Decode], Options]] = {
+    "flashlight-text": (flashlight, Options(BEAM, behind=50)),
+    "pyctcdecode": (pyctcdecode, Options(BEAM, least=float(np.exp(-5)), behind=10)),
 }
 
 
@@ -133,13 +134,13 @@ def main() -> None:
     report = Report()
     model = arpa.read(options.arpa)
     print(f"{len(spelled(model))} words, order {model.order}")
-    for name, (make, least) in PEERS.items():
+    for name, (make, same) in PEERS.items():
         try:
             theirs = make(options.arpa, model)
         except ImportError as error:
             print(f"{name} left out: {error}")
             continue
-        mine = ours(model, least)
+        mine = ours(model, same)
         for case, boost in ("peaky", 9.0), ("diffuse", 4.0):
             said = utterances(options.text, model, 3 if options.quick else 20, boost)
             measure(report, case, said, mine, theirs, name)

@@ -1,0 +1,102 @@
+"""What the CTC beam search costs by frames, beam and labels, and what its first call does; ours alone.
+
+    python benchmarks/decoding_cost.py [--quick] [--json FILE] [--picture FILE.png]
+
+Peaky and diffuse scores as in decoding.py, no language model. One of frames, beam and labels varies, the others stay
+at 500, 100 and 29: milliseconds an utterance on one thread, medians; in the rows, the peer is ours at those. The first
+call is timed in a process of its own with an empty cache of compiled code, which it fills, and in another with that.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _common import Report, arguments, medians, scores_saying
+
+from asr.decoding.ctc_beam import CTCBeamSearch, Options
+
+USUAL = {"frames": 500, "beam": 100, "labels": 29}
+VARIED = {"frames": (125, 250, 500, 1000, 2000, 4000), "beam": (10, 30, 100, 300, 1000), "labels": (29, 500, 5000)}
+BOOSTS = {"peaky": 9.0, "diffuse": 4.0}
+FIRST = """
+import time
+import numpy as np
+from asr.decoding.ctc_beam import CTCBeamSearch
+began = time.perf_counter()
+search = CTCBeamSearch(29)
+search.feed(np.full((500, 29), -np.log(29), dtype=np.float32))
+search.finish()
+print(time.perf_counter() - began)
+"""
+
+
+def milliseconds(boost: float, frames: int, beam: int, labels: int) -> float:
+    """Of one utterance."""
+    rng = np.random.default_rng(0)
+    said = rng.integers(1, labels, frames // 4)
+    path = np.zeros(frames, dtype=int)
+    path[np.arange(len(said)) * 4 + rng.integers(0, 4, len(said))] = said
+    log_probs = scores_saying(path, labels, boost, rng)
+    search = CTCBeamSearch(labels, 0, Options(beam=beam))
+
+    def decode() -> None:
+        search.start()
+        search.feed(log_probs)
+        search.finish()
+
+    (seconds,) = medians(decode, repeats=5)
+    return 1000 * seconds
+
+
+def first_calls(report: Report) -> None:
+    """Time the first search of a process, compiled and then loaded."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"NUMBA_CACHE_DIR": folder}
+        command = [sys.executable, "-c", FIRST]
+        compiled, loaded = (
+            float(subprocess.run(command, env=environment, check=True, capture_output=True).stdout) for _ in range(2)
+        )
+    report.add("first call, compiled code from the cache", loaded, compiled, "compiling", "s")
+
+
+def draw(rows: dict[tuple[str, str], list[float]], picture: Path) -> None:
+    """A panel for each of frames, beam and labels."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 3.5), layout="constrained")
+    for axes, (what, values) in zip(figure.subplots(1, len(VARIED)), VARIED.items(), strict=True):
+        for scores in BOOSTS:
+            line = rows[what, scores]
+            axes.loglog(values[: len(line)], line, "o-", label=scores)
+        axes.set(xlabel=what, ylabel="ms an utterance")
+        axes.grid(True, which="both", alpha=0.3)
+        axes.legend()
+    figure.savefig(picture, dpi=120)
+
+
+def main() -> None:
+    options = arguments(__doc__, picture="")
+    report = Report()
+    first_calls(report)
+    usual = {scores: milliseconds(boost, **USUAL) for scores, boost in BOOSTS.items()}
+    rows: dict[tuple[str, str], list[float]] = {}
+    for what, values in VARIED.items():
+        for scores, boost in BOOSTS.items():
+            for value in values[: 3 if options.quick else None]:
+                setting: dict[str, Any] = USUAL | {what: value}
+                taken = milliseconds(boost, **setting)
+                rows.setdefault((what, scores), []).append(taken)
+                report.add(f"{value} {what}, {scores}", taken, usual[scores], "the usual", "ms")
+    report.write(options.json)
+    if options.picture:
+        draw(rows, Path(options.picture))
+
+
+if __name__ == "__main__":
+    main()
