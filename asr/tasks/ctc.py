@@ -130,16 +130,16 @@ class CTCTask(nn.Module):
         return self.encoder.output_lengths(self.features.output_lengths(lengths))
 
     def encode(
-        self, inputs: Tensor, lengths: Tensor, statistics: Sequence[Statistics | None] | None = None
+        self, inputs: Tensor, lengths: Tensor, statistics: Sequence[Statistics | None] | None = None, views: int = 1
     ) -> tuple[Tensor, Tensor, list[dict[str, Tensor]]]:
         """Encoder outputs (N, T', H), their lengths (N,), and all heads' scores of each self-conditioning layer.
 
-        In training with ``consistency`` the 2 N rows are the first view of each utterance, and then the second.
+        With two ``views`` the 2 N rows are the first one of each utterance, and then the second.
         """
         with torch.no_grad():
             x, lengths = self.features(inputs, lengths, statistics)
             if self.training:
-                x, lengths = self._augmented(x, lengths)
+                x, lengths = self._augmented(x, lengths, views)
         if not self.self_condition:
             return *self.encoder(x, lengths), []
         lower: list[dict[str, Tensor]] = []
@@ -154,12 +154,12 @@ class CTCTask(nn.Module):
 
         return *self.encoder(x, lengths, condition), lower
 
-    def _augmented(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def _augmented(self, x: Tensor, lengths: Tensor, views: int) -> tuple[Tensor, Tensor]:
         for augment in self.augmentation:
             if augment.changes_time:
                 x, lengths = augment(x, lengths)
-        if self.consistency:  # from here on there are two views, whose frames correspond
-            x, lengths = x.repeat(2, 1, 1), lengths.repeat(2)
+        if views > 1:  # whose frames correspond, as their time is the same
+            x, lengths = x.repeat(views, 1, 1), lengths.repeat(views)
         for augment in self.augmentation:
             if not augment.changes_time:
                 x, lengths = augment(x, lengths)
@@ -185,7 +185,7 @@ class CTCTask(nn.Module):
     def training_loss(self, inputs: Tensor, lengths: Tensor, targets: Mapping[str, Targets]) -> tuple[Tensor, int]:
         """The `loss` of a batch, that of the self-conditioning layers and the views' divergence included."""
         views = 2 if self.consistency and self.training else 1
-        x, lengths, lower = self.encode(inputs, lengths)
+        x, lengths, lower = self.encode(inputs, lengths, views=views)
         targets = {head: target.repeat(views, len(inputs)) for head, target in targets.items()}
         scores = self._scores(x, self.vocabularies)
         loss, impossible = self._loss_of_views(scores, lengths, targets)
