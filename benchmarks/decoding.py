@@ -31,13 +31,13 @@ FRAMES, BEAM = 500, 100
 Decode = Callable[[np.ndarray], list[int]]
 
 
-def utterances(count: int, labels: int, boost: float) -> list[tuple[np.ndarray, list[int]]]:
-    """Log-probabilities (FRAMES, labels) float32, and what they say: a label every four frames, else blank."""
+def utterances(count: int, labels: int, boost: float, frames: int = FRAMES) -> list[tuple[np.ndarray, list[int]]]:
+    """Log-probabilities (frames, labels) float32, and what they say: a label every four frames, else blank."""
     rng = np.random.default_rng(0)
     made = []
     for _ in range(count):
-        said = rng.integers(1, labels, FRAMES // 4)
-        path = np.zeros(FRAMES, dtype=int)
+        said = rng.integers(1, labels, frames // 4)
+        path = np.zeros(frames, dtype=int)
         path[np.arange(len(said)) * 4 + rng.integers(0, 4, len(said))] = said
         made.append((scores_saying(path, labels, boost, rng), said.tolist()))
     return made
@@ -58,8 +58,8 @@ def real(model: str, path: str, most: int | None) -> list[tuple[np.ndarray, list
     return said
 
 
-def ours(labels: int) -> Decode:
-    search = CTCBeamSearch(labels, 0, Options(beam=BEAM))
+def ours(labels: int, beam: int = BEAM) -> Decode:
+    search = CTCBeamSearch(labels, 0, Options(beam=beam))
 
     def decode(log_probs: np.ndarray) -> list[int]:
         search.start()

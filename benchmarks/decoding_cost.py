@@ -16,10 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from _common import Report, arguments, medians, scores_saying
-
-from asr.decoding.ctc_beam import CTCBeamSearch, Options
+from _common import Report, arguments, medians
+from decoding import ours, utterances
 
 USUAL = {"frames": 500, "beam": 100, "labels": 29}
 VARIED = {"frames": (125, 250, 500, 1000, 2000, 4000), "beam": (10, 30, 100, 300, 1000), "labels": (29, 500, 5000)}
@@ -38,19 +36,9 @@ print(time.perf_counter() - began)
 
 def milliseconds(boost: float, frames: int, beam: int, labels: int) -> float:
     """Of one utterance."""
-    rng = np.random.default_rng(0)
-    said = rng.integers(1, labels, frames // 4)
-    path = np.zeros(frames, dtype=int)
-    path[np.arange(len(said)) * 4 + rng.integers(0, 4, len(said))] = said
-    log_probs = scores_saying(path, labels, boost, rng)
-    search = CTCBeamSearch(labels, 0, Options(beam=beam))
-
-    def decode() -> None:
-        search.start()
-        search.feed(log_probs)
-        search.finish()
-
-    (seconds,) = medians(decode, repeats=5)
+    ((log_probs, _),) = utterances(1, labels, boost, frames)
+    decode = ours(labels, beam)
+    (seconds,) = medians(lambda: decode(log_probs), repeats=5)
     return 1000 * seconds
 
 

@@ -121,6 +121,11 @@ class CTCTask(nn.Module):
         return next(iter(self.vocabularies))
 
     @property
+    def _views(self) -> int:
+        """How often the training loss reads each utterance."""
+        return 2 if self.consistency and self.training else 1
+
+    @property
     def frame_seconds(self) -> float:
         """Seconds from one frame of scores to the next."""
         return self.features.frame_seconds * self.encoder.stride
@@ -184,7 +189,7 @@ class CTCTask(nn.Module):
 
     def training_loss(self, inputs: Tensor, lengths: Tensor, targets: Mapping[str, Targets]) -> tuple[Tensor, int]:
         """The `loss` of a batch, that of the self-conditioning layers and the views' divergence included."""
-        views = 2 if self.consistency and self.training else 1
+        views = self._views
         x, lengths, lower = self.encode(inputs, lengths, views=views)
         targets = {head: target.repeat(views, len(inputs)) for head, target in targets.items()}
         scores = self._scores(x, self.vocabularies)
@@ -200,7 +205,7 @@ class CTCTask(nn.Module):
         self, scores: Mapping[str, Tensor], lengths: Tensor, targets: Mapping[str, Targets]
     ) -> tuple[Tensor, int]:
         loss, impossible = self.loss(scores, lengths, targets)
-        if self.consistency and self.training:
+        if self._views > 1:
             for head, target in targets.items():
                 if len(target.rows):
                     divergence = self._head(head).divergence(scores[head], lengths, target)
