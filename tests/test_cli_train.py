@@ -41,7 +41,8 @@ def test_train(asr: Command, recipe: Path, tmp_path: Path) -> None:
     assert "hidden_size: 6" in saved and "bidirectional: false" in saved
     asr("train", recipe).check_refusal("holds a run already: choose resume=auto")
     assert asr("train", recipe, "trainer.epochs=1", "encoder=lstm", "encoder.hidden_size=6", "resume=auto").status == 0
-    asr("train", recipe, "resume=none.ckpt").check_refusal("resume=none.ckpt: no such checkpoint")
+    for path in ("none.ckpt", "runs/tiny/seed=2/none.ckpt"):  # a sweep's folders have an = in their names
+        asr("train", recipe, f"resume={path}").check_refusal(f"resume={path}: no such checkpoint")
 
 
 def test_sweep(asr: Command, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

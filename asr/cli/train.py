@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from typing import Annotated, Any
@@ -50,7 +51,7 @@ def train(
         f"--config-name={path.stem}",
         *HYDRA,
         f"hydra.sweep.dir='{scratch.name}'",
-        *(overrides or []),
+        *map(_quoted, overrides or []),
         *(["--multirun"] if multirun else []),
     ]
     main = hydra.main(version_base="1.3", config_path=str(shared_files.folder("configs")))
@@ -76,6 +77,12 @@ def train(
         print(f"asr: error: {failure}", file=sys.stderr)
     if failures:
         raise failures[-1]
+
+
+def _quoted(override: str) -> str:
+    """KEY=VALUE as Hydra reads it: a path such as runs/x/seed=1 has to stand in quotation marks there."""
+    key, _, value = override.partition("=")
+    return f'{key}="{value}"' if re.fullmatch(r"[\w./-]+=[\w./=-]*", value) else override
 
 
 def run(config: Any) -> None:
