@@ -17,6 +17,7 @@ from asr.features import MFCC, FilterBank, FrameStacking, Precomputed, read_kald
 from asr.features import blocks as blocks_module
 from asr.features import extractor as extractor_module
 from asr.features.filterbank import mel_filters
+from asr.threads import torch_threads
 
 
 def speech(samples: int, seed: int = 0) -> np.ndarray:
@@ -186,16 +187,12 @@ class TestBatchEqualsSingles:
         np.testing.assert_allclose(one(extractor, waveform), blocked, rtol=1e-6, atol=1e-6)
 
     def test_thread_count_is_left_as_it_was(self) -> None:
-        threads = torch.get_num_threads()
-        try:
-            torch.set_num_threads(2)
-            extractor = FilterBank(normalization="none")
+        extractor = FilterBank(normalization="none")
+        with torch_threads(2):
             many, _ = extractor(*ragged([16000, 3000]))
             assert torch.get_num_threads() == 2
-            torch.set_num_threads(1)
+        with torch_threads(1):
             assert torch.equal(extractor(*ragged([16000, 3000]))[0], many)
-        finally:
-            torch.set_num_threads(threads)
 
     def test_non_contiguous_input(self) -> None:
         extractor = FilterBank(normalization="none")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
+
+from asr.threads import pool, torch_threads
 
 T = TypeVar("T")
 Blocks: TypeAlias = "Sequence[tuple[int, int]]"
@@ -29,14 +28,12 @@ def own_threads(share: bool) -> Iterator[None]:
     where another process keeps one of 2 cores busy they wait for its time slices, and took 10 to 100 times as long.
     Threads that meet once a batch do neither.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    _local.threads = threads if share else 1
+    _local.threads = torch.get_num_threads() if share else 1
     try:
-        yield
+        with torch_threads(1):
+            yield
     finally:
         _local.threads = 1
-        torch.set_num_threads(threads)
 
 
 def block_frames(frames: Tensor) -> int:
@@ -66,7 +63,7 @@ def on_threads(work: Callable[[Sequence[T]], None], items: Sequence[T]) -> None:
         with torch.inference_mode(inference), torch.no_grad():
             work(items[number::threads])
 
-    tasks = [_pool(threads - 1, os.getpid()).submit(share, number) for number in range(1, threads)]
+    tasks = [pool(threads - 1, 1).submit(share, number) for number in range(1, threads)]
     _local.threads = 1
     try:
         share(0)
@@ -74,9 +71,3 @@ def on_threads(work: Callable[[Sequence[T]], None], items: Sequence[T]) -> None:
         _local.threads = threads
         for task in tasks:
             task.result()
-
-
-@lru_cache(maxsize=1)
-def _pool(threads: int, process: int) -> ThreadPoolExecutor:
-    """The threads of this process; a forked one has none of its parent's."""
-    return ThreadPoolExecutor(threads, "features", torch.set_num_threads, (1,))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+from asr.threads import pool, torch_threads
 
 T = TypeVar("T")
 Pair = tuple[nn.Module, nn.Module]
@@ -83,29 +81,10 @@ def _both(run: Callable[[int], T]) -> tuple[T, T]:
         ):
             return run(number)
 
-    with _on(threads // 2):
-        other = _pool(threads // 2, os.getpid()).submit(within, 1)
+    with torch_threads(threads // 2):
+        other = pool(1, threads // 2).submit(within, 1)
         try:
             mine = within(0)
         finally:
             other.exception()  # waits, so that nothing is at work when an error leaves here
     return mine, other.result()
-
-
-@contextmanager
-def _on(threads: int) -> Iterator[None]:
-    """Let torch have so many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@lru_cache(maxsize=1)
-def _pool(threads: int, process: int) -> ThreadPoolExecutor:
-    """The other thread of this process (a forked one has none of its parent's); it inherits flushed denormals."""
-    pool = ThreadPoolExecutor(1, "side_by_side", torch.set_num_threads, (threads,))
-    pool.submit(int).result()  # what a thread sets is new threads' default too, until the caller sets it back
-    return pool

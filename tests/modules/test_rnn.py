@@ -17,6 +17,7 @@ from asr.errors import InputError
 from asr.features.extractor import inside
 from asr.modules.encoder import Encoder
 from asr.modules.rnn import RNN, reversal, reverse
+from asr.threads import torch_threads
 
 MAKERS: dict[str, Any] = {"lstm": nn.LSTM, "gru": nn.GRU, "tanh": nn.RNN}
 LENGTHS = [9, 1, 6, 2]
@@ -24,13 +25,9 @@ LENGTHS = [9, 1, 6, 2]
 
 @contextmanager
 def on_threads(threads: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with torch_threads(threads):
         yield
         assert torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(before)
 
 
 def packed(network: nn.RNNBase, x: Tensor, lengths: list[int]) -> Tensor:

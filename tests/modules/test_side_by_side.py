@@ -10,15 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from asr.modules.side_by_side import side_by_side
+from asr.threads import torch_threads
 
 
 @pytest.fixture(autouse=True)
 def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    assert torch.get_num_threads() == 2
-    torch.set_num_threads(before)
+    with torch_threads(2):
+        yield
+        assert torch.get_num_threads() == 2
 
 
 @pytest.fixture
@@ -29,11 +28,11 @@ def networks() -> tuple[nn.Module, nn.Module]:
 
 def both(networks: tuple[nn.Module, nn.Module], x: Tensor, threads: int) -> list[Tensor]:
     """Outputs, and the gradients of a sum of them by x (if it wants one) and by all weights that want one."""
-    torch.set_num_threads(threads)
-    y, z = side_by_side(lambda number, x: networks[number](x), networks, x)
-    wanted = [p for p in (x, *networks[0].parameters(), *networks[1].parameters()) if p.requires_grad]
-    loss = y.float().square().sum() + 3 * z.float().cos().sum()
-    return [y, z, *(torch.autograd.grad(loss, wanted) if wanted else ())]
+    with torch_threads(threads):
+        y, z = side_by_side(lambda number, x: networks[number](x), networks, x)
+        wanted = [p for p in (x, *networks[0].parameters(), *networks[1].parameters()) if p.requires_grad]
+        loss = y.float().square().sum() + 3 * z.float().cos().sum()
+        return [y, z, *(torch.autograd.grad(loss, wanted) if wanted else ())]
 
 
 @pytest.mark.parametrize("by_x", [True, False])

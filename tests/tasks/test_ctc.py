@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from asr.augmentation import SpecAugment, SpectrogramWarp
 from asr.data.batch import Targets, pad
 from asr.decoding import greedy
 from asr.errors import InputError
@@ -180,66 +179,6 @@ def test_augmentation_is_for_training_only() -> None:
     assert task.train()(inputs, lengths)[1].tolist() == [4]
 
 
-def conditioned(layers: tuple[int, ...], weight: float = 0.5) -> CTCTask:
-    torch.manual_seed(0)
-    features = FilterBank(8000, num_mels=10, deltas=0, normalization="utterance")
-    vocabularies = {"text": Vocabulary.characters("ab"), "other": Vocabulary.characters("abc")}
-    return CTCTask(
-        features,
-        Encoder(features.dim, 6, num_layers=3),
-        vocabularies,
-        self_condition=layers,
-        self_condition_weight=weight,
-    ).eval()
-
-
-def test_self_conditioning_adds_the_posteriors_of_lower_layers() -> None:
-    """Against the same network written layer by layer with nn.LSTM, one utterance at a time."""
-    task = conditioned((1, 2), weight=0.25)
-    inputs, lengths = pad([torch.randn(3000), torch.randn(1200)])
-    targets = {"text": Targets.of([[1, 2, 1], [2]]), "other": Targets.of([[3], None])}
-    scores, frames = task(inputs, lengths)
-    layers: list[dict[str, list[Tensor]]] = [{"text": [], "other": []} for _ in range(3)]
-    rnn = task.encoder.rnn
-    for row, length in enumerate(lengths):
-        x, own = task.features(inputs[row : row + 1, :length], torch.tensor([int(length)]))
-        x = x[:, : int(own)]
-        for layer, found in enumerate(layers):
-            x = x.transpose(0, 1)  # (T, 1, F)
-            backwards = rnn.backwards[layer](x.flip(0))[0].flip(0)
-            x = torch.cat([rnn.forwards[layer](x)[0], backwards], -1).transpose(0, 1)
-            posteriors = {head: linear(x).softmax(-1) for head, linear in task.heads.items()}
-            for head, posterior in posteriors.items():
-                found[head].append(posterior.log()[0])
-            if layer < 2:
-                x = x + sum(posteriors[head] @ task.feedback[head].weight.T for head in posteriors)
-    for head in scores:
-        for row, length in enumerate(frames):
-            torch.testing.assert_close(scores[head][row, :length], layers[2][head][row], rtol=1e-4, atol=1e-5)
-    losses = []
-    for found in layers:
-        padded = {head: nn.utils.rnn.pad_sequence(rows, batch_first=True) for head, rows in found.items()}
-        losses.append(task.loss(padded, frames, targets)[0])
-    expected = 0.75 * losses[2] + 0.25 * (losses[0] + losses[1]) / 2
-    torch.testing.assert_close(task.training_loss(inputs, lengths, targets)[0], expected)
-
-
-def test_without_self_conditioning_the_loss_is_that_of_the_scores() -> None:
-    task = conditioned(())
-    assert not [name for name, _ in task.named_parameters() if name.startswith("feedback")]
-    inputs, lengths = pad([torch.randn(3000), torch.randn(1200)])
-    targets = {"text": Targets.of([[1, 2, 1], [2]])}
-    assert torch.equal(task.training_loss(inputs, lengths, targets)[0], task.loss(*task(inputs, lengths), targets)[0])
-
-
-@pytest.mark.parametrize("layers", [(0,), (3,), (1, -1)])
-def test_self_conditioning_is_below_the_last_layer(layers: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match=r"self_condition=.*: use layers from 1 to 2, below the last"):
-        conditioned(layers)
-    with pytest.raises(InputError, match=r"self_condition_weight=1\.0"):
-        conditioned((), weight=1.0)
-
-
 def with_priors(scale: float) -> CTCTask:
     torch.manual_seed(0)
     features = FilterBank(8000, num_mels=10, deltas=0, normalization="utterance")
@@ -297,75 +236,6 @@ def test_priors_are_a_running_mean_of_the_posteriors() -> None:
 def test_prior_scale_is_below_one(scale: float) -> None:
     with pytest.raises(InputError, match=r"prior_scale=.*: use a number from 0 to below 1"):
         with_priors(scale)
-
-
-def consistent(weight: float, *augmentation: nn.Module, **options: Any) -> CTCTask:
-    torch.manual_seed(0)
-    features = FilterBank(8000, num_mels=10, deltas=0, normalization="utterance")
-    vocabularies = {"text": Vocabulary.characters("ab"), "other": Vocabulary.characters("abc")}
-    encoder = Encoder(features.dim, 6, num_layers=2)
-    weights = {"text": 1.0, "other": 0.5}
-    return CTCTask(
-        features, encoder, vocabularies, weights=weights, augmentation=augmentation, consistency=weight, **options
-    )
-
-
-BATCH = pad([torch.randn(n, generator=torch.Generator().manual_seed(n)) for n in (3000, 1200)])
-TARGETS = {"text": Targets.of([[1, 2, 1], [2]]), "other": Targets.of([[3], None])}
-
-
-@pytest.mark.parametrize("options", [{}, {"self_condition": [1]}])
-def test_equal_views_add_nothing(options: dict[str, Any]) -> None:
-    alone, _ = consistent(0.0, **options).training_loss(*BATCH, TARGETS)
-    twice, _ = consistent(0.7, **options).training_loss(*BATCH, TARGETS)
-    torch.testing.assert_close(twice, alone)
-
-
-def test_views_differ_by_masks_and_not_by_time() -> None:
-    masks, warp = SpecAugment(time_masks=3, time_width=9), SpectrogramWarp(0.3, 0.1)
-    task = consistent(0.2, masks, warp).train()  # whatever their order
-    x, lengths, _ = task.encode(*BATCH, views=2)
-    assert len(x) == 4 and lengths.tolist() == 2 * lengths[:2].tolist()
-    assert lengths[:2].tolist() != task.output_lengths(BATCH[1]).tolist()
-    assert not torch.equal(x[:2], x[2:])
-    assert [len(scores) for scores in task(*BATCH)[0].values()] == [2, 2]
-
-
-def test_what_views_add_is_their_divergence_a_label() -> None:
-    """The consistency loss of CR-CTC written out; the other view is a constant of the gradient."""
-    masks = SpecAugment(time_masks=3, time_width=9)
-    task = consistent(0.7, masks).train()
-    torch.manual_seed(5)
-    x, lengths, _ = task.encode(*BATCH, views=2)
-    scores = {head: linear(x) for head, linear in task.heads.items()}
-    views = ({head: rows[:2] for head, rows in scores.items()}, {head: rows[2:] for head, rows in scores.items()})
-    expected = torch.stack([task.loss(view, lengths[:2], TARGETS)[0] for view in views]).mean()
-    for head, share, labels, rows in (("text", 1.0, 4, 1.0), ("other", 0.5, 1, 0.5)):
-        nats = torch.zeros(())
-        for n in range(2):
-            for row, other in ((n, 2 + n), (2 + n, n)):
-                p, q = scores[head][other, : lengths[n]].detach(), scores[head][row, : lengths[n]]
-                nats = nats + (p.exp() * (p - q)).sum() / 2
-        expected = expected + 0.7 * share * nats / labels * rows
-    torch.manual_seed(5)
-    loss, impossible = task.training_loss(*BATCH, TARGETS)
-    assert impossible == 0
-    torch.testing.assert_close(loss, expected)
-    parameters = [p for p in task.parameters() if p.requires_grad]
-    found, wanted = (torch.autograd.grad(value, parameters) for value in (loss, expected))
-    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
-
-
-def test_an_impossible_utterance_of_two_views_is_counted_once() -> None:
-    task = consistent(0.2)
-    inputs, lengths = pad([torch.randn(3000), torch.randn(400)])
-    frames = int(task.output_lengths(lengths)[1])
-    assert task.training_loss(inputs, lengths, {"text": Targets.of([[1], [1] * frames])})[1] == 1
-
-
-def test_consistency_is_not_negative() -> None:
-    with pytest.raises(InputError, match=r"consistency=-0\.1"):
-        consistent(-0.1)
 
 
 def test_from_config() -> None:
