@@ -38,7 +38,7 @@ def own_threads(share: bool) -> Iterator[None]:
 
 def block_frames(frames: Tensor) -> int:
     """How many frames of ``frames`` (N, T, …) to work on at once: what stays in the cache, or fills a GPU."""
-    return 512 if frames.device.type == "cpu" else max(1, 16384 // len(frames))
+    return 1024 if frames.device.type == "cpu" else max(1, 16384 // len(frames))
 
 
 def on_blocks(work: Callable[[Blocks], None], frames: Tensor) -> None:
