@@ -31,34 +31,31 @@ def extend(p: np.ndarray, count: int, tree: Tree, beam: Beam, work: Work, worst:
     """List new prefixes of a probability above ``worst`` behind the entries; return the number of candidates.
 
     Entries and the ``count`` labels of ``work.order`` are both taken best first, so that a product not above ``worst``
-    ends the loop.
+    ends the loop. The i-th entry with the k-th label can be among the best ``width`` only if i * k is not more: each
+    entry before it is as good with each label before that, but for one that it would repeat. Which of the rest are to
+    be listed the processor could only guess, so no branch asks.
     """
-    entries, frame = beam.counts[ENTRIES], beam.counts[FRAMES]
+    entries, frame, width = beam.counts[ENTRIES], beam.counts[FRAMES], len(beam.node)
     # names of their own: each access through a tuple counts references, atomically
     keys, place, mark, order = work.key, work.place, work.mark, work.order
-    nodes, in_blank, in_label, last_of = beam.node, beam.in_blank, beam.in_label, tree.label
-    candidates = entries
+    nodes, in_blank, in_label, rows = beam.node, beam.in_blank, beam.in_label, tree.rows
+    totals, last = work.next_blank, work.next_node  # free until the best are kept
     for i in range(entries):
-        total = in_blank[i] + in_label[i]
-        last = last_of[nodes[i]]
-        for k in range(count):
-            label = order[k]
-            key = total * p[label]
+        totals[i] = in_blank[i] + in_label[i]
+        last[i] = rows[nodes[i], LABEL]
+    candidates = entries
+    for k in range(count):
+        label = order[k]
+        heard = p[label]
+        for i in range(entries if k == 0 else min(entries, (width + 1) // k)):
+            key = totals[i] * heard
             if key <= worst:
                 break
-            if mark[i, label] == frame:
-                continue
-            if label == last:  # a repeat needs a blank between
-                key = in_blank[i] * p[label]
-                if key <= worst:
-                    continue
-            if candidates == len(keys):
-                candidates, worst = _tighten(work, entries, len(nodes))
-                if key <= worst:
-                    continue
+            if label == last[i]:  # a repeat needs a blank between
+                key = in_blank[i] * heard
             keys[candidates] = key
             place[candidates, ORIGIN], place[candidates, LABEL] = i, label
-            candidates += 1
+            candidates += (key > worst) & (mark[label, i] != frame)
     return candidates
 
 
@@ -82,7 +79,7 @@ def extend_along(
     entries, frame = beam.counts[ENTRIES], beam.counts[FRAMES]
     # names of their own: each access through a tuple counts references, atomically
     nodes, in_blank, in_label = beam.node, beam.in_blank, beam.in_label
-    last_of, node_of, history_of, letters_of = tree.label, tree.node, tree.history, tree.letters
+    rows = tree.rows
     keys, place, factors, mark = work.key, work.place, work.factor, work.mark
     order, heard, seen = work.order, work.heard, work.seen
     first, arc_label, target, arc_word, bound = graph.first, graph.label, graph.target, graph.word, graph.bound
@@ -110,7 +107,8 @@ def extend_along(
     candidates = entries
     for i in range(entries):
         prefix = nodes[i]
-        node, history, letters, last = node_of[prefix], history_of[prefix], letters_of[prefix], last_of[prefix]
+        node, history, letters = rows[prefix, NODE], rows[prefix, HISTORY], rows[prefix, LETTERS]
+        last = rows[prefix, LABEL]
         total = in_blank[i] + in_label[i]
         begin, arcs = 0, 0
         if has_words and node != unknown_node:
@@ -137,7 +135,7 @@ def extend_along(
                     if seen[label] == stamp or (prefix != ROOT if between else not is_open):
                         continue
             here = (in_blank[i] if label == last else total) * heard[label]
-            if here * limit <= worst or mark[i, branch] == frame:
+            if here * limit <= worst or mark[branch, i] == frame:
                 continue
             factor, word, after, to = 1.0, NONE, history, node
             if has_words:
@@ -180,34 +178,66 @@ def extend_along(
 
 
 @njit(cache=True, nogil=True)
-def largest(key: np.ndarray, chosen: np.ndarray, keep: int) -> int:
-    """Move the indices of the ``keep`` largest keys to the front of ``chosen``; how many there are."""
-    if len(chosen) <= keep:
-        return len(chosen)
-    cut = _threshold(key[chosen], keep)
-    room = keep - np.sum(key[chosen] > cut)  # for those at the cut
-    count = 0
-    for k in chosen:
-        tie = key[k] == cut and room > 0
-        if key[k] > cut or tie:
-            room -= tie
-            chosen[count] = k
-            count += 1
-    return count
+def largest(key: np.ndarray, chosen: np.ndarray, count: int, keep: int, scratch: np.ndarray) -> int:
+    """Move the indices of the ``keep`` largest keys, of ``count`` indices, to the front of ``chosen``; how many."""
+    if count <= keep:
+        return count
+    for i in range(count):
+        scratch[i] = key[chosen[i]]
+    cut = _select(scratch, count, keep)
+    room = keep  # for those at the cut
+    for i in range(count):
+        room -= key[chosen[i]] > cut
+    kept = 0
+    for i in range(count):
+        k = chosen[i]
+        tie = (key[k] == cut) & (room > 0)
+        room -= tie
+        chosen[kept] = k  # no branch: the processor could only guess
+        kept += (key[k] > cut) | tie
+    return kept
 
 
 @njit(cache=True, nogil=True)
-def _threshold(keys: np.ndarray, keep: int) -> float:
-    """The ``keep``-th largest of ``keys``."""
-    return np.partition(keys, len(keys) - keep)[len(keys) - keep]
+def _select(values: np.ndarray, count: int, keep: int) -> float:
+    """The ``keep``-th largest of the first ``count`` values, whose order is changed (Hoare 1961, algorithm 65).
+
+    It allocates nothing, unlike np.partition: where memory may be allocated, Numba counts the references to every array
+    of the search, which takes longer than this does.
+    """
+    low, high, wanted = 0, count - 1, keep - 1
+    while low < high:
+        a, b, c = values[low], values[(low + high) // 2], values[high]
+        pivot = max(min(a, b), min(max(a, b), c))
+        i, j = low, high
+        while i <= j:
+            while values[i] > pivot:
+                i += 1
+            while values[j] < pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if wanted <= j:
+            high = j
+        elif wanted >= i:
+            low = i
+        else:
+            break
+    return values[wanted]
 
 
 @njit(cache=True, nogil=True)
 def _tighten(work: Work, entries: int, width: int) -> tuple[int, float]:
     """Drop new prefixes that cannot be among the best ``width``; the candidates left, and what to beat from here on."""
-    keys, place, factors = work.key, work.place, work.factor
-    worst = _threshold(keys, width)
-    room = width - np.sum(keys > worst) - np.sum(keys[:entries] == worst)
+    keys, place, factors, scratch = work.key, work.place, work.factor, work.scratch
+    for k in range(len(keys)):
+        scratch[k] = keys[k]
+    worst = _select(scratch, len(keys), width)
+    room = width
+    for k in range(len(keys)):
+        room -= (keys[k] > worst) | ((k < entries) & (keys[k] == worst))
     candidates = entries
     for k in range(entries, len(keys)):
         tie = keys[k] == worst and room > 0

@@ -15,16 +15,18 @@ from numba import njit
 from asr.decoding._ctc_extend import extend, extend_along, largest
 from asr.decoding._ctc_state import (
     ARC,
+    CHILD,
     ENTRIES,
     FRAMES,
-    HISTORY,
     LABEL,
-    LETTERS,
     NODE,
     NODES,
     NONE,
     ORIGIN,
+    PARENT,
     ROOT,
+    SIBLING,
+    SLOT,
     WORD,
     Beam,
     Tree,
@@ -59,22 +61,25 @@ def advance(
     less than that ``share`` of the best one's probability are dropped. Stops at a frame that leaves no prefix a
     probability above zero, with no entry in the beam.
     """
-    width = len(beam.node)
+    width, keys, chosen, order, scratch = len(beam.node), work.key, work.chosen, work.order, work.scratch
     for t in range(len(p)):
-        if beam.counts[NODES] + width > len(tree.parent):
+        if beam.counts[NODES] + width > len(tree.rows):
             return t
         worst = _stay(p[t], blank, tree, beam, work, graph, share)
         if graph.has_words or graph.has_letters or graph.has_table:
-            count = _likely(p[t], blank, work.order, 0.0, least, np.exp(log_unit[t]), most_labels)
+            count = _likely(p[t], blank, order, 0.0, least, np.exp(log_unit[t]), most_labels, scratch)
             candidates = extend_along(p[t], count, tree, beam, work, worst, graph, memory, table)
         else:
             # of one entry's children no more than the beam holds can be kept; one more, as a repeat may come to nothing
-            count = _likely(p[t], blank, work.order, worst, least, np.exp(log_unit[t]), min(most_labels, width + 1))
+            most = min(most_labels, width + 1)
+            count = _likely(p[t], blank, order, worst, least, np.exp(log_unit[t]), most, scratch)
             candidates = extend(p[t], count, tree, beam, work, worst)
-        best = _keep_best(tree, beam, work, graph, candidates, share)
-        if best == 0:
+        count = _best(keys, chosen, candidates, width, share, scratch)
+        if count == 0:
             beam.counts[ENTRIES] = 0
             return t
+        best = keys[chosen[0]]
+        _keep(tree, beam, work, count)
         beam.log_scale[0] += np.log(best) + log_unit[t]
         beam.counts[FRAMES] += 1
     return len(p)
@@ -86,29 +91,23 @@ def _stay(p: np.ndarray, blank: int, tree: Tree, beam: Beam, work: Work, graph: 
     entries, frame = beam.counts[ENTRIES], beam.counts[FRAMES]
     # names of their own: each access through a tuple counts references, atomically
     nodes, in_blank, in_label = beam.node, beam.in_blank, beam.in_label
-    parents, labels, slots, arc_of, node_of, factor = (
-        tree.parent,
-        tree.label,
-        tree.slot,
-        tree.arc,
-        tree.node,
-        tree.factor,
-    )
+    rows, factor = tree.rows, tree.factor
     keys, stay_blank, stay_label, mark = work.key, work.stay_blank, work.stay_label, work.mark
     count, first = len(graph.letter_number), graph.first
     worst, best = np.inf, 0.0
     for i in range(entries):
         node = nodes[i]
-        label = labels[node]
+        label = rows[node, LABEL]
         stay_blank[i] = (in_blank[i] + in_label[i]) * p[blank]
         stay_label[i] = 0.0
         if node != ROOT:
             stays = in_label[i]
-            parent = slots[parents[node]]
+            parent = rows[rows[node, PARENT], SLOT]
             if parent != NONE:  # its extension by this label is this very prefix
-                mark[parent, _branch(count, first, node_of[nodes[parent]], label, arc_of[node])] = frame
+                above = nodes[parent]
+                mark[_branch(count, first, rows[above, NODE], label, rows[node, ARC]), parent] = frame
                 into = in_blank[parent]
-                if labels[nodes[parent]] != label:
+                if rows[above, LABEL] != label:
                     into += in_label[parent]
                 stays += into * factor[node]
             stay_label[i] = stays * p[label]
@@ -119,58 +118,62 @@ def _stay(p: np.ndarray, blank: int, tree: Tree, beam: Beam, work: Work, graph: 
 
 @njit(cache=True, nogil=True, inline="always")
 def _branch(labels: int, first: np.ndarray, node: int, label: int, arc: int) -> int:
-    """Which child ``label`` makes along ``arc`` of a prefix at a node of the lexicon: its column in `Work.mark`."""
+    """Which child ``label`` makes along ``arc`` of a prefix at a node of the lexicon: its row in `Work.mark`."""
     return label if arc == NONE else labels + arc - first[node]
 
 
 @njit(cache=True, nogil=True)
-def _likely(p: np.ndarray, blank: int, order: np.ndarray, above: float, least: float, unit: float, most: int) -> int:
+def _likely(
+    p: np.ndarray,
+    blank: int,
+    order: np.ndarray,
+    above: float,
+    least: float,
+    unit: float,
+    most: int,
+    scratch: np.ndarray,
+) -> int:
     """List the ``most`` most probable labels, best first, above ``above`` and, times ``unit``, at least ``least``."""
     count = 0
     for label in range(len(p)):
         if label != blank and p[label] > above and p[label] * unit >= least:
             order[count] = label
             count += 1
-    count = largest(p, order[:count], most)
-    _sort(p, order[:count])
+    count = largest(p, order, count, most, scratch)
+    _sort(p, order, count)
     return count
 
 
 @njit(cache=True, nogil=True)
-def _keep_best(tree: Tree, beam: Beam, work: Work, graph: Graph, candidates: int, share: float) -> float:
-    """Make the best candidates the beam, best first, scaled so that the best has 1; return what it had.
+def _best(keys: np.ndarray, chosen: np.ndarray, candidates: int, width: int, share: float, scratch: np.ndarray) -> int:
+    """List the candidates that become the beam, best first; how many there are.
 
-    Of equal ones those that stay go first, then those that extend better entries.
+    Of equal ones those that stay go first, then what ``keys`` holds first.
     """
-    entries, in_graph = beam.counts[ENTRIES], graph.has_words or graph.has_letters or graph.has_table
+    count = 0
+    for k in range(candidates):
+        chosen[count] = k
+        count += keys[k] > 0
+    count = largest(keys, chosen, count, width, scratch)
+    _sort(keys, chosen, count)
+    while count and keys[chosen[count - 1]] < share * keys[chosen[0]]:
+        count -= 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _keep(tree: Tree, beam: Beam, work: Work, count: int) -> None:
+    """Make the ``count`` chosen candidates the beam, scaled so that the best has 1."""
+    entries = beam.counts[ENTRIES]
     # names of their own: each access through a tuple counts references, atomically
     nodes, in_blank, in_label, counts = beam.node, beam.in_blank, beam.in_label, beam.counts
     keys, place, factors, chosen = work.key, work.place, work.factor, work.chosen
     stay_blank, stay_label = work.stay_blank, work.stay_label
     next_node, next_blank, next_label = work.next_node, work.next_blank, work.next_label
-    parents, last, arc_of, slots, youngest, siblings = (
-        tree.parent,
-        tree.label,
-        tree.arc,
-        tree.slot,
-        tree.child,
-        tree.sibling,
-    )
-    node_of, history_of, letters_of, word_of, factor_of = tree.node, tree.history, tree.letters, tree.word, tree.factor
-    count = 0
-    for k in range(candidates):
-        if keys[k] > 0:
-            chosen[count] = k
-            count += 1
-    count = largest(keys, chosen[:count], len(nodes))
-    if count == 0:
-        return 0.0
-    _sort(keys, chosen[:count])
+    rows, factor_of = tree.rows, tree.factor
     best = keys[chosen[0]]
-    while keys[chosen[count - 1]] < share * best:
-        count -= 1
     for i in range(entries):
-        slots[nodes[i]] = NONE
+        rows[nodes[i], SLOT] = NONE
     for rank in range(count):
         k = chosen[rank]
         if k < entries:
@@ -179,18 +182,17 @@ def _keep_best(tree: Tree, beam: Beam, work: Work, graph: Graph, candidates: int
             next_label[rank] = stay_label[k] / best
             continue
         parent, label, arc = nodes[place[k, ORIGIN]], place[k, LABEL], place[k, ARC]
-        child = youngest[parent]  # the same prefix may have been here before
-        while child != NONE and (last[child] != label or arc_of[child] != arc):
-            child = siblings[child]
+        child = rows[parent, CHILD]  # the same prefix may have been here before
+        while child != NONE and (rows[child, LABEL] != label or rows[child, ARC] != arc):
+            child = rows[child, SIBLING]
         if child == NONE:
             child = counts[NODES]
             counts[NODES] += 1
-            parents[child], last[child], arc_of[child], factor_of[child] = parent, label, arc, 1.0
-            siblings[child] = youngest[parent]
-            youngest[parent] = child
-            if in_graph:
-                node_of[child], word_of[child], factor_of[child] = place[k, NODE], place[k, WORD], factors[k]
-                history_of[child], letters_of[child] = place[k, HISTORY], place[k, LETTERS]
+            rows[child, PARENT], rows[child, SIBLING], rows[child, CHILD] = parent, rows[parent, CHILD], NONE
+            for column in range(LABEL, WORD + 1):
+                rows[child, column] = place[k, column]
+            factor_of[child] = factors[k]
+            rows[parent, CHILD] = child
         next_node[rank] = child
         next_blank[rank] = 0.0
         next_label[rank] = keys[k] / best
@@ -198,21 +200,25 @@ def _keep_best(tree: Tree, beam: Beam, work: Work, graph: Graph, candidates: int
         nodes[rank] = next_node[rank]
         in_blank[rank] = next_blank[rank]
         in_label[rank] = next_label[rank]
-        slots[next_node[rank]] = rank
+        rows[next_node[rank], SLOT] = rank
     counts[ENTRIES] = count
-    return best
 
 
 @njit(cache=True, nogil=True)
-def _sort(key: np.ndarray, chosen: np.ndarray) -> None:
-    """Sort indices into ``key`` in place, largest first; equal ones keep their order."""
-    if len(chosen) > INSERTION:
-        chosen[:] = chosen[np.argsort(-key[chosen], kind="mergesort")]
+def _sort(key: np.ndarray, chosen: np.ndarray, count: int) -> None:
+    """Sort the first ``count`` indices into ``key`` in place, largest first; equal ones keep their order."""
+    if count > INSERTION:
+        _merge_sort(key, chosen[:count])
         return
-    for r in range(1, len(chosen)):
+    for r in range(1, count):
         k = chosen[r]
         j = r
         while j > 0 and key[chosen[j - 1]] < key[k]:
             chosen[j] = chosen[j - 1]
             j -= 1
         chosen[j] = k
+
+
+@njit(cache=True, nogil=True)
+def _merge_sort(key: np.ndarray, chosen: np.ndarray) -> None:
+    chosen[:] = chosen[np.argsort(-key[chosen], kind="mergesort")]

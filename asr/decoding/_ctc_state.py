@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -13,24 +14,22 @@ from asr.decoding.fusion import Graph
 ROOT = 0
 NONE = -1
 NODES, ENTRIES, FRAMES = range(3)  # what `Beam.counts` counts
-ORIGIN, LABEL, ARC, NODE, HISTORY, LETTERS, WORD = range(7)  # columns of `Work.place`
+ORIGIN, LABEL, ARC, NODE, HISTORY, LETTERS, WORD = range(7)  # columns of `Work.place`, and but for the first of
+PARENT, CHILD, SIBLING, SLOT = ORIGIN, *range(7, 10)  # `Tree.rows`
 
 
 class Tree(NamedTuple):
-    """All prefixes ever kept, (capacity,) each; the root is the empty one."""
+    """All prefixes ever kept; the root is the empty one.
 
-    parent: np.ndarray
-    label: np.ndarray  # the last of the prefix
-    child: np.ndarray  # the newest one
-    sibling: np.ndarray  # the child of the same parent that came before
-    slot: np.ndarray  # place in the beam, or NONE
-    # with a graph only:
-    arc: np.ndarray  # of the lexicon, by which the last label came
-    node: np.ndarray  # of the lexicon
-    word: np.ndarray  # that ends with the prefix, or NONE
-    history: np.ndarray  # state of the word model
-    letters: np.ndarray  # and of the label model
-    factor: np.ndarray  # by which the graph has multiplied the probability, for the last label
+    What belongs to a prefix stands in one row, as its fields are read together, at a place that is not in the cache.
+    """
+
+    # (capacity, 10) int32: the PARENT and the last LABEL; with a graph the ARC of the lexicon by which that came, the
+    # NODE of the lexicon, states of the word model (HISTORY) and of the label model (LETTERS), the WORD that ends with
+    # the prefix, or NONE; the newest CHILD, the SIBLING, child of the same parent, that came before; the SLOT in the
+    # beam, or NONE
+    rows: np.ndarray
+    factor: np.ndarray  # (capacity,): by which the graph has multiplied the probability, for the last label
 
 
 class Beam(NamedTuple):
@@ -47,14 +46,15 @@ class Work(NamedTuple):
     """Scratch space."""
 
     key: np.ndarray  # total probability of each candidate, (width + spare,): entries that stay, then new prefixes
-    # (width + spare, 7) int32 of a candidate: the entry it extends and by what label; and in a graph along what arc, to
-    # what node, the histories of words and letters there, and the word that ends
+    # (width + spare, 7) int32 of a candidate: the entry that it extends (ORIGIN), by what LABEL, and in a graph along
+    # what ARC, to what NODE, the states of the models there, and the WORD that ends
     place: np.ndarray
     factor: np.ndarray  # by which the graph multiplies its probability
     stay_blank: np.ndarray  # (width,)
     stay_label: np.ndarray
     chosen: np.ndarray  # candidates that become the beam
-    mark: np.ndarray  # (width, children) int32: frame in which that child of that entry was in the beam
+    scratch: np.ndarray  # (width + spare or labels,)
+    mark: np.ndarray  # (children, width) int32: frame in which that child of that entry was in the beam
     order: np.ndarray  # (labels,): those that may extend a prefix, most probable first
     heard: np.ndarray  # (labels,): the probabilities of these, 0 of the others
     seen: np.ndarray  # (labels,) int64: for which entry and frame an arc had that label
@@ -65,53 +65,43 @@ class Work(NamedTuple):
 
 def make_tree(capacity: int, graph: Graph) -> Tree:
     """The tree that holds the root alone."""
-    integers = {name: np.full(capacity, NONE, dtype=np.int32) for name in Tree._fields if name != "factor"}
-    tree = Tree(**integers, factor=np.ones(capacity))
-    tree.slot[ROOT] = 0
-    tree.node[ROOT] = fusion.ROOT
-    tree.history[ROOT] = graph.word_start
-    tree.letters[ROOT] = graph.letter_start
+    tree = Tree(np.full((capacity, 10), NONE, dtype=np.int32), np.ones(capacity))
+    tree.rows[ROOT, SLOT] = 0
+    tree.rows[ROOT, NODE] = fusion.ROOT
+    tree.rows[ROOT, HISTORY] = graph.word_start
+    tree.rows[ROOT, LETTERS] = graph.letter_start
     return tree
 
 
 def grown(tree: Tree) -> Tree:
     """The same tree with twice the room."""
-    return Tree(*(np.concatenate([array, np.full_like(array, NONE)]) for array in tree))
+    return Tree(*(np.concatenate([array, array]) for array in tree))  # what is new is written before it is read
 
 
 @njit(cache=True, nogil=True)
 def compact(tree: Tree, beam: Beam) -> None:
     """Forget prefixes that nothing in the beam begins with; the others keep their order."""
     nodes, entries = beam.counts[NODES], beam.counts[ENTRIES]
+    rows, factor = tree
     number = np.full(nodes, NONE, dtype=np.int32)
     number[ROOT] = ROOT
     for i in range(entries):
         node = beam.node[i]
         while number[node] == NONE:
             number[node] = 0  # until it has one
-            node = tree.parent[node]
-    tree.child[ROOT] = NONE
+            node = rows[node, PARENT]
+    rows[ROOT, CHILD] = NONE
     kept = 1
     for node in range(1, nodes):  # parents come before their children
         if number[node] == NONE:
             continue
         number[node] = kept
-        parent = number[tree.parent[node]]
-        tree.parent[kept] = parent
-        tree.sibling[kept] = tree.child[parent]
-        tree.child[parent] = kept
-        tree.child[kept] = NONE
-        tree.label[kept] = tree.label[node]
-        tree.slot[kept] = tree.slot[node]
-        tree.arc[kept] = tree.arc[node]
-        tree.node[kept] = tree.node[node]
-        tree.word[kept] = tree.word[node]
-        tree.history[kept] = tree.history[node]
-        tree.letters[kept] = tree.letters[node]
-        tree.factor[kept] = tree.factor[node]
+        parent = number[rows[node, PARENT]]
+        rows[kept] = rows[node]
+        rows[kept, PARENT], rows[kept, CHILD], rows[kept, SIBLING] = parent, NONE, rows[parent, CHILD]
+        rows[parent, CHILD] = kept
+        factor[kept] = factor[node]
         kept += 1
-    for array in (tree.child, tree.slot, tree.arc, tree.word):
-        array[kept:nodes] = NONE
     for i in range(entries):
         beam.node[i] = number[beam.node[i]]
     beam.counts[NODES] = kept
@@ -127,7 +117,7 @@ def make_beam(width: int) -> Beam:
 def make_work(width: int, labels: int, graph: Graph) -> Work:
     """Scratch space for a beam of ``width`` over so many labels."""
     branches = int(np.diff(graph.first).max())
-    spare = 8 * width + 1024
+    spare = 8 * width + int(width * math.log(width)) + 1024  # `extend` lists up to (width + 1) (2 + log width) prefixes
     return Work(
         key=np.empty(width + spare),
         place=np.full((width + spare, 7), NONE, dtype=np.int32),
@@ -135,7 +125,8 @@ def make_work(width: int, labels: int, graph: Graph) -> Work:
         stay_blank=np.empty(width),
         stay_label=np.empty(width),
         chosen=np.empty(width + spare, dtype=np.int32),
-        mark=np.full((width, labels + branches), NONE, dtype=np.int32),
+        scratch=np.empty(max(width + spare, labels)),
+        mark=np.full((labels + branches, width), NONE, dtype=np.int32),
         order=np.empty(labels, dtype=np.int32),
         heard=np.zeros(labels),
         seen=np.full(labels, NONE, dtype=np.int64),

@@ -62,11 +62,12 @@ def aligned(
     path's own unless it is given. Raises InputError as `align` does.
     """
     path, own = align(log_probs, labels, blank)
-    frames = spans(path, len(labels)).tolist()
-    confidence = tuple(
-        float(np.exp(log_probs[first:end, label].max())) for label, (first, end) in zip(labels, frames, strict=True)
-    )
-    times = tuple((first, end) for first, end in frames)
+    frames = spans(path, len(labels))
+    said = np.flatnonzero(path >= 0)  # each label's frames are next to one another
+    heard = log_probs[said, np.asarray(labels, dtype=np.int64)[path[said]]]
+    firsts = np.searchsorted(said, frames[:, 0])
+    confidence = tuple(np.exp(np.maximum.reduceat(heard, firsts)).tolist()) if len(labels) else ()
+    times = tuple((first, end) for first, end in frames.tolist())
     return Hypothesis(tuple(labels), own if score is None else score, times, confidence, tuple(words))
 
 
@@ -112,27 +113,34 @@ def _viterbi(log_probs: np.ndarray, labels: np.ndarray, blank: int, kept: int) -
             jump[i] = -np.inf
     now, then = np.full((2, count + 1), -np.inf), np.full((2, count + 1), -np.inf)
     now[0, 0] = 0.0  # before the first frame
-    starts = np.empty(((frames - 1) // kept + 1, 2, count + 1))
-    for t in range(frames):
+    last = (frames - 1) // kept
+    starts = np.empty((last + 1, 2, count + 1))
+    for t in range(last * kept):
         if t % kept == 0:
             starts[t // kept] = now
         # only what can be reached from the start and can still reach the end; lower scores are stale, and unread
         _step(log_probs[t], labels, jump, blank, now, then, max(0, count - frames + t), min(count, t + 1))
         now, then = then, now
-    in_label = now[1, count] > now[0, count]
-    score = now[1, count] if in_label else now[0, count]
+    starts[last] = now
     path = np.full(frames, -1)
-    if score == -np.inf:
-        return path, score
-    i = count - 1 if in_label else count  # the label that is said, or the blank before it
-    for block in range(len(starts) - 1, -1, -1):
+    score, i, in_label = -np.inf, count, False  # the label that is said, or the blank before it
+    for block in range(last, -1, -1):
         begin, end = block * kept, min((block + 1) * kept, frames)
         high = i + 1 if in_label else i
         low = max(0, high - (end - begin) - 1)
         rows = np.full((end - begin + 1, 2, high - low + 1), -np.inf)
         rows[0] = starts[block, :, low : high + 1]
-        for t in range(begin, end - 1):
-            _step(log_probs[t], labels[low:], jump[low:], blank, rows[t - begin], rows[t - begin + 1], 0, high - low)
+        for t in range(begin, end):
+            first, behind = max(low, high - (end - t)), min(high, t + 1)
+            before, after = rows[t - begin], rows[t - begin + 1]
+            _step(log_probs[t], labels[low:], jump[low:], blank, before, after, first - low, behind - low)
+        if block == last:
+            blanks, said = rows[end - begin]
+            in_label = said[count - low] > blanks[count - low]
+            score = max(said[count - low], blanks[count - low])
+            if score == -np.inf:
+                return path, score
+            i -= in_label
         for t in range(end - 1, begin - 1, -1):
             blanks, said = rows[t - begin]
             if in_label:

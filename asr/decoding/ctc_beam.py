@@ -167,7 +167,7 @@ class CTCBeamSearch:
                     raise InputError(f"frame {frame}: no label sequence has a probability above zero from here on")
                 if not taken:
                     state.compact(self._tree, beam)
-                    if 2 * beam.counts[state.NODES] > len(self._tree.parent) - self.options.beam:
+                    if 2 * beam.counts[state.NODES] > len(self._tree.rows) - self.options.beam:
                         self._tree = state.grown(self._tree)
 
     def _advance(self, p: np.ndarray, log_unit: np.ndarray, most: int) -> int:
@@ -182,9 +182,9 @@ class CTCBeamSearch:
             p, log_unit, self.blank, tree, beam, self._work, self.graph, self._memory, table, most, options.least, share
         )
         if beliefs and taken and beam.counts[state.ENTRIES]:
-            nodes = slice(beam.counts[state.NODES])
+            rows = tree.rows[: beam.counts[state.NODES]]
             after = beam.node[: beam.counts[state.ENTRIES]].copy()
-            beliefs.follow(before, after, tree.parent[nodes], tree.label[nodes])
+            beliefs.follow(before, after, rows[:, state.PARENT], rows[:, state.LABEL])
         return taken
 
     def _linear(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -220,8 +220,9 @@ class CTCBeamSearch:
 
         Those that end within a word which the lexicon does not let end are left out, unless all do.
         """
-        nodes, tree = self._beam.node[: self._beam.counts[state.ENTRIES]], self._tree
-        words, ends = end_scores(self.graph, self._memory, tree.node[nodes], tree.history[nodes], tree.letters[nodes])
+        rows = self._tree.rows[self._beam.node[: self._beam.counts[state.ENTRIES]]]
+        states = (np.ascontiguousarray(rows[:, column]) for column in (state.NODE, state.HISTORY, state.LETTERS))
+        words, ends = end_scores(self.graph, self._memory, *states)
         if self._beliefs:
             ends += self.graph.table_weight * self._beliefs.ends()
         if (ends == -np.inf).all():
@@ -243,20 +244,18 @@ class CTCBeamSearch:
 
     def _prefix(self, rank: int, last_word: int = NONE) -> tuple[tuple[int, ...], tuple[tuple[int, int, int], ...]]:
         """Labels and words (number, first label, last + 1) of an entry of the beam, with the word that ends there."""
-        node = int(self._beam.node[rank])
-        labels: list[int] = []
-        ends: list[tuple[int, int]] = []  # of words: which, and how many labels come behind it
-        if last_word != NONE:
-            ends.append((last_word, 0))
+        node, parents = int(self._beam.node[rank]), self._tree.rows[:, state.PARENT]
+        chain = []
         while node != state.ROOT:
-            if (word := int(self._tree.word[node])) != NONE:
-                ends.append((word, len(labels)))
-            labels.append(int(self._tree.label[node]))
-            node = int(self._tree.parent[node])
-        labels.reverse()
+            chain.append(node)
+            node = int(parents[node])
+        rows = self._tree.rows[np.array(chain[::-1], dtype=np.int64)]
+        labels = rows[:, state.LABEL].tolist()
+        ends = [(word, at) for at, word in enumerate(rows[:, state.WORD].tolist(), start=1) if word != NONE]
+        if last_word != NONE:
+            ends.append((last_word, len(labels)))
         words, first = [], 0
-        for word, behind in reversed(ends):
-            end = len(labels) - behind
+        for word, end in ends:
             first += labels[first] == self.graph.separator  # which an utterance may begin with
             last = end - (labels[end - 1] == self.graph.separator)
             words.append((word if word < len(self.graph.add) - 1 else NONE, first, last))
