@@ -5,9 +5,9 @@
 500 frames, beam 100, on scores that know what is said: peaky ones, as a trained network's, and diffuse ones.
 Milliseconds an utterance on one thread, medians; and the share of labels that each gets right in the same utterances.
 Ours gives times and confidences too. Each prunes as the other does: beside fast-ctc-decode ours too leaves out labels
-below 1e-3, beside pyctcdecode those below e^-5 and prefixes 10 nats behind the best; flashlight reads all. Peers that are
-not installed are left out and named: `pip install ".[peers]"`, and `pip install --no-deps pyctcdecode` (with pygtrie
-and hypothesis), whose pin on numpy is out of date.
+below 1e-3, beside pyctcdecode those below e^-5 and prefixes 10 nats behind the best; flashlight reads all. Peers that
+are not installed are left out and named: `pip install ".[peers]"`, and `pip install --no-deps pyctcdecode` (with
+pygtrie and hypothesis), whose pin on numpy is out of date.
 
 With a MODEL the scores are those of its first head on the utterances of the MANIFEST, of whatever length.
 """
@@ -161,7 +161,8 @@ def measure(report: Report, case: str, said: list[tuple[np.ndarray, list[int]]],
             repeats=3,
         )
         report.add(case, *(1000 * s / len(said) for s in seconds), name, "ms")
-        report.add(f"{case}: labels right", accuracy(decode, said), accuracy(theirs, said), name, "%", higher_is_better=True)
+        right = [accuracy(decoder, said) for decoder in (decode, theirs)]
+        report.add(f"{case}: labels right", *right, name, "%", higher_is_better=True)
 
 
 if __name__ == "__main__":
