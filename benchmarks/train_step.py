@@ -106,7 +106,7 @@ def main() -> None:
                 lambda batch=batch, precision=precision: step(ours, *batch, precision),
                 lambda batch=batch, precision=precision: step(peer, *batch, precision),
                 lambda left=left, right=right: left @ right,
-                repeats=3 if options.quick else 5,
+                repeats=3,
             )
             kind = str(precision).removeprefix("torch.")
             case = f"{name}, {kind}"
