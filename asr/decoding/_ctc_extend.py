@@ -100,7 +100,7 @@ def extend_along(
     unknown_node, unknown_word, vocabulary = len(first) - 1, len(add) - 1, len(graph.word_trie.word)
     has_table, table_weight, table_bonus = graph.has_table, graph.table_weight, graph.table_bonus
     # models' log-probabilities are at most 0; so what a label adds is at most this
-    letter_bound, most_added = np.exp(max(letter_bonus, 0.0) + max(table_bonus, 0.0)), add.max()
+    letter_bound = np.exp(max(letter_bonus, 0.0) + max(table_bonus, 0.0))
     heard[:] = 0.0
     for k in range(count):
         heard[order[k]] = p[order[k]]
@@ -117,7 +117,7 @@ def extend_along(
         loose = count if is_open or not has_words or prefix == ROOT else 0
         loose_bound = letter_bound
         if has_words and loose:
-            loose_bound *= np.exp(max(most_added - ahead[node], 0.0))
+            loose_bound *= np.exp(max(graph.most - ahead[node], 0.0))
         stamp = frame * len(nodes) + i
         for at in range(arcs + loose):
             if at < arcs:

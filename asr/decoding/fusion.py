@@ -68,6 +68,7 @@ class Graph(NamedTuple):
     ahead: np.ndarray  # (nodes + 1,): the best that a word which goes on from here can add, which the search adds ahead
     bound: np.ndarray  # (arcs,): what the probability is multiplied by along an arc; at most that, where a word ends
     add: np.ndarray  # (words + 1,): what a word adds besides its model's score; the last is of unknown words
+    most: float  # that any word adds so
     number: np.ndarray  # (words + 1,): of a word in its model
     has_word_trie: bool
     word_trie: Trie
@@ -149,6 +150,7 @@ def make_graph(
         ahead=ahead,
         bound=_bounds(lexicon, ahead, add),
         add=add,
+        most=float(add.max()),
         number=number,
         has_word_trie=words is not None and words.ngram is not None,
         word_trie=word_trie,
