@@ -186,6 +186,14 @@ class TestBatchEqualsSingles:
         monkeypatch.setattr(blocks_module, "block_frames", lambda frames: 10**6)
         np.testing.assert_allclose(one(extractor, waveform), blocked, rtol=1e-6, atol=1e-6)
 
+    def test_scratch_space_is_shared_without_a_trace(self) -> None:
+        short, long = (FilterBank(normalization="none", window_ms=ms) for ms in (20.0, 25.0))  # of one FFT length
+        waveform = speech(16000)
+        expected = one(short, waveform)
+        with torch.inference_mode():
+            one(long, waveform)
+        np.testing.assert_array_equal(one(short, waveform), expected)
+
     def test_thread_count_is_left_as_it_was(self) -> None:
         extractor = FilterBank(normalization="none")
         with torch_threads(2):

@@ -41,6 +41,21 @@ def block_frames(frames: Tensor) -> int:
     return 1024 if frames.device.type == "cpu" else max(1, 16384 // len(frames))
 
 
+def scratch(like: Tensor, shape: tuple[int, ...], used: int) -> Tensor:
+    """Space of ``shape`` whose last dimension is zero from ``used`` on; before it a CPU's holds what a call left there.
+
+    A thread is given the same again: memory that is freed goes back to the system where other libraries have left the
+    heap so, and clean pages for the next call take longer than its arithmetic.
+    """
+    if like.device.type != "cpu":
+        return like.new_zeros(shape)
+    if getattr(_local, "kept", None) != (shape, used):
+        with torch.inference_mode(False):  # what is made in that mode could not be written to outside it
+            _local.kept, _local.scratch = (shape, used), torch.zeros(shape)
+    space: Tensor = _local.scratch
+    return space
+
+
 def on_blocks(work: Callable[[Blocks], None], frames: Tensor) -> None:
     """Have ``work`` done on all blocks (begin, end) of ``frames`` (N, T, …), `on_threads`."""
     total, size = frames.shape[1], block_frames(frames)

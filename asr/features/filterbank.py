@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from asr.errors import InputError
-from asr.features.blocks import Blocks, on_blocks
+from asr.features.blocks import Blocks, block_frames, on_blocks, scratch
 from asr.features.extractor import Extractor, for_product, inside
 
 # About 30 dB below the power of 16-bit rounding noise in a narrow filter; digital silence becomes log(1e-10)
@@ -110,8 +110,8 @@ class FilterBank(Extractor):
         filters = for_product(self.filters)
 
         def analyse(blocks: Blocks) -> None:
-            longest = max(end - begin for begin, end in blocks)
-            padded = frames.new_zeros(len(frames), longest, self.fft_length)
+            shape = (len(frames), block_frames(frames), self.fft_length)
+            padded = scratch(frames, shape, self.window_samples)
             for begin, end in blocks:
                 power = for_product(self._power(frames[:, begin:end], padded)).mT
                 energies = features[:, begin:end]
