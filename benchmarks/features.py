@@ -3,8 +3,8 @@
     python benchmarks/features.py [--quick] [--json FILE]
 
 All compute the same static features; ours and librosa's derivatives are the same too, torchaudio has only the
-regression formula, applied twice. Ours runs on one thread, the others on as many as they take. Rows of RTF
-(seconds per second of audio) compare with the target of 0.002.
+regression formula, applied twice. Ours shares batches and long recordings out to torch's threads, the others take
+as many as they do. Rows of RTF (seconds per second of audio) compare with the target of 0.002.
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ from asr.decoding.fusion import Graph
 ROOT = 0
 NONE = -1
 NODES, ENTRIES, FRAMES = range(3)  # what `Beam.counts` counts
-ORIGIN, LABEL, ARC, NODE, HISTORY, LETTERS, WORD = range(7)  # columns of `Work.place`, and but for the first of
-PARENT, CHILD, SIBLING, SLOT = ORIGIN, *range(7, 10)  # `Tree.rows`
+# columns of `Work.place`; from LABEL to WORD a prefix takes them over from the candidate that it was
+ORIGIN, LABEL, ARC, NODE, HISTORY, LETTERS, WORD = range(7)
+PARENT, CHILD, SIBLING, SLOT = 0, 7, 8, 9  # and what else `Tree.rows` has
 
 
 class Tree(NamedTuple):
