@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 
@@ -51,14 +50,6 @@ def medians(*functions: Callable[[], object], repeats: int = 5) -> list[float]:
             function()
             taken.append(time.perf_counter() - begin)
     return [statistics.median(taken) for taken in seconds]
-
-
-def scores_saying(path: np.ndarray, labels: int, boost: float, rng: np.random.Generator) -> np.ndarray:
-    """Log-probabilities (T, labels) float32: noise, and ``boost`` for what each frame of ``path`` (T,) says."""
-    logits = rng.normal(0, 1, (len(path), labels))
-    logits[np.arange(len(path)), path] += boost
-    log_probs: np.ndarray = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-    return log_probs.astype(np.float32)
 
 
 class Report:

@@ -16,7 +16,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from _common import Report, arguments, medians, scores_saying
+from _common import Report, arguments, medians
+from _scores import scores_saying
 
 from asr import recognizer
 from asr.data import manifest

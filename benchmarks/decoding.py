@@ -19,14 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import Report, arguments, medians, scores_saying
+from _common import Report, arguments, medians
+from _scores import real, scores_saying
 from rapidfuzz.distance import Levenshtein
 
-from asr import model_dir
-from asr.data import manifest
-from asr.data.speech import SpeechDataset
 from asr.decoding.ctc_beam import CTCBeamSearch, Options
-from asr.training.evaluate import scored
 
 FRAMES, BEAM = 500, 100
 LEAST = 1e-3  # fast-ctc-decode leaves out labels less probable than this
@@ -43,21 +40,6 @@ def utterances(count: int, labels: int, boost: float, frames: int = FRAMES) -> l
         path[np.arange(len(said)) * 4 + rng.integers(0, 4, len(said))] = said
         made.append((scores_saying(path, labels, boost, rng), said.tolist()))
     return made
-
-
-def real(model: str, path: str, most: int | None) -> list[tuple[np.ndarray, list[int]]]:
-    """Log-probabilities (T, V) of a model's first head on up to ``most`` utterances, and the labels of their text."""
-    task = model_dir.load(model_dir.find(model))
-    vocabulary = task.vocabularies[task.primary]
-    if vocabulary.blank != 0:
-        raise SystemExit(f"{model}: its blank is label {vocabulary.blank}; the peers are set up for 0")
-    data = SpeechDataset(manifest.read(path)[:most], {task.primary: vocabulary}, task.features.sample_rate)
-    said = []
-    for batch, scores, lengths in scored(task, data, [task.primary]):
-        for log_probs, frames, text in zip(scores[task.primary], lengths, batch.references[task.primary], strict=True):
-            if text is not None:
-                said.append((np.ascontiguousarray(log_probs[:frames]), list(vocabulary.encode(text, path))))
-    return said
 
 
 def ours(labels: int, options: Options) -> Decode:
@@ -136,8 +118,9 @@ def main() -> None:
     options = arguments(__doc__, model="", manifest="")
     report = Report()
     if options.model:
-        said = real(options.model, options.manifest, 20 if options.quick else None)
-        measure(report, Path(options.manifest).name, said, said[0][0].shape[1])
+        vocabulary, texts = real(options.model, options.manifest, 20 if options.quick else None)
+        said = [(log_probs, list(vocabulary.encode(text))) for log_probs, text in texts]
+        measure(report, Path(options.manifest).name, said, len(vocabulary))
         return report.write(options.json)
     for labels in (29,) if options.quick else (29, 500, 5000):
         for name, boost in ("peaky", 9.0), ("diffuse", 4.0):

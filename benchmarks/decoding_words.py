@@ -1,10 +1,12 @@
 """CTC beam search with a lexicon and a word n-gram, beside flashlight-text (C++) and pyctcdecode (Python, C++ KenLM).
 
-    python benchmarks/decoding_words.py ARPA TEXT [--quick] [--json FILE]
+    python benchmarks/decoding_words.py ARPA TEXT [--quick] [--json FILE] [--weight 0.7] [--bonus 0]
+    python benchmarks/decoding_words.py ARPA MANIFEST --model MODEL [--quick] …
 
 ARPA is a word model of lower-case words, TEXT sentences that it was not estimated from, one a line (README.md has the
-commands). Its words are spelled in 29 labels over 500 frames, in peaky scores and in diffuse ones. Beam 100, the
-model's weight 0.7 and no bonus for all; milliseconds an utterance on one thread, medians, and word error rates. Each
+commands). Its words are spelled in 29 labels over 500 frames, in peaky scores and in diffuse ones. With a MODEL the
+scores are those of its first head, of characters, on the utterances of the MANIFEST, of whatever length. Beam 100, the
+same weight and bonus a word for all; milliseconds an utterance on one thread, medians, and word error rates. Each
 prunes as the other does: beside pyctcdecode ours too leaves out labels below e^-5 and drops prefixes 10 nats behind the
 best, beside flashlight those 50 nats behind, which is torchaudio's default. pyctcdecode may write words that the model
 does not have, the other two may not.
@@ -12,11 +14,13 @@ does not have, the other two may not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from _common import Report, arguments, medians, scores_saying
+from _common import Report, arguments, medians
+from _scores import Said, real, scores_saying
 from rapidfuzz.distance import Levenshtein
 
 from asr.decoding import lexicon
@@ -25,10 +29,34 @@ from asr.decoding.fusion import WordModel, make_graph
 from asr.lm import arpa
 from asr.lm.ngram import BOS, EOS, UNK, NGram
 
-FRAMES, BEAM, WEIGHT = 500, 100, 0.7
-BLANK, SPACE, LETTERS = 0, 1, "_ abcdefghijklmnopqrstuvwxyz'"
-Said = list[tuple[np.ndarray, list[str]]]
+FRAMES, BEAM = 500, 100
+BLANK, LETTERS = 0, "_ abcdefghijklmnopqrstuvwxyz'"
 Decode = Callable[[np.ndarray], list[str]]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all decoders are given: the model and its file, labels of which 0 is the blank, and what a word adds."""
+
+    path: str
+    model: NGram
+    labels: Sequence[str]
+    weight: float
+    bonus: float
+
+    @property
+    def space(self) -> int:
+        return self.labels.index(" ")
+
+    @property
+    def words(self) -> list[str]:
+        """Words of the model that the labels can write."""
+        letters = set(self.labels[1:]) - {" "}
+        return [word for word in self.model.words if word not in (UNK, BOS, EOS) and set(word) <= letters]
+
+    def spell(self, word: str) -> list[int]:
+        """Labels of a word."""
+        return [self.labels.index(letter) for letter in word]
 
 
 def utterances(path: str, model: NGram, count: int, boost: float) -> Said:
@@ -44,20 +72,15 @@ def utterances(path: str, model: NGram, count: int, boost: float) -> Said:
         labels = [LETTERS.index(letter) for letter in " ".join(words)][: FRAMES // 4]
         spoken = np.zeros(FRAMES, dtype=int)
         spoken[np.arange(len(labels)) * 4 + rng.integers(0, 3, len(labels))] = labels
-        made.append((scores_saying(spoken, len(LETTERS), boost, rng), words))
+        made.append((scores_saying(spoken, len(LETTERS), boost, rng), " ".join(words)))
     return made
 
 
-def spelled(model: NGram) -> list[str]:
-    """Words of a model that the labels can write."""
-    return [word for word in model.words if word not in (UNK, BOS, EOS) and set(word) <= set(LETTERS[2:])]
-
-
-def ours(model: NGram, options: Options) -> Decode:
-    words = spelled(model)
-    trie = lexicon.build([(number, [LETTERS.index(c) for c in word]) for number, word in enumerate(words)], SPACE)
-    graph = make_graph(len(LETTERS), WordModel(trie, words, model, WEIGHT))
-    search = CTCBeamSearch(len(LETTERS), BLANK, options, graph)
+def ours(setting: Setting, options: Options) -> Decode:
+    words = setting.words
+    trie = lexicon.build([(number, setting.spell(word)) for number, word in enumerate(words)], setting.space)
+    graph = make_graph(len(setting.labels), WordModel(trie, words, setting.model, setting.weight, setting.bonus))
+    search = CTCBeamSearch(len(setting.labels), BLANK, options, graph)
 
     def decode(log_probs: np.ndarray) -> list[str]:
         search.start()
@@ -67,37 +90,37 @@ def ours(model: NGram, options: Options) -> Decode:
     return decode
 
 
-def flashlight(path: str, model: NGram) -> Decode:
+def flashlight(setting: Setting) -> Decode:
     from flashlight.lib.text.decoder import CriterionType, LexiconDecoder, LexiconDecoderOptions, SmearingMode, Trie
     from flashlight.lib.text.decoder.kenlm import KenLM
     from flashlight.lib.text.dictionary import Dictionary
 
-    words = spelled(model)
+    words, space, labels = setting.words, setting.space, len(setting.labels)
     dictionary = Dictionary([*words, "<unk>"])
-    lm = KenLM(path, dictionary)
-    trie = Trie(len(LETTERS), SPACE)
+    lm = KenLM(setting.path, dictionary)
+    trie = Trie(labels, space)
     begin = lm.start(False)
     for number, word in enumerate(words):
         _, score = lm.score(begin, number)
-        trie.insert([*(LETTERS.index(letter) for letter in word), SPACE], number, score)
+        trie.insert([*setting.spell(word), space], number, score)
     trie.smear(SmearingMode.MAX)
     options = LexiconDecoderOptions(
         beam_size=BEAM,
-        beam_size_token=len(LETTERS),
+        beam_size_token=labels,
         beam_threshold=50,
-        lm_weight=WEIGHT * np.log(10),
-        word_score=0.0,
+        lm_weight=setting.weight * np.log(10),
+        word_score=setting.bonus,
         unk_score=-np.inf,
         sil_score=0.0,
         log_add=True,
         criterion_type=CriterionType.CTC,
     )
-    decoder = LexiconDecoder(options, trie, lm, SPACE, BLANK, len(words), [], False)
+    decoder = LexiconDecoder(options, trie, lm, space, BLANK, len(words), [], False)
 
     def decode(log_probs: np.ndarray) -> list[str]:
         # a last word is one only when a space has come behind it
-        closing = np.full((2, len(LETTERS)), -30.0, dtype=np.float32)
-        closing[0, BLANK] = closing[1, SPACE] = 0.0
+        closing = np.full((2, labels), -30.0, dtype=np.float32)
+        closing[0, BLANK] = closing[1, space] = 0.0
         scores = np.concatenate([log_probs, closing])
         found = decoder.decode(scores.ctypes.data, *scores.shape)[0]
         return [words[number] for number in found.words if 0 <= number < len(words)]
@@ -105,10 +128,11 @@ def flashlight(path: str, model: NGram) -> Decode:
     return decode
 
 
-def pyctcdecode(path: str, model: NGram) -> Decode:
+def pyctcdecode(setting: Setting) -> Decode:
     from pyctcdecode import build_ctcdecoder
 
-    decoder = build_ctcdecoder(["", *LETTERS[1:]], path, spelled(model), alpha=WEIGHT, beta=0.0)
+    labels = ["", *setting.labels[1:]]
+    decoder = build_ctcdecoder(labels, setting.path, setting.words, alpha=setting.weight, beta=setting.bonus)
 
     def decode(log_probs: np.ndarray) -> list[str]:
         return str(decoder.decode(log_probs, beam_width=BEAM)).split()
@@ -117,7 +141,7 @@ def pyctcdecode(path: str, model: NGram) -> Decode:
 
 
 # with how ours searches beside them
-PEERS: dict[str, tuple[Callable[[str, NGram], Decode], Options]] = {
+PEERS: dict[str, tuple[Callable[[Setting], Decode], Options]] = {
     "flashlight-text": (flashlight, Options(BEAM, behind=50)),
     "pyctcdecode": (pyctcdecode, Options(BEAM, least=float(np.exp(-5)), behind=10)),
 }
@@ -125,24 +149,32 @@ PEERS: dict[str, tuple[Callable[[str, NGram], Decode], Options]] = {
 
 def word_error_rate(decode: Decode, said: Said) -> float:
     """Percent."""
-    wrong = sum(Levenshtein.distance(decode(log_probs), words) for log_probs, words in said)
-    return 100 * wrong / sum(len(words) for _, words in said)
+    wrong = sum(Levenshtein.distance(decode(log_probs), text.split()) for log_probs, text in said)
+    return 100 * wrong / sum(len(text.split()) for _, text in said)
 
 
 def main() -> None:
-    options = arguments(__doc__, "arpa", "text")
+    options = arguments(__doc__, "arpa", "text", model="", weight=0.7, bonus=0.0)
     report = Report()
     model = arpa.read(options.arpa)
-    print(f"{len(spelled(model))} words, order {model.order}")
+    if options.model:
+        vocabulary, said = real(options.model, options.text, 20 if options.quick else None)
+        labels, cases = vocabulary.tokens, {Path(options.text).name: said}
+    else:
+        boosts = {"peaky": 9.0, "diffuse": 4.0}
+        count = 3 if options.quick else 20
+        labels = tuple(LETTERS)
+        cases = {case: utterances(options.text, model, count, boost) for case, boost in boosts.items()}
+    setting = Setting(options.arpa, model, labels, options.weight, options.bonus)
+    print(f"{len(setting.words)} words, order {model.order}")
     for name, (make, same) in PEERS.items():
         try:
-            theirs = make(options.arpa, model)
+            theirs = make(setting)
         except ImportError as error:
             print(f"{name} left out: {error}")
             continue
-        mine = ours(model, same)
-        for case, boost in ("peaky", 9.0), ("diffuse", 4.0):
-            said = utterances(options.text, model, 3 if options.quick else 20, boost)
+        mine = ours(setting, same)
+        for case, said in cases.items():
             measure(report, case, said, mine, theirs, name)
     report.write(options.json)
 
