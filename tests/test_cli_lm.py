@@ -66,6 +66,9 @@ def test_vocabulary(asr: Command, tmp_path: Path, text: Path) -> None:
     known.write_text("cat\ndog\nbird\n")
     asr("lm", "train", text, "--output", tmp_path / "v.arpa", "--vocabulary", known)
     assert arpa.read(tmp_path / "v.arpa").words[3:] == ("cat", "dog", "bird")
+    known.write_text(";;; a dictionary\nCAT  K AE T\nCAT(2)  K AA T\n\nDOG  D AO G\nTOP-DOG  T AA P D AO G\n")
+    asr("lm", "train", text, "--output", tmp_path / "d.arpa", "--vocabulary", known)
+    assert arpa.read(tmp_path / "d.arpa").words[3:] == ("cat", "dog", "top")
     asr("lm", "train", text, "--output", tmp_path / "w.arpa", "--words", "2")
     assert arpa.read(tmp_path / "w.arpa").words[3:] == ("the", "cat")
 
@@ -78,6 +81,7 @@ def test_vocabulary(asr: Command, tmp_path: Path, text: Path) -> None:
         (["train", "text.txt", "--output", "x.arpa", "--words", "3", "--vocabulary", "text.txt"], "give one"),
         (["train", "text.txt", "--output", "x.arpa", "--normalization", "german"], "neither english"),
         (["train", "broken.txt.gz", "--output", "x.arpa"], "broken.txt.gz: not readable as text"),
+        (["train", "text.txt", "--output", "x.arpa", "--vocabulary", "empty.txt"], "empty.txt: there is no word in it"),
         (["score", "text.txt", "text.txt"], "not an ARPA file|is missing"),
         (["score", "none.arpa", "text.txt"], "none.arpa"),
     ],
@@ -86,6 +90,7 @@ def test_bad_input(
     asr: Command, tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.txt").write_text("\n")
     (tmp_path / "broken.txt.gz").write_bytes(gzip.compress(TEXT.encode() * 100)[:60])
     done = asr("lm", *arguments)
     assert done.status == 1 and re.search(message, done.err), done

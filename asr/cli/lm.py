@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +31,9 @@ def train(
     output: Annotated[Path, typer.Option(help="ARPA file to write; gzipped if it ends in .gz.")],
     order: Annotated[int, typer.Option(help="Longest n-gram, 1 to 6.")] = 3,
     words: Annotated[int | None, typer.Option(min=1, help="Know the so many commonest words only.")] = None,
-    vocabulary: Annotated[Path | None, typer.Option(help="Know the words of this file only, one a line.")] = None,
+    vocabulary: Annotated[
+        Path | None, typer.Option(help="Know the words of this file only: one a line, or a pronouncing dictionary.")
+    ] = None,
     cutoffs: Annotated[
         str,
         typer.Option(help="Leave out n-grams seen so often or less, by order: '0 0 1' for trigrams seen once."),
@@ -48,7 +52,7 @@ def train(
         raise InputError(f"--cutoffs {cutoffs!r}: whole numbers separated by blanks are wanted")
     if words is not None and vocabulary is not None:
         raise InputError("--words and --vocabulary both say which words to know: give one")
-    known = vocabulary.read_text(encoding="utf-8").split() if vocabulary else []
+    known = known_words(vocabulary, "none" if characters else normalization) if vocabulary else []
     began = time.perf_counter()
     numbered = read_text(sentences(text, normalization, characters, prose), most_words=words, vocabulary=known)
     model = kneser_ney(numbered, order, [int(number) for number in cutoffs.split()])
@@ -97,6 +101,18 @@ def prune(
     arpa.write(after, output)
     sizes = [f"{len(before.nodes(n))} -> {len(after.nodes(n))}" for n in range(2, after.order + 1)]
     typer.echo(f"{', '.join(f'{n}-grams {size}' for n, size in enumerate(sizes, start=2))}: {output}")
+
+
+def known_words(path: Path, normalization: str) -> list[str]:
+    """The word that each line of a file begins with, normalised as text is; a dictionary's variants count once."""
+    from asr.normalization import Normalization
+
+    apply = Normalization.from_config(normalization).apply
+    first = [line.split()[0] for line in lines(path) if line.strip() and not line.startswith(";;;")]
+    found = (apply(re.sub(r"(?<=.)\(\d+\)$", "", word)).split() for word in first)
+    if not (known := list(dict.fromkeys(chain.from_iterable(found)))):
+        raise InputError(f"{path}: there is no word in it")
+    return known
 
 
 def sentences(paths: list[Path], normalization: str, characters: bool, prose: bool) -> Iterator[list[str]]:
