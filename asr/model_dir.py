@@ -106,7 +106,11 @@ def find(model: str | Path) -> Path:
     if not directory.is_dir():
         raise InputError(f"{model}: no such model directory (a training writes one to RUN_DIR/model)")
     inner = directory / "model"
-    return inner if not (directory / CONFIG).exists() and inner.is_dir() else directory
+    if (directory / CONFIG).exists() or inner.is_dir():
+        return directory if (directory / CONFIG).exists() else inner
+    if runs := sorted(str(path.parent) for path in directory.glob("*/model")):
+        raise InputError(f"{model}: a folder of training runs; use one of them: {', '.join(runs[:5])}")
+    return directory
 
 
 def decoder_config(

@@ -161,6 +161,14 @@ class Attack:
         return os.remove, (str(self.victim),)
 
 
+def test_a_training_run_means_its_model_and_a_folder_of_runs_is_refused(saved: Path, tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "seed=1"
+    model = shutil.copytree(saved, run / "model")
+    assert model_dir.find(model) == model_dir.find(run) == model
+    with pytest.raises(InputError, match=f"a folder of training runs; use one of them: {run}$"):
+        model_dir.find(run.parent)
+
+
 def test_nothing_is_unpickled(saved: Path, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.touch()
