@@ -38,7 +38,7 @@ class Aligner(GreedyDecoder):
         else:
             if lexicon is not None:
                 raise InputError(f"a pronouncing dictionary is for a head of phones; this one writes {vocabulary.kind}")
-            variants = [[tuple(vocabulary.encode(word))] for word in words]
+            variants = [[tuple(vocabulary.spell(word))] for word in words]
         spoken = [(word, units) for word, units in zip(words, variants, strict=True) if units[0]]
         if not spoken:
             raise InputError("there is no word in the text")
@@ -75,12 +75,14 @@ class Aligner(GreedyDecoder):
         return self._align(log_probs, chosen)
 
     def _align(self, log_probs: np.ndarray, spelled: Variants) -> Hypothesis:
-        labels: list[int] = []
+        edge = self.separator if self.vocabulary.edges else ()
+        labels = list(edge)
         words = []
         for number, units in enumerate(spelled):
             labels += self.separator if number else ()
             words.append((number, len(labels), len(labels) + len(units)))
             labels += units
+        labels += edge
         return aligned(log_probs, labels, self.vocabulary.blank, words=words)
 
 
@@ -106,7 +108,7 @@ def pronounced(
         plain = lexicon_.words(word)
         first, unknown = lexicon_.pronounce(word, lexicon)
         variants = lexicon[plain[0]] if len(plain) == 1 and plain[0] in lexicon else [tuple(first)]
-        found.append([tuple(vocabulary.encode(" ".join(units), word)) for units in variants])
+        found.append([tuple(vocabulary.spell(" ".join(units), word)) for units in variants])
         missing += unknown
     if missing:
         some = ", ".join(dict.fromkeys(missing))

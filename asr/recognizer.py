@@ -111,21 +111,29 @@ class Recognizer:
         return result
 
     def align(
-        self, source: Source, text: str, *, sample_rate: int | None = None, lexicon: str | Path | None = None
+        self,
+        source: Source,
+        text: str,
+        *,
+        sample_rate: int | None = None,
+        head: str | None = None,
+        lexicon: str | Path | None = None,
     ) -> Transcript:
         """When each word of ``text`` was said in a recording: as `transcribe`, but the words are known.
 
-        A head of phones needs a ``lexicon``, the file of a pronouncing dictionary. Raises InputError too for words that
-        the model cannot write, and for a recording that is too short for them.
+        ``head``: by whose labels; None: that of the model which is made for it (`CTCTask.timing`), or with a
+        ``lexicon`` the one that is decoded. A head of phones needs a lexicon, the file of a pronouncing dictionary.
+        Raises InputError too for words that the model cannot write, and for a recording that is too short for them.
         """
         from asr.aligner import Aligner
 
-        aligner = Aligner(self.vocabulary, text, lexicon)
+        head = head or (self.head if lexicon else self.task.timing)
+        aligner = Aligner(self.task.vocabularies[head], text, lexicon)
         one = Recognizer(
             self.task,
             device=str(self.device),
             batch_seconds=self.batch_seconds,
-            head=self.head,
+            head=head,
             decoder=aligner,
         )
         return one.transcribe(source, sample_rate)

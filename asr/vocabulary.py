@@ -35,7 +35,9 @@ class Vocabulary:
     Make one with `characters`, `phones`, `sentencepiece`, `train_sentencepiece` or `load`. ``tokens[i]`` is
     the token of label i: first the special ones (``<blank>`` alone, unless asked otherwise), then the units.
     ``unknown`` says what happens to text outside it: "error", "skip" (dropped, counted in ``skipped``, logged
-    once a character) or "map" (label ``<unk>``). ``fold`` (None, 48 or 39) is what `scoring` folds phones to.
+    once a character) or "map" (label ``<unk>``). ``fold`` (None, 48 or 39) is what `scoring` folds phones to. With
+    ``edges``, for characters, a text's labels begin and end with a space, which so stands for silence too: words then
+    have better times (see `asr.aligner`).
     """
 
     kind: str
@@ -43,6 +45,7 @@ class Vocabulary:
     normalization: Normalization = field(default_factory=Normalization)
     unknown: str = "error"
     fold: int | None = None
+    edges: bool = False
     model: bytes = field(default=b"", repr=False)
     skipped: Counter[str] = field(default_factory=Counter, init=False, compare=False, repr=False)
 
@@ -54,6 +57,8 @@ class Vocabulary:
             if self.kind != "phones":
                 raise InputError(f"fold={self.fold} is for phones, not for {self.kind}")
             fold((token for token in self.tokens if token not in SPECIALS), self.fold)
+        if self.edges and (self.kind != "characters" or " " not in self.tokens):
+            raise InputError(f"edges are for characters with a space among them, not for these {self.kind}")
         seen: set[str] = set()
         for token in self.tokens:
             _check_token(self.kind, token, seen)
@@ -72,6 +77,7 @@ class Vocabulary:
         source: str | Iterable[str],
         normalization: Normalization | None = None,
         *,
+        edges: bool = False,
         unknown: str = "error",
         specials: Sequence[str] = (BLANK,),
     ) -> Vocabulary:
@@ -83,7 +89,8 @@ class Vocabulary:
             raise InputError(f"alphabet: {_name(changed)}: normalisation changes these, so no text can contain them")
         else:
             units = list(source)
-        return cls("characters", _with_specials(units, specials, unknown), normalization, unknown)
+        tokens = _with_specials(units, specials, unknown)
+        return cls("characters", tokens, normalization, unknown, edges=edges)
 
     @classmethod
     def phones(
@@ -208,6 +215,11 @@ class Vocabulary:
 
         Raises InputError naming what is outside the vocabulary, unless ``unknown`` says otherwise.
         """
+        labels = self.spell(text, utterance)
+        return [self._units[" "], *labels, self._units[" "]] if self.edges and labels else labels
+
+    def spell(self, text: str, utterance: str = "") -> list[int]:
+        """As `encode`, of a part of a text: without ``edges``."""
         text = self.normalization.apply(text)
         units = self._split(text)
         unknown = [unit for unit in units if unit not in self._units]
@@ -303,6 +315,7 @@ class Vocabulary:
             "kind": self.kind,
             "unknown": self.unknown,
             "fold": self.fold,
+            "edges": self.edges,
             "normalization": normalization,
         }
         vocabulary_file.write(path, header, self.tokens, self.model)
@@ -320,7 +333,9 @@ class Vocabulary:
         kind, unknown = header.get("kind", ""), header.get("unknown", "")
         try:
             normalization = Normalization.from_config(header.get("normalization"))
-            vocabulary = cls(kind, tokens, normalization, unknown, header.get("fold"), model)
+            vocabulary = cls(
+                kind, tokens, normalization, unknown, header.get("fold"), header.get("edges", False), model
+            )
             if kind == "sentencepiece" and set(vocabulary._units) - set(cls.sentencepiece(model).tokens):
                 raise InputError("the tokens are not the pieces of the SentencePiece model that follows them")
         except InputError as error:

@@ -15,7 +15,10 @@ import asr as asr_
 from asr.aligner import Aligner
 from asr.decoding.alignment import aligned
 from asr.errors import InputError
+from asr.features import FilterBank
+from asr.modules.encoder import Encoder
 from asr.recognizer import Recognizer
+from asr.tasks.ctc import CTCTask
 from asr.vocabulary import Vocabulary
 
 PHONES = Vocabulary.phones(["p", "t", "ey", "ah", "m", "ow"])
@@ -75,6 +78,29 @@ def test_equals_the_best_path_of_the_whole_label_sequence(trained: Recognizer) -
     assert [(found.labels[first:end]) for _, first, end in found.words] == [
         tuple(vocabulary.encode(word)) for word in text.split()
     ]
+
+
+def test_silence_is_the_edges() -> None:
+    vocabulary = Vocabulary.characters(" abc", edges=True)
+    said = [1, 1, 1, 2, 3, 1, 4, 1, 1]
+    aligner = Aligner(vocabulary, "ab c")
+    found = aligner.align(peaky(said, len(vocabulary), frames_each=1))
+    assert found.labels == (1, 2, 3, 1, 4, 1)
+    assert found.frames == ((0, 3), (3, 4), (4, 5), (5, 6), (6, 7), (7, 9))
+    assert aligner.words(found) == [("ab", 1, 3), ("c", 4, 5)]
+
+
+def test_the_head_made_for_times_aligns(tones: Any) -> None:
+    """Without being asked to: the other one knows no c."""
+    features = FilterBank(8000, num_mels=10, deltas=0, normalization="utterance")
+    vocabularies = {"text": Vocabulary.characters(" ab"), "times": Vocabulary.characters(" abc", edges=True)}
+    task = CTCTask(features, Encoder(features.dim, 6), vocabularies, blank_penalties={"times": 1.5})
+    model = Recognizer(task)
+    found = model.align(tones("ac ca"), "ac ca").words
+    assert found == model.align(tones("ac ca"), "ac ca", head="times").words
+    assert [word.text for word in found] == ["ac", "ca"] and found[0].start > 0
+    with pytest.raises(InputError, match="'c'"):
+        model.align(tones("ac ca"), "ac ca", head="text")
 
 
 @pytest.mark.parametrize("said", ["t ey m", "t ah m ey t ow", "t ah m ah t ow"])

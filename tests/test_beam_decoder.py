@@ -18,6 +18,7 @@ from asr.vocabulary import Vocabulary
 
 TEXT = ["the cat sat", "the dog sat", "a cat", "the cat ran"]
 CHARACTERS = Vocabulary.characters(TEXT)
+EDGES = Vocabulary.characters(TEXT, edges=True)
 PHONES = Vocabulary.phones(["dh", "ah", "k", "ae", "t", "d", "ao", "g"])
 DICTIONARY = "the DH AH0\nthe(2) DH IY0\ncat K AE1 T\ndog D AO1 G\nzebra Z IY1 B R AH0\n"
 
@@ -133,6 +134,7 @@ class TestLongRecordings:
         (CHARACTERS, {"type": "best"}, "decoder: type='best' is not one of greedy"),
         (CHARACTERS, {"type": "beam", "width": 3}, "decoder: beam has no option width; it has beam"),
         (CHARACTERS, {"type": "beam", "lexicon": "dictionary.txt"}, "is for a head of phones"),
+        (EDGES, {"type": "beam", "lm": "lm.arpa"}, "begin and end with a space"),
         (PHONES, {"type": "beam", "lm": "lm.arpa"}, "need a pronouncing dictionary"),
         (
             CHARACTERS,

@@ -85,6 +85,18 @@ def test_blank_is_label_zero_and_texts_give_their_characters():
     assert len(vocabulary) == 6
 
 
+def test_edges_are_spaces_about_a_text(tmp_path: Path):
+    vocabulary = Vocabulary.characters(" abc", edges=True, unknown="skip")
+    assert vocabulary.encode("ab c") == [1, 2, 3, 1, 4, 1]
+    assert vocabulary.spell("ab c") == [2, 3, 1, 4]
+    assert vocabulary.encode("") == vocabulary.encode("z") == []
+    assert vocabulary.decode(vocabulary.encode("ab c")) == "ab c"
+    vocabulary.save(tmp_path / "vocabulary.txt")
+    assert Vocabulary.load(tmp_path / "vocabulary.txt") == vocabulary
+    with pytest.raises(InputError, match="edges are for characters with a space among them"):
+        Vocabulary.characters("abc", edges=True)
+
+
 def test_special_tokens():
     vocabulary = Vocabulary.characters("ab", specials=(BOS, EOS))
     assert (vocabulary.bos, vocabulary.eos) == (0, 1)

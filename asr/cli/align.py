@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from asr.cli.decoding import Head, Lexicon
+from asr.cli.decoding import Lexicon
 from asr.errors import InputError
 
 
@@ -19,7 +19,9 @@ def align(
     model: Annotated[str, typer.Option(help="A model directory, or a training run.")],
     format: Annotated[str, typer.Option(help="json, ctm, TextGrid, srt, vtt, tsv or txt.")] = "json",
     output: Annotated[Path | None, typer.Option(help="Write to this file, instead of printing.")] = None,
-    head: Head = None,
+    head: Annotated[
+        str | None, typer.Option(help="The head to align with (default: that made for times, or else the first).")
+    ] = None,
     lexicon: Lexicon = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
 ) -> None:
@@ -35,10 +37,10 @@ def align(
     from asr import model_dir, recognizer
 
     directory = model_dir.find(model)
-    head, own = model_dir.decoder_config(directory, None, head)
-    loaded = recognizer.load(directory, device=device, head=head, decoder={"type": "greedy"})
+    decoded, own = model_dir.decoder_config(directory, None, head)
+    loaded = recognizer.load(directory, device=device, head=decoded, decoder={"type": "greedy"})
     try:
-        found = loaded.align(source, words, lexicon=lexicon or own.get("lexicon"))
+        found = loaded.align(source, words, head=head, lexicon=lexicon or own.get("lexicon"))
     except InputError as error:
         raise InputError(str(error) if audio in str(error) else f"{audio}: {error}") from error
     if output is None:

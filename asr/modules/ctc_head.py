@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,38 +16,35 @@ from asr.features.extractor import inside
 class CTCHead(nn.Linear):
     """Encoder outputs (…, H) to log-probabilities (…, V) of labels, in float32.
 
-    CTC is content with a label on one frame and blanks on all others, wherever that is. With a ``prior_scale`` above
-    zero, probabilities are divided by that power of the labels' priors, in training as in use (Huang et al. 2024, Less
-    peaky and more accurate CTC forced alignment by label priors, arXiv 2406.02560). Blank, the commonest label, is
-    then dear, and labels last as long as they are heard: so times are better. 0.3 is a fair value. The priors are a
-    running mean of the posteriors in training, over about 100 batches, and saved with the weights.
+    CTC is content with a label on one frame and blanks on all others, wherever that is. With a ``blank_penalty`` above
+    zero a blank costs so many nats a frame, in training as in use, and labels last as long as they are heard: so times
+    are better. (That is the part of Huang et al. 2024, Less peaky and more accurate CTC forced alignment by label
+    priors, arXiv 2406.02560, that concerns the blank. With priors of all labels a rare one is dearer to the network
+    than the space, and spreads over silence: measured in benchmarks/README.md.)
     """
 
-    prior: Tensor
-
-    def __init__(self, inputs: int, labels: int, blank: int = 0, *, prior_scale: float = 0.0) -> None:
+    def __init__(self, inputs: int, labels: int, blank: int = 0, *, blank_penalty: float = 0.0) -> None:
         super().__init__(inputs, labels)
-        if not 0 <= prior_scale < 1:
-            raise InputError(f"prior_scale={prior_scale}: use a number from 0 to below 1")
+        if not 0 <= blank_penalty < math.inf:
+            raise InputError(f"blank_penalty={blank_penalty}: use 0, or some nats")
         self.blank = blank
-        self.prior_scale = prior_scale
-        if prior_scale:
-            self.register_buffer("prior", torch.full((labels,), 1 / labels))
+        self.blank_penalty = blank_penalty
 
     def forward(self, x: Tensor) -> Tensor:
         logits = super().forward(x).float()
-        return (logits - self._discount if self.prior_scale else logits).log_softmax(-1)
+        return (logits - self._penalty(logits) if self.blank_penalty else logits).log_softmax(-1)
 
-    @property
-    def _discount(self) -> Tensor:
-        # no label is so rare that it would be had for nothing
-        return self.prior_scale * self.prior.clamp(min=1e-8).log()
+    def _penalty(self, scores: Tensor) -> Tensor:
+        """What each label (V,) costs."""
+        costs = scores.new_zeros(scores.shape[-1])
+        costs[self.blank] = self.blank_penalty
+        return costs
 
     def loss(self, scores: Tensor, lengths: Tensor, target: Targets) -> tuple[Tensor, int]:
         """Negative log-likelihood a label of ``scores`` (N, T, V) from `forward`; and label sequences left out.
 
-        Utterances with too few frames for their labels have no finite loss: they add nothing and are counted. With
-        priors the sum over alignments is of posteriors divided by the scaled priors, and may be below zero.
+        Utterances with too few frames for their labels have no finite loss: they add nothing and are counted. The
+        blanks of an alignment cost their penalty.
         """
         frames = lengths[target.rows].cpu()
         possible = frames >= target.frames_needed
@@ -59,11 +58,11 @@ class CTCHead(nn.Linear):
             reduction="sum",
             zero_infinity=True,
         )
-        if self.prior_scale:
+        if self.blank_penalty:
             # What `forward` normalised away is a factor a frame. (Scores that do not sum to one would not do: the
             # gradient that torch gives for its CTC loss is right behind a softmax only.)
             counted = inside(torch.where(possible, frames, 0), chosen.shape[1])
-            nll = nll + (chosen + self._discount).logsumexp(-1)[counted.to(chosen.device)].sum()
+            nll = nll + (chosen + self._penalty(chosen)).logsumexp(-1)[counted.to(chosen.device)].sum()
         return nll / target.lengths.sum().clamp(min=1), int((~possible).sum())
 
     def divergence(self, scores: Tensor, lengths: Tensor, target: Targets) -> Tensor:
@@ -77,10 +76,3 @@ class CTCHead(nn.Linear):
         spoken = inside(lengths.to(scores.device), scores.shape[1])
         nats = F.kl_div(scores, other, reduction="none", log_target=True).sum(-1)[spoken].sum()
         return nats / target.lengths.sum().clamp(min=1) * (len(target.rows) / len(scores))
-
-    @torch.no_grad()
-    def observe(self, scores: Tensor, lengths: Tensor, rate: float = 0.01) -> None:
-        """Let ``scores`` (N, T, V) of a training batch, lengths (N,), into the priors."""
-        if self.prior_scale:
-            spoken = inside(lengths.to(scores.device), scores.shape[1])
-            self.prior.lerp_((scores + self._discount).softmax(-1)[spoken].mean(0), rate)

@@ -36,13 +36,14 @@ class CTCTask(nn.Module):
     """Features, augmentation (in training), encoder, and one linear layer of labels a head.
 
     Several heads share one encoder: characters and phones, say. The first is the one that writes text when nothing
-    else is asked for. ``weights`` are the heads' shares in the loss.
+    else is asked for. ``weights`` are the heads' shares in the loss, ``blank_penalties`` those of
+    `CTCHead`.
 
     Self-conditioning (Nozaki & Komatsu 2021, arXiv 2104.02724): the outputs of the layers named in ``self_condition``
     (1 is the lowest; the last is not one of them) are scored by the same heads, and the posteriors, through a linear
     layer, are added to what the next layer reads. So the upper layers know what labels the lower ones hear around a
     frame, though the labels of CTC are independent of each other given the input. In training the mean loss of those
-    layers takes the share ``self_condition_weight`` of the whole. ``prior_scale`` is that of `CTCHead`.
+    layers takes the share ``self_condition_weight`` of the whole.
 
     With a ``consistency`` above zero a training batch is read twice, as two views that differ by their masks and
     dropout but not by their timing, and that times the divergence of each view's scores from the other's joins the loss
@@ -62,7 +63,7 @@ class CTCTask(nn.Module):
         augmentation: Sequence[nn.Module] = (),
         self_condition: Sequence[int] = (),
         self_condition_weight: float = 0.5,
-        prior_scale: float = 0.0,
+        blank_penalties: Mapping[str, float] | None = None,
         consistency: float = 0.0,
     ) -> None:
         super().__init__()
@@ -82,9 +83,10 @@ class CTCTask(nn.Module):
         self.encoder = encoder
         self.vocabularies = dict(vocabularies)
         self.weights = dict.fromkeys(vocabularies, 1.0) | dict(weights or {})
+        penalties = dict.fromkeys(vocabularies, 0.0) | dict(blank_penalties or {})
         self.heads = nn.ModuleDict(
             {
-                head: CTCHead(encoder.output_size, len(v), v.blank, prior_scale=prior_scale)
+                head: CTCHead(encoder.output_size, len(v), v.blank, blank_penalty=penalties[head])
                 for head, v in self.vocabularies.items()
             }
         )
@@ -99,6 +101,7 @@ class CTCTask(nn.Module):
     @classmethod
     def from_config(cls, config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> CTCTask:
         """Build from the groups ``features``, ``encoder``, ``augmentation`` and ``task`` of a configuration."""
+        heads = config["task"]["heads"]
         front = build(FEATURES, config["features"], "features")
         return build(
             {"ctc": cls},
@@ -107,7 +110,8 @@ class CTCTask(nn.Module):
             features=front,
             encoder=build(ENCODERS, config["encoder"], "encoder", input_size=front.dim),
             vocabularies=vocabularies,
-            weights={head: options.get("weight", 1.0) for head, options in config["task"]["heads"].items()},
+            weights={head: options.get("weight", 1.0) for head, options in heads.items()},
+            blank_penalties={head: options.get("blank_penalty", 0.0) for head, options in heads.items()},
             augmentation=[
                 build(AUGMENTATIONS, options, f"augmentation.{name}")
                 for name, options in (config.get("augmentation") or {}).items()
@@ -119,6 +123,11 @@ class CTCTask(nn.Module):
     def primary(self) -> str:
         """Name of the head that writes text."""
         return next(iter(self.vocabularies))
+
+    @property
+    def timing(self) -> str:
+        """Name of the head whose labels have the best times: the first with a blank penalty, or else the primary."""
+        return next((head for head in self.vocabularies if self._head(head).blank_penalty), self.primary)
 
     @property
     def _views(self) -> int:
@@ -194,8 +203,6 @@ class CTCTask(nn.Module):
         targets = {head: target.repeat(views, len(inputs)) for head, target in targets.items()}
         scores = self._scores(x, self.vocabularies)
         loss, impossible = self._loss_of_views(scores, lengths, targets)
-        for head, log_probs in scores.items():
-            self._head(head).observe(log_probs, lengths)
         if lower:
             below = torch.stack([self._loss_of_views(scores, lengths, targets)[0] for scores in lower]).mean()
             loss = torch.lerp(loss, below, self.self_condition_weight)

@@ -170,7 +170,7 @@ def make_vocabulary(head: str, options: Mapping[str, Any], cuts: Iterable[MonoCu
     unknown = options.get("unknown", "error")
     if kind == "characters":
         source = options.get("alphabet") or [manifest.text(cut) for cut in cuts]
-        return Vocabulary.characters(source, normalization, unknown=unknown)
+        return Vocabulary.characters(source, normalization, edges=options.get("edges", False), unknown=unknown)
     if kind == "phones":
         if (source := options.get("phones")) is None:
             found = {phone for cut in cuts for phone in (manifest.phones(cut) or "").split()}

@@ -31,8 +31,8 @@ KEYS = {
     "weight_noise monitor early_stopping",
     "data": "train dev test seconds utterances workers cache_hours too_short perturbation",
 }
-HEAD_KEYS = {"characters": "alphabet", "phones": "phones fold", "sentencepiece": "size"}
-COMMON_HEAD_KEYS = "kind weight normalization unknown"
+HEAD_KEYS = {"characters": "alphabet edges", "phones": "phones fold", "sentencepiece": "size"}
+COMMON_HEAD_KEYS = "kind weight blank_penalty normalization unknown"
 
 
 def check_settings(config: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from itertools import groupby, product
 from typing import Any
 
@@ -179,63 +180,53 @@ def test_augmentation_is_for_training_only() -> None:
     assert task.train()(inputs, lengths)[1].tolist() == [4]
 
 
-def with_priors(scale: float) -> CTCTask:
+def with_penalty(nats: float) -> CTCTask:
     torch.manual_seed(0)
     features = FilterBank(8000, num_mels=10, deltas=0, normalization="utterance")
-    task = CTCTask(features, Encoder(features.dim, 6), {"text": Vocabulary.characters("ab")}, prior_scale=scale)
-    if scale:
-        task.heads["text"].prior.copy_(torch.tensor([0.7, 0.2, 0.1]))  # type: ignore[operator]
-    return task
+    vocabularies = {"text": Vocabulary.characters("ab"), "times": Vocabulary.characters("ab")}
+    return CTCTask(features, Encoder(features.dim, 6), vocabularies, blank_penalties={"times": nats})
 
 
 @settings(deadline=None, max_examples=20)
 @given(
     labels=st.lists(st.integers(1, 2), max_size=3),
     frames=st.integers(1, 5),
-    scale=st.sampled_from([0.0, 0.3, 0.8]),
+    nats=st.sampled_from([0.0, 0.5, 2.0]),
     seed=st.integers(0, 9999),
 )
-def test_with_priors_the_loss_is_of_posteriors_divided_by_them(
-    labels: list[int], frames: int, scale: float, seed: int
+def test_with_a_penalty_each_blank_of_an_alignment_costs_it(
+    labels: list[int], frames: int, nats: float, seed: int
 ) -> None:
     """Value and gradient, against the sum over all alignments."""
-    task = with_priors(scale)
-    head = task.heads["text"]
+    task = with_penalty(nats)
+    head = task.heads["times"]
     x = torch.randn(1, 5, 12, generator=torch.Generator().manual_seed(seed))
     scores = head(x)
     torch.testing.assert_close(scores.exp().sum(-1), torch.ones(1, 5))
-    loss, impossible = task.loss({"text": scores}, torch.tensor([frames]), {"text": Targets.of([labels])})
-    divided = nn.functional.linear(x, head.weight, head.bias).log_softmax(-1)[0]  # type: ignore[arg-type]
-    if scale:
-        divided = divided - scale * torch.tensor([0.7, 0.2, 0.1]).log()
+    loss, impossible = task.loss({"times": scores}, torch.tensor([frames]), {"times": Targets.of([labels])})
+    costly = nn.functional.linear(x, head.weight, head.bias).log_softmax(-1)[0]  # type: ignore[arg-type]
+    costly = costly - torch.tensor([nats, 0.0, 0.0])
     paths = [path for path in product(range(3), repeat=frames) if collapsed(path) == tuple(labels)]
     assert impossible == (not paths)
     if not paths:
         assert loss.item() == 0
         return
-    terms = [torch.stack([divided[t, label] for t, label in enumerate(path)]).sum() for path in paths]
+    terms = [torch.stack([costly[t, label] for t, label in enumerate(path)]).sum() for path in paths]
     expected = -torch.logsumexp(torch.stack(terms), 0) / max(len(labels), 1)
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-5)
     found, wanted = (torch.autograd.grad(value, list(head.parameters())) for value in (loss, expected))
     torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4)
 
 
-def test_priors_are_a_running_mean_of_the_posteriors() -> None:
-    task = with_priors(0.3)
-    inputs, lengths = pad([torch.randn(3000), torch.randn(1200)])
-    scores, frames = task(inputs, lengths)
-    logits = scores["text"] + 0.3 * torch.tensor([0.7, 0.2, 0.1]).log()
-    spoken = torch.cat([row[:length] for row, length in zip(logits.softmax(-1), frames, strict=True)])
-    task.training_loss(inputs, lengths, {"text": Targets.of([[1, 2, 1], [2]])})
-    expected = 0.99 * torch.tensor([0.7, 0.2, 0.1]) + 0.01 * spoken.mean(0)
-    torch.testing.assert_close(task.state_dict()["heads.text.prior"], expected)
-    assert "heads.text.prior" not in with_priors(0.0).state_dict()
+def test_the_head_with_a_penalty_is_the_one_for_times() -> None:
+    assert with_penalty(1.5).timing == "times"
+    assert with_penalty(0.0).timing == "text"
 
 
-@pytest.mark.parametrize("scale", [-0.1, 1.0])
-def test_prior_scale_is_below_one(scale: float) -> None:
-    with pytest.raises(InputError, match=r"prior_scale=.*: use a number from 0 to below 1"):
-        with_priors(scale)
+@pytest.mark.parametrize("nats", [-0.1, math.inf, math.nan])
+def test_a_penalty_is_not_below_zero(nats: float) -> None:
+    with pytest.raises(InputError, match=r"blank_penalty=.*: use 0, or some nats"):
+        with_penalty(nats)
 
 
 def test_from_config() -> None:
@@ -253,7 +244,7 @@ def test_from_config() -> None:
         ("features", {"type": "mel"}, "features: type='mel' is not one of filterbank, mfcc, precomputed"),
         ("features", {"type": "os.system"}, "features: type='os.system' is not one of"),
         ("features", {"mels": 3}, "features: filterbank has no option mels; it has .*num_mels"),
-        ("task", {"priors": 0.3}, "task: ctc has no option priors; it has .*prior_scale"),
+        ("task", {"priors": 0.3}, "task: ctc has no option priors; it has .*self_condition"),
         ("encoder", {"input_size": 3}, "encoder: rnn has no option input_size"),
         ("encoder", {"dropout": 2.0}, "encoder: rnn: dropout probability"),
         ("encoder", {"hidden_size": "many"}, "positive whole numbers: .*hidden_size='many'"),
