@@ -17,9 +17,10 @@ from asr.data.speech import Perturbation
 from asr.features import Precomputed
 from asr.phones import PHONE_SETS
 from asr.registry import build
-from asr.training import run
-from asr.training.module import OPTIMIZERS, TrainingModule
+from asr.training.module import OPTIMIZERS
 from asr.training.settings import check_settings
+from asr.training.speech import make_task
+from asr.training.speech_module import SpeechModule
 
 CONFIGS = shared_files.folder("configs")
 RECIPES = shared_files.folder("recipes")
@@ -50,9 +51,9 @@ def composed(recipe: Path, *overrides: str) -> dict[str, Any]:
 def check(config: dict[str, Any], cuts: list[Any]) -> None:
     """Make what training makes of a configuration, and take a batch through it."""
     check_settings(config)
-    task = run.make_task(config, cuts)
+    task = make_task(config, cuts)
     build({"perturbation": Perturbation}, {"type": "perturbation", **(config["data"]["perturbation"] or {})}, "data")
-    module = TrainingModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10)
+    module = SpeechModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10)
     assert config["optimizer"]["type"] in OPTIMIZERS and module.task is task
     if isinstance(task.features, Precomputed):
         inputs, lengths = pad([torch.randn(300, task.features.input_dim), torch.randn(200, task.features.input_dim)])
@@ -114,7 +115,7 @@ def test_optimisers_step(optimizer: str, cuts: list[Any]) -> None:
     import lightning as L
 
     config = shrunk(composed(CONFIGS / "train.yaml", f"optimizer={optimizer}"))
-    module = TrainingModule(run.make_task(config, cuts), config["optimizer"], 1, "dev_wer", batches=10)
+    module = SpeechModule(make_task(config, cuts), config["optimizer"], 1, "dev_wer", batches=10)
     module.trainer = L.Trainer(max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False)
     made = module.configure_optimizers()
     made["optimizer"].step()

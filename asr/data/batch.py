@@ -64,6 +64,11 @@ class Batch:
     references: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     seconds: float = 0.0
 
+    @property
+    def amounts(self) -> dict[str, float]:
+        """How much there is in it."""
+        return {"utt": len(self.ids), "audio-s": self.seconds}
+
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
         return replace(

@@ -6,6 +6,7 @@ import math
 import signal
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -13,9 +14,8 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import TQDMProgressBar
 
-from asr.data.batch import Batch
 from asr.errors import Interruption
-from asr.training.module import TrainingModule
+from asr.training.module import Batch, TrainingModule
 
 
 class EpochLine(L.Callback):
@@ -23,21 +23,19 @@ class EpochLine(L.Callback):
 
     def __init__(self) -> None:
         self.began = 0.0
-        self.utterances = 0
-        self.audio = 0.0
+        self.done: Counter[str] = Counter()  # by unit
         self.busy = 0.0
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self.on_train_epoch_start(trainer, module)  # which is not called for an epoch that is resumed in its middle
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self.began, self.utterances, self.audio, self.busy = time.perf_counter(), 0, 0.0, 0.0
+        self.began, self.done, self.busy = time.perf_counter(), Counter(), 0.0
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        self.utterances += len(batch.ids)
-        self.audio += batch.seconds
+        self.done.update(batch.amounts)
         self.busy = time.perf_counter() - self.began  # without the validation that follows
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -53,9 +51,10 @@ class EpochLine(L.Callback):
             for kind in ("wer", "cer", "per")
             if f"dev_{kind}" in figures
         ]
-        parts.append(f"blank {100 * figures.get('blank_rate', math.nan):.0f}%")
-        if (busy := self.busy) > 0:
-            parts.append(f"{self.utterances / busy:.0f} utt/s, {self.audio / busy:.0f} audio-s/s")
+        if "blank_rate" in figures:
+            parts.append(f"blank {100 * figures['blank_rate']:.0f}%")
+        if self.busy > 0:
+            parts.append(", ".join(f"{amount / self.busy:.0f} {unit}/s" for unit, amount in self.done.items()))
         parts.append(f"{time.perf_counter() - self.began:.1f} s")
         if impossible := int(figures.get("impossible", 0)):
             parts.append(f"{impossible} utterances too short for their labels")

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import lightning as L
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from asr.data.batch import Batch
-from asr.decoding import greedy
 from asr.errors import InputError
 from asr.modules.weight_noise import WeightNoise
 from asr.registry import build
-from asr.tasks.ctc import CTCTask
-from asr.training.evaluate import Pairs, greedy_decoders
 
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 SCHEDULES = {
@@ -26,8 +22,23 @@ SCHEDULES = {
 }
 
 
+class Batch(Protocol):
+    """What a step is given."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Names of what is in it, for errors."""
+
+    @property
+    def amounts(self) -> Mapping[str, float]:
+        """How much there is in it, by unit, for the speed that an epoch's line tells."""
+
+    def to(self, device: torch.device) -> Any:
+        """The same batch on another device."""
+
+
 class TrainingModule(L.LightningModule):
-    """Trains a task.
+    """Trains a task; what is special to a kind of task is in its subclass: `loss`, the validation, ``samples``.
 
     What is random in a step (dropout, masks) depends on (seed, epoch, batch) only, so that a resumed run equals an
     uninterrupted one. ``monitor`` names the figure that checkpoints, early stopping and the plateau schedule go by;
@@ -36,7 +47,7 @@ class TrainingModule(L.LightningModule):
 
     def __init__(
         self,
-        task: CTCTask,
+        task: nn.Module,
         optimizer: Mapping[str, Any],
         seed: int,
         monitor: str,
@@ -50,8 +61,6 @@ class TrainingModule(L.LightningModule):
         self.monitor = monitor
         self.batches = batches
         self.weight_noise = WeightNoise(task.parameters(), weight_noise)
-        self.pairs = Pairs(greedy_decoders(task))
-        self.blanks = (0, 0)
         self.samples: list[tuple[str, str]] = []
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
@@ -59,16 +68,20 @@ class TrainingModule(L.LightningModule):
 
     # -- training
 
+    def loss(self, batch: Any) -> tuple[Tensor, int]:
+        """The training loss of a batch, and how many label sequences it leaves out as impossible."""
+        raise NotImplementedError
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         number = self.current_epoch * self.batches + batch_idx
         torch.manual_seed(self.seed * 1_000_003 + number * self.trainer.world_size + self.global_rank)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.weight_noise.add()
-        loss, impossible = self.task.training_loss(batch.inputs, batch.lengths, batch.targets)
+        loss, impossible = self.loss(batch)
         if not torch.isfinite(loss):
             raise InputError(
-                f"the loss is {loss.item()} at step {self.global_step}, utterances {', '.join(batch.ids)}: "
+                f"the loss is {loss.item()} at step {self.global_step}, in {', '.join(batch.ids)}: "
                 "lower optimizer.lr, or clip gradients (trainer.gradient_clip)"
             )
         size = len(batch.ids)
@@ -78,37 +91,6 @@ class TrainingModule(L.LightningModule):
 
     def on_after_backward(self) -> None:
         self.weight_noise.remove()
-
-    # -- validation
-
-    def on_validation_epoch_start(self) -> None:
-        self.pairs = Pairs(greedy_decoders(self.task))
-        self.blanks = (0, 0)
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        scores, lengths = self.task(batch.inputs, batch.lengths)
-        loss, _ = self.task.loss(scores, lengths, batch.targets)
-        self.log("dev_loss", loss, batch_size=len(batch.ids))
-        self.pairs.add(batch, self.task.hypotheses(scores, lengths))
-        primary = self.task.primary
-        blank, frames = greedy.blank_rate(
-            scores[primary].detach().cpu().numpy(),
-            lengths.cpu().numpy(),
-            self.task.vocabularies[primary].blank,
-        )
-        self.blanks = (self.blanks[0] + blank, self.blanks[1] + frames)
-
-    def on_validation_epoch_end(self) -> None:
-        rates: dict[str, float] = {}
-        for head in reversed(self.task.vocabularies):  # the primary head last: its figures win a common name
-            if self.pairs.rows[head]:
-                rates |= {kind: counts.rate for kind, counts in self.pairs.report(head).totals.items()}
-        for kind, rate in rates.items():
-            self.log(f"dev_{kind}", rate, sync_dist=True)
-        self.log("blank_rate", self.blanks[0] / max(self.blanks[1], 1), sync_dist=True)
-        rows = sorted(self.pairs.rows[self.task.primary])
-        step = max(len(rows) // 2, 1)
-        self.samples = [(reference, decoded) for _, reference, decoded, _ in rows[::step][:2]]
 
     # -- optimiser
 

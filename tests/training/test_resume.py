@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from asr.errors import InputError, Interruption
-from asr.training.module import TrainingModule
 from asr.training.run import find_checkpoint, train
+from asr.training.speech_module import SpeechModule
 
 Config = Callable[..., dict[str, Any]]
 
@@ -39,19 +39,19 @@ class Recorder:
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     recorder = Recorder()
-    step, validation = TrainingModule.training_step, TrainingModule.validation_step
+    step, validation = SpeechModule.training_step, SpeechModule.validation_step
 
-    def training_step(self: TrainingModule, batch: Any, batch_idx: int) -> Any:
+    def training_step(self: SpeechModule, batch: Any, batch_idx: int) -> Any:
         recorder.at.pop(len(recorder.batches), lambda: None)()
         recorder.batches.append(tuple(batch.ids))
         return step(self, batch, batch_idx)
 
-    def validation_step(self: TrainingModule, batch: Any, batch_idx: int) -> None:
+    def validation_step(self: SpeechModule, batch: Any, batch_idx: int) -> None:
         recorder.in_validation.pop(self.current_epoch, lambda: None)()
         validation(self, batch, batch_idx)
 
-    monkeypatch.setattr(TrainingModule, "training_step", training_step)
-    monkeypatch.setattr(TrainingModule, "validation_step", validation_step)
+    monkeypatch.setattr(SpeechModule, "training_step", training_step)
+    monkeypatch.setattr(SpeechModule, "validation_step", validation_step)
     return recorder
 
 
