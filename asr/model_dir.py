@@ -8,30 +8,36 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from asr import __version__
 from asr.errors import InputError
 from asr.files import replacing, write_atomic
 from asr.tasks.ctc import CTCTask
+from asr.tasks.language import LanguageTask
 from asr.vocabulary import Vocabulary
 
-TASKS = {"ctc": CTCTask}
+TASKS: dict[str, type[CTCTask] | type[LanguageTask]] = {"ctc": CTCTask, "language": LanguageTask}
+T = TypeVar("T", bound=nn.Module)
 CONFIG, WEIGHTS, METRICS, CARD = "config.yaml", "weights.safetensors", "metrics.json", "README.md"
 # what a decoder's options may name, and what these files are called in a model directory (.gz stays)
 DECODER_FILES = {"lm": "lm.arpa", "character_lm": "character_lm.arpa", "lexicon": "lexicon.txt"}
 
 
-def make_task(config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> CTCTask:
+def make_task(config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> CTCTask | LanguageTask:
     """An untrained task from the groups of a configuration."""
-    kind = config["task"].get("type")
-    if kind not in TASKS:
+    return _task_class(config).from_config(config, vocabularies)
+
+
+def _task_class(config: Mapping[str, Any]) -> type[CTCTask] | type[LanguageTask]:
+    if (kind := config["task"].get("type")) not in TASKS:
         raise InputError(f"task: type={kind!r} is not one of {', '.join(TASKS)}")
-    return TASKS[kind].from_config(config, vocabularies)
+    return TASKS[kind]
 
 
 def vocabulary_file(head: str, primary: str) -> str:
@@ -40,7 +46,7 @@ def vocabulary_file(head: str, primary: str) -> str:
 
 
 def save(
-    task: CTCTask,
+    task: CTCTask | LanguageTask,
     directory: str | Path,
     config: Mapping[str, Any],
     metrics: Mapping[str, Any] | None = None,
@@ -141,10 +147,14 @@ def read_config(directory: Path) -> dict[str, Any]:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not YAML: {error}") from error
-    if not isinstance(config, dict) or not all(
-        isinstance(config.get(group), dict) for group in ("task", "features", "encoder")
-    ):
-        raise InputError(f"{path}: needs the groups task, features and encoder")
+    if not isinstance(config, dict) or not isinstance(config.get("task"), dict):
+        raise InputError(f"{path}: needs the group task")
+    try:
+        groups = _task_class(config).groups
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    if not all(isinstance(config.get(group), dict) for group in groups):
+        raise InputError(f"{path}: needs the groups task, {' and '.join(groups)}")
     heads = config["task"].get("heads")
     if not isinstance(heads, dict) or not heads or not all(isinstance(options, dict) for options in heads.values()):
         raise InputError(f"{path}: task.heads is not a mapping of heads to their options")
@@ -154,10 +164,20 @@ def read_config(directory: Path) -> dict[str, Any]:
     return config
 
 
-def load(directory: str | Path) -> CTCTask:
-    """The task of a model directory, in evaluation mode. Raises InputError naming the file that is at fault."""
+@overload
+def load(directory: str | Path) -> CTCTask: ...
+@overload
+def load(directory: str | Path, kind: type[T]) -> T: ...
+def load(directory: str | Path, kind: type[nn.Module] = CTCTask) -> nn.Module:
+    """The task of a model directory, in evaluation mode.
+
+    Raises InputError naming the file that is at fault, and for a task that is not of the ``kind`` wanted.
+    """
     directory = Path(directory)
     config = read_config(directory)
+    if _task_class(config) is not kind:
+        wanted = next(name for name, made in TASKS.items() if made is kind)
+        raise InputError(f"{directory}: a model of type {config['task']['type']}, where one of {wanted} is wanted")
     heads = list(config["task"]["heads"])
     vocabularies = {head: Vocabulary.load(directory / vocabulary_file(head, heads[0])) for head in heads}
     try:

@@ -21,17 +21,19 @@ class Normalization:
     """What is done to text, in this order: replace, unicode, case, remove, white space.
 
     ``replace`` maps strings to strings and is applied entry by entry, in its order; ``remove`` holds the
-    characters to delete. White space always becomes single spaces, with none at the ends.
+    characters to delete. White space becomes single spaces, with none at the ends, unless ``white_space`` is "keep".
     """
 
     unicode: Literal["NFC", "NFKC"] = "NFC"
     case: Literal["lower", "upper", "keep"] = "keep"
     replace: Mapping[str, str] = field(default_factory=dict, hash=False)
     remove: str = ""
+    white_space: Literal["single", "keep"] = "single"
 
     def __post_init__(self) -> None:
         check_choice("normalization.unicode", self.unicode, ("NFC", "NFKC"))
         check_choice("normalization.case", self.case, ("lower", "upper", "keep"))
+        check_choice("normalization.white_space", self.white_space, ("single", "keep"))
         if not isinstance(self.remove, str):
             raise InputError(f"normalization.remove: {self.remove!r} is not a string of characters")
         if not isinstance(self.replace, Mapping):
@@ -50,7 +52,8 @@ class Normalization:
         text = unicodedata.normalize(self.unicode, text)
         if self.case != "keep":  # a change of case can decompose a character, so compose once more
             text = unicodedata.normalize(self.unicode, text.lower() if self.case == "lower" else text.upper())
-        return " ".join(text.translate(str.maketrans("", "", self.remove)).split())
+        text = text.translate(str.maketrans("", "", self.remove))
+        return text if self.white_space == "keep" else " ".join(text.split())
 
     @classmethod
     def english(cls) -> Normalization:

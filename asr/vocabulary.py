@@ -233,7 +233,7 @@ class Vocabulary:
         self._count_skipped(unknown, utterance)
         if self.kind != "phones":  # taken out of the text, so that "a & b" does not leave two spaces
             kept = text.translate(dict.fromkeys(map(ord, self._parts(unknown))))
-            units = self._split(" ".join(kept.split()))
+            units = self._split(kept if self.normalization.white_space == "keep" else " ".join(kept.split()))
         return [self._units[unit] for unit in units if unit in self._units]
 
     def _split(self, text: str) -> list[str]:
@@ -263,7 +263,13 @@ class Vocabulary:
     # -- labels to text
 
     def decode(self, labels: Iterable[int]) -> str:
-        """Text of labels: words, or phones, with single spaces; blank, bos and eos are left out."""
+        """Text of labels; blank, bos and eos are left out.
+
+        Words, or phones, have single spaces between them, unless the vocabulary is one of characters with all kinds of
+        white space (``normalization.white_space`` is "keep").
+        """
+        if self.kind == "characters" and self.normalization.white_space == "keep":
+            return "".join(token for token in map(self._token, labels) if token not in (BLANK, BOS, EOS))
         return " ".join(word for word, _, _ in self.words(labels))
 
     def words(self, labels: Iterable[int]) -> list[tuple[str, int, int]]:

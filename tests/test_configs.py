@@ -10,17 +10,21 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from asr import shared_files
+from asr import model_dir, shared_files
 from asr.data import manifest
 from asr.data.batch import pad
 from asr.data.speech import Perturbation
 from asr.features import Precomputed
 from asr.phones import PHONE_SETS
 from asr.registry import build
+from asr.tasks.language import LanguageTask
+from asr.training.language import LanguageModule
 from asr.training.module import OPTIMIZERS
 from asr.training.settings import check_settings
 from asr.training.speech import make_task
 from asr.training.speech_module import SpeechModule
+from asr.training.vocabularies import make_vocabulary
+from asr.vocabulary import EOS
 
 CONFIGS = shared_files.folder("configs")
 RECIPES = shared_files.folder("recipes")
@@ -51,6 +55,21 @@ def composed(recipe: Path, *overrides: str) -> dict[str, Any]:
 def check(config: dict[str, Any], cuts: list[Any]) -> None:
     """Make what training makes of a configuration, and take a batch through it."""
     check_settings(config)
+    {"ctc": check_speech, "language": check_language}[config["task"]["type"]](config, cuts)
+
+
+def check_language(config: dict[str, Any], cuts: list[Any]) -> None:
+    made = {
+        head: make_vocabulary(head, options, TEXTS, (), (EOS,)) for head, options in config["task"]["heads"].items()
+    }
+    task = model_dir.make_task(config, made)
+    assert isinstance(task, LanguageTask)
+    LanguageModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10)
+    nats, _ = task.loss(torch.randint(len(task.vocabulary), (3, 5)))
+    assert torch.isfinite(nats)
+
+
+def check_speech(config: dict[str, Any], cuts: list[Any]) -> None:
     task = make_task(config, cuts)
     build({"perturbation": Perturbation}, {"type": "perturbation", **(config["data"]["perturbation"] or {})}, "data")
     module = SpeechModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10)
@@ -71,7 +90,9 @@ def check(config: dict[str, Any], cuts: list[Any]) -> None:
 
 
 def shrunk(config: dict[str, Any]) -> dict[str, Any]:
-    config["encoder"] |= {"hidden_size": 4}  # its width is the only thing that costs time
+    for group in ("encoder", "label_rnn"):
+        if group in config:
+            config[group] |= {"hidden_size": 4}  # its width is the only thing that costs time
     for head in config["task"]["heads"].values():
         if head["kind"] == "sentencepiece":
             head["size"] = 40  # as many as these few texts can give
@@ -80,7 +101,7 @@ def shrunk(config: dict[str, Any]) -> dict[str, Any]:
 
 def test_there_are_configs_and_recipes() -> None:
     assert len(GROUPS) > 15 and len(RECIPE_FILES) > 1
-    assert {path.name for path in CONFIGS.glob("*.yaml")} == {"train.yaml"}
+    assert {path.name for path in CONFIGS.glob("*.yaml")} == {"train.yaml", "train_language.yaml"}
 
 
 @pytest.mark.parametrize("recipe", RECIPE_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -100,7 +121,10 @@ def test_recipes_have_names_of_their_own() -> None:
 
 @pytest.mark.parametrize("choice", GROUPS)
 def test_every_choice_of_every_group(choice: str, cuts: list[Any]) -> None:
-    check(shrunk(composed(CONFIGS / "train.yaml", choice)), cuts)
+    group, _, name = choice.partition("=")
+    of_language = group == "label_rnn" or name in ("language", "text")
+    texts = ["data.train=train.txt", "data.dev=dev.txt"] if of_language else []
+    check(shrunk(composed(CONFIGS / f"train{'_language' * of_language}.yaml", choice, *texts)), cuts)
 
 
 @pytest.mark.parametrize("phones", sorted(PHONE_SETS))

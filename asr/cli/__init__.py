@@ -12,6 +12,7 @@ from asr import __version__
 from asr.cli import lm
 from asr.cli.align import align
 from asr.cli.evaluate import evaluate
+from asr.cli.generate import generate
 from asr.cli.prepare import prepare
 from asr.cli.train import train
 from asr.cli.transcribe import transcribe
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (prepare, train, evaluate, transcribe, align, tune):
+for command in (prepare, train, evaluate, transcribe, align, tune, generate):
     app.command()(command)
 app.add_typer(lm.app, name="lm")
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from asr.data.lines import lines
 from asr.errors import InputError
 
 app = typer.Typer(help="Estimate, score and prune n-gram language models.", no_args_is_help=True)
@@ -126,24 +126,3 @@ def sentences(paths: list[Path], normalization: str, characters: bool, prose: bo
         for line in books.sentences(lines(path)) if prose else lines(path):
             if line := apply(line):
                 yield characters_of(line) if characters else line.split()
-
-
-def lines(path: Path) -> Iterator[str]:
-    """The lines of a text file, plain or compressed, or of standard input (-), or the texts of a manifest."""
-    if str(path) == "-":
-        yield from sys.stdin
-        return
-    if path.name.endswith((".jsonl", ".jsonl.gz")):
-        from asr.data import manifest
-
-        yield from (manifest.text(cut) for cut in manifest.read(path))
-        return
-    import gzip
-    import lzma
-
-    opened: Any = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
-    try:
-        with opened(path, "rt", encoding="utf-8") as file:
-            yield from file
-    except (EOFError, UnicodeDecodeError, gzip.BadGzipFile, lzma.LZMAError) as error:
-        raise InputError(f"{path}: not readable as text: {error}") from error

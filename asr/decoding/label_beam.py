@@ -188,28 +188,49 @@ def _hypotheses(beams: _Beams, row: int, options: Options) -> list[Hypothesis]:
     return found
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How to draw labels.
+
+    Each is drawn from the probabilities to the power 1 / ``temperature``, of the ``top_k`` most probable labels only,
+    and of the fewest that together have ``top_p`` (Holtzman et al. 2020, arXiv 1904.09751), never one of ``forbidden``.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float = 1.0
+    forbidden: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        temperature, top_k, top_p = self.temperature, self.top_k, self.top_p
+        if not temperature > 0 or not 0 < top_p <= 1 or (top_k is not None and top_k < 1):
+            raise InputError(f"{temperature=}, {top_p=}, {top_k=}: above 0; above 0 to 1; at least 1")
+
+    def draw(self, log_probs: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """A label for each row of natural logs (R, V), and its natural-log probability as the model gives it, (R,)."""
+        forbidden = torch.tensor(self.forbidden, dtype=torch.long)
+        own = log_probs.float().cpu().index_fill(1, forbidden, -torch.inf)
+        kept = truncated(own / self.temperature, self.top_k, self.top_p)
+        labels = torch.multinomial(kept, 1, generator=generator)
+        return labels[:, 0], own.gather(1, labels)[:, 0]
+
+
 @torch.inference_mode()
 def sample(
     scorer: LabelScorer,
     rows: int,
     bos: int,
     eos: int,
+    options: Sampling | None = None,
     *,
     max_length: int = 100,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float = 1.0,
-    forbidden: Sequence[int] = (),
     generator: torch.Generator | None = None,
 ) -> list[Hypothesis]:
     """A random label sequence for each of so many utterances, label by label; cut off at ``max_length``.
 
-    Each label is drawn from the probabilities to the power 1 / ``temperature``, of the ``top_k`` most probable labels
-    only, and of the fewest that together have ``top_p`` (Holtzman et al. 2020, arXiv 1904.09751). The score is the
-    sequence's own natural-log probability, the end included if it has one.
+    The score is the sequence's own natural-log probability, the end included if it has one.
     """
-    if not temperature > 0 or not 0 < top_p <= 1 or (top_k is not None and top_k < 1):
-        raise InputError(f"{temperature=}, {top_p=}, {top_k=}: above 0; above 0 to 1; at least 1")
+    options = options or Sampling()
     state = scorer.start(rows)
     labels = torch.full((rows,), bos, device=scorer.device)
     alive = torch.arange(rows)
@@ -218,11 +239,8 @@ def sample(
     score = [0.0] * rows
     for _ in range(max_length):
         log_probs, state = scorer.step(state, labels)
-        own = log_probs.float().cpu().index_fill(1, torch.tensor(list(forbidden), dtype=torch.long), -torch.inf)
-        chosen = torch.multinomial(truncated(own / temperature, top_k, top_p), 1, generator=generator)[:, 0]
-        for row, label, log_prob in zip(
-            alive.tolist(), chosen.tolist(), own.gather(1, chosen[:, None])[:, 0].tolist(), strict=True
-        ):
+        chosen, own = options.draw(log_probs, generator)
+        for row, label, log_prob in zip(alive.tolist(), chosen.tolist(), own.tolist(), strict=True):
             score[row] += log_prob
             if label != eos:
                 written[row].append(label)

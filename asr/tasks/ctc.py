@@ -50,6 +50,8 @@ class CTCTask(nn.Module):
     (Yao et al. 2025, CR-CTC, arXiv 2410.05101, section 3, where it is 0.2). It takes twice the work a batch.
     """
 
+    groups = ("features", "encoder")  # of a configuration, besides its own
+
     features: Extractor
     encoder: Encoder
 

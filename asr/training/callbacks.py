@@ -19,7 +19,7 @@ from asr.training.module import Batch, TrainingModule
 
 
 class EpochLine(L.Callback):
-    """Prints, for every epoch, one line of figures and two decoded samples beside their references."""
+    """Prints, for every epoch, one line of figures and some samples."""
 
     def __init__(self) -> None:
         self.began = 0.0
@@ -59,13 +59,12 @@ class EpochLine(L.Callback):
         if impossible := int(figures.get("impossible", 0)):
             parts.append(f"{impossible} utterances too short for their labels")
         lines = [" | ".join(parts)]
-        for reference, decoded in module.samples:
-            lines += [f"    said  {_clip(reference)}", f"    heard {_clip(decoded)}"]
+        lines += [f"    {_clip(sample)}" for sample in module.samples]
         if trainer.is_global_zero:
             say(trainer, "\n".join(lines))
 
 
-def _clip(text: str, width: int = 100) -> str:
+def _clip(text: str, width: int = 106) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 

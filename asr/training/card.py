@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
 from asr import __version__
 from asr.tasks.ctc import CTCTask
+from asr.tasks.language import LanguageTask
 
 
 def render(config: Mapping[str, Any], task: CTCTask, figures: Mapping[str, Any]) -> str:
     """Markdown for the model directory's README.md."""
     training = figures["training"]
-    weights = sum(parameter.numel() for parameter in task.parameters())
     heads = ", ".join(f"{head} ({len(v)} {v.kind})" for head, v in task.vocabularies.items())
     lines = [
         f"# {config['name']}",
         "",
         f"A speech recogniser trained with asr {__version__}: {config['features']['type']} features, "
-        f"{weights / 1e6:.2f} M weights, CTC heads {heads}; a frame of scores every {1000 * task.frame_seconds:g} ms.",
+        f"{_millions(task)} weights, CTC heads {heads}; a frame of scores every {1000 * task.frame_seconds:g} ms.",
         "",
-        f"Trained on {training['hours_of_audio']} hours of audio for {training['epochs']} epochs "
-        f"({training['minutes']:.1f} minutes on {training['hardware']}), seed {training['seed']}; "
-        f"the weights are those of epoch {training['best_epoch']}, the best on dev."
-        + (f" It began with the weights of `{config['init']}`." if config["init"] else ""),
+        _trained(config, training, f"{training['hours_of_audio']} hours of audio"),
         "",
         "| set | head | utterances | WER % | CER % | PER % |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -37,6 +36,43 @@ def render(config: Mapping[str, Any], task: CTCTask, figures: Mapping[str, Any])
     lines += ["", "Greedy decoding where nothing else is said. The whole configuration is in `config.yaml`.", ""]
     lines += ["```", "asr transcribe FILES --model THIS_DIRECTORY", "```", ""]
     return "\n".join(lines)
+
+
+def language(config: Mapping[str, Any], task: LanguageTask, figures: Mapping[str, Any]) -> str:
+    """The card of a language model."""
+    training, vocabulary = figures["training"], task.vocabulary
+    lines = [
+        f"# {config['name']}",
+        "",
+        f"A language model trained with asr {__version__}: {_millions(task)} weights, {len(vocabulary)} labels "
+        f"({vocabulary.kind}).",
+        "",
+        _trained(config, training, f"{training['characters']} characters"),
+        "",
+        "| set | labels | nats a label | bits a character |",
+        "| --- | --- | --- | --- |",
+    ]
+    for split in ("dev", "test"):
+        if row := figures.get(split):
+            lines.append(
+                f"| {split} | {row['labels']} | {row['nats_per_label']:.4f} | {row['bits_per_character']:.4f} |"
+            )
+    lines += ["", "The whole configuration is in `config.yaml`.", ""]
+    lines += ["```", "asr generate THIS_DIRECTORY --prompt TEXT", "```", ""]
+    return "\n".join(lines)
+
+
+def _millions(task: nn.Module) -> str:
+    return f"{sum(parameter.numel() for parameter in task.parameters()) / 1e6:.2f} M"
+
+
+def _trained(config: Mapping[str, Any], training: Mapping[str, Any], data: str) -> str:
+    began = f" It began with the weights of `{config['init']}`." if config["init"] else ""
+    return (
+        f"Trained on {data} for {training['epochs']} epochs ({training['minutes']:.1f} minutes on "
+        f"{training['hardware']}), seed {training['seed']}; the weights are those of epoch {training['best_epoch']}, "
+        f"the best on dev.{began}"
+    )
 
 
 def _percent(rate: float | None) -> str:

@@ -61,7 +61,7 @@ class TrainingModule(L.LightningModule):
         self.monitor = monitor
         self.batches = batches
         self.weight_noise = WeightNoise(task.parameters(), weight_noise)
-        self.samples: list[tuple[str, str]] = []
+        self.samples: list[str] = []  # lines
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         return batch.to(device)

@@ -20,6 +20,7 @@ from asr import model_dir
 from asr.errors import InputError
 from asr.training.callbacks import EpochLine, StopOnSignal
 from asr.training.initial import take_weights
+from asr.training.language import LanguageJob
 from asr.training.memory import KeepFreedMemory, share_one_heap
 from asr.training.module import TrainingModule
 from asr.training.settings import check_settings
@@ -61,7 +62,7 @@ class Job(Protocol):
         """The model card."""
 
 
-JOBS: dict[str, Callable[[Mapping[str, Any]], Job]] = {"ctc": SpeechJob}
+JOBS: dict[str, Callable[[Mapping[str, Any]], Job]] = {"ctc": SpeechJob, "language": LanguageJob}
 
 
 def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     torch.manual_seed(config["seed"])
     run_dir = Path(config["run_dir"])
     resume = find_checkpoint(config["resume"], run_dir)
-    job = make_job(config)
+    job = JOBS[config["task"]["type"]](config)
     if resume is not None:
         check_checkpoint(resume, job.task)
     elif config["init"]:
@@ -98,13 +99,6 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
         model_dir.save(job.task, run_dir / "model", saved, figures, job.card(figures))
         log.info("model: %s", run_dir / "model")
     return figures
-
-
-def make_job(config: Mapping[str, Any]) -> Job:
-    """The job of a configuration, by its ``task.type``."""
-    if (kind := config["task"].get("type")) not in JOBS:
-        raise InputError(f"task: type={kind!r} is not one of {', '.join(JOBS)}")
-    return JOBS[kind](config)
 
 
 def find_checkpoint(resume: str | None, run_dir: Path) -> Path | None:

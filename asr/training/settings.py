@@ -20,17 +20,23 @@ NUMBERS: dict[str, tuple[float, bool]] = {
     "trainer.accumulate": (1, False),
     "trainer.weight_noise": (0.0, False),
     "trainer.early_stopping": (1, True),
-    "data.seconds": (0.0, False),
-    "data.utterances": (1, True),
-    "data.workers": (0, False),
-    "data.cache_hours": (0.0, False),
 }
+# those of the group data, and what else it holds, by the type of the task
+DATA_NUMBERS: dict[str, dict[str, tuple[float, bool]]] = {
+    "ctc": {
+        "data.seconds": (0.0, False),
+        "data.utterances": (1, True),
+        "data.workers": (0, False),
+        "data.cache_hours": (0.0, False),
+    },
+    "language": {"data.rows": (1, False), "data.steps": (1, False)},
+}
+DATA_KEYS = {"ctc": "train dev test too_short perturbation", "language": "train dev test pieces"}
 
-KEYS = {
-    "trainer": "epochs minutes precision accelerator devices num_nodes strategy threads gradient_clip accumulate "
-    "weight_noise monitor early_stopping",
-    "data": "train dev test seconds utterances workers cache_hours too_short perturbation",
-}
+TRAINER_KEYS = (
+    "epochs minutes precision accelerator devices num_nodes strategy threads gradient_clip accumulate weight_noise "
+    "monitor early_stopping"
+)
 HEAD_KEYS = {"characters": "alphabet edges", "phones": "phones fold", "sentencepiece": "size"}
 COMMON_HEAD_KEYS = "kind weight blank_penalty normalization unknown"
 
@@ -40,12 +46,15 @@ def check_settings(config: Mapping[str, Any]) -> None:
 
     (The groups that name a ``type`` are checked when that is made.)
     """
-    for group, keys in KEYS.items():
-        _check_keys(group, config[group], keys)
+    if (kind := config["task"].get("type")) not in DATA_KEYS:
+        raise InputError(f"task: type={kind!r} is not one of {', '.join(DATA_KEYS)}")
+    numbers = DATA_NUMBERS[kind]
+    _check_keys("trainer", config["trainer"], TRAINER_KEYS)
+    _check_keys("data", config["data"], " ".join([DATA_KEYS[kind], *(name.split(".")[1] for name in numbers)]))
     for head, options in (config["task"].get("heads") or {}).items():
         if (kind := options.get("kind")) in HEAD_KEYS:
             _check_keys(f"task.heads.{head}", options, f"{COMMON_HEAD_KEYS} {HEAD_KEYS[kind]}")
-    _check_numbers(config)
+    _check_numbers(config, NUMBERS | numbers)
 
 
 def _check_keys(where: str, options: Mapping[str, Any], keys: str) -> None:
@@ -53,8 +62,8 @@ def _check_keys(where: str, options: Mapping[str, Any], keys: str) -> None:
         raise InputError(f"{where} has no option {', '.join(unknown)}; it has {', '.join(keys.split())}")
 
 
-def _check_numbers(config: Mapping[str, Any]) -> None:
-    for name, (smallest, optional) in NUMBERS.items():
+def _check_numbers(config: Mapping[str, Any], numbers: Mapping[str, tuple[float, bool]]) -> None:
+    for name, (smallest, optional) in numbers.items():
         value: Any = config
         for key in name.split("."):
             value = value.get(key)

@@ -18,14 +18,13 @@ from asr.data.speech import Perturbation, ResumableLoader, SpeechDataset
 from asr.decoder import GreedyDecoder, make_decoder
 from asr.errors import InputError
 from asr.evaluation.report import Report
-from asr.normalization import Normalization
 from asr.registry import build
 from asr.tasks.ctc import CTCTask
 from asr.training import card
 from asr.training.evaluate import evaluate, greedy_decoders
 from asr.training.settings import monitored
 from asr.training.speech_module import SpeechModule
-from asr.vocabulary import Vocabulary
+from asr.training.vocabularies import make_vocabulary
 
 log = logging.getLogger(__name__)
 
@@ -150,8 +149,12 @@ def make_task(config: Mapping[str, Any], train_cuts: Sequence[MonoCut]) -> CTCTa
     heads = config["task"].get("heads") or {}
     if not heads:
         raise InputError("task.heads names no head")
-    made = {name: make_vocabulary(name, options, train_cuts) for name, options in heads.items()}
-    return model_dir.make_task(config, made)
+    texts = [manifest.text(cut) for cut in train_cuts]
+    phones = sorted({phone for cut in train_cuts for phone in (manifest.phones(cut) or "").split()})
+    made = {name: make_vocabulary(name, options, texts, phones) for name, options in heads.items()}
+    task = model_dir.make_task(config, made)
+    assert isinstance(task, CTCTask)
+    return task
 
 
 def make_decoders(config: Mapping[str, Any], task: CTCTask) -> dict[str, dict[str, GreedyDecoder]]:
@@ -163,28 +166,6 @@ def make_decoders(config: Mapping[str, Any], task: CTCTask) -> dict[str, dict[st
     chosen = make_decoder(task.vocabularies[head], options)
     own = {} if options["type"] == "greedy" else {f", {options['type']}": {head: chosen}}
     return {"": greedy_decoders(task)} | own
-
-
-def make_vocabulary(head: str, options: Mapping[str, Any], cuts: Iterable[MonoCut]) -> Vocabulary:
-    """The vocabulary of one head, by its ``kind``."""
-    options = dict(options)
-    kind = options.get("kind")
-    normalization = Normalization.from_config(options.get("normalization"))
-    unknown = options.get("unknown", "error")
-    if kind == "characters":
-        source = options.get("alphabet") or [manifest.text(cut) for cut in cuts]
-        return Vocabulary.characters(source, normalization, edges=options.get("edges", False), unknown=unknown)
-    if kind == "phones":
-        if (source := options.get("phones")) is None:
-            found = {phone for cut in cuts for phone in (manifest.phones(cut) or "").split()}
-            source = sorted(found)
-        if not source:
-            raise InputError(f"task.heads.{head}: no training utterance has phones")
-        return Vocabulary.phones(source, options.get("fold"), normalization, unknown=unknown)
-    if kind == "sentencepiece":
-        texts = [manifest.text(cut) for cut in cuts]
-        return Vocabulary.train_sentencepiece(texts, options.get("size", 500), normalization, unknown=unknown)
-    raise InputError(f"task.heads.{head}: kind={kind!r} is not one of characters, phones, sentencepiece")
 
 
 def without_too_short(dataset: SpeechDataset, task: CTCTask, policy: str, remake: Any) -> SpeechDataset:

@@ -54,4 +54,5 @@ class SpeechModule(TrainingModule):
         self.log("blank_rate", self.blanks[0] / max(self.blanks[1], 1), sync_dist=True)
         rows = sorted(self.pairs.rows[self.task.primary])
         step = max(len(rows) // 2, 1)
-        self.samples = [(reference, decoded) for _, reference, decoded, _ in rows[::step][:2]]
+        two = rows[::step][:2]
+        self.samples = [line for _, said, heard, _ in two for line in (f"said  {said}", f"heard {heard}")]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from asr.decoding.label_beam import LabelScorer, Options, Together, sample, search, truncated
+from asr.decoding.label_beam import LabelScorer, Options, Sampling, Together, sample, search, truncated
 from asr.errors import InputError
 
 BOS, EOS, SIZE = 0, 1, 4  # labels 2 and 3 are written; bos never is
@@ -163,10 +163,12 @@ def test_samples_come_as_often_as_they_are_probable() -> None:
     for hypothesis in found[:50]:
         own = table.log_probs(0, hypothesis.labels)
         assert hypothesis.score == pytest.approx(sum(own if len(hypothesis.labels) < 8 else own[:-1]), abs=1e-4)
-    cold = sample(table, 5, BOS, EOS, max_length=5, temperature=1e-4)
+    cold = sample(table, 5, BOS, EOS, max_length=5, options=Sampling(temperature=1e-4))
     assert {hypothesis.labels for hypothesis in cold} == {greedy(table, 0, 5)}
-    assert {h.labels for h in sample(table, 5, BOS, EOS, max_length=5, top_k=1)} == {greedy(table, 0, 5)}
-    only = sample(table, 50, BOS, EOS, max_length=5, forbidden=[2], top_p=0.99)
+    assert {h.labels for h in sample(table, 5, BOS, EOS, max_length=5, options=Sampling(top_k=1))} == {
+        greedy(table, 0, 5)
+    }
+    only = sample(table, 50, BOS, EOS, max_length=5, options=Sampling(forbidden=(2,), top_p=0.99))
     assert all(set(hypothesis.labels) <= {3} for hypothesis in only)
 
 
@@ -190,7 +192,7 @@ def test_what_is_refused() -> None:
         search(blind, 1, BOS, EOS, Options(coverage=0.2))
     for wrong in ({"temperature": 0.0}, {"top_p": 0.0}, {"top_p": 1.1}, {"top_k": 0}):
         with pytest.raises(InputError, match="at least 1"):
-            sample(Table(0, 1), 1, BOS, EOS, **wrong)  # type: ignore[arg-type]
+            Sampling(**wrong)  # type: ignore[arg-type]
     impossible = Table(0, 1)
     impossible.table[...] = -torch.inf
     with pytest.raises(InputError, match="utterance 0: the model gives no label sequence"):
