@@ -18,6 +18,7 @@ from asr.decoding import ctc_beam, lexicon
 from asr.decoding.ctc_beam import CTCBeamSearch, Options
 from asr.decoding.fusion import NONE, LabelModel, WordModel, make_graph
 from asr.decoding.hypothesis import Hypothesis
+from asr.decoding.neural import NeuralModel
 from asr.errors import InputError
 from asr.lm import arpa
 from asr.lm.ngram import BOS, EOS, UNK, NGram
@@ -31,13 +32,16 @@ log = logging.getLogger(__name__)
 PAUSE, STRETCH, LONGEST = 15, 1000, 4000
 SPACE = "|"  # what a model of characters calls the blank between words
 SHOWN = 5
-# the numbers of the word model (0) and the label model (1), and what these call them
+# the numbers of the models of words (0), of labels (1) and of labels by a network (2), and what these call them
+MODELS = ("words", "characters", "characters by a network")
 NUMBERS = {
     "lm_weight": (0, "weight"),
     "word_bonus": (0, "bonus"),
     "unknown_words": (0, "unknown"),
     "character_weight": (1, "weight"),
     "character_bonus": (1, "bonus"),
+    "neural_weight": (2, "weight"),
+    "neural_bonus": (2, "bonus"),
 }
 
 
@@ -54,6 +58,9 @@ class BeamDecoder(GreedyDecoder):
         lexicon: a pronouncing dictionary (CMUdict or Kaldi), for phones; words that ``lm`` does not have are left out.
         character_lm: an ARPA file of the head's characters (the space is |) or phones.
         character_weight, character_bonus: what a label adds.
+        neural_lm: the directory of a language model (`asr.tasks.language`) of the head's characters; it is asked about
+            each new prefix, which takes far longer than the other models do.
+        neural_weight, neural_bonus: what a label adds.
         hotwords: words that are likelier than the models think, with the natural log of how much.
         calibration: see `GreedyDecoder`.
     """
@@ -75,6 +82,9 @@ class BeamDecoder(GreedyDecoder):
         character_lm: str | Path | None = None,
         character_weight: float = 0.4,
         character_bonus: float = 0.0,
+        neural_lm: str | Path | None = None,
+        neural_weight: float = 0.4,
+        neural_bonus: float = 0.0,
         hotwords: Mapping[str, float] | None = None,
         calibration: Sequence[float] | None = None,
     ) -> None:
@@ -83,14 +93,17 @@ class BeamDecoder(GreedyDecoder):
         self.names: Sequence[str] = ()
         words: WordModel | None = None
         letters: LabelModel | None = None
+        neural: NeuralModel | None = None
         if lm is not None or lexicon is not None or hotwords:
             ngram = arpa.read(lm) if lm is not None else None
             words = word_model(vocabulary, ngram, lexicon, hotwords or {}, lm_weight, word_bonus, unknown_words)
             self.names = words.words
         if character_lm is not None:
             letters = label_model(vocabulary, arpa.read(character_lm), character_weight, character_bonus)
-        self.models = words, letters
-        self.graph = make_graph(len(vocabulary), words, letters)
+        if neural_lm is not None:
+            neural = neural_model(vocabulary, neural_lm, neural_weight, neural_bonus)
+        self.models = words, letters, neural
+        self.graph = make_graph(len(vocabulary), *self.models)
         if words and vocabulary.kind == "phones":
             self.scoring = Vocabulary.characters(words.words, Normalization.english())
 
@@ -111,19 +124,21 @@ class BeamDecoder(GreedyDecoder):
         for name, value in numbers.items():
             model, field = NUMBERS[name]
             if models[model] is None:
-                raise InputError(f"{name}: there is no model of {'characters' if model else 'words'} to weigh")
+                raise InputError(f"{name}: there is no model of {MODELS[model]} to weigh")
             models[model] = replace(models[model], **{field: value})
-        other.models = models[0], models[1]
+        other.models = models[0], models[1], models[2]
         other.graph = make_graph(len(self.vocabulary), *other.models)
         return other
 
     def search(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
         """The n best hypotheses of each utterance: (N, T, V) natural logs and (N,)."""
-        return ctc_beam.search(log_probs, lengths, self.vocabulary.blank, self.options, self.graph)
+        neural = self.models[2]
+        return ctc_beam.search(log_probs, lengths, self.vocabulary.blank, self.options, self.graph, neural)
 
     def start(self) -> Search:
         """A search over one recording, which is cut at pauses if it is long."""
-        return Segments(CTCBeamSearch(len(self.vocabulary), self.vocabulary.blank, self.options, self.graph))
+        labels, blank, neural = len(self.vocabulary), self.vocabulary.blank, self.models[2]
+        return Segments(CTCBeamSearch(labels, blank, self.options, self.graph, neural))
 
     def words(self, hypothesis: Hypothesis) -> list[tuple[str, int, int]]:
         """Words of a hypothesis: (text, first label, last + 1)."""
@@ -255,6 +270,18 @@ def label_model(vocabulary: Vocabulary, ngram: NGram, weight: float, bonus: floa
     wanted = [name for name in names if name is not None]
     say_coverage("labels", len(wanted), [name for name in wanted if name not in ngram.index])
     return LabelModel(ngram, names, weight, bonus)
+
+
+def neural_model(vocabulary: Vocabulary, model: str | Path, weight: float, bonus: float) -> NeuralModel:
+    """A network's model of a head's labels; those that it does not have are said."""
+    from asr import model_dir
+    from asr.tasks.language import LanguageScorer, LanguageTask
+
+    task = model_dir.load(model_dir.find(model), LanguageTask)
+    scorer = LanguageScorer(task, vocabulary.tokens)
+    wanted = [token for token in vocabulary.tokens if token not in SPECIALS]
+    say_coverage("labels", len(wanted), [token for token in wanted if token not in task.vocabulary.tokens])
+    return NeuralModel(scorer, scorer.end, scorer.end, weight, bonus)
 
 
 def say_coverage(what: str, count: int, missing: Iterable[str]) -> None:

@@ -25,8 +25,14 @@ from asr.vocabulary import Vocabulary
 TASKS: dict[str, type[CTCTask] | type[LanguageTask]] = {"ctc": CTCTask, "language": LanguageTask}
 T = TypeVar("T", bound=nn.Module)
 CONFIG, WEIGHTS, METRICS, CARD = "config.yaml", "weights.safetensors", "metrics.json", "README.md"
-# what a decoder's options may name, and what these files are called in a model directory (.gz stays)
-DECODER_FILES = {"lm": "lm.arpa", "character_lm": "character_lm.arpa", "lexicon": "lexicon.txt"}
+# what a decoder's options may name, and what these files, or the directory of a model, are called in a model directory
+# (.gz stays)
+DECODER_FILES = {
+    "lm": "lm.arpa",
+    "character_lm": "character_lm.arpa",
+    "lexicon": "lexicon.txt",
+    "neural_lm": "neural_lm",
+}
 
 
 def make_task(config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> CTCTask | LanguageTask:
@@ -91,10 +97,14 @@ def copy_decoder_files(decoder: Mapping[str, Any], directory: Path) -> dict[str,
     options = dict(decoder)
     for key, name in DECODER_FILES.items():
         if options.get(key) is not None:
-            source = Path(options[key])
+            source = find(options[key]) if key == "neural_lm" else Path(options[key])
             options[key] = name + (".gz" if source.suffix == ".gz" else "")
             target = directory / options[key]
-            if not (target.exists() and target.samefile(source)):
+            if target.exists() and target.samefile(source):
+                continue
+            if source.is_dir():
+                shutil.copytree(source, target, dirs_exist_ok=True)
+            else:
                 with replacing(target) as temporary:
                     shutil.copyfile(source, temporary)
     return options

@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from asr import model_dir
 from asr.beam_decoder import LONGEST, PAUSE, STRETCH, pause
 from asr.decoder import GreedyDecoder, make_decoder
 from asr.errors import InputError
 from asr.lm import arpa
 from asr.lm.estimate import characters_of, kneser_ney, read_text
-from asr.vocabulary import Vocabulary
+from asr.modules.label_rnn import LabelRNN
+from asr.tasks.language import LanguageTask
+from asr.vocabulary import EOS, Vocabulary
 
 TEXT = ["the cat sat", "the dog sat", "a cat", "the cat ran"]
 CHARACTERS = Vocabulary.characters(TEXT)
@@ -126,6 +130,49 @@ class TestLongRecordings:
         search = decoder.start()
         search.feed(log_probs[0])
         assert [search.finish()] == decoder.search(log_probs, np.array([7]))
+
+
+@pytest.fixture
+def neural_lm(tmp_path: Path) -> Path:
+    """An untrained language model that knows all characters but the last."""
+    torch.manual_seed(0)
+    vocabulary = Vocabulary.characters("".join(CHARACTERS.tokens[1:-1]), specials=(EOS,))
+    network = LabelRNN(len(vocabulary), embedding_size=4, hidden_size=6)
+    config = {"task": {"type": "language", "heads": {"text": {}}}}
+    config["label_rnn"] = {"type": "label_rnn", "embedding_size": 4, "hidden_size": 6}
+    model_dir.save(LanguageTask({"text": vocabulary}, network), tmp_path / "language", config)
+    return tmp_path / "language"
+
+
+def test_a_network_of_characters_scores_hypotheses(neural_lm: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """With a beam that holds everything: the scores without it, and what the network says of each text and its end."""
+    options = {"type": "beam", "beam": 4000, "nbest": 4000}
+    log_probs = np.log(np.random.default_rng(0).dirichlet(np.ones(len(CHARACTERS)), (1, 3)))
+    plain = make_decoder(CHARACTERS, options)
+    numbers = {"neural_weight": 0.6, "neural_bonus": 0.3}
+    fused = make_decoder(CHARACTERS, options | {"neural_lm": str(neural_lm)} | numbers)
+    assert f"1 of {len(CHARACTERS) - 1} labels cannot be used here: '{CHARACTERS.tokens[-1]}'" in caplog.text
+    task = model_dir.load(neural_lm, LanguageTask)
+    before = {h.labels: h.score for h in plain.search(log_probs, np.array([3]))[0]}
+    after = {h.labels: h.score for h in fused.search(log_probs, np.array([3]))[0]}
+    assert before.keys() == after.keys() and len(after) > 1000
+    known = {token: label for label, token in enumerate(task.vocabulary.tokens)}
+    for labels in [labels for labels in after if len(CHARACTERS) - 1 not in labels][:50]:
+        text = [task.eos, *(known[CHARACTERS.tokens[label]] for label in labels), task.eos]
+        said = task.loss(torch.tensor([text]))[0].item() * -(len(text) - 1)
+        assert after[labels] == pytest.approx(before[labels] + 0.6 * said + 0.3 * len(labels), abs=1e-3)
+    assert fused.changed(neural_weight=0.1).numbers["neural_weight"] == 0.1  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match="there is no model of characters by a network to weigh"):
+        plain.changed(neural_weight=0.1)  # type: ignore[attr-defined]
+
+
+def test_a_model_directory_takes_it_in(neural_lm: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    options = model_dir.copy_decoder_files({"neural_lm": str(neural_lm)}, tmp_path / "model")
+    assert options == {"neural_lm": "neural_lm"}
+    model_dir.load(tmp_path / "model" / "neural_lm", LanguageTask)
+    again = model_dir.copy_decoder_files({"neural_lm": str(tmp_path / "model" / "neural_lm")}, tmp_path / "model")
+    assert again == options
 
 
 @pytest.mark.parametrize(

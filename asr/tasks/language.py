@@ -15,6 +15,8 @@ from asr.registry import build
 from asr.vocabulary import Vocabulary
 
 NETWORKS = {"label_rnn": LabelRNN}
+NONE = -1
+UNHEARD_OF = -20.0  # natural log
 
 
 class LanguageTask(nn.Module):
@@ -66,3 +68,36 @@ class LanguageTask(nn.Module):
         if row.shape[1] > 1:
             _, state = self.network(row[:, :-1], state)
         return row[:, -1], state
+
+
+class LanguageScorer:
+    """A language model of other labels, those of ``tokens``: a `asr.decoding.neural.JoiningScorer`.
+
+    Its last label, ``end``, is the model's <eos>, and begins a text as well. Labels that the model does not have are
+    `UNHEARD_OF`.
+    """
+
+    def __init__(self, task: LanguageTask, tokens: Sequence[str]) -> None:
+        self.network = task.eval().network
+        self.end = len(tokens)
+        known = {token: label for label, token in enumerate(task.vocabulary.tokens)}
+        own = [known.get(token, NONE) for token in tokens] + [task.eos]
+        self._own = torch.tensor([max(label, 0) for label in own], device=self.device)
+        self._missing = torch.tensor([label == NONE for label in own], device=self.device)
+
+    @property
+    def device(self) -> torch.device:
+        return self.network.device
+
+    def start(self, rows: int) -> State:
+        return self.network.start(rows)
+
+    def step(self, state: State, labels: Tensor) -> tuple[Tensor, State]:
+        log_probs, then = self.network.step(state, self._own[labels])
+        return log_probs[:, self._own].masked_fill(self._missing, UNHEARD_OF), then
+
+    def select(self, state: State, rows: Tensor) -> State:
+        return self.network.select(state, rows)
+
+    def join(self, states: Sequence[State]) -> State:
+        return self.network.join(states)

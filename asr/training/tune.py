@@ -23,9 +23,10 @@ from asr.training.evaluate import Pairs, scored
 Stored = Sequence[tuple[Batch, dict[str, np.ndarray], np.ndarray]]
 Values = Mapping[str, Sequence[float]]
 
-# What is tried, of a model of words and of one of characters; the beam comes last, with the rest at its best.
+# What is tried, of a model of words and of those of characters; the beam comes last, with the rest at its best.
 WORD_VALUES = {"lm_weight": (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0), "word_bonus": (-2.0, -1.0, 0.0, 1.0, 2.0, 3.0)}
 CHARACTER_VALUES = {"character_weight": (0.2, 0.4, 0.6, 0.8, 1.0), "character_bonus": (0.0, 0.5, 1.0, 1.5)}
+NEURAL_VALUES = {"neural_weight": (0.2, 0.4, 0.6, 0.8), "neural_bonus": (0.0, 0.5, 1.0, 1.5)}
 BEAM_VALUES = {"beam": (25, 50, 100, 200)}
 ROUNDS = 4
 
@@ -47,12 +48,14 @@ class Trial:
 
 def values_for(decoder: BeamDecoder) -> dict[str, Sequence[float]]:
     """What is worth trying for a decoder's models."""
-    words, letters = decoder.models
+    words, letters, neural = decoder.models
     found: dict[str, Sequence[float]] = {}
     if words is not None and words.ngram is not None:
         found |= WORD_VALUES
     if letters is not None:
         found |= CHARACTER_VALUES
+    if neural is not None:
+        found |= NEURAL_VALUES
     return found | BEAM_VALUES
 
 

@@ -120,7 +120,11 @@ def test_the_model_directory_keeps_what_was_found(
 
 
 def test_a_decoder_is_for_its_head(tmp_path: Path) -> None:
-    groups: dict[str, Any] = {"features": {}, "encoder": {}, "task": {"heads": {"text": {}, "phones": {}}}}
+    groups: dict[str, Any] = {
+        "features": {},
+        "encoder": {},
+        "task": {"type": "ctc", "heads": {"text": {}, "phones": {}}},
+    }
 
     def config(**decoder: Any) -> None:
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(groups | {"decoder": decoder}, sort_keys=False))
