@@ -41,6 +41,7 @@ class Beliefs:
     ``table`` (entries, V) float32 holds the natural logs of the labels that may follow.
     """
 
+    @torch.inference_mode()
     def __init__(self, model: NeuralModel, labels: int) -> None:
         self.scorer = model.scorer
         self.eos = model.eos
