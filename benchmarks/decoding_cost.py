@@ -65,9 +65,12 @@ def draw(rows: dict[tuple[str, str], list[float]], picture: Path) -> None:
             line = rows[what, scores]
             axes.loglog(values[: len(line)], line, "o-", label=scores)
         axes.set(xlabel=what, ylabel="ms an utterance")
+        axes.minorticks_off()
+        axes.set_xticks(values, labels=map(str, values))
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.grid(True, which="both", alpha=0.3)
         axes.legend()
-    figure.savefig(picture, dpi=120)
+    figure.savefig(picture, dpi=80)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -147,9 +148,9 @@ PEERS: dict[str, tuple[Callable[[Setting], Decode], Options]] = {
 }
 
 
-def word_error_rate(decode: Decode, said: Said) -> float:
+def word_error_rate(found: list[list[str]], said: Said) -> float:
     """Percent."""
-    wrong = sum(Levenshtein.distance(decode(log_probs), text.split()) for log_probs, text in said)
+    wrong = sum(Levenshtein.distance(words, text.split()) for words, (_, text) in zip(found, said, strict=True))
     return 100 * wrong / sum(len(text.split()) for _, text in said)
 
 
@@ -181,14 +182,15 @@ def main() -> None:
 
 def measure(report: Report, case: str, said: Said, mine: Decode, theirs: Decode, name: str) -> None:
     """Time ours beside a peer."""
-    seconds = medians(
-        lambda: [mine(log_probs) for log_probs, _ in said],
-        lambda: [theirs(log_probs) for log_probs, _ in said],
-        repeats=3,
-    )
+    found: dict[Decode, list[list[str]]] = {}
+
+    def run(decode: Decode) -> None:
+        found[decode] = [decode(log_probs) for log_probs, _ in said]
+
+    seconds = medians(partial(run, mine), partial(run, theirs), repeats=3)
     report.add(case, *(1000 * s / len(said) for s in seconds), name, "ms")
     # the row's ratio would divide by zero where nothing is wrong, so it tells of the words that are right
-    right = [100 - word_error_rate(decode, said) for decode in (mine, theirs)]
+    right = [100 - word_error_rate(found[decode], said) for decode in (mine, theirs)]
     report.add(f"{case}: words right", *right, name, "%", higher_is_better=True)
 
 
