@@ -37,10 +37,11 @@ DECODER_FILES = {
 
 def make_task(config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> CTCTask | LanguageTask:
     """An untrained task from the groups of a configuration."""
-    return _task_class(config).from_config(config, vocabularies)
+    return task_class(config).from_config(config, vocabularies)
 
 
-def _task_class(config: Mapping[str, Any]) -> type[CTCTask] | type[LanguageTask]:
+def task_class(config: Mapping[str, Any]) -> type[CTCTask] | type[LanguageTask]:
+    """The class of a configuration's task; InputError for a type that there is not."""
     if (kind := config["task"].get("type")) not in TASKS:
         raise InputError(f"task: type={kind!r} is not one of {', '.join(TASKS)}")
     return TASKS[kind]
@@ -160,7 +161,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or not isinstance(config.get("task"), dict):
         raise InputError(f"{path}: needs the group task")
     try:
-        groups = _task_class(config).groups
+        groups = task_class(config).groups
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     if not all(isinstance(config.get(group), dict) for group in groups):
@@ -185,7 +186,7 @@ def load(directory: str | Path, kind: type[nn.Module] = CTCTask) -> nn.Module:
     """
     directory = Path(directory)
     config = read_config(directory)
-    if _task_class(config) is not kind:
+    if task_class(config) is not kind:
         wanted = next(name for name, made in TASKS.items() if made is kind)
         raise InputError(f"{directory}: a model of type {config['task']['type']}, where one of {wanted} is wanted")
     heads = list(config["task"]["heads"])

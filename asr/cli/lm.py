@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from itertools import chain
@@ -11,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from asr.data.lines import lines
 from asr.errors import InputError
 
 app = typer.Typer(help="Estimate, score and prune n-gram language models.", no_args_is_help=True)
@@ -105,11 +103,13 @@ def prune(
 
 def known_words(path: Path, normalization: str) -> list[str]:
     """The word that each line of a file begins with, normalised as text is; a dictionary's variants count once."""
+    from asr.corpora.lexicon import headword
+    from asr.data.lines import lines
     from asr.normalization import Normalization
 
     apply = Normalization.from_config(normalization).apply
     first = [line.split()[0] for line in lines(path) if line.strip() and not line.startswith(";;;")]
-    found = (apply(re.sub(r"(?<=.)\(\d+\)$", "", word)).split() for word in first)
+    found = (apply(headword(word)).split() for word in first)
     if not (known := list(dict.fromkeys(chain.from_iterable(found)))):
         raise InputError(f"{path}: there is no word in it")
     return known
@@ -117,6 +117,7 @@ def known_words(path: Path, normalization: str) -> list[str]:
 
 def sentences(paths: list[Path], normalization: str, characters: bool, prose: bool) -> Iterator[list[str]]:
     """The words (or characters) of each line or sentence of text files, or utterance of manifests, that has any."""
+    from asr.data.lines import lines
     from asr.lm import prose as books
     from asr.lm.estimate import characters_of
     from asr.normalization import Normalization

@@ -53,7 +53,7 @@ def read_lexicon(path: str | Path, keep_stress: bool = False) -> Lexicon:
             continue
         if len(fields) == 1 or re.fullmatch(r"[\d.eE+-]+", fields[1]):
             raise InputError(f"{path}, line {number}: expected 'word P R O N', got {line.strip()[:60]!r}")
-        word = re.sub(r"(?<=.)\(\d+\)$", "", fields[0]).lower()
+        word = headword(fields[0]).lower()
         lexicon.setdefault(word, []).append(tuple(fields[1:]))
     if not lexicon:
         raise InputError(f"{path}: the lexicon is empty")
@@ -65,6 +65,11 @@ def read_lexicon(path: str | Path, keep_stress: bool = False) -> Lexicon:
             for word, variants in lexicon.items()
         }
     return lexicon
+
+
+def headword(entry: str) -> str:
+    """A dictionary's word without the number of a variant: read of read(2)."""
+    return re.sub(r"(?<=.)\(\d+\)$", "", entry)
 
 
 def _plain(phone: str) -> str:

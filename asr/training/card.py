@@ -20,7 +20,7 @@ def render(config: Mapping[str, Any], task: CTCTask, figures: Mapping[str, Any])
         f"# {config['name']}",
         "",
         f"A speech recogniser trained with asr {__version__}: {config['features']['type']} features, "
-        f"{_millions(task)} weights, CTC heads {heads}; a frame of scores every {1000 * task.frame_seconds:g} ms.",
+        f"{millions(task)} weights, CTC heads {heads}; a frame of scores every {1000 * task.frame_seconds:g} ms.",
         "",
         _trained(config, training, f"{training['hours_of_audio']} hours of audio"),
         "",
@@ -44,7 +44,7 @@ def language(config: Mapping[str, Any], task: LanguageTask, figures: Mapping[str
     lines = [
         f"# {config['name']}",
         "",
-        f"A language model trained with asr {__version__}: {_millions(task)} weights, {len(vocabulary)} labels "
+        f"A language model trained with asr {__version__}: {millions(task)} weights, {len(vocabulary)} labels "
         f"({vocabulary.kind}).",
         "",
         _trained(config, training, f"{training['characters']} characters"),
@@ -62,7 +62,8 @@ def language(config: Mapping[str, Any], task: LanguageTask, figures: Mapping[str
     return "\n".join(lines)
 
 
-def _millions(task: nn.Module) -> str:
+def millions(task: nn.Module) -> str:
+    """How many weights a task has."""
     return f"{sum(parameter.numel() for parameter in task.parameters()) / 1e6:.2f} M"
 
 

@@ -69,7 +69,6 @@ class LanguageJob:
     """A language model and its text: a `asr.training.run.Job`."""
 
     monitor = "dev_loss"
-    groups: tuple[str, ...] = ("task", "label_rnn")
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = config
@@ -99,8 +98,7 @@ class LanguageJob:
         for split, labels in self.labels.items():
             if len(labels) > 1:
                 log.info("%s: %d labels of %d characters", split, len(labels) - 1, self.characters[split])
-        weights = sum(parameter.numel() for parameter in self.task.parameters())
-        log.info("network: %.2f M weights, %d labels", weights / 1e6, len(self.task.vocabulary))
+        log.info("network: %s weights, %d labels", card.millions(self.task), len(self.task.vocabulary))
 
     def loaders(self, rank: int, world: int) -> tuple[Streams, Streams]:
         """Streams to train on, for one of so many processes, and those of dev."""

@@ -32,13 +32,11 @@ log = logging.getLogger(__name__)
 class Job(Protocol):
     """What is trained: a task, its data, and how it is scored. Made of a configuration; one a kind of task.
 
-    ``monitor`` names the logged dev figure that is best when it is lowest, ``groups`` the groups of the configuration
-    that `asr.model_dir.make_task` makes the task of.
+    ``monitor`` names the logged dev figure that is best when it is lowest.
     """
 
     task: Any
     monitor: str
-    groups: tuple[str, ...]
 
     def begin(self) -> None:
         """What has to be known of the training data before the first step, where no weights are given."""
@@ -95,7 +93,8 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     trainer.fit(job.module(len(train_loader)), train_loader, dev_loader, ckpt_path=resume, weights_only=True)
     figures = finish(job, config["seed"], trainer, began)
     if trainer.is_global_zero:
-        saved = {group: config[group] for group in job.groups} | {"training": dict(config)}
+        groups = ("task", *job.task.groups, "augmentation", "decoder")
+        saved = {group: config[group] for group in groups if group in config} | {"training": dict(config)}
         model_dir.save(job.task, run_dir / "model", saved, figures, job.card(figures))
         log.info("model: %s", run_dir / "model")
     return figures

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from asr import model_dir
 from asr.data.speech import SpeechDataset
 from asr.errors import InputError
 from asr.tasks.ctc import CTCTask
@@ -46,8 +47,8 @@ def check_settings(config: Mapping[str, Any]) -> None:
 
     (The groups that name a ``type`` are checked when that is made.)
     """
-    if (kind := config["task"].get("type")) not in DATA_KEYS:
-        raise InputError(f"task: type={kind!r} is not one of {', '.join(DATA_KEYS)}")
+    model_dir.task_class(config)
+    kind = config["task"]["type"]
     numbers = DATA_NUMBERS[kind]
     _check_keys("trainer", config["trainer"], TRAINER_KEYS)
     _check_keys("data", config["data"], " ".join([DATA_KEYS[kind], *(name.split(".")[1] for name in numbers)]))

@@ -34,8 +34,6 @@ STATISTICS_SECONDS = 2 * 3600.0  # of training audio that normalisation statisti
 class SpeechJob:
     """A CTC task and the manifests that it is trained and scored on: a `asr.training.run.Job`."""
 
-    groups: tuple[str, ...] = ("task", "features", "encoder", "augmentation", "decoder")
-
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = config
         data = config["data"]
@@ -68,10 +66,9 @@ class SpeechJob:
     def describe(self) -> None:
         """Log what is about to be trained, on what, and what some heads cannot use."""
         task = self.task
-        weights = sum(parameter.numel() for parameter in task.parameters())
         for name, data in (("train", self.train_data), ("dev", self.dev_data)):
             log.info("%s: %d utterances, %.2f h", name, len(data), sum(data.seconds) / 3600)
-        log.info("network: %.2f M weights, a frame every %g ms", weights / 1e6, 1000 * task.frame_seconds)
+        log.info("network: %s weights, a frame every %g ms", card.millions(task), 1000 * task.frame_seconds)
         for head, vocabulary in task.vocabularies.items():
             missing = sum(labels[head] is None for labels in self.train_data.labels)
             note = f"; {missing} training utterances have none and are left out of it" if missing else ""
