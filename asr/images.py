@@ -11,6 +11,9 @@ from torch import Tensor
 
 from asr.errors import InputError
 
+# What files in a folder are taken for images by; `read` takes any that Pillow knows.
+EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
 
 def read(path: str | Path, size: int) -> Tensor:
     """An image in any format that Pillow reads, as RGB (3, size, size) uint8; not cropped but squashed to a square.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from asr.corpora import Split
 
 WORDS_SHOWN = 10
+COLUMN = 10  # characters of a number in the table
 
 
 def prepare(
@@ -37,7 +38,7 @@ def prepare(
         typer.Option(metavar="KEY=VALUE", help="An option of the corpus (synthetic: seed=1)."),
     ] = None,
 ) -> None:
-    """Make manifests (OUTPUT/<split>.jsonl.gz) of a corpus, and say what is in them."""
+    """Make manifests (OUTPUT/<split>.jsonl[.gz]) of a corpus, and say what is in them."""
     from asr import corpora
 
     written = corpora.prepare(
@@ -52,11 +53,12 @@ def prepare(
         options=dict(map(_option, option or [])),
     )
     width = max(len("split"), *(len(split.name) for split in written))
-    typer.echo(f"{'split':<{width}} {'hours':>8} {'speakers':>9} {'utterances':>11}  manifest")
+    columns = written[0].summary._fields
+    typer.echo(" ".join([f"{'split':<{width}}", *(f"{name:>{COLUMN}}" for name in columns), " manifest"]))
     for split in written:
-        hours, speakers, utterances = split.summary
+        sizes = (f"{size:>{COLUMN}{'.2f' if isinstance(size, float) else ''}}" for size in split.summary)
         state = "" if split.changed else "  (unchanged)"
-        typer.echo(f"{split.name:<{width}} {hours:>8.2f} {speakers:>9} {utterances:>11}  {split.path}{state}")
+        typer.echo(" ".join([f"{split.name:<{width}}", *sizes, f" {split.path}{state}"]))
     if lexicon is not None:
         _print_coverage(written)
 

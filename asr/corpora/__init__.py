@@ -1,7 +1,8 @@
 """Corpora: from a folder as its publisher ships it to manifests, one a split.
 
-Each module has ``prepare(root) -> {split: cuts}`` and, where a publisher offers it, ``DOWNLOADS`` (archive
-name → :class:`asr.corpora.download.Archive`). Nothing heavy is imported before :func:`load`.
+Each module has ``prepare(root) -> {split: items}``, where it is not speech ``KIND`` (which of KINDS the items are) and,
+where a publisher offers it, ``DOWNLOADS`` (archive name → :class:`asr.corpora.download.Archive`). Nothing heavy is
+imported before :func:`load`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
     from lhotse import MonoCut
 
     from asr.corpora.lexicon import Coverage
-    from asr.data.manifest import Summary
 
 CORPORA = {
     "an4": "asr.corpora.an4",
+    "flickr8k": "asr.corpora.flickr8k",
     "folder": "asr.corpora.folder",
     "fsdd": "asr.corpora.fsdd",
     "librispeech": "asr.corpora.librispeech",
@@ -33,6 +34,10 @@ CORPORA = {
     "timit": "asr.corpora.timit",
 }
 
+# Kinds of items, each with the module that has for them ``write(items, path) -> changed``, ``summary(items)``, a named
+# tuple of numbers, and ``EXTENSION``.
+KINDS = {"speech": "asr.data.manifest", "captions": "asr.data.captions"}
+
 
 @dataclass(frozen=True)
 class Split:
@@ -40,7 +45,7 @@ class Split:
 
     name: str
     path: Path
-    summary: Summary
+    summary: Any  # the kind's named tuple of numbers
     changed: bool
     coverage: Coverage | None = None
 
@@ -64,13 +69,15 @@ def prepare(
     splits: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
 ) -> list[Split]:
-    """Write ``output/<split>.jsonl.gz`` for the corpus ``name`` in ``root``; a second run changes nothing.
+    """Write ``output/<split>.jsonl.gz`` (.jsonl where it is not speech) for the corpus ``name`` in ``root``.
+
+    A second run changes nothing.
 
     Args:
-        lexicon: pronouncing dictionary; utterances whose words it all has get phones.
+        lexicon: pronouncing dictionary; utterances whose words it all has get phones (speech only).
         keep_stress: keep the stress digits of its vowels.
         download: fetch the corpus into ``root`` first, from its publisher.
-        dev_speakers: see :func:`hold_out`.
+        dev_speakers: see :func:`hold_out` (speech only).
         splits: only these splits of the corpus (with ``download``: only these archives).
         options: further arguments of the corpus's own ``prepare``.
 
@@ -78,9 +85,11 @@ def prepare(
         InputError: an unknown corpus, split or option, or a ``root`` that is not as the corpus should be.
     """
     from asr.corpora.lexicon import add_phones, read_lexicon
-    from asr.data import manifest
 
     corpus, root, output = load(name), Path(root), Path(output)
+    kind = getattr(corpus, "KIND", "speech")
+    if kind != "speech" and (lexicon or dev_speakers):
+        raise InputError(f"{name} is a corpus of {kind}: a lexicon and dev speakers are for those of speech")
     if download:
         _download(name, corpus, root, splits)
     if not root.exists() and name != "synthetic":  # which makes it
@@ -89,17 +98,17 @@ def prepare(
     if unknown := sorted(set(options or {}) - set(accepted)):
         raise InputError(f"{name} has no option {', '.join(unknown)} (it has: {', '.join(accepted) or 'none'})")
     pronunciations = read_lexicon(lexicon, keep_stress) if lexicon else None
-    cuts = _choose(corpus.prepare(root, **(options or {})), splits, root)
+    found = _choose(corpus.prepare(root, **(options or {})), splits, root)
     if dev_speakers:
-        cuts = hold_out(cuts, dev_speakers)
-    written = []
-    for split, chosen in cuts.items():
+        found = hold_out(found, dev_speakers)
+    files, written = importlib.import_module(KINDS[kind]), []
+    for split, chosen in found.items():
         coverage = None
         if pronunciations is not None:
             chosen, coverage = add_phones(chosen, pronunciations)
-        path = output / f"{split}.jsonl.gz"
-        changed = manifest.write(chosen, path)
-        written.append(Split(split, path, manifest.summary(chosen), changed, coverage))
+        path = output / f"{split}{files.EXTENSION}"
+        changed = files.write(chosen, path)
+        written.append(Split(split, path, files.summary(chosen), changed, coverage))
     return written
 
 
@@ -123,7 +132,7 @@ def hold_out(splits: dict[str, list[MonoCut]], speakers: Collection[str]) -> dic
     return {"train": train, "dev": [cut for cut in pool if manifest.speaker(cut) in speakers], **result}
 
 
-def _choose(found: dict[str, list[MonoCut]], names: Sequence[str], root: Path) -> dict[str, list[MonoCut]]:
+def _choose(found: dict[str, list[Any]], names: Sequence[str], root: Path) -> dict[str, list[Any]]:
     if unknown := [name for name in names if name not in found]:
         raise InputError(f"{root}: no split {', '.join(unknown)} (there are {', '.join(found)})")
     return {name: found[name] for name in names} if names else found

@@ -7,9 +7,6 @@ beside ``.txt`` files. Lhotse never opens audio: ``asr.audio.info`` describes it
 
 from __future__ import annotations
 
-import gzip
-import io
-import json
 import math
 import os
 from collections.abc import Iterable
@@ -17,14 +14,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asr import audio
-from asr.data.rows import FORMATS, Row, folder_rows, parse, records
+from asr.data.rows import (
+    FORMATS,
+    Row,
+    absolute,
+    check_there,
+    check_unique,
+    folder_rows,
+    parse,
+    records,
+    relative,
+    write_records,
+)
 from asr.errors import InputError
-from asr.files import update
 
 if TYPE_CHECKING:
     from lhotse import MonoCut
 
-SHOWN = 5  # how many offenders a message lists
+EXTENSION = ".jsonl.gz"  # of the manifests that are made of a corpus
 
 # Manifests of others round times to two decimals, and the length of an MP3 is known to a frame (26 ms) only:
 # a segment that ends this many seconds behind the end of its file is cut there instead of refused.
@@ -197,39 +204,16 @@ def write(cuts: Iterable[MonoCut], path: str | Path) -> bool:
         InputError: no cuts, two cuts of one id, another extension, or a folder that cannot be written.
     """
     path = Path(path)
-    if not path.name.endswith((".jsonl", ".jsonl.gz")):
-        raise InputError(f"{path}: a manifest is written as .jsonl or .jsonl.gz")
     folder = os.path.abspath(path.parent)
-    lines: dict[str, str] = {}
-    for cut in cuts:
-        if cut.id in lines:
-            raise InputError(f"{path}: two utterances have the id {cut.id!r}")
-        lines[cut.id] = json.dumps(_portable(cut.to_dict(), folder), ensure_ascii=False)
-    if not lines:
-        raise InputError(f"{path}: there are no utterances to write")
-    content = "".join(line + "\n" for line in lines.values()).encode()
-    if path.suffix == ".gz":
-        buffer = io.BytesIO()
-        with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as file:
-            file.write(content)
-        content = buffer.getvalue()
-    try:
-        return update(path, content)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    return write_records(((cut.id, _portable(cut.to_dict(), folder)) for cut in cuts), path, "utterances")
 
 
 def _portable(record: dict[str, Any], folder: str) -> dict[str, Any]:
     """The cut's dictionary with paths below ``folder`` made relative to it."""
-
-    def relative(location: str) -> str:
-        absolute = os.path.abspath(location)
-        return os.path.relpath(absolute, folder) if absolute.startswith(folder + os.sep) else absolute
-
     for source in record.get("recording", {}).get("sources", []):
-        source["source"] = relative(source["source"])
+        source["source"] = relative(source["source"], folder)
     if "features" in record:
-        record["features"]["storage_path"] = relative(record["features"]["storage_path"])
+        record["features"]["storage_path"] = relative(record["features"]["storage_path"], folder)
     return record
 
 
@@ -259,13 +243,10 @@ def read(path: str | Path) -> list[MonoCut]:
     if not entries:
         what = "has no audio files" if path.is_dir() else "is empty"
         raise InputError(f"{path}: {what} (a manifest is {FORMATS})")
-    _check_unique(entries)
+    check_unique((entry.id, where) for where, entry in entries)
     folder = path if path.is_dir() else path.parent
     located = [(where, *_locate(entry, folder)) for where, entry in entries]
-    missing = [f"{where}: {file}" for where, _, file in located if not os.path.isfile(file)]
-    if missing:
-        listed = "\n  ".join(missing[:SHOWN]) + ("\n  …" if len(missing) > SHOWN else "")
-        raise InputError(f"{path}: {len(missing)} of {len(located)} audio files do not exist:\n  {listed}")
+    check_there([(where, file) for where, _, file in located], path, "audio files")
     return [_cut(entry, file, where) for where, entry, file in located]
 
 
@@ -316,29 +297,16 @@ def _check_recording(cut: MonoCut, where: str) -> None:
         )
 
 
-def _check_unique(entries: list[tuple[str, Row | MonoCut]]) -> None:
-    seen: dict[str, str] = {}
-    for where, entry in entries:
-        if entry.id in seen:
-            raise InputError(f"{where}: the id {entry.id!r} was used already ({seen[entry.id]})")
-        seen[entry.id] = where
-
-
 def _locate(entry: Row | MonoCut, folder: Path) -> tuple[Row | MonoCut, str]:
     """The entry and the absolute path of its audio or feature file; a cut is changed to hold that path."""
-
-    def absolute(location: str) -> str:
-        beside = os.path.abspath(folder / location)
-        return beside if os.path.exists(beside) or not os.path.exists(location) else os.path.abspath(location)
-
     if isinstance(entry, Row):
-        return entry, absolute(entry.audio)
+        return entry, absolute(entry.audio, folder)
     if entry.features is not None:
-        entry.features.storage_path = absolute(entry.features.storage_path)
+        entry.features.storage_path = absolute(entry.features.storage_path, folder)
     if entry.recording is None:
         return entry, entry.features.storage_path
     source = entry.recording.sources[0]
-    source.source = absolute(source.source)
+    source.source = absolute(source.source, folder)
     return entry, source.source
 
 

@@ -1,4 +1,4 @@
-"""Rows of the manifests that are not Lhotse's: JSON lines (NeMo's and others), CSV, TSV, folders of audio."""
+"""Manifests as files: lines of JSON and tables, the paths in them; rows of those that are not Lhotse's."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from asr import audio
 from asr.errors import InputError
+from asr.files import update
 
 AUDIO_COLUMNS = ("audio_filepath", "audio", "path", "file", "wav")
 TEXT_COLUMNS = ("text", "transcript", "sentence")
 FORMATS = ".jsonl, .json, .csv, .tsv (each also with .gz), or a folder of audio files with side-by-side .txt"
+
+SHOWN = 5  # how many offenders a message lists
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,67 @@ def _table_records(path: Path, compressed: bool, kind: str) -> Iterator[tuple[in
         raise InputError(f"{path}, line {reader.line_num}: {error}") from error
 
 
+def write_records(records: Iterable[tuple[str, dict[str, Any]]], path: Path, what: str) -> bool:
+    """Write JSON objects with their ids to ``.jsonl`` or ``.jsonl.gz``; the same ones always give the same bytes.
+
+    The file appears at once or not at all.
+
+    Returns:
+        whether the file changed (False: it had these contents already and was left alone).
+
+    Raises:
+        InputError: none of ``what``, two of one id, another extension, or a folder that cannot be written.
+    """
+    if not path.name.endswith((".jsonl", ".jsonl.gz")):
+        raise InputError(f"{path}: a manifest is written as .jsonl or .jsonl.gz")
+    lines: dict[str, str] = {}
+    for id, record in records:
+        if id in lines:
+            raise InputError(f"{path}: two {what} have the id {id!r}")
+        lines[id] = json.dumps(record, ensure_ascii=False)
+    if not lines:
+        raise InputError(f"{path}: there are no {what} to write")
+    content = "".join(line + "\n" for line in lines.values()).encode()
+    if path.suffix == ".gz":
+        buffer = io.BytesIO()
+        with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as file:
+            file.write(content)
+        content = buffer.getvalue()
+    try:
+        return update(path, content)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def relative(location: str, folder: str) -> str:
+    """A path as a manifest in ``folder`` names it: relative if the file lies below, else absolute."""
+    absolute = os.path.abspath(location)
+    return os.path.relpath(absolute, folder) if absolute.startswith(folder + os.sep) else absolute
+
+
+def absolute(location: str, folder: Path) -> str:
+    """The file that a manifest in ``folder`` names, there or else where the program runs."""
+    beside = os.path.abspath(folder / location)
+    return beside if os.path.exists(beside) or not os.path.exists(location) else os.path.abspath(location)
+
+
+def check_unique(ids: Iterable[tuple[str, str]]) -> None:
+    """InputError naming the second place (file and line) of an id that occurs twice."""
+    seen: dict[str, str] = {}
+    for id, where in ids:
+        if id in seen:
+            raise InputError(f"{where}: the id {id!r} was used already ({seen[id]})")
+        seen[id] = where
+
+
+def check_there(files: Sequence[tuple[str, str]], manifest: Path, what: str) -> None:
+    """InputError listing those of the ``what`` of a manifest, (where it names it, path), that do not exist."""
+    missing = [f"{where}: {file}" for where, file in files if not os.path.isfile(file)]
+    if missing:
+        listed = "\n  ".join(missing[:SHOWN]) + ("\n  …" if len(missing) > SHOWN else "")
+        raise InputError(f"{manifest}: {len(missing)} of {len(files)} {what} do not exist:\n  {listed}")
+
+
 def parse(record: dict[str, Any], where: str) -> Row:
     """The row out of a record with the keys of NeMo, or those of AUDIO_COLUMNS and TEXT_COLUMNS.
 
@@ -167,6 +231,6 @@ def folder_rows(folder: Path) -> list[Row]:
         said = " ".join(decode(transcript).split())
         rows.append(Row(name.with_suffix("").as_posix(), name.as_posix(), said, name.parent.name))
     if silent:
-        listed = ", ".join(silent[:5]) + (", …" if len(silent) > 5 else "")
+        listed = ", ".join(silent[:SHOWN]) + (", …" if len(silent) > SHOWN else "")
         raise InputError(f"{folder}: {len(silent)} audio files have no .txt beside them: {listed}")
     return rows

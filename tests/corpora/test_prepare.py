@@ -89,7 +89,7 @@ def test_held_out_speakers_and_lexicon(libri: Path, tmp_path: Path, text: Write)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nonsense", "."), r"'nonsense' is no known corpus \(known: an4, folder, fsdd, "),
+        (("nonsense", "."), r"'nonsense' is no known corpus \(known: an4, flickr8k, folder, fsdd, "),
         (("an4", "not/here"), "not/here: no such folder"),
         (
             ("timit", ".", "--download"),
