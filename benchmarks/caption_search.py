@@ -105,10 +105,11 @@ class Plain:
 
 def require_equal(ours: list[list[Hypothesis]], theirs: list[list[Hypothesis]], name: str) -> None:
     """Stop unless all captions are the same, with the same scores to rounding."""
-    for number, (mine, other) in enumerate(zip(ours, theirs, strict=True)):
-        if [h.labels for h in mine] != [h.labels for h in other]:
+    for number, several in enumerate(zip(ours, theirs, strict=True)):
+        mine, other = ({hypothesis.labels: hypothesis.score for hypothesis in found} for found in several)
+        if mine.keys() != other.keys():
             raise SystemExit(f"image {number}: {name} finds other captions")
-        if max(abs(a.score - b.score) for a, b in zip(mine, other, strict=True)) > 1e-3:
+        if max(abs(score - other[labels]) for labels, score in mine.items()) > 1e-3:
             raise SystemExit(f"image {number}: {name} finds other scores")
 
 
