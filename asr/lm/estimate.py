@@ -78,7 +78,7 @@ def _commonest(words: Sequence[str], tokens: np.ndarray, count: int) -> list[str
 
 @dataclass
 class Counts:
-    """The distinct n-grams of one order, sorted, (n,) each."""
+    """The distinct n-grams of one order, sorted, (n,) each; whole numbers of 32 bits above unigrams."""
 
     parent: np.ndarray  # index into those of the order below
     word: np.ndarray
@@ -97,17 +97,26 @@ def count(text: Text, order: int) -> list[Counts]:
     rank = tokens  # of the n-gram that starts at each position, among those of its order
     for n in range(2, order + 1):
         positions = np.flatnonzero(text.sentence[: len(tokens) - n + 1] == text.sentence[n - 1 :]).astype(np.int32)
-        key = rank[positions] * np.int64(size) + tokens[positions + (n - 1)]
-        keys, example, place, raw = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
+        key = rank[positions] * np.int64(size)
+        key += tokens[positions + (n - 1)]
+        # as np.unique does, whose indices, inverse and counts would take twice the memory
+        places = np.argsort(key)
+        key = key[places]
+        is_new = np.ones(len(key), dtype=bool)
+        np.not_equal(key[1:], key[:-1], out=is_new[1:])
+        first = np.flatnonzero(is_new)
+        keys, raw = key[first], np.diff(first, append=len(key)).astype(np.int32)
         del key
-        parent = keys // size
-        suffix = rank[positions[example] + 1].astype(np.int64)
+        positions = positions[places]
+        del places
+        parent = (keys // size).astype(np.int32)
+        suffix = rank[positions[first] + 1]
         below = orders[-1]
-        orders.append(Counts(parent, keys % size, suffix, raw, raw, below.begins[parent]))
+        orders.append(Counts(parent, (keys % size).astype(np.int32), suffix, raw, raw, below.begins[parent]))
         before = np.bincount(suffix, minlength=len(below.word))  # distinct words seen before it
         below.adjusted = np.where(below.begins, below.raw, before)
         rank = np.zeros(len(tokens), dtype=np.int32)
-        rank[positions] = place
+        rank[positions] = np.cumsum(is_new, dtype=np.int32) - 1
     orders[0].adjusted = np.where(unigrams == 1, 0, orders[0].adjusted)  # <s> is never predicted
     return orders
 

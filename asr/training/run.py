@@ -147,7 +147,7 @@ def make_trainer(settings: Mapping[str, Any], monitor: str, run_dir: Path, inter
             devices=settings["devices"],
             num_nodes=settings["num_nodes"],
             strategy=settings["strategy"],
-            precision=settings["precision"],
+            precision=usable_precision(settings["precision"], settings["accelerator"]),
             max_epochs=settings["epochs"],
             max_time={"minutes": settings["minutes"]} if settings.get("minutes") else None,
             gradient_clip_val=settings["gradient_clip"],
@@ -162,6 +162,15 @@ def make_trainer(settings: Mapping[str, Any], monitor: str, run_dir: Path, inter
         )
     except (TypeError, ValueError, MisconfigurationException) as error:
         raise InputError(f"trainer: {error}") from error
+
+
+def usable_precision(precision: Any, accelerator: str) -> Any:
+    """The precision, or ``32-true`` in place of ``bf16-mixed`` where a CPU trains that has no bfloat16 (no AVX-512)."""
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+    if precision == "bf16-mixed" and on_cpu and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        log.warning("trainer.precision: this processor has no bfloat16; 32-true instead of bf16-mixed")
+        return "32-true"
+    return precision
 
 
 def finish(job: Job, seed: int, trainer: L.Trainer, began: float) -> dict[str, Any]:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from asr import model_dir, recognizer
 from asr.data import manifest
 from asr.errors import InputError
 from asr.lm import arpa
 from asr.lm.estimate import kneser_ney, read_text
-from asr.training.run import train
+from asr.training.run import train, usable_precision
 from asr.training.speech import read_split
 
 Config = Callable[..., dict[str, Any]]
@@ -111,8 +112,25 @@ def test_in_a_thread(tmp_path: Path, tiny_config: Config, corpus: Path) -> None:
 
 
 def test_bfloat16(tmp_path: Path, tiny_config: Config, corpus: Path) -> None:
+    """Whether the processor has it or not."""
     figures = train(tiny_config(tmp_path, corpus, **{"trainer.precision": "bf16-mixed"}))
     assert figures["dev"]["train"]["text"]["wer"] == 0
+
+
+@pytest.mark.parametrize(
+    ("precision", "accelerator", "has_bfloat16", "used"),
+    [
+        ("bf16-mixed", "cpu", True, "bf16-mixed"),
+        ("bf16-mixed", "cpu", False, "32-true"),
+        ("bf16-mixed", "cuda", False, "bf16-mixed"),
+        ("64-true", "cpu", False, "64-true"),
+    ],
+)
+def test_precision_that_the_processor_has(
+    monkeypatch: pytest.MonkeyPatch, precision: str, accelerator: str, has_bfloat16: bool, used: str
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has_bfloat16)
+    assert usable_precision(precision, accelerator) == used
 
 
 def test_several_manifests_and_a_test_set(tmp_path: Path, tiny_config: Config, corpus: Path, tone_corpus: Any) -> None:
