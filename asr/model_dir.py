@@ -13,17 +13,18 @@ from typing import Any, TypeVar, overload
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from asr import __version__
 from asr.errors import InputError
 from asr.files import replacing, write_atomic
 from asr.tasks.ctc import CTCTask
 from asr.tasks.language import LanguageTask
+from asr.tasks.seq2seq import Seq2SeqTask
+from asr.tasks.task import Task
 from asr.vocabulary import Vocabulary
 
-TASKS: dict[str, type[CTCTask] | type[LanguageTask]] = {"ctc": CTCTask, "language": LanguageTask}
-T = TypeVar("T", bound=nn.Module)
+TASKS: dict[str, type[Task]] = {"ctc": CTCTask, "language": LanguageTask, "seq2seq": Seq2SeqTask}
+T = TypeVar("T", bound=Task)
 CONFIG, WEIGHTS, METRICS, CARD = "config.yaml", "weights.safetensors", "metrics.json", "README.md"
 # what a decoder's options may name, and what these files, or the directory of a model, are called in a model directory
 # (.gz stays)
@@ -35,12 +36,12 @@ DECODER_FILES = {
 }
 
 
-def make_task(config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> CTCTask | LanguageTask:
+def make_task(config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> Task:
     """An untrained task from the groups of a configuration."""
     return task_class(config).from_config(config, vocabularies)
 
 
-def task_class(config: Mapping[str, Any]) -> type[CTCTask] | type[LanguageTask]:
+def task_class(config: Mapping[str, Any]) -> type[Task]:
     """The class of a configuration's task; InputError for a type that there is not."""
     if (kind := config["task"].get("type")) not in TASKS:
         raise InputError(f"task: type={kind!r} is not one of {', '.join(TASKS)}")
@@ -53,7 +54,7 @@ def vocabulary_file(head: str, primary: str) -> str:
 
 
 def save(
-    task: CTCTask | LanguageTask,
+    task: Task,
     directory: str | Path,
     config: Mapping[str, Any],
     metrics: Mapping[str, Any] | None = None,
@@ -179,7 +180,7 @@ def read_config(directory: Path) -> dict[str, Any]:
 def load(directory: str | Path) -> CTCTask: ...
 @overload
 def load(directory: str | Path, kind: type[T]) -> T: ...
-def load(directory: str | Path, kind: type[nn.Module] = CTCTask) -> nn.Module:
+def load(directory: str | Path, kind: type[Task] = CTCTask) -> Task:
     """The task of a model directory, in evaluation mode.
 
     Raises InputError naming the file that is at fault, and for a task that is not of the ``kind`` wanted.

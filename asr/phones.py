@@ -6,6 +6,7 @@ the assignment of Kaldi's phones.60-48-39.map: of the 61 labels q is dropped, 60
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from asr.errors import InputError
@@ -52,6 +53,11 @@ def fold(phones: Iterable[str], to: int = 39) -> list[str]:
         raise InputError(f"phones that the TIMIT folding tables do not have: {', '.join(map(repr, unknown))}")
     coarse = [_61_TO_48.get(phone, phone) for phone in phones]
     return coarse if to == 48 else [_48_TO_39.get(phone, phone) for phone in coarse]
+
+
+def without_stress(phones: str) -> str:
+    """Phones, with blanks between them, without the stress digits of the CMU dictionary's vowels."""
+    return re.sub(r"[012](?= |$)", "", phones)
 
 
 def strip_stress(phones: Iterable[str]) -> list[str]:

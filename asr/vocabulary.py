@@ -1,4 +1,4 @@
-"""Text to label ids and back: characters, phones (with the TIMIT folding tables) and SentencePiece.
+"""Text to label ids and back: characters, words, phones (with the TIMIT folding tables) and SentencePiece.
 
 How text is normalised before it is encoded is part of the vocabulary and of its file (see vocabulary_file).
 """
@@ -24,7 +24,8 @@ from asr.phones import PHONE_SETS, fold
 log = logging.getLogger(__name__)
 
 BLANK, BOS, EOS, UNKNOWN = SPECIALS = ("<blank>", "<bos>", "<eos>", "<unk>")
-KINDS = ("characters", "phones", "sentencepiece")
+KINDS = ("characters", "words", "phones", "sentencepiece")
+SPACED = ("words", "phones")  # kinds whose units stand apart in a text
 UNKNOWN_POLICIES = ("error", "skip", "map")
 
 
@@ -32,7 +33,7 @@ UNKNOWN_POLICIES = ("error", "skip", "map")
 class Vocabulary:
     """The tokens a network writes, and how text becomes their ids.
 
-    Make one with `characters`, `phones`, `sentencepiece`, `train_sentencepiece` or `load`. ``tokens[i]`` is
+    Make one with `characters`, `words_of`, `phones`, `sentencepiece`, `train_sentencepiece` or `load`. ``tokens[i]`` is
     the token of label i: first the special ones (``<blank>`` alone, unless asked otherwise), then the units.
     ``unknown`` says what happens to text outside it: "error", "skip" (dropped, counted in ``skipped``, logged
     once a character) or "map" (label ``<unk>``). ``fold`` (None, 48 or 39) is what `scoring` folds phones to. With
@@ -91,6 +92,22 @@ class Vocabulary:
             units = list(source)
         tokens = _with_specials(units, specials, unknown)
         return cls("characters", tokens, normalization, unknown, edges=edges)
+
+    @classmethod
+    def words_of(
+        cls,
+        texts: Iterable[str],
+        normalization: Normalization | None = None,
+        *,
+        min_count: int = 1,
+        unknown: str = "error",
+        specials: Sequence[str] = (BLANK,),
+    ) -> Vocabulary:
+        """Words that texts have ``min_count`` times at least, the commonest first (of equal ones by the alphabet)."""
+        normalization = normalization or Normalization()
+        counts = Counter(word for text in texts for word in normalization.apply(text).split())
+        units = [word for word, count in sorted(counts.items(), key=lambda e: (-e[1], e[0])) if count >= min_count]
+        return cls("words", _with_specials(units, specials, unknown), normalization, unknown)
 
     @classmethod
     def phones(
@@ -231,7 +248,7 @@ class Vocabulary:
             unk = self.tokens.index(UNKNOWN)
             return [self._units.get(unit, unk) for unit in units]
         self._count_skipped(unknown, utterance)
-        if self.kind != "phones":  # taken out of the text, so that "a & b" does not leave two spaces
+        if self.kind not in SPACED:  # taken out of the text, so that "a & b" does not leave two spaces
             kept = text.translate(dict.fromkeys(map(ord, self._parts(unknown))))
             units = self._split(kept if self.normalization.white_space == "keep" else " ".join(kept.split()))
         return [self._units[unit] for unit in units if unit in self._units]
@@ -239,14 +256,14 @@ class Vocabulary:
     def _split(self, text: str) -> list[str]:
         if self.kind == "characters":
             return list(text)
-        return text.split() if self.kind == "phones" else list(self._pieces.encode(text, out_type=str))
+        return text.split() if self.kind in SPACED else list(self._pieces.encode(text, out_type=str))
 
     def _parts(self, unknown: Iterable[str]) -> list[str]:
-        """The phones, or the single characters, that are to be named."""
-        return list(unknown) if self.kind == "phones" else list("".join(unknown).replace("▁", " "))
+        """The phones or words, or the single characters, that are to be named."""
+        return list(unknown) if self.kind in SPACED else list("".join(unknown).replace("▁", " "))
 
     def _complaint(self, unknown: list[str], utterance: str, text: str) -> str:
-        what = "phones" if self.kind == "phones" else "characters"
+        what = self.kind if self.kind in SPACED else "characters"
         where = f"utterance {utterance}: " if utterance else ""
         shown = text if len(text) <= 120 else text[:117] + "..."
         named = _name(self._parts(unknown))
@@ -282,7 +299,7 @@ class Vocabulary:
             if token in (BLANK, BOS, EOS):
                 continue
             space = self.kind == "characters" and token == " "
-            if space or self.kind == "phones" or (self.kind == "sentencepiece" and token.startswith("▁")):
+            if space or self.kind in SPACED or (self.kind == "sentencepiece" and token.startswith("▁")):
                 groups.append([])
             if not space:
                 groups[-1].append((position, token))
@@ -359,7 +376,7 @@ def _check_token(kind: str | None, token: str, seen: set[str]) -> None:
     if token not in SPECIALS:
         if kind == "characters" and len(token) != 1:
             raise InputError(f"token {token!r} is not a single character")
-        if not token or (kind == "phones" and token.split() != [token]):
+        if not token or (kind in SPACED and token.split() != [token]):
             raise InputError(f"token {token!r} is empty or has white space in it")
     seen.add(token)
 

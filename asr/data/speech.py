@@ -180,10 +180,10 @@ def spoken(cut: MonoCut, vocabulary: Vocabulary) -> str | None:
 class ResumableLoader(DataLoader[Any]):
     """A data loader over a `BucketSampler` that goes on in the middle of an epoch when a run is resumed.
 
-    Lightning keeps what ``state_dict`` gives in its checkpoints.
+    Lightning keeps what ``state_dict`` gives in its checkpoints. The dataset has a ``collate``.
     """
 
-    def __init__(self, dataset: SpeechDataset, sampler: BucketSampler, workers: int = 0) -> None:
+    def __init__(self, dataset: Any, sampler: BucketSampler, workers: int = 0) -> None:
         super().__init__(dataset, batch_sampler=sampler, collate_fn=dataset.collate, num_workers=workers)
         self.sampler_ = sampler
         self.done = 0

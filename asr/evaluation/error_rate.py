@@ -90,6 +90,11 @@ def count(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> Erro
     return ErrorCounts(totals["equal"], totals["replace"], totals["delete"], totals["insert"])
 
 
+def count_nearest(references: Sequence[Sequence[Hashable]], hypothesis: Sequence[Hashable]) -> ErrorCounts:
+    """The counts against that of several right sequences which it has the lowest rate of errors with."""
+    return min((count(reference, hypothesis) for reference in references), key=lambda counts: counts.rate)
+
+
 def _opcodes(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> Iterable[tuple[str, int, int, int, int]]:
     # numbers for tokens: strings would be compared by hash, which differs from run to run and can collide
     numbers: dict[Hashable, int] = {}

@@ -93,6 +93,17 @@ class LabelRNN(nn.Module):
         """Of each layer."""
         return cast(nn.RNNBase, self.layers[0]).hidden_size
 
+    @property
+    def hidden_numbers(self) -> int:
+        """How many numbers a state has, but for what it attends to."""
+        return len(self.layers) * self.hidden_size * (2 if self.cell == "lstm" else 1)
+
+    def hidden(self, numbers: Tensor) -> list[tuple[Tensor, ...]]:
+        """All layers' hidden tensors (1, R, H), as `start` takes them, out of (R, `hidden_numbers`)."""
+        parts = numbers[None].chunk(self.hidden_numbers // self.hidden_size, -1)
+        each = 2 if self.cell == "lstm" else 1
+        return [tuple(part.contiguous() for part in parts[i : i + each]) for i in range(0, len(parts), each)]
+
     def start(
         self,
         rows: int,
@@ -119,7 +130,17 @@ class LabelRNN(nn.Module):
 
     def forward(self, labels: Tensor, state: State) -> tuple[Tensor, State]:
         """Log-probabilities (R, U, V) of what follows each of ``labels`` (R, U), and the state behind the last."""
-        x = self.dropout(self.embedding(labels)).transpose(0, 1)  # time first, which the kernels read fastest
+        x, then = self._layers(self.embedding(labels), state)
+        log_probs = self.output(self.dropout(x)).float().log_softmax(-1).transpose(0, 1)
+        return log_probs, then
+
+    def tell(self, vectors: Tensor, state: State) -> State:
+        """The state after ``vectors`` (R, U, embedding_size) have been read in place of labels."""
+        return self._layers(vectors, state)[1]
+
+    def _layers(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """What the output layer reads, (U, R, H'), when the lowest layer has read (R, U, E); the state then."""
+        x = self.dropout(x).transpose(0, 1)  # time first, which the kernels read fastest
         after, answer, attended = [], None, state.attended
         for number, (layer, hidden) in enumerate(zip(self.layers, state.layers, strict=True)):
             if number:
@@ -129,9 +150,8 @@ class LabelRNN(nn.Module):
             if number == 0 and state.memory is not None and attended is not None:
                 answer, weights = self._attend(x, state.memory)
                 attended = attended + weights.sum(1)
-        x = self.dropout(x if answer is None else torch.cat([x, answer], -1))
-        log_probs = self.output(x).float().log_softmax(-1).transpose(0, 1)
-        return log_probs, State(tuple(after), state.memory, attended)
+        x = x if answer is None else torch.cat([x, answer], -1)
+        return x, State(tuple(after), state.memory, attended)
 
     def _attend(self, asked: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Answers (U, R, M) to what layers ask (U, R, H), and the attention (R, U, S)."""

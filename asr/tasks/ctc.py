@@ -18,6 +18,7 @@ from asr.features.normalization import Statistics
 from asr.modules.ctc_head import CTCHead
 from asr.modules.encoder import Encoder
 from asr.registry import build
+from asr.tasks.task import Task
 from asr.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ ENCODERS = {"rnn": Encoder}
 AUGMENTATIONS = {"specaugment": SpecAugment, "warp": SpectrogramWarp}
 
 
-class CTCTask(nn.Module):
+class CTCTask(Task):
     """Features, augmentation (in training), encoder, and one linear layer of labels a head.
 
     Several heads share one encoder: characters and phones, say. The first is the one that writes text when nothing
@@ -120,11 +121,6 @@ class CTCTask(nn.Module):
                 if options
             ],
         )
-
-    @property
-    def primary(self) -> str:
-        """Name of the head that writes text."""
-        return next(iter(self.vocabularies))
 
     @property
     def timing(self) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from asr.errors import InputError
 from asr.modules.label_rnn import LabelRNN, State
 from asr.registry import build
+from asr.tasks.task import Task
 from asr.vocabulary import Vocabulary
 
 NETWORKS = {"label_rnn": LabelRNN}
@@ -19,7 +20,7 @@ NONE = -1
 UNHEARD_OF = -20.0  # natural log
 
 
-class LanguageTask(nn.Module):
+class LanguageTask(Task):
     """A label RNN over text. ``<eos>`` stands behind each piece of text, and so before the next one too.
 
     ``vocabularies`` holds one, of characters or pieces, with that label.
@@ -30,7 +31,6 @@ class LanguageTask(nn.Module):
     def __init__(self, vocabularies: Mapping[str, Vocabulary], network: LabelRNN) -> None:
         super().__init__()
         self.vocabularies = dict(vocabularies)
-        ((self.primary, self.vocabulary),) = self.vocabularies.items()
         if (eos := self.vocabulary.eos) is None:
             raise InputError("the vocabulary of a language model needs the label <eos>")
         self.eos = eos

@@ -17,6 +17,8 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from asr.errors import Interruption
 from asr.training.module import Batch, TrainingModule
 
+RATES = {"wer": "WER", "cer": "CER", "per": "PER"}
+
 
 class EpochLine(L.Callback):
     """Prints, for every epoch, one line of figures and some samples."""
@@ -46,11 +48,9 @@ class EpochLine(L.Callback):
             f"loss {figures.get('train_loss_epoch', math.nan):.3f}",
             f"dev loss {figures.get('dev_loss', math.nan):.3f}",
         ]
-        parts += [
-            f"{kind.upper()} {100 * figures[f'dev_{kind}']:.1f}%"
-            for kind in ("wer", "cer", "per")
-            if f"dev_{kind}" in figures
-        ]
+        shares = {name.removeprefix("dev_"): value for name, value in figures.items() if name.startswith("dev_")}
+        shares.pop("loss", None)
+        parts += [f"{RATES.get(name, name.replace('_', ' '))} {100 * share:.1f}%" for name, share in shares.items()]
         if "blank_rate" in figures:
             parts.append(f"blank {100 * figures['blank_rate']:.0f}%")
         if self.busy > 0:

@@ -10,6 +10,7 @@ from torch import nn
 from asr import __version__
 from asr.tasks.ctc import CTCTask
 from asr.tasks.language import LanguageTask
+from asr.tasks.seq2seq import Seq2SeqTask
 
 
 def render(config: Mapping[str, Any], task: CTCTask, figures: Mapping[str, Any]) -> str:
@@ -59,6 +60,30 @@ def language(config: Mapping[str, Any], task: LanguageTask, figures: Mapping[str
             )
     lines += ["", "The whole configuration is in `config.yaml`.", ""]
     lines += ["```", "asr generate THIS_DIRECTORY --prompt TEXT", "```", ""]
+    return "\n".join(lines)
+
+
+def seq2seq(config: Mapping[str, Any], task: Seq2SeqTask, figures: Mapping[str, Any]) -> str:
+    """The card of a seq2seq model."""
+    sizes = ", ".join(f"{head} ({len(v)} {v.kind})" for head, v in task.vocabularies.items())
+    attention = "with" if task.network.key is not None else "without"
+    rows = {split: figures[split] for split in ("dev", "test") if split in figures}
+    names = [name for name in next(iter(rows.values())) if "error" in name]
+    lines = [
+        f"# {config['name']}",
+        "",
+        f"A seq2seq model trained with asr {__version__}: {millions(task)} weights, {attention} attention; it writes "
+        f"and reads {sizes}.",
+        "",
+        _trained(config, figures["training"], f"{figures['training']['pairs']} pairs"),
+        "",
+        f"| set | sequences | {' | '.join(name.replace('_', ' ') + ' %' for name in names)} |",
+        "| --- | --- |" + " --- |" * len(names),
+    ]
+    for split, row in rows.items():
+        lines.append(f"| {split} | {row['sequences']} | {' | '.join(_percent(row[name]) for name in names)} |")
+    lines += ["", "The whole configuration is in `config.yaml`.", ""]
+    lines += ["```", "asr pronounce WORDS --model THIS_DIRECTORY", "```", ""]
     return "\n".join(lines)
 
 

@@ -23,6 +23,7 @@ from asr.training.initial import take_weights
 from asr.training.language import LanguageJob
 from asr.training.memory import KeepFreedMemory, share_one_heap
 from asr.training.module import TrainingModule
+from asr.training.pairs import PairJob
 from asr.training.settings import check_settings
 from asr.training.speech import SpeechJob
 
@@ -60,7 +61,7 @@ class Job(Protocol):
         """The model card."""
 
 
-JOBS: dict[str, Callable[[Mapping[str, Any]], Job]] = {"ctc": SpeechJob, "language": LanguageJob}
+JOBS: dict[str, Callable[[Mapping[str, Any]], Job]] = {"ctc": SpeechJob, "language": LanguageJob, "seq2seq": PairJob}
 
 
 def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, Any]:

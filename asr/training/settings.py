@@ -31,14 +31,19 @@ DATA_NUMBERS: dict[str, dict[str, tuple[float, bool]]] = {
         "data.cache_hours": (0.0, False),
     },
     "language": {"data.rows": (1, False), "data.steps": (1, False)},
+    "seq2seq": {"data.labels": (1, False)},
 }
-DATA_KEYS = {"ctc": "train dev test too_short perturbation", "language": "train dev test pieces"}
+DATA_KEYS = {
+    "ctc": "train dev test too_short perturbation",
+    "language": "train dev test pieces",
+    "seq2seq": "train dev test",
+}
 
 TRAINER_KEYS = (
     "epochs minutes precision accelerator devices num_nodes strategy threads gradient_clip accumulate weight_noise "
     "monitor early_stopping"
 )
-HEAD_KEYS = {"characters": "alphabet edges", "phones": "phones fold", "sentencepiece": "size"}
+HEAD_KEYS = {"characters": "alphabet edges", "words": "min_count", "phones": "phones fold", "sentencepiece": "size"}
 COMMON_HEAD_KEYS = "kind weight blank_penalty normalization unknown"
 
 

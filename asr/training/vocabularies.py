@@ -24,6 +24,9 @@ def make_vocabulary(
         source = options.get("alphabet") or texts
         edges = options.get("edges", False)
         return Vocabulary.characters(source, normalization, edges=edges, unknown=unknown, specials=specials)
+    if kind == "words":
+        least = options.get("min_count", 1)
+        return Vocabulary.words_of(texts, normalization, min_count=least, unknown=unknown, specials=specials)
     if kind == "phones":
         source = phones if options.get("phones") is None else options["phones"]
         if not source:
@@ -32,4 +35,4 @@ def make_vocabulary(
     if kind == "sentencepiece":
         size = options.get("size", 500)
         return Vocabulary.train_sentencepiece(texts, size, normalization, unknown=unknown, specials=specials)
-    raise InputError(f"task.heads.{head}: kind={kind!r} is not one of characters, phones, sentencepiece")
+    raise InputError(f"task.heads.{head}: kind={kind!r} is not one of characters, words, phones, sentencepiece")

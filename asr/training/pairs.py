@@ -1,0 +1,159 @@
+"""Training of seq2seq models: pairs of texts to batches, and how much of what is written is right."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from asr import model_dir
+from asr.data import pairs
+from asr.data.pairs import PairDataset, Pairs
+from asr.data.sampler import BucketSampler, plan_batches
+from asr.data.speech import ResumableLoader
+from asr.decoding.label_beam import Options
+from asr.errors import InputError
+from asr.evaluation.error_rate import ErrorCounts, count_nearest
+from asr.phones import without_stress
+from asr.tasks.seq2seq import Seq2SeqTask
+from asr.tasks.writing import search
+from asr.training import card
+from asr.training.vocabularies import make_vocabulary
+from asr.training.writing import WritingModule
+from asr.vocabulary import EOS, Vocabulary
+
+log = logging.getLogger(__name__)
+
+
+class PairJob:
+    """A seq2seq task and the pairs that it is trained and scored on: a `asr.training.run.Job`."""
+
+    monitor = "dev_sequence_error"
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = config
+        self.splits = {split: read_split(config["data"].get(split), split) for split in ("train", "dev", "test")}
+        self.task = make_task(config, self.splits["train"])
+        source, target = self.task.source, self.task.vocabulary
+        self.train_data = PairDataset(self.splits["train"], source, target)
+        self.dev_data = PairDataset(self.splits["dev"], source, target, one=True)
+
+    def begin(self) -> None:
+        """Nothing has to be known before the first step."""
+
+    def describe(self) -> None:
+        """Log what is about to be trained, on what."""
+        for split, found in self.splits.items():
+            if found:
+                log.info("%s: %d sources, %d pairs", split, len(found), sum(map(len, found.values())))
+        sizes = ", ".join(f"{head} {len(v)} {v.kind}" for head, v in self.task.vocabularies.items())
+        log.info("network: %s weights; %s", card.millions(self.task), sizes)
+
+    def loaders(self, rank: int, world: int) -> tuple[ResumableLoader, DataLoader[Any]]:
+        """Batches to train on, for one of so many processes, and those of dev."""
+        labels, seed = self.config["data"]["labels"], self.config["seed"]
+        sampler = BucketSampler(self.train_data.sizes, labels, seed=seed, rank=rank, world=world)
+        dev_batches = plan_batches(self.dev_data.sizes, labels)
+        dev_loader = DataLoader(self.dev_data, batch_sampler=dev_batches, collate_fn=self.dev_data.collate)
+        return ResumableLoader(self.train_data, sampler), dev_loader
+
+    def module(self, batches: int) -> WritingModule:
+        """What trains the task in epochs of so many batches."""
+        config = self.config
+        noise = config["trainer"]["weight_noise"]
+        return WritingModule(
+            self.task, config["optimizer"], config["seed"], self.monitor, batches, noise, measure=self.measure
+        )
+
+    def measure(self, written: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+        """The dev figures."""
+        return _errors(self.task.vocabulary, written, references)
+
+    def size(self) -> dict[str, float]:
+        """How much there is to train on."""
+        return {"pairs": len(self.train_data)}
+
+    def figures(self) -> dict[str, Any]:
+        """Shares of labels and of sequences that are wrong in dev and test, which are logged too."""
+        figures: dict[str, Any] = {}
+        for split in ("dev", "test"):
+            if found := self.splits[split]:
+                figures[split] = evaluate([self.task], found)
+                log.info("%s: %s", split, line(figures[split]))
+        return figures
+
+    def card(self, figures: Mapping[str, Any]) -> str:
+        """The model card."""
+        return card.seq2seq(self.config, self.task, figures)
+
+
+def read_split(path: Any, split: str) -> Pairs:
+    """The pairs of ``data.train``, ``data.dev`` or ``data.test``, a path; none for a test that is not given."""
+    if path is None and split == "test":
+        return {}
+    if not isinstance(path, str):
+        raise InputError(f"data.{split}={path!r}: a file of pairs is wanted")
+    return pairs.read(path)
+
+
+def make_task(config: Mapping[str, Any], train: Pairs) -> Seq2SeqTask:
+    """An untrained task whose vocabularies come from the configuration and the training pairs."""
+    heads = list((config["task"].get("heads") or {}).items())
+    if len(heads) != 2:
+        raise InputError(f"task.heads: one that is written and then one that is read are wanted, not {len(heads)}")
+    targets = list(chain.from_iterable(train.values()))
+    made = {}
+    for (head, options), texts, specials in zip(heads, (targets, list(train)), ((EOS,), ()), strict=True):
+        phones = sorted({unit for text in texts for unit in text.split()}) if options.get("kind") == "phones" else ()
+        made[head] = make_vocabulary(head, options, texts, phones, specials=specials)
+    task = model_dir.make_task(config, made)
+    assert isinstance(task, Seq2SeqTask)
+    return task
+
+
+def evaluate(
+    tasks: Sequence[Seq2SeqTask], found: Pairs, options: Options | None = None, labels: int = 4000
+) -> dict[str, Any]:
+    """What one model, or several together, get wrong of pairs, as `errors` counts it."""
+    first = tasks[0]
+    device = first.network.device
+    data = PairDataset(found, first.source, first.vocabulary, one=True)
+    written: list[str] = []
+    references: list[Sequence[str]] = []
+    with torch.inference_mode():
+        for indices in plan_batches(data.sizes, labels):
+            batch = data.collate([data[index] for index in indices])
+            best = search(tasks, batch.inputs.to(device), batch.lengths, options)
+            written += [first.vocabulary.decode(n_best[0].labels) for n_best in best]
+            references += batch.references
+    return errors(first.vocabulary, written, references)
+
+
+def errors(vocabulary: Vocabulary, written: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Shares of labels and of whole sequences that are wrong; of phones with stress, without it as well.
+
+    Of several references the nearest counts.
+    """
+    figures: dict[str, Any] = {"sequences": len(written)} | _errors(vocabulary, written, references)
+    if vocabulary.kind == "phones" and any(token[-1] in "012" for token in vocabulary.tokens):
+        plain = [[without_stress(text) for text in texts] for texts in references]
+        found = _errors(vocabulary, list(map(without_stress, written)), plain)
+        figures |= {f"{name}_without_stress": value for name, value in found.items()}
+    return figures
+
+
+def _errors(vocabulary: Vocabulary, written: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+    units = str.split if vocabulary.kind in ("phones", "words") else list
+    counts = [count_nearest([units(r) for r in right], units(w)) for w, right in zip(written, references, strict=True)]
+    wrong = sum(counted.errors > 0 for counted in counts)
+    return {"label_error": sum(counts, ErrorCounts()).rate, "sequence_error": wrong / len(counts)}
+
+
+def line(figures: Mapping[str, Any]) -> str:
+    """Figures of `errors` on one line."""
+    shares = ", ".join(f"{name.replace('_', ' ')} {100 * v:.2f} %" for name, v in figures.items() if "error" in name)
+    return f"{figures['sequences']} sequences: {shares}"
