@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from asr.corpora import lexicon as lexicon_
-from asr.corpora.lexicon import read_lexicon
 from asr.decoder import GreedyDecoder, Search
 from asr.decoding.alignment import align, aligned
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
+from asr.pronouncer import lexicon_for
 from asr.vocabulary import Vocabulary
 
 Variants = Sequence[tuple[int, ...]]  # of a word, as labels
@@ -22,21 +22,24 @@ class Aligner(GreedyDecoder):
     """A decoder that is told what was said: its one hypothesis is ``text`` on its best path (`asr.decoding.alignment`).
 
     Words are what blanks part in the text, as it writes them; those of punctuation alone are left out. A head of phones
-    needs a ``lexicon`` (the file of a pronouncing dictionary). Of several pronunciations that one is taken which fits
+    needs a ``lexicon`` (the file of a pronouncing dictionary), or a ``pronouncer`` (the directory of a seq2seq model)
+    for words that are in none. Of several pronunciations that one is taken which fits
     best where the first was found.
 
     Raises InputError naming words that the vocabulary cannot write, or that the dictionary does not have.
     """
 
-    def __init__(self, vocabulary: Vocabulary, text: str, lexicon: str | Path | None = None) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, text: str, lexicon: str | Path | None = None, pronouncer: str | Path | None = None
+    ) -> None:
         super().__init__(vocabulary)
         words = text.split()
         if vocabulary.kind == "phones":
-            if lexicon is None:
+            if lexicon is None and pronouncer is None:
                 raise InputError("to align words with a head of phones a pronouncing dictionary is needed (lexicon)")
-            variants = pronounced(words, vocabulary, read_lexicon(lexicon))
+            variants = pronounced(words, vocabulary, lexicon_for(lexicon_.words(text), lexicon, pronouncer))
         else:
-            if lexicon is not None:
+            if lexicon is not None or pronouncer is not None:
                 raise InputError(f"a pronouncing dictionary is for a head of phones; this one writes {vocabulary.kind}")
             variants = [[tuple(vocabulary.spell(word))] for word in words]
         spoken = [(word, units) for word, units in zip(words, variants, strict=True) if units[0]]

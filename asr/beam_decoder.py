@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from asr.corpora.lexicon import read_lexicon
 from asr.decoder import GreedyDecoder, Search
 from asr.decoding import ctc_beam, lexicon
 from asr.decoding.ctc_beam import CTCBeamSearch, Options
@@ -23,6 +22,7 @@ from asr.errors import InputError
 from asr.lm import arpa
 from asr.lm.ngram import BOS, EOS, UNK, NGram
 from asr.normalization import Normalization
+from asr.pronouncer import lexicon_for
 from asr.vocabulary import SPECIALS, Vocabulary
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ class BeamDecoder(GreedyDecoder):
         unknown_words: natural-log score of a word that the model does not have, more than that of its <unk>; None: such
             words are not possible (always so for phones).
         lexicon: a pronouncing dictionary (CMUdict or Kaldi), for phones; words that ``lm`` does not have are left out.
+        pronouncer: the directory of a seq2seq model (`asr.tasks.seq2seq`) that pronounces what the ``lexicon`` lacks.
         character_lm: an ARPA file of the head's characters (the space is |) or phones.
         character_weight, character_bonus: what a label adds.
         neural_lm: the directory of a language model (`asr.tasks.language`) of the head's characters; it is asked about
@@ -79,6 +80,7 @@ class BeamDecoder(GreedyDecoder):
         word_bonus: float = 0.0,
         unknown_words: float | None = None,
         lexicon: str | Path | None = None,
+        pronouncer: str | Path | None = None,
         character_lm: str | Path | None = None,
         character_weight: float = 0.4,
         character_bonus: float = 0.0,
@@ -96,7 +98,9 @@ class BeamDecoder(GreedyDecoder):
         neural: NeuralModel | None = None
         if lm is not None or lexicon is not None or hotwords:
             ngram = arpa.read(lm) if lm is not None else None
-            words = word_model(vocabulary, ngram, lexicon, hotwords or {}, lm_weight, word_bonus, unknown_words)
+            words = word_model(
+                vocabulary, ngram, lexicon, pronouncer, hotwords or {}, lm_weight, word_bonus, unknown_words
+            )
             self.names = words.words
         if character_lm is not None:
             letters = label_model(vocabulary, arpa.read(character_lm), character_weight, character_bonus)
@@ -225,6 +229,7 @@ def word_model(
     vocabulary: Vocabulary,
     ngram: NGram | None,
     dictionary: str | Path | None,
+    pronouncer: str | Path | None,
     hotwords: Mapping[str, float],
     weight: float,
     bonus: float,
@@ -233,15 +238,15 @@ def word_model(
     """Words as a search over the labels of ``vocabulary`` needs them; what of them it cannot write is said."""
     known = [word for word in ngram.words if word not in (UNK, BOS, EOS)] if ngram else list(hotwords)
     if vocabulary.kind == "characters":
-        if dictionary is not None:
+        if dictionary is not None or pronouncer is not None:
             raise InputError("a pronouncing dictionary is for a head of phones; this one writes characters")
         if ngram is None:
             unknown = unknown or 0.0  # hot words alone: all others are possible
         spelled = {word: [tuple(word)] for word in dict.fromkeys([*known, *hotwords])}
     elif vocabulary.kind == "phones":
-        if dictionary is None:
-            raise InputError("words out of phones need a pronouncing dictionary (decoder.lexicon)")
-        pronunciations = read_lexicon(dictionary)
+        if dictionary is None and pronouncer is None:
+            raise InputError("words out of phones need a pronouncing dictionary (decoder.lexicon, decoder.pronouncer)")
+        pronunciations = lexicon_for([*known, *hotwords], dictionary, pronouncer)
         spelled = {word: pronunciations.get(word, []) for word in (known if ngram else pronunciations)}
         unknown = None
     else:

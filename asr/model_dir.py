@@ -32,8 +32,11 @@ DECODER_FILES = {
     "lm": "lm.arpa",
     "character_lm": "character_lm.arpa",
     "lexicon": "lexicon.txt",
+    "pronouncer": "pronouncer",
     "neural_lm": "neural_lm",
 }
+
+MODELS = ("pronouncer", "neural_lm")  # of those, what is a model directory
 
 
 def make_task(config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> Task:
@@ -99,7 +102,7 @@ def copy_decoder_files(decoder: Mapping[str, Any], directory: Path) -> dict[str,
     options = dict(decoder)
     for key, name in DECODER_FILES.items():
         if options.get(key) is not None:
-            source = find(options[key]) if key == "neural_lm" else Path(options[key])
+            source = find(options[key]) if key in MODELS else Path(options[key])
             options[key] = name + (".gz" if source.suffix == ".gz" else "")
             target = directory / options[key]
             if target.exists() and target.samefile(source):

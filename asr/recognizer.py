@@ -118,17 +118,19 @@ class Recognizer:
         sample_rate: int | None = None,
         head: str | None = None,
         lexicon: str | Path | None = None,
+        pronouncer: str | Path | None = None,
     ) -> Transcript:
         """When each word of ``text`` was said in a recording: as `transcribe`, but the words are known.
 
         ``head``: by whose labels; None: that of the model which is made for it (`CTCTask.timing`), or with a
-        ``lexicon`` the one that is decoded. A head of phones needs a lexicon, the file of a pronouncing dictionary.
+        ``lexicon`` the one that is decoded. A head of phones needs a lexicon, the file of a pronouncing dictionary, or
+        for words that are in none a ``pronouncer``, the directory of a seq2seq model.
         Raises InputError too for words that the model cannot write, and for a recording that is too short for them.
         """
         from asr.aligner import Aligner
 
-        head = head or (self.head if lexicon else self.task.timing)
-        aligner = Aligner(self.task.vocabularies[head], text, lexicon)
+        head = head or (self.head if lexicon or pronouncer else self.task.timing)
+        aligner = Aligner(self.task.vocabularies[head], text, lexicon, pronouncer)
         one = Recognizer(
             self.task,
             device=str(self.device),

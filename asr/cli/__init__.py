@@ -14,6 +14,7 @@ from asr.cli.align import align
 from asr.cli.evaluate import evaluate
 from asr.cli.generate import generate
 from asr.cli.prepare import prepare
+from asr.cli.pronounce import pronounce
 from asr.cli.train import train
 from asr.cli.transcribe import transcribe
 from asr.cli.tune import tune
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (prepare, train, evaluate, transcribe, align, tune, generate):
+for command in (prepare, train, evaluate, transcribe, align, tune, generate, pronounce):
     app.command()(command)
 app.add_typer(lm.app, name="lm")
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from asr.cli.decoding import Lexicon
+from asr.cli.decoding import Lexicon, Pronouncer
 from asr.errors import InputError
 
 
@@ -23,6 +23,7 @@ def align(
         str | None, typer.Option(help="The head to align with (default: that made for times, or else the first).")
     ] = None,
     lexicon: Lexicon = None,
+    pronouncer: Pronouncer = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
 ) -> None:
     """Find the times of the words of a text in a recording, which may be hours long."""
@@ -40,7 +41,7 @@ def align(
     decoded, own = model_dir.decoder_config(directory, None, head)
     loaded = recognizer.load(directory, device=device, head=decoded, decoder={"type": "greedy"})
     try:
-        found = loaded.align(source, words, head=head, lexicon=lexicon or own.get("lexicon"))
+        found = loaded.align(source, words, head=head, lexicon=lexicon or own.get("lexicon"), pronouncer=pronouncer)
     except InputError as error:
         raise InputError(str(error) if audio in str(error) else f"{audio}: {error}") from error
     if output is None:

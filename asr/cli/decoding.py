@@ -17,6 +17,9 @@ LanguageModel = Annotated[Path | None, typer.Option("--lm", help="ARPA file of w
 Lexicon = Annotated[
     Path | None, typer.Option(help="Pronouncing dictionary (CMUdict, Kaldi): words from a head of phones.")
 ]
+Pronouncer = Annotated[
+    Path | None, typer.Option(help="A seq2seq model (recipes/g2p) for words that the dictionary does not have.")
+]
 Head = Annotated[str | None, typer.Option(help="The head whose labels are decoded (default: the model's first).")]
 HotWords = Annotated[
     str, typer.Option(metavar="A,B=2,…", help="Words to favour, and the natural log of how much (1.5).")

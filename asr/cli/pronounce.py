@@ -1,0 +1,36 @@
+"""``asr pronounce WORDS… --model MODEL``: what a seq2seq model writes for words."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def pronounce(
+    words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="Words, or - for lines of standard input.")],
+    model: Annotated[list[str], typer.Option(help="A model directory, or a run; several times: they write together.")],
+    nbest: Annotated[int, typer.Option(min=1, help="So many for each word.")] = 1,
+    beam: Annotated[int | None, typer.Option(min=1, help="Width of the search (default: the model's own).")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON line a word, with natural-log scores.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+) -> None:
+    """Write pronunciations of words, as a dictionary's lines: the word, a tab, its phones.
+
+    (Of another seq2seq model: whatever that writes.)
+    """
+    from json import dumps
+
+    from asr import pronouncer
+
+    texts = [line.strip() for line in sys.stdin if line.strip()] if words == ["-"] else words
+    for text, written in zip(
+        texts, pronouncer.load(*model, device=device).write(texts, nbest=nbest, beam=beam), strict=True
+    ):
+        if json:
+            rows = [{"text": best.text, "score": round(best.score, 4)} for best in written]
+            typer.echo(dumps({"source": text, "written": rows}, ensure_ascii=False))
+        else:
+            for best in written:
+                typer.echo(f"{text}\t{best.text}")

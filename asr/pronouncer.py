@@ -1,0 +1,100 @@
+"""A loaded seq2seq model that writes: pronunciations of words, those that a dictionary lacks among them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from asr import model_dir
+from asr.corpora.lexicon import Lexicon, read_lexicon
+from asr.data.batch import pad
+from asr.errors import InputError
+from asr.phones import without_stress
+from asr.tasks.seq2seq import Seq2SeqTask
+from asr.tasks.writing import search
+
+log = logging.getLogger(__name__)
+
+BATCH = 256  # texts that are searched together
+SHOWN = 5
+
+
+class Written(NamedTuple):
+    """What a model writes for a text, with its natural-log score."""
+
+    text: str
+    score: float
+
+
+def load(*models: str | Path, device: str = "cpu") -> Pronouncer:
+    """The writer of a seq2seq model's directory or run, or of several that write together (an ensemble).
+
+    Raises InputError for anything else.
+    """
+    tasks = [model_dir.load(model_dir.find(model), Seq2SeqTask) for model in models]
+    try:
+        return Pronouncer([task.to(device) for task in tasks])
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
+        raise InputError(f"device {device!r} cannot be used: {error}") from error
+
+
+class Pronouncer:
+    """Writes with one task, or several of the same vocabularies."""
+
+    def __init__(self, tasks: Sequence[Seq2SeqTask]) -> None:
+        self.tasks = [task.eval() for task in tasks]
+
+    def write(self, texts: Sequence[str], *, nbest: int = 1, beam: int | None = None) -> list[list[Written]]:
+        """The n best that the model writes for each text, best first.
+
+        Raises InputError, before any work, naming a text that is empty or has characters that the model does not know.
+        """
+        first = self.tasks[0]
+        beam = beam or max(first.options.beam, nbest)
+        options = replace(first.options, beam=beam, nbest=nbest)
+        read = [torch.tensor(first.source.encode(text, text), dtype=torch.long) for text in texts]
+        if empty := [text for text, labels in zip(texts, read, strict=True) if not len(labels)]:
+            raise InputError(f"{empty[0]!r}: there is nothing to read in it")
+        order = sorted(range(len(read)), key=lambda index: len(read[index]))
+        found: dict[int, list[Written]] = {}
+        for begin in range(0, len(order), BATCH):
+            chosen = order[begin : begin + BATCH]
+            inputs, lengths = pad([read[index] for index in chosen])
+            best = search(self.tasks, inputs.to(first.network.device), lengths, options)
+            for index, hypotheses in zip(chosen, best, strict=True):
+                found[index] = [Written(first.vocabulary.decode(h.labels), h.score) for h in hypotheses]
+        return [found[index] for index in range(len(read))]
+
+    def pronunciations(self, words: Iterable[str], keep_stress: bool = False) -> Lexicon:
+        """The best pronunciation of each word; words that the model cannot read are left out, and logged."""
+        readable: list[str] = []
+        unreadable: list[str] = []
+        for word in dict.fromkeys(words):
+            try:
+                (readable if self.tasks[0].source.encode(word, word) else unreadable).append(word)
+            except InputError:
+                unreadable.append(word)
+        if unreadable:
+            log.warning("%d words cannot be read: %s", len(unreadable), ", ".join(unreadable[:SHOWN]))
+        best = [n_best[0].text for n_best in self.write(readable)] if readable else []
+        texts = best if keep_stress else map(without_stress, best)
+        return {word: [tuple(text.split())] for word, text in zip(readable, texts, strict=True) if text}
+
+
+def lexicon_for(
+    words: Iterable[str], dictionary: str | Path | None, model: str | Path | None = None, keep_stress: bool = False
+) -> Lexicon:
+    """The pronunciations of a dictionary's file, and by a model those of ``words`` that are not in it.
+
+    Either may be missing. Raises InputError for a file that is no dictionary, and a model of another kind.
+    """
+    lexicon = read_lexicon(dictionary, keep_stress) if dictionary is not None else {}
+    if model is not None and (missing := [word for word in dict.fromkeys(words) if word not in lexicon]):
+        log.info("%d words that the dictionary does not have are pronounced by %s", len(missing), model)
+        lexicon |= load(model).pronunciations(missing, keep_stress)
+    return lexicon
