@@ -17,13 +17,19 @@ from safetensors.torch import load_file, save_file
 from asr import __version__
 from asr.errors import InputError
 from asr.files import replacing, write_atomic
+from asr.tasks.captioning import CaptioningTask
 from asr.tasks.ctc import CTCTask
 from asr.tasks.language import LanguageTask
 from asr.tasks.seq2seq import Seq2SeqTask
 from asr.tasks.task import Task
 from asr.vocabulary import Vocabulary
 
-TASKS: dict[str, type[Task]] = {"ctc": CTCTask, "language": LanguageTask, "seq2seq": Seq2SeqTask}
+TASKS: dict[str, type[Task]] = {
+    "ctc": CTCTask,
+    "language": LanguageTask,
+    "seq2seq": Seq2SeqTask,
+    "captioning": CaptioningTask,
+}
 T = TypeVar("T", bound=Task)
 CONFIG, WEIGHTS, METRICS, CARD = "config.yaml", "weights.safetensors", "metrics.json", "README.md"
 # what a decoder's options may name, and what these files, or the directory of a model, are called in a model directory

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CORPORA = {
     "an4": "asr.corpora.an4",
+    "cmudict": "asr.corpora.cmudict",
     "flickr8k": "asr.corpora.flickr8k",
     "folder": "asr.corpora.folder",
     "fsdd": "asr.corpora.fsdd",
@@ -36,7 +37,7 @@ CORPORA = {
 
 # Kinds of items, each with the module that has for them ``write(items, path) -> changed``, ``summary(items)``, a named
 # tuple of numbers, and ``EXTENSION``.
-KINDS = {"speech": "asr.data.manifest", "captions": "asr.data.captions"}
+KINDS = {"speech": "asr.data.manifest", "captions": "asr.data.captions", "pairs": "asr.data.pairs"}
 
 
 @dataclass(frozen=True)

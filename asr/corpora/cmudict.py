@@ -17,6 +17,7 @@ from asr.errors import InputError
 
 log = logging.getLogger(__name__)
 
+KIND = "pairs"
 NAMES = ("cmudict.dict", "cmudict-0.7b", "cmudict")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from asr.errors import InputError
 from asr.files import update
 from asr.vocabulary import Vocabulary
 
+EXTENSION = ".tsv"  # of the files that are made of a corpus
 Pairs = dict[str, list[str]]  # what is read, and all that is right to write for it
 
 
@@ -35,6 +37,18 @@ def read(path: str | Path) -> Pairs:
     if not pairs:
         raise InputError(f"{path}: there are no pairs in it")
     return pairs
+
+
+class Summary(NamedTuple):
+    """Size of a file."""
+
+    sources: int
+    pairs: int
+
+
+def summary(pairs: Mapping[str, Sequence[str]]) -> Summary:
+    """How many sources, and with all their targets pairs."""
+    return Summary(len(pairs), sum(map(len, pairs.values())))
 
 
 def write(pairs: Mapping[str, Iterable[str]], path: Path) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from asr import __version__
+from asr.tasks.captioning import CaptioningTask
 from asr.tasks.ctc import CTCTask
 from asr.tasks.language import LanguageTask
 from asr.tasks.seq2seq import Seq2SeqTask
@@ -84,6 +85,30 @@ def seq2seq(config: Mapping[str, Any], task: Seq2SeqTask, figures: Mapping[str, 
         lines.append(f"| {split} | {row['sequences']} | {' | '.join(_percent(row[name]) for name in names)} |")
     lines += ["", "The whole configuration is in `config.yaml`.", ""]
     lines += ["```", "asr pronounce WORDS --model THIS_DIRECTORY", "```", ""]
+    return "\n".join(lines)
+
+
+def captioning(config: Mapping[str, Any], task: CaptioningTask, figures: Mapping[str, Any]) -> str:
+    """The card of a captioner."""
+    training = figures["training"]
+    attention = "with" if task.network.key is not None else "without"
+    rows = {split: figures[split] for split in ("dev", "test") if split in figures}
+    names = [name for name in next(iter(rows.values())) if name != "images"]
+    lines = [
+        f"# {config['name']}",
+        "",
+        f"An image captioner trained with asr {__version__}: {millions(task)} weights, {attention} attention, "
+        f"{len(task.vocabulary)} words.",
+        "",
+        _trained(config, training, f"{training['captions']} captions of {training['images']} images"),
+        "",
+        f"| set | images | {' | '.join(names)} |",
+        "| --- | --- |" + " --- |" * len(names),
+    ]
+    for split, row in rows.items():
+        lines.append(f"| {split} | {row['images']} | {' | '.join(f'{100 * row[name]:.1f}' for name in names)} |")
+    lines += ["", "The whole configuration is in `config.yaml`.", ""]
+    lines += ["```", "asr caption IMAGES --model THIS_DIRECTORY", "```", ""]
     return "\n".join(lines)
 
 

@@ -21,6 +21,13 @@ SCHEDULES = {
     "constant": torch.optim.lr_scheduler.ConstantLR,
 }
 
+RISING = ("dev_cider",)  # figures that are best when they are highest; all others are errors
+
+
+def mode_of(monitor: str) -> str:
+    """Whether a figure is best at its ``min`` or ``max``."""
+    return "max" if monitor in RISING else "min"
+
 
 class Batch(Protocol):
     """What a step is given."""
@@ -104,6 +111,8 @@ class TrainingModule(L.LightningModule):
             assert self.trainer.max_epochs is not None
             steps = math.ceil(self.batches / self.trainer.accumulate_grad_batches) * self.trainer.max_epochs
             given |= {"max_lr": config["lr"], "total_steps": steps}
+        if schedule["type"] == "plateau":
+            given["mode"] = mode_of(self.monitor)
         scheduler = build(SCHEDULES, schedule, "optimizer.schedule", **given)
         plateau = schedule["type"] == "plateau"
         return {

@@ -19,10 +19,11 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from asr import model_dir
 from asr.errors import InputError
 from asr.training.callbacks import EpochLine, StopOnSignal
+from asr.training.captions import CaptionJob
 from asr.training.initial import take_weights
 from asr.training.language import LanguageJob
 from asr.training.memory import KeepFreedMemory, share_one_heap
-from asr.training.module import TrainingModule
+from asr.training.module import TrainingModule, mode_of
 from asr.training.pairs import PairJob
 from asr.training.settings import check_settings
 from asr.training.speech import SpeechJob
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 class Job(Protocol):
     """What is trained: a task, its data, and how it is scored. Made of a configuration; one a kind of task.
 
-    ``monitor`` names the logged dev figure that is best when it is lowest.
+    ``monitor`` names the logged dev figure that says which weights are best (`asr.training.module.mode_of`).
     """
 
     task: Any
@@ -61,7 +62,12 @@ class Job(Protocol):
         """The model card."""
 
 
-JOBS: dict[str, Callable[[Mapping[str, Any]], Job]] = {"ctc": SpeechJob, "language": LanguageJob, "seq2seq": PairJob}
+JOBS: dict[str, Callable[[Mapping[str, Any]], Job]] = {
+    "ctc": SpeechJob,
+    "language": LanguageJob,
+    "seq2seq": PairJob,
+    "captioning": CaptionJob,
+}
 
 
 def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, Any]:
@@ -130,16 +136,16 @@ def check_checkpoint(path: Path, task: torch.nn.Module) -> None:
 
 
 def make_trainer(settings: Mapping[str, Any], monitor: str, run_dir: Path, interactive: bool) -> L.Trainer:
-    """Lightning's Trainer of the group ``trainer``; ``monitor`` names the figure that is best when it is lowest."""
+    """Lightning's Trainer of the group ``trainer``; ``monitor`` names the figure that says which weights are best."""
     if settings.get("threads"):
         torch.set_num_threads(settings["threads"])
     checkpoints = run_dir / "checkpoints"
     # two, because save_last=True saves the last checkpoint in those epochs only that are the best so far
-    best = ModelCheckpoint(checkpoints, "best", monitor=monitor, mode="min", enable_version_counter=False)
+    best = ModelCheckpoint(checkpoints, "best", monitor=monitor, mode=mode_of(monitor), enable_version_counter=False)
     last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False)
     callbacks: list[L.Callback] = [EpochLine(), StopOnSignal(checkpoints / "last.ckpt"), best, last, KeepFreedMemory()]
     if settings.get("early_stopping"):
-        callbacks.append(EarlyStopping(monitor, patience=settings["early_stopping"], mode="min"))
+        callbacks.append(EarlyStopping(monitor, patience=settings["early_stopping"], mode=mode_of(monitor)))
     if interactive:
         callbacks.append(TQDMProgressBar(leave=False))
     try:

@@ -32,11 +32,13 @@ DATA_NUMBERS: dict[str, dict[str, tuple[float, bool]]] = {
     },
     "language": {"data.rows": (1, False), "data.steps": (1, False)},
     "seq2seq": {"data.labels": (1, False)},
+    "captioning": {"data.labels": (1, False)},
 }
 DATA_KEYS = {
     "ctc": "train dev test too_short perturbation",
     "language": "train dev test pieces",
     "seq2seq": "train dev test",
+    "captioning": "train dev test mirror cache",
 }
 
 TRAINER_KEYS = (

@@ -1,0 +1,152 @@
+"""Training of captioners: images to what their encoder makes of them, and how close captions are to people's."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from asr import model_dir
+from asr.data import captions
+from asr.data.captions import Captioned
+from asr.data.images import BATCH, VIEWS, CaptionDataset, Grids, Pictures, View, cached_grids
+from asr.data.sampler import BucketSampler, plan_batches
+from asr.data.speech import ResumableLoader
+from asr.decoding.label_beam import Options
+from asr.errors import InputError
+from asr.evaluation.caption_metrics import score
+from asr.tasks.captioning import CaptioningTask
+from asr.tasks.writing import search
+from asr.training import card
+from asr.training.vocabularies import make_vocabulary
+from asr.training.writing import WritingModule
+from asr.vocabulary import EOS
+
+log = logging.getLogger(__name__)
+
+
+class CaptionJob:
+    """A captioner and the images that it is trained and scored on: a `asr.training.run.Job`."""
+
+    monitor = "dev_cider"
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = config
+        data = config["data"]
+        self.splits = {split: read_split(data.get(split), split) for split in ("train", "dev", "test")}
+        self.task = make_task(config, self.splits["train"])
+        if data["cache"] and not self.task.frozen:
+            raise InputError("data.cache is for an encoder that is not trained (task.frozen)")
+        if weights := config["image_encoder"].get("weights"):
+            self.task.encoder.load_weights(weights)
+        elif self.task.frozen and not config["init"]:
+            raise InputError("image_encoder.weights: a frozen encoder needs weights that have been trained")
+
+    def begin(self) -> None:
+        """Nothing has to be known before the first step."""
+
+    def describe(self) -> None:
+        """Log what is about to be trained, on what."""
+        for split, items in self.splits.items():
+            if items:
+                log.info("%s: %d images, %d captions", split, *captions.summary(items))
+        trained = sum(p.numel() for p in self.task.parameters() if p.requires_grad) / 1e6
+        log.info("network: %s weights, %.2f M trained", card.millions(self.task), trained)
+        log.info("%d words", len(self.task.vocabulary))
+
+    def views(self, split: str, views: Sequence[str]) -> list[View]:
+        """What is read of the images of a split, for each of some `VIEWS`."""
+        items, size, cache = self.splits[split], self.task.image_size, self.config["data"]["cache"]
+        if not cache:
+            return [Pictures(items, size, view) for view in views]
+        pooled = self.task.network.key is None
+        return [Grids(cached_grids(self.task.encoder, items, size, Path(cache), view), pooled) for view in views]
+
+    def loaders(self, rank: int, world: int) -> tuple[ResumableLoader, DataLoader[Any]]:
+        """Batches to train on, for one of so many processes, and those of dev."""
+        data, seed = self.config["data"], self.config["seed"]
+        chosen = VIEWS if data["mirror"] else VIEWS[:1]
+        train = CaptionDataset(self.splits["train"], self.views("train", chosen), self.task.vocabulary, seed=seed)
+        dev = CaptionDataset(self.splits["dev"], self.views("dev", VIEWS[:1]), self.task.vocabulary, one=True)
+        sampler = BucketSampler(train.sizes, data["labels"], seed=seed, rank=rank, world=world)
+        dev_batches = plan_batches(dev.sizes, data["labels"])
+        return ResumableLoader(train, sampler), DataLoader(dev, batch_sampler=dev_batches, collate_fn=dev.collate)
+
+    def module(self, batches: int) -> WritingModule:
+        """What trains the task in epochs of so many batches."""
+        config = self.config
+        noise = config["trainer"]["weight_noise"]
+        return WritingModule(
+            self.task, config["optimizer"], config["seed"], self.monitor, batches, noise, measure=measure
+        )
+
+    def size(self) -> dict[str, float]:
+        """How much there is to train on."""
+        return dict(captions.summary(self.splits["train"])._asdict())
+
+    def figures(self) -> dict[str, Any]:
+        """Scores of captions of dev and test, which are logged too."""
+        figures: dict[str, Any] = {}
+        for split in ("dev", "test"):
+            if items := self.splits[split]:
+                (view,) = self.views(split, VIEWS[:1])
+                written = write([self.task], view, len(items))
+                found = score(written, [item.captions for item in items]).named()
+                figures[split] = {"images": len(items)} | {name: round(value, 4) for name, value in found.items()}
+                log.info("%s: %s", split, line(figures[split]))
+        return figures
+
+    def card(self, figures: Mapping[str, Any]) -> str:
+        """The model card."""
+        return card.captioning(self.config, self.task, figures)
+
+
+def read_split(path: Any, split: str) -> list[Captioned]:
+    """The images of ``data.train``, ``data.dev`` or ``data.test``, a manifest; none for a test that is not given."""
+    if path is None and split == "test":
+        return []
+    if not isinstance(path, str):
+        raise InputError(f"data.{split}={path!r}: a manifest of captions is wanted (asr prepare flickr8k)")
+    return captions.read(path)
+
+
+def make_task(config: Mapping[str, Any], train: Sequence[Captioned]) -> CaptioningTask:
+    """An untrained task whose vocabulary comes from the training captions."""
+    heads = config["task"].get("heads") or {}
+    if len(heads) != 1:
+        raise InputError(f"task.heads: a captioner has one head, not {len(heads)}")
+    texts = list(chain.from_iterable(item.captions for item in train))
+    made = {head: make_vocabulary(head, options, texts, specials=(EOS,)) for head, options in heads.items()}
+    task = model_dir.make_task(config, made)
+    assert isinstance(task, CaptioningTask)
+    return task
+
+
+@torch.inference_mode()
+def write(tasks: Sequence[CaptioningTask], view: View, count: int, options: Options | None = None) -> list[str]:
+    """The best caption of each of so many images by one model, or several together that read the same of an image."""
+    first = tasks[0]
+    written: list[str] = []
+    for begin in range(0, count, BATCH):
+        inputs = torch.stack([view(number) for number in range(begin, min(begin + BATCH, count))])
+        lengths = torch.full((len(inputs),), inputs.shape[1])
+        found = search(tasks, inputs.to(first.network.device), lengths, options)
+        written += [first.vocabulary.decode(best.labels) for best, *_ in found]
+    return written
+
+
+def measure(written: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+    """The dev figures."""
+    found = score(written, references)
+    return {"bleu4": found.bleu[3], "cider": found.cider_d}
+
+
+def line(figures: Mapping[str, Any]) -> str:
+    """Scores on one line, in hundredths."""
+    scores = ", ".join(f"{name} {100 * value:.1f}" for name, value in figures.items() if name != "images")
+    return f"{figures['images']} images: {scores}"
