@@ -11,6 +11,7 @@ import typer
 from asr import __version__
 from asr.cli import lm
 from asr.cli.align import align
+from asr.cli.caption import caption
 from asr.cli.evaluate import evaluate
 from asr.cli.generate import generate
 from asr.cli.prepare import prepare
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (prepare, train, evaluate, transcribe, align, tune, generate, pronounce):
+for command in (prepare, train, evaluate, transcribe, align, tune, generate, pronounce, caption):
     app.command()(command)
 app.add_typer(lm.app, name="lm")
 

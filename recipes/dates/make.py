@@ -1,0 +1,48 @@
+"""Dates as people write them, each with its ISO 8601 form: ``python recipes/dates/make.py FOLDER``.
+
+Writes train, dev and test (FOLDER/SPLIT.tsv), always the same; no day is in two of them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from asr.data import pairs
+
+SIZES = {"train": 8000, "dev": 500, "test": 1000}
+FIRST, LAST = datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)
+
+FORMS: list[Callable[[datetime.date], str]] = [
+    lambda day: f"{day:%B} {day.day}, {day.year}",
+    lambda day: f"{day:%A}, {day:%B} {day.day}{ordinal(day.day)}, {day.year}",
+    lambda day: f"{day.day} {day:%b} {day.year}",
+    lambda day: f"{day.day}{ordinal(day.day)} of {day:%B} {day.year}",
+    lambda day: (
+        f"{day:%a} {day.day} {day:%b} '{day:%y}" if day.year >= 2000 else f"{day:%a} {day.day} {day:%b} {day.year}"
+    ),
+    lambda day: f"{day.day}. {day.month}. {day.year}",
+    lambda day: f"the {day.day}{ordinal(day.day)} day of {day:%B} in {day.year}",
+]
+
+
+def ordinal(number: int) -> str:
+    """The ending of an ordinal number: st of 21st."""
+    return "th" if number in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+
+
+def main(folder: Path) -> None:
+    """Write the splits."""
+    draw = random.Random(1)
+    days = draw.sample(range((LAST - FIRST).days + 1), sum(SIZES.values()))
+    for split, size in SIZES.items():
+        chosen, days = days[:size], days[size:]
+        found = [FIRST + datetime.timedelta(number) for number in chosen]
+        pairs.write({draw.choice(FORMS)(day): [day.isoformat()] for day in found}, folder / f"{split}.tsv")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
