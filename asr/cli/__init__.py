@@ -14,6 +14,7 @@ from asr.cli.align import align
 from asr.cli.caption import caption
 from asr.cli.evaluate import evaluate
 from asr.cli.generate import generate
+from asr.cli.info import info
 from asr.cli.prepare import prepare
 from asr.cli.pronounce import pronounce
 from asr.cli.train import train
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (prepare, train, evaluate, transcribe, align, tune, generate, pronounce, caption):
+for command in (prepare, train, evaluate, transcribe, align, tune, generate, pronounce, caption, info):
     app.command()(command)
 app.add_typer(lm.app, name="lm")
 

@@ -15,7 +15,10 @@ def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model directory, or a training run.")],
     data: Annotated[
         list[str],
-        typer.Argument(metavar="DATA...", help="Manifests, or folders of audio with side-by-side .txt."),
+        typer.Argument(
+            metavar="DATA...",
+            help="Manifests, or folders of audio beside .txt; for other models what they were trained on.",
+        ),
     ],
     head: Annotated[str | None, typer.Option(help="Which head to score (default: all with references).")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
@@ -29,8 +32,23 @@ def evaluate(
     lexicon: Lexicon = None,
     hotwords: HotWords = "",
     decoder: Decoder = None,
+    together: Annotated[
+        list[str] | None, typer.Option(help="Another model that writes together with it (captions, pronunciations).")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="A page with the worst and best images (captions).")] = None,
 ) -> None:
-    """Decode manifests and print error rates; several manifests are counted apart and together."""
+    """Print the error rates of a recogniser on manifests, counted apart and together; or what another model scores."""
+    from asr import model_dir
+
+    directory = model_dir.find(model)
+    if (kind := model_dir.read_config(directory)["task"]["type"]) != "ctc":
+        for_speech: dict[str, object] = {"--head": head, "--details": details, "--by-speaker": by_speaker, "--lm": lm}
+        for_speech |= {"--lexicon": lexicon, "--hotwords": hotwords, "--decoder": decoder}
+        if given := [name for name, value in for_speech.items() if value]:
+            raise InputError(f"{', '.join(given)}: for recognisers; {model} is a model of type {kind}")
+        return print_scores(kind, [directory, *map(model_dir.find, together or [])], data, beam, worst, json, html)
+    if together or html:
+        raise InputError("--together and --html are for captioners")
     from asr import recognizer
     from asr.cli.transcribe import progress_bar
     from asr.data import manifest
@@ -82,3 +100,25 @@ def evaluate(
         next(iter(reports.values())).write_jsonl(details)
     if json is not None:
         write_summaries(json, reports)
+
+
+def print_scores(
+    kind: str, models: list[Path], data: list[str], beam: int | None, worst: int, json: Path | None, html: Path | None
+) -> None:
+    """Print, for each file, what a model (or several together) of another kind than recognisers scores on it."""
+    from json import dumps
+
+    from asr import sheet
+    from asr.files import write_atomic
+    from asr.training.scores import SCORERS
+
+    found = {path: SCORERS[kind](models, path, beam, worst) for path in data}
+    for path, scores in found.items():
+        typer.echo(f"{path}: {scores.line}")
+    if json is not None:
+        figures = {path: scores.figures for path, scores in found.items()}
+        write_atomic(json, (dumps(figures, ensure_ascii=False, indent=2) + "\n").encode())
+    if html is not None:
+        if not (page := [section for scores in found.values() for section in scores.page]):
+            raise InputError("--html is for captioners")
+        sheet.write_page(html, page)

@@ -81,14 +81,8 @@ class LanguageJob:
         task = model_dir.make_task(config, made)
         assert isinstance(task, LanguageTask)
         self.task = task
-        self.labels = {split: self._encoded(split, text) for split, text in texts.items()}
+        self.labels = {split: encoded(task, text, f"data.{split}") for split, text in texts.items()}
         self.characters = {split: sum(map(len, text)) for split, text in texts.items()}
-
-    def _encoded(self, split: str, text: Sequence[str]) -> Tensor:
-        """All labels of a split, <eos> before the first piece and behind each."""
-        eos, encode = self.task.eos, self.task.vocabulary.encode
-        parts = ([*encode(piece, f"{number} of data.{split}"), eos] for number, piece in enumerate(text, start=1))
-        return torch.tensor([eos, *chain.from_iterable(parts)])
 
     def begin(self) -> None:
         """Nothing has to be known before the first step."""
@@ -112,11 +106,7 @@ class LanguageJob:
             rank=rank,
             world=world,
         )
-        return train, self._streams("dev")
-
-    def _streams(self, split: str) -> Streams:
-        rows = min(DEV_ROWS, len(self.labels[split]) - 1)
-        return Streams(self.labels[split], rows, self.config["data"]["steps"])
+        return train, streams(self.labels["dev"], data["steps"])
 
     def module(self, batches: int) -> LanguageModule:
         """What trains the task in epochs of so many batches."""
@@ -133,14 +123,10 @@ class LanguageJob:
         figures: dict[str, Any] = {}
         for split in ("dev", "test"):
             if len(self.labels[split]) > 1:
-                nats, labels = surprise(self.task, self._streams(split)), len(self.labels[split]) - 1
-                bits = nats * labels / math.log(2) / self.characters[split]
-                figures[split] = {
-                    "labels": labels,
-                    "nats_per_label": round(nats, 4),
-                    "bits_per_character": round(bits, 4),
-                }
-                log.info("%s: %.4f nats a label, %.4f bits a character", split, nats, bits)
+                figures[split] = surprise(
+                    self.task, self.labels[split], self.characters[split], self.config["data"]["steps"]
+                )
+                log.info("%s: %s", split, line(figures[split]))
         return figures
 
     def card(self, figures: Mapping[str, Any]) -> str:
@@ -148,16 +134,40 @@ class LanguageJob:
         return card.language(self.config, self.task, figures)
 
 
+def encoded(task: LanguageTask, text: Sequence[str], where: str) -> Tensor:
+    """All labels of some pieces of text, <eos> before the first piece and behind each; ``where`` names it in errors."""
+    encode = task.vocabulary.encode
+    parts = ([*encode(piece, f"{number} of {where}"), task.eos] for number, piece in enumerate(text, start=1))
+    return torch.tensor([task.eos, *chain.from_iterable(parts)])
+
+
+def streams(labels: Tensor, steps: int = 128) -> Streams:
+    """Labels to score, from the first to the last."""
+    return Streams(labels, min(DEV_ROWS, len(labels) - 1), steps)
+
+
+def score(task: LanguageTask, text: Sequence[str], where: str) -> dict[str, Any]:
+    """`surprise` at pieces of text; ``where`` names them in errors."""
+    return surprise(task, encoded(task, text, where), sum(map(len, text)))
+
+
 @torch.inference_mode()
-def surprise(task: LanguageTask, streams: Streams) -> float:
-    """Mean nats of the labels of some streams, each after those before it."""
+def surprise(task: LanguageTask, labels: Tensor, characters: int, steps: int = 128) -> dict[str, Any]:
+    """How unlikely labels are, each after those before it: nats of one, and bits of each of so many characters."""
     task.eval()
-    nats, count, state = 0.0, 0, None
-    for batch in streams:
+    nats, state = 0.0, None
+    for batch in streams(labels, steps):
         loss, state = task.loss(batch.labels, state)
-        labels = batch.labels[:, 1:].numel()
-        nats, count = nats + loss.item() * labels, count + labels
-    return nats / count
+        nats += loss.item() * batch.labels[:, 1:].numel()
+    count = len(labels) - 1
+    bits = nats / math.log(2) / characters
+    return {"labels": count, "nats_per_label": round(nats / count, 4), "bits_per_character": round(bits, 4)}
+
+
+def line(figures: Mapping[str, Any]) -> str:
+    """Figures of `surprise` on one line."""
+    nats, bits = figures["nats_per_label"], figures["bits_per_character"]
+    return f"{figures['labels']} labels: {nats:.4f} nats a label, {bits:.4f} bits a character"
 
 
 def pieces(files: Any, split: str, kind: str) -> list[str]:

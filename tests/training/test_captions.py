@@ -160,6 +160,14 @@ def test_the_command(run: Path, folder: Path, tmp_path: Path, asr: Callable[...,
     asr("caption", tmp_path / "empty", "--model", run).check_refusal("there is no image in it")
 
 
+def test_evaluate(run: Path, folder: Path, tmp_path: Path, asr: Callable[..., Any]) -> None:
+    page = tmp_path / "page.html"
+    outcome = asr("evaluate", run, folder / "manifest.jsonl", "--html", page, "--worst", "1", "--together", run)
+    assert outcome.status == 0 and "4 images: BLEU-1 100.0" in outcome.out
+    written = page.read_text()
+    assert written.count("<img ") == 2 and "<h2>Worst</h2>" in written and "<h2>Best</h2>" in written
+
+
 def test_attention_is_drawn(run: Path, folder: Path, tmp_path: Path, asr: Callable[..., Any]) -> None:
     if model_dir.load(run / "model", CaptioningTask).places is None:
         asr("caption", folder, "--model", run, "--attention", tmp_path).check_refusal("attention can be shown of one")

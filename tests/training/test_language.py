@@ -84,6 +84,18 @@ def test_the_figure_is_that_of_reading_label_by_label(run: Path) -> None:
     assert found == pytest.approx(whole.item(), abs=0.1)  # which reads eight streams, each from the beginning
 
 
+def test_evaluate(run: Path, asr: Callable[..., Any], tmp_path: Path) -> None:
+    figures = json.loads((run / "model" / "metrics.json").read_text())["dev"]
+    (tmp_path / "text.txt").write_text(TEXT)
+    outcome = asr("evaluate", run, tmp_path / "text.txt", "--json", tmp_path / "figures.json")
+    assert f"{figures['labels']} labels: {figures['nats_per_label']:.4f} nats a label" in outcome.out
+    assert json.loads((tmp_path / "figures.json").read_text()) == {str(tmp_path / "text.txt"): figures}
+    (tmp_path / "text.txt").write_text("")
+    asr("evaluate", run, tmp_path / "text.txt").check_refusal("there is no text in")
+    (tmp_path / "text.txt").write_text("To be €")
+    asr("evaluate", run, tmp_path / "text.txt").check_refusal("'€'")
+
+
 def test_it_writes_what_it_has_learnt(run: Path) -> None:
     writer = generator.load(run)
     parts = list(writer.write("To be,", Sampling(temperature=0.1), max_length=40, seed=1))

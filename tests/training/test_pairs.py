@@ -131,6 +131,20 @@ def test_the_command(run: Path, asr: Callable[..., Any], tone_run: Path) -> None
     asr("pronounce", "ca", "--model", tone_run).check_refusal("a model of type ctc, where one of seq2seq")
 
 
+def test_evaluate(run: Path, tmp_path: Path, asr: Callable[..., Any], tone_run: Path) -> None:
+    other = tmp_path / "other.tsv"
+    other.write_text("ca\tk aa1\nib\tb b\n")
+    outcome = asr("evaluate", run, other, "--together", run, "--beam", "1", "--json", tmp_path / "figures.json")
+    assert outcome.out == (
+        f"{other}: 2 sequences: label error 50.00 %, sequence error 50.00 %, "
+        "label error without stress 50.00 %, sequence error without stress 50.00 %\n"
+    )
+    assert json.loads((tmp_path / "figures.json").read_text())[str(other)]["sequences"] == 2
+    asr("evaluate", run, other, "--lm", other).check_refusal("--lm: for recognisers; .* of type seq2seq")
+    asr("evaluate", run, other, "--html", tmp_path / "x.html").check_refusal("--html is for captioners")
+    asr("evaluate", tone_run, other, "--together", run).check_refusal("--together and --html are for")
+
+
 def test_words_that_a_lexicon_lacks_are_pronounced(run: Path, lexicon: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     found = lexicon_for(["ca", "cab", "éé", "cab"], lexicon, run)

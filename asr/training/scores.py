@@ -1,0 +1,70 @@
+"""What models score on data of their kind, of all kinds but recognisers (which `asr.training.evaluate` is for)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from asr import model_dir
+from asr.data import captions, pairs
+from asr.data.images import Pictures
+from asr.errors import InputError
+from asr.evaluation.caption_metrics import score
+from asr.sheet import Entry
+from asr.tasks.captioning import CaptioningTask
+from asr.tasks.language import LanguageTask
+from asr.tasks.seq2seq import Seq2SeqTask
+from asr.training import captions as caption_training
+from asr.training import language
+from asr.training import pairs as pair_training
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Figures, the same on one line, and the sections of a page of images (`asr.sheet.write_page`) if it has any."""
+
+    figures: dict[str, Any]
+    line: str
+    page: list[tuple[str, list[Entry]]] = field(default_factory=list)
+
+
+def seq2seq(models: Sequence[Path], data: str, beam: int | None, worst: int) -> Scores:
+    """Errors in a file of pairs."""
+    tasks = [model_dir.load(model, Seq2SeqTask) for model in models]
+    options = tasks[0].options if beam is None else replace(tasks[0].options, beam=beam)
+    figures = pair_training.evaluate(tasks, pairs.read(data), options)
+    return Scores(figures, pair_training.line(figures))
+
+
+def captioning(models: Sequence[Path], data: str, beam: int | None, worst: int) -> Scores:
+    """How close captions are to those of a manifest; its page has so many of the worst and best images by CIDEr-D."""
+    tasks = [model_dir.load(model, CaptioningTask) for model in models]
+    options = tasks[0].options if beam is None else replace(tasks[0].options, beam=beam)
+    items = captions.read(data)
+    written = caption_training.write(tasks, Pictures(items, tasks[0].image_size), len(items), options)
+    found = score(written, [item.captions for item in items])
+    figures = {"images": len(items)} | {name: round(value, 4) for name, value in found.named().items()}
+    ranked = sorted(range(len(items)), key=lambda number: found.images[number].cider_d)
+
+    def entries(numbers: Sequence[int]) -> list[Entry]:
+        notes = {n: [f"CIDEr-D {100 * found.images[n].cider_d:.0f}", *items[n].captions] for n in numbers}
+        return [Entry(items[n].image, written[n], notes[n]) for n in numbers]
+
+    page = [("Worst", entries(ranked[:worst])), ("Best", entries(ranked[::-1][:worst]))]
+    return Scores(figures, caption_training.line(figures), page)
+
+
+def of_text(models: Sequence[Path], data: str, beam: int | None, worst: int) -> Scores:
+    """How surprised a language model is by a text file."""
+    if len(models) > 1:
+        raise InputError("language models are scored one by one")
+    task = model_dir.load(models[0], LanguageTask)
+    kind = model_dir.read_config(models[0]).get("training", {}).get("data", {}).get("pieces", "file")
+    figures = language.score(task, language.pieces(data, "test", kind), data)
+    return Scores(figures, language.line(figures))
+
+
+Scorer = Callable[[Sequence[Path], str, "int | None", int], Scores]
+SCORERS: dict[str, Scorer] = {"seq2seq": seq2seq, "captioning": captioning, "language": of_text}
