@@ -89,13 +89,9 @@ def _options(value: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    return (
-        f"({_options(value)})"
-        if isinstance(value, Mapping)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if isinstance(value, Mapping):
+        return f"({_options(value)})"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _scores(where: str, found: Any) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -13,17 +14,23 @@ from omegaconf import OmegaConf
 from asr import model_dir, shared_files
 from asr.data import manifest
 from asr.data.batch import pad
+from asr.data.captions import Captioned
+from asr.data.images import CaptionDataset, Grids
+from asr.data.pairs import PairDataset, WritingBatch
 from asr.data.speech import Perturbation
 from asr.features import Precomputed
 from asr.phones import PHONE_SETS
 from asr.registry import build
 from asr.tasks.language import LanguageTask
+from asr.tasks.writing import WritingTask, search
+from asr.training import captions as caption_training, pairs as pair_training
 from asr.training.language import LanguageModule
 from asr.training.module import OPTIMIZERS
 from asr.training.settings import check_settings
 from asr.training.speech import make_task
 from asr.training.speech_module import SpeechModule
 from asr.training.vocabularies import make_vocabulary
+from asr.training.writing import WritingModule
 from asr.vocabulary import EOS
 
 CONFIGS = shared_files.folder("configs")
@@ -55,7 +62,13 @@ def composed(recipe: Path, *overrides: str) -> dict[str, Any]:
 def check(config: dict[str, Any], cuts: list[Any]) -> None:
     """Make what training makes of a configuration, and take a batch through it."""
     check_settings(config)
-    {"ctc": check_speech, "language": check_language}[config["task"]["type"]](config, cuts)
+    checks = {
+        "ctc": check_speech,
+        "language": check_language,
+        "seq2seq": check_seq2seq,
+        "captioning": check_captioning,
+    }
+    checks[config["task"]["type"]](config, cuts)
 
 
 def check_language(config: dict[str, Any], cuts: list[Any]) -> None:
@@ -67,6 +80,28 @@ def check_language(config: dict[str, Any], cuts: list[Any]) -> None:
     LanguageModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10)
     nats, _ = task.loss(torch.randint(len(task.vocabulary), (3, 5)))
     assert torch.isfinite(nats)
+
+
+def check_seq2seq(config: dict[str, Any], cuts: list[Any]) -> None:
+    found = {text: ["aa b", "iy s"] for text in TEXTS}
+    task = pair_training.make_task(config, found)
+    data = PairDataset(found, task.source, task.vocabulary)
+    check_writing(config, task, data.collate([data[0], data[3]]))
+
+
+def check_captioning(config: dict[str, Any], cuts: list[Any]) -> None:
+    items = [Captioned(str(number), "", (text,) * 5) for number, text in enumerate(TEXTS)]
+    task = caption_training.make_task(config, items)
+    grids = Grids(np.random.default_rng(1).normal(size=(len(items), 9, 1280)).astype(np.float16), pooled=False)
+    data = CaptionDataset(items, [grids], task.vocabulary)
+    check_writing(config, task, data.collate([data[0], data[7]]))
+
+
+def check_writing(config: dict[str, Any], task: WritingTask, batch: WritingBatch) -> None:
+    WritingModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10, measure=lambda *_: {})
+    assert torch.isfinite(task.loss(batch.inputs, batch.lengths, batch.labels, batch.ends))
+    found = search([task], batch.inputs, batch.lengths)
+    assert len(found) == len(batch.ids)
 
 
 def check_speech(config: dict[str, Any], cuts: list[Any]) -> None:
