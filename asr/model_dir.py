@@ -18,6 +18,7 @@ from asr import __version__
 from asr.errors import InputError
 from asr.files import replacing, write_atomic
 from asr.tasks.captioning import CaptioningTask
+from asr.tasks.classification import ClassificationTask
 from asr.tasks.ctc import CTCTask
 from asr.tasks.language import LanguageTask
 from asr.tasks.seq2seq import Seq2SeqTask
@@ -29,6 +30,7 @@ TASKS: dict[str, type[Task]] = {
     "language": LanguageTask,
     "seq2seq": Seq2SeqTask,
     "captioning": CaptioningTask,
+    "classification": ClassificationTask,
 }
 T = TypeVar("T", bound=Task)
 CONFIG, WEIGHTS, METRICS, CARD = "config.yaml", "weights.safetensors", "metrics.json", "README.md"

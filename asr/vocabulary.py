@@ -1,4 +1,4 @@
-"""Text to label ids and back: characters, words, phones (with the TIMIT folding tables) and SentencePiece.
+"""Text to label ids and back: characters, words, phones (with the TIMIT folding tables), SentencePiece, whole texts.
 
 How text is normalised before it is encoded is part of the vocabulary and of its file (see vocabulary_file).
 """
@@ -24,7 +24,7 @@ from asr.phones import PHONE_SETS, fold
 log = logging.getLogger(__name__)
 
 BLANK, BOS, EOS, UNKNOWN = SPECIALS = ("<blank>", "<bos>", "<eos>", "<unk>")
-KINDS = ("characters", "words", "phones", "sentencepiece")
+KINDS = ("characters", "words", "phones", "sentencepiece", "classes")
 SPACED = ("words", "phones")  # kinds whose units stand apart in a text
 UNKNOWN_POLICIES = ("error", "skip", "map")
 
@@ -33,9 +33,9 @@ UNKNOWN_POLICIES = ("error", "skip", "map")
 class Vocabulary:
     """The tokens a network writes, and how text becomes their ids.
 
-    Make one with `characters`, `words_of`, `phones`, `sentencepiece`, `train_sentencepiece` or `load`. ``tokens[i]`` is
-    the token of label i: first the special ones (``<blank>`` alone, unless asked otherwise), then the units.
-    ``unknown`` says what happens to text outside it: "error", "skip" (dropped, counted in ``skipped``, logged
+    Make one with `characters`, `words_of`, `phones`, `sentencepiece`, `train_sentencepiece`, `classes` or `load`.
+    ``tokens[i]`` is the token of label i: first the special ones (``<blank>`` alone, unless asked otherwise), then the
+    units. ``unknown`` says what happens to text outside it: "error", "skip" (dropped, counted in ``skipped``, logged
     once a character) or "map" (label ``<unk>``). ``fold`` (None, 48 or 39) is what `scoring` folds phones to. With
     ``edges``, for characters, a text's labels begin and end with a space, which so stands for silence too: words then
     have better times (see `asr.aligner`).
@@ -67,6 +67,8 @@ class Vocabulary:
             raise InputError(f"a vocabulary of {self.kind} without a single unit")
         if bool(self.model) != (self.kind == "sentencepiece"):
             raise InputError(f"a vocabulary of {self.kind} with{'' if self.model else 'out'} a SentencePiece model")
+        if self.kind == "classes" and self.unknown != "error":
+            raise InputError(f"unknown={self.unknown!r} is not for classes: every utterance is of one that is known")
         if self.unknown == "map" and UNKNOWN not in seen:
             raise InputError(f"unknown='map' needs the token {UNKNOWN}")
 
@@ -187,6 +189,12 @@ class Vocabulary:
             raise InputError(f"SentencePiece cannot make {size} pieces of these texts: {error}") from error
         return cls.sentencepiece(model.getvalue(), normalization, unknown=unknown, specials=specials)
 
+    @classmethod
+    def classes(cls, source: Iterable[str], normalization: Normalization | None = None) -> Vocabulary:
+        """Each distinct text (normalised; sorted), spaces and all, is one unit; there are no special tokens."""
+        normalization = normalization or Normalization()
+        return cls("classes", _with_specials(sorted(set(map(normalization.apply, source))), (), "error"), normalization)
+
     # -- ids of the special tokens
 
     def __len__(self) -> int:
@@ -256,6 +264,8 @@ class Vocabulary:
     def _split(self, text: str) -> list[str]:
         if self.kind == "characters":
             return list(text)
+        if self.kind == "classes":
+            return [text]
         return text.split() if self.kind in SPACED else list(self._pieces.encode(text, out_type=str))
 
     def _parts(self, unknown: Iterable[str]) -> list[str]:
@@ -265,6 +275,8 @@ class Vocabulary:
     def _complaint(self, unknown: list[str], utterance: str, text: str) -> str:
         what = self.kind if self.kind in SPACED else "characters"
         where = f"utterance {utterance}: " if utterance else ""
+        if self.kind == "classes":
+            return f"{where}{text!r} is not one of the classes {', '.join(self.tokens)}"
         shown = text if len(text) <= 120 else text[:117] + "..."
         named = _name(self._parts(unknown))
         remedy = "normalise the text differently, or set unknown to skip or map"
@@ -299,7 +311,8 @@ class Vocabulary:
             if token in (BLANK, BOS, EOS):
                 continue
             space = self.kind == "characters" and token == " "
-            if space or self.kind in SPACED or (self.kind == "sentencepiece" and token.startswith("▁")):
+            whole = self.kind in (*SPACED, "classes")
+            if space or whole or (self.kind == "sentencepiece" and token.startswith("▁")):
                 groups.append([])
             if not space:
                 groups[-1].append((position, token))

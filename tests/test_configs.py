@@ -23,7 +23,8 @@ from asr.phones import PHONE_SETS
 from asr.registry import build
 from asr.tasks.language import LanguageTask
 from asr.tasks.writing import WritingTask, search
-from asr.training import captions as caption_training, pairs as pair_training
+from asr.training import captions as caption_training
+from asr.training import pairs as pair_training
 from asr.training.language import LanguageModule
 from asr.training.module import OPTIMIZERS
 from asr.training.settings import check_settings

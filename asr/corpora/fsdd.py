@@ -24,18 +24,24 @@ DOWNLOADS = {"fsdd": Archive(f"{_HOME}/archive/refs/heads/master.tar.gz")}
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
-def prepare(root: Path) -> dict[str, list[MonoCut]]:
+def prepare(root: Path, test_speaker: str = "") -> dict[str, list[MonoCut]]:
     """Splits ``train``, ``dev`` and ``test``; the text is the digit's English name.
 
+    With a ``test_speaker`` all that he says is test, and of the others takes 5–9 are dev and the rest train.
+
     Raises:
-        InputError: no recordings of that form below ``root``.
+        InputError: no recordings of that form below ``root``, or none of that speaker.
     """
     splits: dict[str, list[MonoCut]] = {"train": [], "dev": [], "test": []}
     for name, file in sorted(audio_files(root.rglob("*")).items()):
         if match := re.fullmatch(r"(\d)_([^_]+)_(\d+)", name):
             digit, speaker, take = match.groups()
-            split = "test" if int(take) < 5 else "dev" if int(take) < 10 else "train"
+            tested = speaker == test_speaker if test_speaker else int(take) < 5
+            split = "test" if tested else "dev" if 5 <= int(take) < 10 else "train"
             splits[split].append(make_cut(name, file, DIGITS[int(digit)], speaker))
     if not any(splits.values()):
         raise InputError(f"{root}: no FSDD here (no audio named like 7_jackson_32.wav)")
+    if not splits["test"] and test_speaker:
+        speakers = sorted({cut.supervisions[0].speaker for cuts in splits.values() for cut in cuts})
+        raise InputError(f"test_speaker={test_speaker} is not one of {', '.join(speakers)}")
     return {name: cuts for name, cuts in splits.items() if cuts}

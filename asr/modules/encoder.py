@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from asr.errors import InputError
@@ -69,13 +68,3 @@ class Encoder(nn.Module):
         """See the class; ``between`` as in `RNN.forward`."""
         x, lengths = self.front(x, lengths)
         return self.dropout(self.rnn(x, lengths, between)), lengths
-
-    def ends(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """What each direction wrote last, (N, output_size), of outputs (N, T', output_size) with lengths (N,).
-
-        That is a sequence's last frame, and of the backward direction its first.
-        """
-        last = x[torch.arange(len(x), device=x.device), lengths.to(x.device) - 1]
-        if not self.bidirectional:
-            return last
-        return torch.cat([last[:, : self.output_size // 2], x[:, 0, self.output_size // 2 :]], -1)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from asr import features
-from asr.augmentation import SpecAugment, SpectrogramWarp
 from asr.decoding import greedy
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
@@ -18,19 +16,12 @@ from asr.features.normalization import Statistics
 from asr.modules.ctc_head import CTCHead
 from asr.modules.encoder import Encoder
 from asr.registry import build
+from asr.tasks.front import front
 from asr.tasks.task import Task
 from asr.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from asr.data.batch import Targets
-
-FEATURES = {
-    "filterbank": features.FilterBank,
-    "mfcc": features.MFCC,
-    "precomputed": features.Precomputed,
-}
-ENCODERS = {"rnn": Encoder}
-AUGMENTATIONS = {"specaugment": SpecAugment, "warp": SpectrogramWarp}
 
 
 class CTCTask(Task):
@@ -105,21 +96,14 @@ class CTCTask(Task):
     def from_config(cls, config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> CTCTask:
         """Build from the groups ``features``, ``encoder``, ``augmentation`` and ``task`` of a configuration."""
         heads = config["task"]["heads"]
-        front = build(FEATURES, config["features"], "features")
         return build(
             {"ctc": cls},
             {option: value for option, value in config["task"].items() if option != "heads"},
             "task",
-            features=front,
-            encoder=build(ENCODERS, config["encoder"], "encoder", input_size=front.dim),
             vocabularies=vocabularies,
             weights={head: options.get("weight", 1.0) for head, options in heads.items()},
             blank_penalties={head: options.get("blank_penalty", 0.0) for head, options in heads.items()},
-            augmentation=[
-                build(AUGMENTATIONS, options, f"augmentation.{name}")
-                for name, options in (config.get("augmentation") or {}).items()
-                if options
-            ],
+            **front(config),
         )
 
     @property

@@ -12,6 +12,7 @@ from asr.decoding.label_beam import Options
 from asr.errors import InputError
 from asr.modules.encoder import Encoder
 from asr.modules.label_rnn import LabelRNN, State
+from asr.modules.pooling import Pooling
 from asr.registry import build
 from asr.tasks.writing import SEARCHES, WritingTask
 from asr.vocabulary import Vocabulary
@@ -46,6 +47,7 @@ class Seq2SeqTask(WritingTask):
         self.source = list(self.vocabularies.values())[1]
         self.embedding = nn.Embedding(len(self.source), source_size)
         self.encoder = encoder
+        self.ends = Pooling("last", encoder.output_size, encoder.bidirectional)
         self.bridge = nn.Linear(encoder.output_size, network.hidden_numbers)
 
     @classmethod
@@ -78,7 +80,7 @@ class Seq2SeqTask(WritingTask):
     def read(self, inputs: Tensor, lengths: Tensor) -> State:
         """The state after labels (N, S), padded, of such lengths (N,) have been read."""
         encoded, lengths = self.encoder(self.embedding(inputs), lengths)
-        hidden = self.network.hidden(torch.tanh(self.bridge(self.encoder.ends(encoded, lengths))))
+        hidden = self.network.hidden(torch.tanh(self.bridge(self.ends(encoded, lengths))))
         if self.network.key is None:
             return self.network.start(len(inputs), hidden=hidden)
         return self.network.start(len(inputs), encoded, lengths, hidden)

@@ -9,6 +9,7 @@ from torch import nn
 
 from asr import __version__
 from asr.tasks.captioning import CaptioningTask
+from asr.tasks.classification import ClassificationTask
 from asr.tasks.ctc import CTCTask
 from asr.tasks.language import LanguageTask
 from asr.tasks.seq2seq import Seq2SeqTask
@@ -109,6 +110,30 @@ def captioning(config: Mapping[str, Any], task: CaptioningTask, figures: Mapping
         lines.append(f"| {split} | {row['images']} | {' | '.join(f'{100 * row[name]:.1f}' for name in names)} |")
     lines += ["", "The whole configuration is in `config.yaml`.", ""]
     lines += ["```", "asr caption IMAGES --model THIS_DIRECTORY", "```", ""]
+    return "\n".join(lines)
+
+
+def classification(config: Mapping[str, Any], task: ClassificationTask, figures: Mapping[str, Any]) -> str:
+    """The card of a classifier."""
+    training, names = figures["training"], task.vocabulary.tokens
+    lines = [
+        f"# {config['name']}",
+        "",
+        f"A classifier of utterances trained with asr {__version__}: {config['features']['type']} features, "
+        f"{millions(task)} weights, {task.pooling.kind} pooling, {len(names)} classes: {', '.join(names)}.",
+        "",
+        _trained(config, training, f"{training['hours_of_audio']} hours of audio"),
+        "",
+        "| set | utterances | errors | accuracy % | taken for another most often |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for split in ("dev", "test"):
+        for name, row in figures.get(split, {}).items():
+            worst = ", ".join(f"{said} for {heard} ({count})" for said, heard, count in row["confusions"][:3])
+            label = split if name == split else f"{split} {name}"
+            lines.append(f"| {label} | {row['utterances']} | {row['errors']} | {100 * row['accuracy']:.2f} | {worst} |")
+    lines += ["", "The whole configuration is in `config.yaml`.", ""]
+    lines += ["```", "asr classify FILES --model THIS_DIRECTORY", "```", ""]
     return "\n".join(lines)
 
 

@@ -7,20 +7,19 @@ from pathlib import Path
 
 from asr import model_dir
 from asr.errors import InputError
-from asr.tasks.ctc import CTCTask
 from asr.tasks.language import LanguageTask
 
 log = logging.getLogger(__name__)
 
 
-def take_weights(task: CTCTask | LanguageTask, path: str | Path) -> None:
+def take_weights(task: model_dir.Task, path: str | Path) -> None:
     """Give a task the weights and the features' statistics of a model directory, or of a run that holds one.
 
     A head whose vocabulary is another one begins anew, with what it feeds back, which is logged. Raises InputError
     naming the weight for a network of another shape.
     """
     directory = model_dir.find(path)
-    model: CTCTask | LanguageTask = model_dir.load(directory, type(task))
+    model: model_dir.Task = model_dir.load(directory, type(task))
     same = [head for head, v in task.vocabularies.items() if _tokens(model, head) == v.tokens]
 
     if isinstance(task, LanguageTask) and not same:
@@ -42,5 +41,5 @@ def take_weights(task: CTCTask | LanguageTask, path: str | Path) -> None:
     log.info("weights: those of %s%s", directory, note)
 
 
-def _tokens(model: CTCTask | LanguageTask, head: str) -> tuple[str, ...] | None:
+def _tokens(model: model_dir.Task, head: str) -> tuple[str, ...] | None:
     return model.vocabularies[head].tokens if head in model.vocabularies else None

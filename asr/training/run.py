@@ -20,6 +20,7 @@ from asr import model_dir
 from asr.errors import InputError
 from asr.training.callbacks import EpochLine, StopOnSignal
 from asr.training.captions import CaptionJob
+from asr.training.classification import ClassificationJob
 from asr.training.initial import take_weights
 from asr.training.language import LanguageJob
 from asr.training.memory import KeepFreedMemory, share_one_heap
@@ -67,6 +68,7 @@ JOBS: dict[str, Callable[[Mapping[str, Any]], Job]] = {
     "language": LanguageJob,
     "seq2seq": PairJob,
     "captioning": CaptionJob,
+    "classification": ClassificationJob,
 }
 
 

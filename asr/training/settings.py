@@ -22,30 +22,39 @@ NUMBERS: dict[str, tuple[float, bool]] = {
     "trainer.weight_noise": (0.0, False),
     "trainer.early_stopping": (1, True),
 }
+MANIFEST_NUMBERS: dict[str, tuple[float, bool]] = {
+    "data.seconds": (0.0, False),
+    "data.utterances": (1, True),
+    "data.workers": (0, False),
+    "data.cache_hours": (0.0, False),
+}
 # those of the group data, and what else it holds, by the type of the task
 DATA_NUMBERS: dict[str, dict[str, tuple[float, bool]]] = {
-    "ctc": {
-        "data.seconds": (0.0, False),
-        "data.utterances": (1, True),
-        "data.workers": (0, False),
-        "data.cache_hours": (0.0, False),
-    },
+    "ctc": MANIFEST_NUMBERS,
     "language": {"data.rows": (1, False), "data.steps": (1, False)},
     "seq2seq": {"data.labels": (1, False)},
     "captioning": {"data.labels": (1, False)},
+    "classification": MANIFEST_NUMBERS,
 }
 DATA_KEYS = {
     "ctc": "train dev test too_short perturbation",
     "language": "train dev test pieces",
     "seq2seq": "train dev test",
     "captioning": "train dev test mirror cache",
+    "classification": "train dev test perturbation",
 }
 
 TRAINER_KEYS = (
     "epochs minutes precision accelerator devices num_nodes strategy threads gradient_clip accumulate weight_noise "
     "monitor early_stopping"
 )
-HEAD_KEYS = {"characters": "alphabet edges", "words": "min_count", "phones": "phones fold", "sentencepiece": "size"}
+HEAD_KEYS = {
+    "characters": "alphabet edges",
+    "words": "min_count",
+    "phones": "phones fold",
+    "sentencepiece": "size",
+    "classes": "",
+}
 COMMON_HEAD_KEYS = "kind weight blank_penalty normalization unknown"
 
 

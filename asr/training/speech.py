@@ -3,71 +3,49 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from lhotse import MonoCut
 
 from asr import model_dir
 from asr.data import manifest
 from asr.data.batch import Targets
-from asr.data.sampler import BucketSampler, plan_batches
-from asr.data.speech import Perturbation, ResumableLoader, SpeechDataset
+from asr.data.speech import SpeechDataset
 from asr.decoder import GreedyDecoder, make_decoder
 from asr.errors import InputError
 from asr.evaluation.report import Report
-from asr.registry import build
 from asr.tasks.ctc import CTCTask
 from asr.training import card
 from asr.training.evaluate import evaluate, greedy_decoders
+from asr.training.manifests import ManifestJob
 from asr.training.settings import monitored
 from asr.training.speech_module import SpeechModule
 from asr.training.vocabularies import make_vocabulary
 
 log = logging.getLogger(__name__)
 
-STATISTICS_SECONDS = 2 * 3600.0  # of training audio that normalisation statistics are taken from
 
-
-class SpeechJob:
+class SpeechJob(ManifestJob):
     """A CTC task and the manifests that it is trained and scored on: a `asr.training.run.Job`."""
 
+    task: CTCTask
+
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self.config = config
-        data = config["data"]
-        self.splits = {split: read_split(data.get(split), split) for split in ("train", "dev", "test")}
-        train_cuts = [cut for cuts in self.splits["train"].values() for cut in cuts]
-        dev_cuts = [cut for cuts in self.splits["dev"].values() for cut in cuts]
-        self.task = make_task(config, train_cuts)
-        options = {"type": "perturbation", **(data.get("perturbation") or {})}
-        self.perturbation = build({"perturbation": Perturbation}, options, "data")
+        super().__init__(config)
         self.decoders = make_decoders(config["decoder"], self.task)
-        self.train_data = without_too_short(self.dataset(train_cuts), self.task, data["too_short"], self.dataset)
-        self.dev_data = self.dataset(dev_cuts)
+        too_short = config["data"]["too_short"]
+        self.train_data = without_too_short(self.train_data, self.task, too_short, self.dataset)
         self.monitor = monitored(config["trainer"]["monitor"], self.task, self.dev_data)
 
-    def dataset(self, cuts: Sequence[MonoCut]) -> SpeechDataset:
-        """Utterances to train on."""
-        return SpeechDataset(
-            cuts,
-            self.task.vocabularies,
-            self.task.features.sample_rate,
-            perturbation=self.perturbation,
-            cache_hours=self.config["data"]["cache_hours"],
-            seed=self.config["seed"],
-        )
-
-    def begin(self) -> None:
-        """Take the mean and variance of the features from the training set."""
-        self.task.features.fit(statistics_batches(self.train_data))
+    def make_task(self) -> CTCTask:
+        """An untrained task whose vocabularies come from the configuration and the training manifests."""
+        return make_task(self.config, self.cuts("train"))
 
     def describe(self) -> None:
         """Log what is about to be trained, on what, and what some heads cannot use."""
         task = self.task
-        for name, data in (("train", self.train_data), ("dev", self.dev_data)):
-            log.info("%s: %d utterances, %.2f h", name, len(data), sum(data.seconds) / 3600)
+        super().describe()
         log.info("network: %s weights, a frame every %g ms", card.millions(task), 1000 * task.frame_seconds)
         for head, vocabulary in task.vocabularies.items():
             missing = sum(labels[head] is None for labels in self.train_data.labels)
@@ -76,36 +54,11 @@ class SpeechJob:
             if missing == len(self.train_data):
                 raise InputError(f"head {head}: no training utterance has {vocabulary.kind}")
 
-    def loaders(self, rank: int, world: int) -> tuple[ResumableLoader, torch.utils.data.DataLoader[Any]]:
-        """Batches to train on, for one of so many processes, and those of dev."""
-        data = self.config["data"]
-        sampler = BucketSampler(
-            self.train_data.seconds,
-            data["seconds"],
-            max_utterances=data.get("utterances"),
-            seed=self.config["seed"],
-            rank=rank,
-            world=world,
-        )
-        dev_loader = torch.utils.data.DataLoader(
-            self.dev_data,
-            # longest first: what does not fit in memory fails at once
-            batch_sampler=plan_batches(self.dev_data.seconds, data["seconds"])[::-1],
-            collate_fn=self.dev_data.collate,
-            num_workers=data["workers"],
-        )
-        return ResumableLoader(self.train_data, sampler, data["workers"]), dev_loader
-
     def module(self, batches: int) -> SpeechModule:
         """What trains the task in epochs of so many batches."""
         config = self.config
         noise = config["trainer"]["weight_noise"]
         return SpeechModule(self.task, config["optimizer"], config["seed"], self.monitor, batches, noise)
-
-    def size(self) -> dict[str, float]:
-        """How much there is to train on."""
-        seconds = sum(cut.duration for cuts in self.splits["train"].values() for cut in cuts)
-        return {"hours_of_audio": round(seconds / 3600, 3)}
 
     def figures(self) -> dict[str, Any]:
         """Error rates of every dev and test manifest, which are logged too."""
@@ -126,19 +79,6 @@ class SpeechJob:
     def card(self, figures: Mapping[str, Any]) -> str:
         """The model card."""
         return card.render(self.config, self.task, figures)
-
-
-def read_split(manifests: Any, split: str) -> dict[str, list[MonoCut]]:
-    """Cuts of each named manifest of ``data.train``, ``data.dev`` or ``data.test`` (a path, a list or a mapping)."""
-    if isinstance(manifests, str):
-        manifests = [manifests]
-    if not isinstance(manifests, Mapping):
-        paths = list(manifests or ())
-        names = [Path(path).name.split(".")[0] for path in paths]
-        manifests = dict(zip(names if len(set(names)) == len(names) else paths, paths, strict=True))
-    if not manifests and split != "test":
-        raise InputError(f"data.{split} names no manifest (make some with `asr prepare`)")
-    return {name: manifest.read(path) for name, path in manifests.items()}
 
 
 def make_task(config: Mapping[str, Any], train_cuts: Sequence[MonoCut]) -> CTCTask:
@@ -188,15 +128,6 @@ def without_too_short(dataset: SpeechDataset, task: CTCTask, policy: str, remake
         log.warning("%s; they are left out", message)
         return remake([cut for cut in dataset.cuts if cut.id not in bad])
     return dataset
-
-
-def statistics_batches(dataset: SpeechDataset) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of inputs spread over the training set, for the features' mean and variance."""
-    step = max(1, int(sum(dataset.seconds) / STATISTICS_SECONDS))
-    for indices in plan_batches(dataset.seconds, 600.0):
-        if chosen := [index for index in indices if index % step == 0]:
-            batch = dataset.collate([dataset[index] for index in chosen])
-            yield batch.inputs, batch.lengths
 
 
 def rates(report: Report) -> str:

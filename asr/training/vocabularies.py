@@ -7,7 +7,7 @@ from typing import Any
 
 from asr.errors import InputError
 from asr.normalization import Normalization
-from asr.vocabulary import BLANK, Vocabulary
+from asr.vocabulary import BLANK, KINDS, Vocabulary
 
 
 def make_vocabulary(
@@ -35,4 +35,6 @@ def make_vocabulary(
     if kind == "sentencepiece":
         size = options.get("size", 500)
         return Vocabulary.train_sentencepiece(texts, size, normalization, unknown=unknown, specials=specials)
-    raise InputError(f"task.heads.{head}: kind={kind!r} is not one of characters, words, phones, sentencepiece")
+    if kind == "classes":
+        return Vocabulary.classes(texts, normalization)
+    raise InputError(f"task.heads.{head}: kind={kind!r} is not one of {', '.join(KINDS)}")

@@ -16,7 +16,6 @@ from asr import model_dir
 from asr.data.batch import pad
 from asr.decoding.label_beam import Options
 from asr.errors import InputError
-from asr.modules.encoder import Encoder
 from asr.tasks.seq2seq import Seq2SeqTask
 from asr.tasks.writing import search
 from asr.vocabulary import EOS, UNKNOWN, Vocabulary
@@ -61,19 +60,6 @@ def log_prob(task: Seq2SeqTask, text: str, labels: tuple[int, ...]) -> float:
         total += float(log_probs[0, label])
         last = label
     return total
-
-
-@pytest.mark.parametrize("bidirectional", [True, False])
-def test_the_ends_of_an_encoder_are_what_torch_calls_its_last_hidden_state(bidirectional: bool) -> None:
-    encoder = Encoder(4, 5, 1, bidirectional=bidirectional).eval()
-    x, lengths = torch.randn(3, 7, 4), torch.tensor([7, 3, 1])
-    ends = encoder.ends(*encoder(x, lengths))
-    for row, length in enumerate(lengths.tolist()):
-        forwards, backwards = encoder.rnn.forwards[0], encoder.rnn.backwards
-        hidden = [forwards(x[row, :length, None])[1][0][0, 0]]
-        if bidirectional:
-            hidden.append(backwards[0](x[row, :length, None].flip(0))[1][0][0, 0])
-        torch.testing.assert_close(ends[row], torch.cat(hidden))
 
 
 def test_what_is_read_in_a_batch_is_what_is_read_alone(make: Make) -> None:

@@ -17,8 +17,8 @@ from asr.data import manifest
 from asr.errors import InputError
 from asr.lm import arpa
 from asr.lm.estimate import kneser_ney, read_text
+from asr.training.manifests import read_split
 from asr.training.run import train, usable_precision
-from asr.training.speech import read_split
 
 Config = Callable[..., dict[str, Any]]
 
