@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
 
-from asr import audio, model_dir
+from asr import model_dir
 from asr.data.batch import pad
 from asr.decoder import GreedyDecoder, Search, make_decoder
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
-from asr.features import Precomputed, read_sphinx
 from asr.features.normalization import Statistics
+from asr.sources import Source, blocks, prepared
 from asr.tasks.ctc import CTCTask
 from asr.transcript import Alternative, Transcript, Word
 from asr.vocabulary import Vocabulary
@@ -29,8 +29,6 @@ from asr.vocabulary import Vocabulary
 # that the whole file gives, 15 s 1 to 3 %; with one of LibriSpeech 15 s changed 0.005 % (benchmarks/windows.py).
 CORE_SECONDS = 60.0
 CONTEXT_SECONDS = 15.0
-
-Source = str | Path | BinaryIO | np.ndarray
 
 
 def load(
@@ -104,7 +102,7 @@ class Recognizer:
         naming the file, if it cannot be read, InputError for an array of another kind.
         """
         if isinstance(source, np.ndarray):
-            source = self._prepared(source, sample_rate)
+            source = prepared(source, self.task.features, sample_rate)
         (_, result), *_ = self.transcribe_all([source])
         if isinstance(result, Exception):
             raise result
@@ -139,28 +137,6 @@ class Recognizer:
             decoder=aligner,
         )
         return one.transcribe(source, sample_rate)
-
-    def _prepared(self, array: np.ndarray, sample_rate: int | None = None) -> np.ndarray:
-        """The model's input, (samples,) or (frames, features) float32, of an array that a user gave."""
-        if array.dtype.kind != "f":
-            raise InputError(f"an array must be of floats, audio within ±1, not {array.dtype} (divide 16-bit by 32768)")
-        if not array.size or not np.isfinite(array).all():
-            raise InputError(f"an array must hold finite numbers, and some: this one is of shape {array.shape}")
-        if isinstance(front := self.task.features, Precomputed):
-            if array.ndim != 2 or array.shape[1] != front.input_dim:
-                raise InputError(f"features must be (frames, {front.input_dim}), not {array.shape}")
-            return array.astype(np.float32)
-        if array.ndim > 2 or array.ndim == 0 or (array.ndim == 2 and array.shape[0] > array.shape[1]):
-            raise InputError(f"a waveform must be (samples,) or (channels, samples), not {array.shape}")
-        if array.ndim == 2:
-            array = array.mean(0)
-        if sample_rate is not None and sample_rate != self.sample_rate:
-            import soxr
-
-            if not sample_rate > 0:
-                raise InputError(f"sample_rate={sample_rate}: a number above 0 is wanted")
-            array = soxr.resample(array, sample_rate, self.sample_rate)
-        return array.astype(np.float32)
 
     def transcribe_all(self, sources: Sequence[Source]) -> Iterator[tuple[int, Transcript | InputError]]:
         """(index, transcript) of each source, as they are finished; (index, error) of one that cannot be read.
@@ -221,7 +197,7 @@ class Recognizer:
         statistics: Statistics | None = None  # of the whole source, once it turns out to be long
         waiting = np.zeros(0, dtype=np.float32)  # what is read from frame `begin` on
         begin = first = 0  # frames: of the window, of its core
-        for block in self._blocks(source):
+        for block in blocks(source, self.task.features):
             waiting = np.concatenate([waiting, block]) if len(waiting) else block
             while len(waiting) > (first - begin + core + 2 * context) * unit:
                 if first == 0:
@@ -237,19 +213,8 @@ class Recognizer:
 
     def _pieces(self, source: Source) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """A source's blocks as batches of one."""
-        for block in self._blocks(source):
+        for block in blocks(source, self.task.features):
             yield torch.from_numpy(block)[None].to(self.device), torch.tensor([len(block)])
-
-    def _blocks(self, source: Source) -> Iterator[np.ndarray]:
-        """What the model reads of one source, in pieces."""
-        if isinstance(source, np.ndarray):
-            yield self._prepared(source)
-        elif self.sample_rate is not None:
-            yield from audio.stream(source, self.sample_rate)
-        elif isinstance(front := self.task.features, Precomputed) and isinstance(source, (str, Path)):
-            yield read_sphinx(source, front.input_dim)
-        else:
-            raise InputError("this model reads feature files (.mfc), not streams")
 
     @torch.inference_mode()
     def _scores(self, batch: Sequence[_Window]) -> list[np.ndarray]:
@@ -296,14 +261,3 @@ def searched(search: Search, heard: Sequence[np.ndarray], finish: bool) -> list[
         return search.finish() if finish else None
     except InputError as error:
         return error
-
-
-def durations(sources: Sequence[Any]) -> list[float | InputError]:
-    """Seconds of each audio file by its header; the error where that cannot be read."""
-    found: list[float | InputError] = []
-    for source in sources:
-        try:
-            found.append(audio.info(source).duration)
-        except InputError as error:
-            found.append(error)
-    return found

@@ -12,6 +12,7 @@ from asr import __version__
 from asr.cli import lm
 from asr.cli.align import align
 from asr.cli.caption import caption
+from asr.cli.classify import classify
 from asr.cli.evaluate import evaluate
 from asr.cli.generate import generate
 from asr.cli.info import info
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (prepare, train, evaluate, transcribe, align, tune, generate, pronounce, caption, info):
+for command in (prepare, train, evaluate, transcribe, align, tune, generate, classify, pronounce, caption, info):
     app.command()(command)
 app.add_typer(lm.app, name="lm")
 

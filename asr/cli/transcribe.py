@@ -108,7 +108,7 @@ def work(
     recogniser: Recognizer, sources: list[str], outputs: list[Path] | None, format: str
 ) -> tuple[dict[int, Transcript], dict[int, Exception]]:
     """Transcribe, longest files first; write each as it is done. Returns transcripts to print, and failures."""
-    from asr.recognizer import durations
+    from asr.sources import durations
     from asr.transcript import render, write_text_atomic
 
     opened: list[Any] = [io.BytesIO(sys.stdin.buffer.read()) if s == "-" else s for s in sources]

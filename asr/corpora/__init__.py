@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 CORPORA = {
     "an4": "asr.corpora.an4",
+    "classes": "asr.corpora.classes",
     "cmudict": "asr.corpora.cmudict",
+    "commands": "asr.corpora.commands",
     "flickr8k": "asr.corpora.flickr8k",
     "folder": "asr.corpora.folder",
     "fsdd": "asr.corpora.fsdd",
