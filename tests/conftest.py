@@ -163,6 +163,32 @@ def tone_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: Callable[...
     return run_dir
 
 
+@pytest.fixture(scope="session")
+def class_config(tiny_config: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """``class_config(run_dir, train, **changes)``: as `tiny_config`, of a classifier."""
+
+    def make(run_dir: Path, train: Path, **changes: Any) -> dict[str, Any]:
+        config = tiny_config(run_dir, train, **{"trainer.epochs": 15})
+        del config["decoder"], config["data"]["too_short"]
+        config["task"] = {"type": "classification", "pooling": "mean", "heads": {"class": {"kind": "classes"}}}
+        for key, value in changes.items():
+            group, name = key.split(".")
+            config[group][name] = value
+        return config
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def class_run(tmp_path_factory: pytest.TempPathFactory, class_config: Callable[..., dict[str, Any]]) -> Path:
+    """A training run of a classifier of "ab", "c d" and "hgf", ``corpus/train.jsonl``, brought to its end."""
+    from asr.training.run import train
+
+    run_dir = tmp_path_factory.mktemp("class_run")
+    train(class_config(run_dir, _tone_corpus(run_dir / "corpus", ["ab", "c d", "hgf"] * 5)))
+    return run_dir
+
+
 class Outcome(NamedTuple):
     """What a command ended with."""
 
