@@ -21,10 +21,13 @@ from asr.data.speech import Perturbation
 from asr.features import Precomputed
 from asr.phones import PHONE_SETS
 from asr.registry import build
+from asr.tasks.classification import ClassificationTask
 from asr.tasks.language import LanguageTask
 from asr.tasks.writing import WritingTask, search
 from asr.training import captions as caption_training
+from asr.training import classification
 from asr.training import pairs as pair_training
+from asr.training.classification import ClassificationModule
 from asr.training.language import LanguageModule
 from asr.training.module import OPTIMIZERS
 from asr.training.settings import check_settings
@@ -68,6 +71,7 @@ def check(config: dict[str, Any], cuts: list[Any]) -> None:
         "language": check_language,
         "seq2seq": check_seq2seq,
         "captioning": check_captioning,
+        "classification": check_classification,
     }
     checks[config["task"]["type"]](config, cuts)
 
@@ -105,6 +109,24 @@ def check_writing(config: dict[str, Any], task: WritingTask, batch: WritingBatch
     assert len(found) == len(batch.ids)
 
 
+def check_classification(config: dict[str, Any], cuts: list[Any]) -> None:
+    task = classification.make_task(config, TEXTS)
+    assert isinstance(task, ClassificationTask)
+    build({"perturbation": Perturbation}, {"type": "perturbation", **(config["data"]["perturbation"] or {})}, "data")
+    ClassificationModule(task, config["optimizer"], config["seed"], "dev_error", batches=10)
+    inputs, lengths = waveforms(task)
+    task.features.fit([(inputs, lengths)])
+    for mode in (True, False):
+        log_probs = task.train(mode)(inputs, lengths)
+        assert log_probs.shape == (2, len(TEXTS)) and torch.isfinite(task.loss(log_probs, torch.tensor([0, 3])))
+
+
+def waveforms(task: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    rate = task.features.sample_rate
+    assert rate is not None
+    return pad([torch.randn(3 * rate), torch.randn(2 * rate)])
+
+
 def check_speech(config: dict[str, Any], cuts: list[Any]) -> None:
     task = make_task(config, cuts)
     build({"perturbation": Perturbation}, {"type": "perturbation", **(config["data"]["perturbation"] or {})}, "data")
@@ -113,9 +135,7 @@ def check_speech(config: dict[str, Any], cuts: list[Any]) -> None:
     if isinstance(task.features, Precomputed):
         inputs, lengths = pad([torch.randn(300, task.features.input_dim), torch.randn(200, task.features.input_dim)])
     else:
-        rate = task.features.sample_rate
-        assert rate is not None
-        inputs, lengths = pad([torch.randn(3 * rate), torch.randn(2 * rate)])
+        inputs, lengths = waveforms(task)
     task.features.fit([(inputs, lengths)])
     for mode in (True, False):
         scores, frames = task.train(mode)(inputs, lengths)
@@ -137,7 +157,11 @@ def shrunk(config: dict[str, Any]) -> dict[str, Any]:
 
 def test_there_are_configs_and_recipes() -> None:
     assert len(GROUPS) > 15 and len(RECIPE_FILES) > 1
-    assert {path.name for path in CONFIGS.glob("*.yaml")} == {"train.yaml", "train_language.yaml"}
+    assert {path.name for path in CONFIGS.glob("*.yaml")} == {
+        "train.yaml",
+        "train_classification.yaml",
+        "train_language.yaml",
+    }
 
 
 @pytest.mark.parametrize("recipe", RECIPE_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -159,8 +183,10 @@ def test_recipes_have_names_of_their_own() -> None:
 def test_every_choice_of_every_group(choice: str, cuts: list[Any]) -> None:
     group, _, name = choice.partition("=")
     of_language = group == "label_rnn" or name in ("language", "text")
+    of_classes = name in ("classification", "utterances")
     texts = ["data.train=train.txt", "data.dev=dev.txt"] if of_language else []
-    check(shrunk(composed(CONFIGS / f"train{'_language' * of_language}.yaml", choice, *texts)), cuts)
+    kind = "_language" * of_language + "_classification" * of_classes
+    check(shrunk(composed(CONFIGS / f"train{kind}.yaml", choice, *texts)), cuts)
 
 
 @pytest.mark.parametrize("phones", sorted(PHONE_SETS))
