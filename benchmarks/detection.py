@@ -3,8 +3,9 @@
     python benchmarks/detection.py MODEL data/fsdd/test.jsonl.gz --count 60
 
 Utterances of the manifest, drawn at random, are said one after the other, with 0.3 to 1.5 s of faint noise (-65 dB)
-between them. A word is found if a detection of that class overlaps it by half of the shorter of the two. Prints recall, false alarms (detections that found no word) and the mean distance of
-starts and ends from those of the utterances, whose files have a little quiet at their edges.
+between them. A word is found if a detection of that class overlaps it by half of the shorter of the two. Prints recall,
+false alarms (detections that found no word) and the mean distance of starts and ends from those of the utterances,
+whose files have a little quiet at their edges.
 """
 
 from __future__ import annotations

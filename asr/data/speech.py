@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+WHITE = "white"
 READERS: dict[str, Callable[[str], np.ndarray]] = {"sphinx_mfc": read_sphinx, "kaldiio": read_kaldi}
 
 
@@ -44,7 +45,7 @@ class Perturbation:
     """What is done to waveforms in training: speed (tempo and pitch) factors, noise at a signal-to-noise ratio.
 
     ``noise`` is a manifest or folder of noise recordings, one of which is added to an utterance with probability
-    ``noise_probability`` at ``snr`` = (lowest, highest) dB.
+    ``noise_probability`` at ``snr`` = (lowest, highest) dB; or "white" for noise that is made up.
     """
 
     speed: Sequence[float] = (1.0,)
@@ -84,7 +85,8 @@ class SpeechDataset(Dataset[Example]):
         self.caches = sum(recordings.values()) <= cache_hours * 3600
         self._cache: dict[str, np.ndarray] = {}
         noise = perturbation.noise if perturbation else None
-        self._noise = [str(manifest.audio_path(cut)) for cut in manifest.read(noise)] if noise else []
+        files = manifest.read(noise) if noise and noise != WHITE else []
+        self._noise = [WHITE] if noise == WHITE else [str(manifest.audio_path(cut)) for cut in files]
         for cut in self.cuts:
             self._check_source(cut)
         self.references: list[dict[str, str | None]] = []
@@ -149,7 +151,8 @@ class SpeechDataset(Dataset[Example]):
         if factor != 1.0:
             samples = augmentation.speed_perturb(samples, factor)
         if self._noise and rng.random() < self.perturbation.noise_probability:
-            noise = audio.read(self._noise[rng.integers(len(self._noise))], self.sample_rate)
+            chosen = self._noise[rng.integers(len(self._noise))]
+            noise = rng.normal(size=len(samples)) if chosen == WHITE else audio.read(chosen, self.sample_rate)
             samples = augmentation.add_noise(samples, noise, rng.uniform(*self.perturbation.snr), rng)
         return samples
 

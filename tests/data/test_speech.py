@@ -126,6 +126,14 @@ def test_speed_alone(cuts: list[Any]) -> None:
     np.testing.assert_array_equal(found[4, 2].inputs.numpy(), expected)
 
 
+def test_white_noise_has_the_ratio_that_was_asked_for(cuts: list[Any]) -> None:
+    found = dataset(cuts, perturbation=Perturbation(noise="white", noise_probability=1.0, snr=(10.0, 10.0)))
+    clean, noisy = found[2].inputs, found[3, 2].inputs
+    ratio = 10 * torch.log10(clean.square().sum() / (noisy - clean).square().sum())
+    assert float(ratio) == pytest.approx(10, abs=0.1)
+    assert torch.equal(found[3, 2].inputs, noisy) and not torch.equal(found[4, 2].inputs, noisy)
+
+
 def test_features_instead_of_audio(tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(size=(7, 13)).astype(">f4")
     file = tmp_path / "u.mfc"
