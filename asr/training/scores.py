@@ -8,17 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from asr import model_dir
-from asr.data import captions, pairs
+from asr.data import captions, manifest, pairs
 from asr.data.images import Pictures
+from asr.data.speech import SpeechDataset
 from asr.errors import InputError
+from asr.evaluation import classification
 from asr.evaluation.caption_metrics import score
 from asr.sheet import Entry
 from asr.tasks.captioning import CaptioningTask
+from asr.tasks.classification import ClassificationTask
 from asr.tasks.language import LanguageTask
 from asr.tasks.seq2seq import Seq2SeqTask
 from asr.training import captions as caption_training
 from asr.training import language
 from asr.training import pairs as pair_training
+from asr.training.classification import told
+
+BATCH_SECONDS = 240.0  # of audio that is classified together
 
 
 @dataclass(frozen=True)
@@ -56,15 +62,33 @@ def captioning(models: Sequence[Path], data: str, beam: int | None, worst: int) 
     return Scores(figures, caption_training.line(figures), page)
 
 
+def classes(models: Sequence[Path], data: str, beam: int | None, worst: int) -> Scores:
+    """How often the classes of a manifest's utterances are told right."""
+    _alone(models)
+    task = model_dir.load(models[0], ClassificationTask)
+    dataset = SpeechDataset(manifest.read(data), task.vocabularies, task.features.sample_rate)
+    figures = classification.summary(told(task, dataset, BATCH_SECONDS))
+    return Scores(figures, classification.line(figures))
+
+
 def of_text(models: Sequence[Path], data: str, beam: int | None, worst: int) -> Scores:
     """How surprised a language model is by a text file."""
-    if len(models) > 1:
-        raise InputError("language models are scored one by one")
+    _alone(models)
     task = model_dir.load(models[0], LanguageTask)
     kind = model_dir.read_config(models[0]).get("training", {}).get("data", {}).get("pieces", "file")
     figures = language.score(task, language.pieces(data, "test", kind), data)
     return Scores(figures, language.line(figures))
 
 
+def _alone(models: Sequence[Path]) -> None:
+    if len(models) > 1:
+        raise InputError("models that write captions or pronunciations do it together, others do not")
+
+
 Scorer = Callable[[Sequence[Path], str, "int | None", int], Scores]
-SCORERS: dict[str, Scorer] = {"seq2seq": seq2seq, "captioning": captioning, "language": of_text}
+SCORERS: dict[str, Scorer] = {
+    "seq2seq": seq2seq,
+    "captioning": captioning,
+    "classification": classes,
+    "language": of_text,
+}

@@ -80,7 +80,7 @@ def caption_config(tiny_config: Config, folder: Path) -> Config:
 @pytest.fixture(scope="module", params=[False, True], ids=["told", "attention"])
 def run(request: pytest.FixtureRequest, caption_config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_dir = tmp_path_factory.mktemp("caption_run")
-    train(caption_config(run_dir, **{"task.attention": request.param}))
+    train(caption_config(run_dir, **{"task.attention": request.param, "trainer.epochs": 50}))
     return run_dir
 
 
