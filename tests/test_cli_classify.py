@@ -64,3 +64,9 @@ def test_refusals(asr: Command, class_run: Path, tone_run: Path, corpus: Path) -
     asr("classify", file, "--model", tone_run).check_refusal("a model of type ctc, where one of classification")
     asr("classify", corpus / "nothing.wav", "--model", class_run).check_refusal("nothing.wav: no such file")
     asr("classify", "--detect", file, "--model", class_run, "--hop", 0).check_refusal("hop=0")
+
+
+def test_evaluate(asr: Command, class_run: Path, corpus: Path) -> None:
+    outcome = asr("evaluate", class_run, corpus / "train.jsonl")
+    assert outcome.out == f"{corpus}/train.jsonl: accuracy 100.00% (0 of 15 wrong)\n"
+    asr("evaluate", class_run, corpus / "train.jsonl", "--together", class_run).check_refusal("only models that write")

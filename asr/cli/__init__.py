@@ -24,7 +24,7 @@ from asr.cli.tune import tune
 from asr.errors import InputError, Interruption
 
 app = typer.Typer(
-    help="Train, evaluate and run speech recognisers.",
+    help="Train, evaluate and run recognisers of speech and other sequences.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

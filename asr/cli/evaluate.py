@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -43,10 +43,11 @@ def evaluate(
     directory = model_dir.find(model)
     if (kind := model_dir.read_config(directory)["task"]["type"]) != "ctc":
         for_speech: dict[str, object] = {"--head": head, "--details": details, "--by-speaker": by_speaker, "--lm": lm}
-        for_speech |= {"--lexicon": lexicon, "--hotwords": hotwords, "--decoder": decoder}
+        for_speech |= {"--lexicon": lexicon, "--hotwords": hotwords}
         if given := [name for name, value in for_speech.items() if value]:
             raise InputError(f"{', '.join(given)}: for recognisers; {model} is a model of type {kind}")
-        return print_scores(kind, [directory, *map(model_dir.find, together or [])], data, beam, worst, json, html)
+        models = [directory, *map(model_dir.find, together or [])]
+        return print_scores(kind, models, data, decoder_config(beam, None, None, "", decoder), worst, json, html)
     if together or html:
         raise InputError("--together and --html are for captioners")
     from asr import recognizer
@@ -103,7 +104,13 @@ def evaluate(
 
 
 def print_scores(
-    kind: str, models: list[Path], data: list[str], beam: int | None, worst: int, json: Path | None, html: Path | None
+    kind: str,
+    models: list[Path],
+    data: list[str],
+    options: dict[str, Any],
+    worst: int,
+    json: Path | None,
+    html: Path | None,
 ) -> None:
     """Print, for each file, what a model (or several together) of another kind than recognisers scores on it."""
     from json import dumps
@@ -112,7 +119,7 @@ def print_scores(
     from asr.files import write_atomic
     from asr.training.scores import SCORERS
 
-    found = {path: SCORERS[kind](models, path, beam, worst) for path in data}
+    found = {path: SCORERS[kind](models, path, options, worst) for path in data}
     for path, scores in found.items():
         typer.echo(f"{path}: {scores.line}")
     if json is not None:

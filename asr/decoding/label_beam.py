@@ -7,8 +7,8 @@ more of them. Batched over utterances and beam.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 import torch
@@ -73,6 +73,17 @@ class Options:
             raise InputError(f"beam={self.beam}, nbest={self.nbest}: nbest is from 1 to beam")
         if not 0 <= self.min_length <= self.max_length:
             raise InputError(f"min_length={self.min_length} is not from 0 to max_length={self.max_length}")
+
+
+def changed(options: Options, changes: Mapping[str, Any]) -> Options:
+    """The same but for some fields. Raises InputError for one that there is not, and a value that is none."""
+    names = [field.name for field in fields(Options)]
+    if unknown := [name for name in changes if name not in names]:
+        raise InputError(f"the search has no option {', '.join(unknown)}; it has {', '.join(names)}")
+    try:
+        return replace(options, **changes)
+    except TypeError as error:
+        raise InputError(f"options of the search {dict(changes)}: {error}") from error
 
 
 @dataclass

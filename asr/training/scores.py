@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from asr import model_dir
 from asr.data import captions, manifest, pairs
 from asr.data.images import Pictures
 from asr.data.speech import SpeechDataset
+from asr.decoding import label_beam
 from asr.errors import InputError
 from asr.evaluation import classification
 from asr.evaluation.caption_metrics import score
@@ -24,6 +25,7 @@ from asr.training import language
 from asr.training import pairs as pair_training
 from asr.training.classification import told
 
+Changes = Mapping[str, Any]  # of how to search, `asr.decoding.label_beam.Options`
 BATCH_SECONDS = 240.0  # of audio that is classified together
 
 
@@ -36,20 +38,20 @@ class Scores:
     page: list[tuple[str, list[Entry]]] = field(default_factory=list)
 
 
-def seq2seq(models: Sequence[Path], data: str, beam: int | None, worst: int) -> Scores:
+def seq2seq(models: Sequence[Path], data: str, options: Changes, worst: int) -> Scores:
     """Errors in a file of pairs."""
     tasks = [model_dir.load(model, Seq2SeqTask) for model in models]
-    options = tasks[0].options if beam is None else replace(tasks[0].options, beam=beam)
-    figures = pair_training.evaluate(tasks, pairs.read(data), options)
+    search = label_beam.changed(tasks[0].options, options)
+    figures = pair_training.evaluate(tasks, pairs.read(data), search)
     return Scores(figures, pair_training.line(figures))
 
 
-def captioning(models: Sequence[Path], data: str, beam: int | None, worst: int) -> Scores:
+def captioning(models: Sequence[Path], data: str, options: Changes, worst: int) -> Scores:
     """How close captions are to those of a manifest; its page has so many of the worst and best images by CIDEr-D."""
     tasks = [model_dir.load(model, CaptioningTask) for model in models]
-    options = tasks[0].options if beam is None else replace(tasks[0].options, beam=beam)
+    search = label_beam.changed(tasks[0].options, options)
     items = captions.read(data)
-    written = caption_training.write(tasks, Pictures(items, tasks[0].image_size), len(items), options)
+    written = caption_training.write(tasks, Pictures(items, tasks[0].image_size), len(items), search)
     found = score(written, [item.captions for item in items])
     figures = {"images": len(items)} | {name: round(value, 4) for name, value in found.named().items()}
     ranked = sorted(range(len(items)), key=lambda number: found.images[number].cider_d)
@@ -62,30 +64,30 @@ def captioning(models: Sequence[Path], data: str, beam: int | None, worst: int) 
     return Scores(figures, caption_training.line(figures), page)
 
 
-def classes(models: Sequence[Path], data: str, beam: int | None, worst: int) -> Scores:
+def classes(models: Sequence[Path], data: str, options: Changes, worst: int) -> Scores:
     """How often the classes of a manifest's utterances are told right."""
-    _alone(models)
+    _alone(models, options)
     task = model_dir.load(models[0], ClassificationTask)
     dataset = SpeechDataset(manifest.read(data), task.vocabularies, task.features.sample_rate)
     figures = classification.summary(told(task, dataset, BATCH_SECONDS))
     return Scores(figures, classification.line(figures))
 
 
-def of_text(models: Sequence[Path], data: str, beam: int | None, worst: int) -> Scores:
+def of_text(models: Sequence[Path], data: str, options: Changes, worst: int) -> Scores:
     """How surprised a language model is by a text file."""
-    _alone(models)
+    _alone(models, options)
     task = model_dir.load(models[0], LanguageTask)
     kind = model_dir.read_config(models[0]).get("training", {}).get("data", {}).get("pieces", "file")
     figures = language.score(task, language.pieces(data, "test", kind), data)
     return Scores(figures, language.line(figures))
 
 
-def _alone(models: Sequence[Path]) -> None:
-    if len(models) > 1:
-        raise InputError("models that write captions or pronunciations do it together, others do not")
+def _alone(models: Sequence[Path], options: Changes) -> None:
+    if len(models) > 1 or options:
+        raise InputError("only models that write captions or pronunciations search, and do it together")
 
 
-Scorer = Callable[[Sequence[Path], str, "int | None", int], Scores]
+Scorer = Callable[[Sequence[Path], str, Changes, int], Scores]
 SCORERS: dict[str, Scorer] = {
     "seq2seq": seq2seq,
     "captioning": captioning,
