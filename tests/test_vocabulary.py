@@ -445,32 +445,3 @@ def test_real_phones_and_transcripts(shared_data: Path):
         for line in path.read_text("utf-8").splitlines():
             utterance, text = line.split(" ", 1)
             assert ENGLISH.decode(ENGLISH.encode(text, utterance)) == text.lower()
-
-
-# ---- classes
-
-
-def test_a_class_is_a_whole_text(tmp_path: Path) -> None:
-    names = ["turn left", "_silence_", "no", "Ça va", "no", "<space>"]
-    classes = Vocabulary.classes(names)
-    assert classes.tokens == tuple(sorted(set(names))) and classes.eos is None
-    for label, name in enumerate(classes.tokens):
-        assert classes.encode(name) == [label] and classes.decode([label]) == name
-    assert classes.encode("  turn   left ") == classes.encode("turn left")
-    assert classes.words([0, 1]) == [(classes.tokens[0], 0, 1), (classes.tokens[1], 1, 2)]
-    classes.save(tmp_path / "vocabulary.txt")
-    assert Vocabulary.load(tmp_path / "vocabulary.txt") == classes
-
-
-def test_what_classes_refuse() -> None:
-    classes = Vocabulary.classes(["yes", "no"])
-    with pytest.raises(InputError, match=r"^utterance u7: 'maybe not' is not one of the classes no, yes$"):
-        classes.encode("maybe not", "u7")
-    with pytest.raises(InputError, match="no blank"):
-        classes.blank  # noqa: B018
-    with pytest.raises(InputError, match="units must not be called like the special tokens: <unk>"):
-        Vocabulary.classes(["yes", UNKNOWN])
-    with pytest.raises(InputError, match="unknown='skip' is not for classes"):
-        Vocabulary("classes", ("yes",), unknown="skip")
-    with pytest.raises(InputError, match="is empty"):
-        Vocabulary.classes(["yes", " "])

@@ -45,6 +45,25 @@ def test_equals_torch() -> None:
     torch.testing.assert_close(found, reference(net, labels))
 
 
+@pytest.mark.parametrize("memory", [None, MEMORY])
+def test_to_be_told_an_embedding_is_to_read_its_label(memory: int | None) -> None:
+    net, labels = network(memory=memory), torch.randint(LABELS, (3, 2))
+    told = net.tell(net.embedding(labels), begun(net, 3))
+    _, read = net(labels, begun(net, 3))
+    for one, other in zip(told.layers, read.layers, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_hidden_tensors_of_numbers(cell: str) -> None:
+    net = network(cell)
+    numbers = torch.randn(3, net.hidden_numbers)
+    hidden = net.hidden(numbers)
+    assert torch.equal(torch.cat([part[0] for layer in hidden for part in layer], -1), numbers)
+    _, then = net.step(net.start(3, hidden=hidden), torch.tensor([0, 1, 2]))
+    assert [part.shape for layer in then.layers for part in layer] == [(1, 3, HIDDEN)] * (4 if cell == "lstm" else 2)
+
+
 @settings(deadline=None, max_examples=25)
 @given(
     cell=st.sampled_from(["lstm", "gru", "tanh"]),
