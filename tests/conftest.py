@@ -189,6 +189,15 @@ def class_run(tmp_path_factory: pytest.TempPathFactory, class_config: Callable[.
     return run_dir
 
 
+@pytest.fixture
+def bfloat16() -> None:
+    """Skips a test where LSTMs in bfloat16 are an error of oneDNN's."""
+    import torch
+
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("this processor has no bfloat16")
+
+
 class Outcome(NamedTuple):
     """What a command ended with."""
 

@@ -178,7 +178,7 @@ def test_special_names_in_a_text_are_only_characters():
         (lambda: Vocabulary("characters", (BLANK, "ab")), "single character"),
         (lambda: Vocabulary("characters", (BLANK, "a"), fold=39), "for phones"),
         (lambda: Vocabulary("characters", (BLANK, "a"), unknown="map"), UNKNOWN),
-        (lambda: Vocabulary("words", (BLANK, "a")), "words"),
+        (lambda: Vocabulary("letters", (BLANK, "a")), "letters"),
         (lambda: Vocabulary("sentencepiece", (BLANK, "a")), "without a SentencePiece model"),
         (lambda: Vocabulary.phones("timit"), "timit61"),
         (lambda: Vocabulary.phones(["a b"]), "white space"),
@@ -386,7 +386,7 @@ HEADER = '# {"format": 1, "size": 3, "kind": "characters", "unknown": "error"}'
         (f"{HEADER}\n<blank>\na\n\\Uffffffff\n", ":4: "),
         (f"{HEADER}\n<blank>\na\nb\nc\n", ":5: "),
         (f"{HEADER}\n<blank>\na\nb\nYWJj\n", "with a SentencePiece model"),
-        (HEADER.replace("characters", "words") + "\n<blank>\na\nb\n", "words"),
+        (HEADER.replace("characters", "letters") + "\n<blank>\na\nb\n", "letters"),
         (
             HEADER.replace("characters", "sentencepiece") + "\n<blank>\na\nb\nYWJj\n",
             "not a SentencePiece model",

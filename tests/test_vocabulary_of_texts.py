@@ -24,7 +24,7 @@ def test_words_by_how_often_they_occur(tmp_path: Path) -> None:
 
 
 def test_unknown_words() -> None:
-    with pytest.raises(InputError, match="^utterance u1: words outside the vocabulary: 'bird', 'x'"):
+    with pytest.raises(InputError, match=r"^utterance u1: words outside the vocabulary: 'bird', 'x'"):
         Vocabulary.words_of(TEXTS).encode("the bird x", "u1")
     skipping = Vocabulary.words_of(TEXTS, unknown="skip")
     assert skipping.decode(skipping.encode("the bird end")) == "the end" and skipping.skipped == {"bird": 1}

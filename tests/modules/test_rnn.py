@@ -135,6 +135,7 @@ def test_dropout_is_between_layers_and_in_training_only() -> None:
     torch.testing.assert_close(outputs[:1], second(zeros, torch.tensor([8])))
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_bfloat16_autocast_is_close() -> None:
     torch.manual_seed(0)
     rnn = RNN(20, 32, 3)

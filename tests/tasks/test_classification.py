@@ -149,7 +149,7 @@ def test_the_line_of_an_epoch_and_weights_to_begin_with(
     config = class_config(tmp_path, class_run / "corpus" / "train.jsonl", **{"trainer.epochs": 1, "optimizer.lr": 1e-6})
     train(config | {"init": str(class_run)})
     first = capsys.readouterr().out.splitlines()[0]
-    assert first.startswith("epoch 1/1 | loss ") and "| ERROR 0.0% |" in first
+    assert first.startswith("epoch 1/1 | loss ") and "| error 0.0% |" in first
 
 
 def test_round_trip(tmp_path: Path) -> None:

@@ -148,6 +148,7 @@ def test_scores_are_probabilities_and_do_not_depend_on_the_batch() -> None:
     assert list(task(inputs, lengths, ["other"])[0]) == ["other"]
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_scores_are_float32_under_autocast() -> None:
     task = make_task()
     inputs, lengths = pad([torch.randn(3000), torch.randn(1000)])
