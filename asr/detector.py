@@ -15,12 +15,12 @@ import numpy as np
 # Seconds, unless they are said to be something else; found on recordings of recipes/fsdd's dev.
 FRAME = 0.01
 GAP = 0.2  # of quiet between two words, at least; within a word there are shorter ones
-MARGIN = 0.05  # before and behind a stretch, as the edges of words are quiet
+MARGIN = 0.08  # before and behind a stretch, as the edges of words are quiet
 SHORTEST = 0.06  # what is shorter is a click
 LONGEST = 30.0  # without a gap: what is longer is cut there
 FLOOR = -120  # dB, for digital silence
 SPAN = 60.0  # dB below the loudest, from where on nothing is speech
-SHARE = 0.4  # of the way, in dB, from the quiet to the loud that is speech
+SHARE = 0.25  # of the way, in dB, from the quiet to the loud that is speech
 LEAST = 10.0  # dB between the two, where there is speech at all
 OVERLAP = 0.25  # of a window that two words may have in common
 

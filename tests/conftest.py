@@ -168,7 +168,7 @@ def class_config(tiny_config: Callable[..., dict[str, Any]]) -> Callable[..., di
     """``class_config(run_dir, train, **changes)``: as `tiny_config`, of a classifier."""
 
     def make(run_dir: Path, train: Path, **changes: Any) -> dict[str, Any]:
-        config = tiny_config(run_dir, train, **{"trainer.epochs": 15})
+        config = tiny_config(run_dir, train, **{"trainer.epochs": 15, "data.utterances": 3})
         del config["decoder"], config["data"]["too_short"]
         config["task"] = {"type": "classification", "pooling": "mean", "heads": {"class": {"kind": "classes"}}}
         for key, value in changes.items():

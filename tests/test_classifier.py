@@ -148,9 +148,9 @@ def test_bad_settings_and_sources(loaded: Classifier, tmp_path: Path) -> None:
 
 def test_the_level_of_speech() -> None:
     quiet, loud = np.full((900, 80), 1e-3), np.full((100, 80), 0.1)  # -60 and -20 dB
-    assert detector.speech_level([quiet, loud]) == pytest.approx(-60 + 0.4 * 40, abs=1)
+    assert detector.speech_level([quiet, loud]) == pytest.approx(-60 + detector.SHARE * 40, abs=1)
     digital = np.zeros((900, 80))
-    assert detector.speech_level([digital, loud]) == pytest.approx(-80 + 0.4 * 60, abs=1)
+    assert detector.speech_level([digital, loud]) == pytest.approx(-80 + detector.SHARE * 60, abs=1)
     assert detector.speech_level([quiet]) is None and detector.speech_level([]) is None
 
 

@@ -19,7 +19,7 @@ from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 
 import asr
-from asr import recognizer
+from asr import audio, recognizer
 from asr.errors import AudioError, InputError
 from asr.features import FilterBank, FrameStacking, Precomputed
 from asr.recognizer import Recognizer
@@ -141,7 +141,7 @@ def test_damage_that_is_met_late_takes_nothing_else_along(
     trained: Recognizer, tone_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = tone_run / "corpus" / "train0.wav"
-    stream = recognizer.audio.stream
+    stream = audio.stream
 
     def damaged(source: Any, rate: int) -> Iterator[np.ndarray]:
         if source != "damaged":
@@ -151,7 +151,7 @@ def test_damage_that_is_met_late_takes_nothing_else_along(
             yield np.zeros(RATE, np.float32)
         raise AudioError("damaged: cut short")
 
-    monkeypatch.setattr(recognizer.audio, "stream", damaged)
+    monkeypatch.setattr(audio, "stream", damaged)
     with_windows(monkeypatch, 1.0, 0.2)
     found = dict(trained.transcribe_all([good, "damaged", good]))
     assert str(found[1]) == "damaged: cut short"
@@ -278,7 +278,7 @@ def test_windows_change_nothing_for_a_model_without_context(
     with pytest.MonkeyPatch.context() as patch:
         with_windows(patch, core * step, context * step)
         assert_same(found.transcribe(waveform), expected)
-        patch.setattr(recognizer.audio, "stream", lambda source, rate: iter(np.split(waveform, cuts[:-1])))
+        patch.setattr(audio, "stream", lambda source, rate: iter(np.split(waveform, cuts[:-1])))
         found.batch_seconds = 1.0
         assert_same(found.transcribe("in blocks"), expected)
         seen = [(w.skip, w.keep, w.last, len(w.inputs)) for w in found._windows(0, "in blocks")]
@@ -319,7 +319,7 @@ def test_a_long_file_is_held_a_window_at_a_time(trained: Recognizer, monkeypatch
         for _ in range(120):
             yield np.zeros(30 * rate, np.float32)
 
-    monkeypatch.setattr(recognizer.audio, "stream", hour)
+    monkeypatch.setattr(audio, "stream", hour)
     tracemalloc.start()
     kept = 0
     for window in trained._windows(0, "an hour"):

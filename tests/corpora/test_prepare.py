@@ -89,11 +89,14 @@ def test_held_out_speakers_and_lexicon(libri: Path, tmp_path: Path, text: Write)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nonsense", "."), r"'nonsense' is no known corpus \(known: an4, flickr8k, folder, fsdd, "),
+        (
+            ("nonsense", "."),
+            r"'nonsense' is no known corpus \(known: an4, classes, cmudict, commands, flickr8k, folder, fsdd, ",
+        ),
         (("an4", "not/here"), "not/here: no such folder"),
         (
             ("timit", ".", "--download"),
-            r"timit cannot be downloaded \(those that can: an4, fsdd, librispeech",
+            r"timit cannot be downloaded \(those that can: an4, commands, fsdd, librispeech",
         ),
         (("librispeech", ".", "--download"), r"choose with --splits from train-clean-5, dev-clean-2"),
         (("librispeech", ".", "--download", "--splits", "dev"), "choose with --splits"),
