@@ -91,7 +91,7 @@ def test_held_out_speakers_and_lexicon(libri: Path, tmp_path: Path, text: Write)
     [
         (
             ("nonsense", "."),
-            r"'nonsense' is no known corpus \(known: an4, classes, cmudict, commands, flickr8k, folder, fsdd, ",
+            r"'nonsense' is no known corpus \(known: an4, classes, cmudict, commands, flickr8k, ",
         ),
         (("an4", "not/here"), "not/here: no such folder"),
         (
