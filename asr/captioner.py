@@ -37,10 +37,7 @@ def load(*models: str | Path, device: str = "cpu") -> Captioner:
     Raises InputError for anything else.
     """
     tasks = [model_dir.load(model_dir.find(model), CaptioningTask) for model in models]
-    try:
-        return Captioner([task.to(device) for task in tasks])
-    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
-        raise InputError(f"device {device!r} cannot be used: {error}") from error
+    return Captioner([model_dir.on_device(task, device) for task in tasks])
 
 
 class Captioner:

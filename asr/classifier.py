@@ -28,11 +28,8 @@ Ranking = list[tuple[str, float]]  # classes and their probabilities, best first
 def load(model: str | Path, *, device: str = "cpu") -> Classifier:
     """The classifier of a model directory, or of the run that holds one. Raises InputError for anything else."""
     directory = model_dir.find(model)
-    task = model_dir.load(directory, ClassificationTask)
-    try:
-        return Classifier(task, device=device, window=mean_seconds(directory))
-    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
-        raise InputError(f"device {device!r} cannot be used: {error}") from error
+    task = model_dir.on_device(model_dir.load(directory, ClassificationTask), device)
+    return Classifier(task, device=device, window=mean_seconds(directory))
 
 
 def mean_seconds(directory: Path) -> float:

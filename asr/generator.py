@@ -19,11 +19,7 @@ __all__ = ["Generator", "Sampling", "load"]
 
 def load(model: str | Path, *, device: str = "cpu") -> Generator:
     """The writer of a language model's directory, or of the run that holds one. Raises InputError for anything else."""
-    task = model_dir.load(model_dir.find(model), LanguageTask)
-    try:
-        return Generator(task.to(device))
-    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
-        raise InputError(f"device {device!r} cannot be used: {error}") from error
+    return Generator(model_dir.on_device(model_dir.load(model_dir.find(model), LanguageTask), device))
 
 
 class Generator:

@@ -187,6 +187,14 @@ def read_config(directory: Path) -> dict[str, Any]:
     return config
 
 
+def on_device(task: T, device: str) -> T:
+    """The task, moved; InputError for a device that cannot be used."""
+    try:
+        return task.to(device)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
+        raise InputError(f"device {device!r} cannot be used: {error}") from error
+
+
 @overload
 def load(directory: str | Path) -> CTCTask: ...
 @overload

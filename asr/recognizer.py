@@ -42,15 +42,12 @@ def load(
     head.
     """
     directory = model_dir.find(model)
-    task = model_dir.load(directory)
+    task = model_dir.on_device(model_dir.load(directory), device)
     head, options = model_dir.decoder_config(directory, decoder, head)
     if head not in task.vocabularies:
         raise InputError(f"{model} has no head {head!r}; it has {', '.join(task.vocabularies)}")
     chosen = make_decoder(task.vocabularies[head], options)
-    try:
-        return Recognizer(task, device=device, head=head, decoder=chosen)
-    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
-        raise InputError(f"device {device!r} cannot be used: {error}") from error
+    return Recognizer(task, device=device, head=head, decoder=chosen)
 
 
 @dataclass

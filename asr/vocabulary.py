@@ -5,7 +5,6 @@ How text is normalised before it is encoded is part of the vocabulary and of its
 
 from __future__ import annotations
 
-import io
 import logging
 import re
 from collections import Counter
@@ -16,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from asr import vocabulary_file
+from asr import pieces, vocabulary_file
 from asr.errors import InputError
 from asr.normalization import Normalization, check_choice
 from asr.phones import PHONE_SETS, fold
@@ -142,11 +141,8 @@ class Vocabulary:
 
         The model's own normalisation still runs, after ours.
         """
-        data = model if isinstance(model, bytes) else _read(Path(model))
-        processor = _processor(data, "SentencePiece model" if isinstance(model, bytes) else str(model))
-        skip = (processor.is_control, processor.is_unknown, processor.is_unused)
-        ids = [i for i in range(processor.get_piece_size()) if not any(test(i) for test in skip)]
-        units = [processor.id_to_piece(i) for i in ids]
+        data = model if isinstance(model, bytes) else pieces.read(Path(model))
+        units = pieces.units(data, "SentencePiece model" if isinstance(model, bytes) else str(model))
         tokens = _with_specials(units, specials, unknown)
         return cls("sentencepiece", tokens, normalization or Normalization(), unknown, model=data)
 
@@ -165,29 +161,11 @@ class Vocabulary:
 
         Every character of the texts gets a piece. Raises InputError when they cannot give that many pieces.
         """
-        import sentencepiece
-
-        check_choice("model_type", model_type, ("unigram", "bpe"))
         normalization = normalization or Normalization()
         added = len(_with_specials([], specials, unknown))
-        model = io.BytesIO()
-        try:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=(normalization.apply(text) for text in texts),
-                model_writer=model,
-                vocab_size=size - added + 1,  # the model counts its own <unk>, which we leave out
-                model_type=model_type,
-                character_coverage=1.0,
-                normalization_rule_name="identity",
-                max_sentence_length=1 << 24,  # bytes; longer lines would be left out in silence
-                bos_id=-1,
-                eos_id=-1,
-                num_threads=1,  # the result must not depend on the machine
-                minloglevel=2,
-            )
-        except (RuntimeError, OSError) as error:
-            raise InputError(f"SentencePiece cannot make {size} pieces of these texts: {error}") from error
-        return cls.sentencepiece(model.getvalue(), normalization, unknown=unknown, specials=specials)
+        # the model counts its own <unk>, which we leave out
+        model = pieces.train((normalization.apply(text) for text in texts), size - added + 1, model_type, shown=size)
+        return cls.sentencepiece(model, normalization, unknown=unknown, specials=specials)
 
     @classmethod
     def classes(cls, source: Iterable[str], normalization: Normalization | None = None) -> Vocabulary:
@@ -231,7 +209,7 @@ class Vocabulary:
 
     @cached_property
     def _pieces(self) -> Any:
-        return _processor(self.model, "vocabulary")
+        return pieces.processor(self.model, "vocabulary")
 
     # -- text to labels
 
@@ -407,23 +385,3 @@ def _with_specials(units: list[str], specials: Sequence[str], unknown: str) -> t
 def _name(parts: Iterable[str]) -> str:
     """Each distinct part once, single characters with their code point."""
     return ", ".join(f"{p!r} (U+{ord(p):04X})" if len(p) == 1 else repr(p) for p in dict.fromkeys(parts))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _processor(model: bytes, name: str) -> Any:
-    import sentencepiece
-
-    processor = sentencepiece.SentencePieceProcessor()
-    try:
-        loaded = bool(model) and processor.LoadFromSerializedProto(model)
-    except RuntimeError:
-        loaded = False
-    if not loaded:
-        raise InputError(f"{name}: not a SentencePiece model")
-    return processor

@@ -157,7 +157,7 @@ def test_bad_files_are_listed_and_the_others_done(
     ("arguments", "message"),
     [
         (["{none}.wav"], "{none}.wav: no such file, folder or match"),
-        (["{folder}"], "{folder}: no audio files in this folder"),
+        (["{folder}"], "{folder}: no files of the kinds .*, .wav.* in this folder"),
         (["{folder}/*.wav"], r"\*.wav: no such file, folder or match"),
         (["{good}", "{none}.wav"], "{none}.wav: no such file"),
         (["{good}", "--model", "{none}"], "{none}: no such model directory"),

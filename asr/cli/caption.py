@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from json import dumps
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import Annotated
 
 import typer
 
+from asr.cli.inputs import end, find_inputs
 from asr.errors import InputError
 
 
 def caption(
-    files: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Image files, and folders of them.")],
+    files: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Image files, folders and quoted globs.")],
     model: Annotated[list[str], typer.Option(help="A model directory, or a run; several times: they write together.")],
     nbest: Annotated[int, typer.Option(min=1, help="So many captions of each image.")] = 1,
     beam: Annotated[int | None, typer.Option(min=1, help="Width of the search (default: the model's own).")] = None,
@@ -26,19 +26,21 @@ def caption(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
 ) -> None:
     """Write captions of images. One bad file does not stop the others."""
-    paths = find_images(files)
+    from asr.images import EXTENSIONS
+
+    paths = find_inputs(files, EXTENSIONS)
     if attention is not None and (twice := [s for s, n in Counter(Path(p).stem for p in paths).items() if n > 1]):
         raise InputError(f"--attention: several images are called {twice[0]}; their pictures would be one file")
     from asr import captioner, sheet
 
     loaded = captioner.load(*model, device=device)
     results = loaded.caption(paths, nbest=nbest, beam=beam, attention=attention is not None)
-    entries, failed = [], 0
+    entries: list[sheet.Entry] = []
+    failed: dict[int, InputError] = {}
     for index, found in results:
         path = paths[index]
         if isinstance(found, InputError):
-            print(f"asr: failed: {found}", file=sys.stderr)
-            failed += 1
+            failed[index] = found
             continue
         rows = [{"text": one.text, "score": round(one.score, 4)} for one in found]
         if json:
@@ -52,25 +54,4 @@ def caption(
             sheet.write_attention(attention / f"{Path(path).stem}.png", path, words, found[0].attention)
     if html is not None and entries:
         sheet.write_page(html, [("", entries)])
-    if failed:
-        print(f"asr: {failed} of {len(paths)} images failed", file=sys.stderr)
-        raise typer.Exit(1)
-
-
-def find_images(files: list[str]) -> list[str]:
-    """The files, and the images in folders; InputError naming a folder without any, and what is not there."""
-    from asr.images import EXTENSIONS
-
-    found: list[str] = []
-    for name in files:
-        path = Path(name)
-        if not path.exists():
-            raise InputError(f"{name}: no such file or folder")
-        if path.is_dir():
-            inside = sorted(str(file) for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS)
-            if not inside:
-                raise InputError(f"{name}: there is no image in it ({', '.join(EXTENSIONS)})")
-            found += inside
-        else:
-            found.append(name)
-    return found
+    end(failed, len(paths))

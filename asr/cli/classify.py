@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from asr.cli.inputs import end, find_inputs
 from asr.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ def classify(
 ) -> None:
     """Tell which class audio files are of. One bad file does not stop the others."""
     from asr import classifier
-    from asr.cli.transcribe import find_inputs
+    from asr.audio import INPUT_EXTENSIONS
 
-    names = find_inputs(inputs)
+    names = find_inputs(inputs, INPUT_EXTENSIONS)
     sources: list[Any] = [io.BytesIO(sys.stdin.buffer.read()) if name == "-" else name for name in names]
     loaded = classifier.load(model, device=device)
     failed: dict[int, InputError] = {}
@@ -54,11 +55,7 @@ def classify(
             print_words(names[index], result, json_, alone=len(names) == 1)
         else:
             print_classes(names[index], result[:top], json_)
-    for _, error in sorted(failed.items()):
-        print(f"asr: failed: {error}", file=sys.stderr)
-    if failed:
-        print(f"asr: {len(failed)} of {len(names)} files failed", file=sys.stderr)
-        raise typer.Exit(1)
+    end(failed, len(names))
 
 
 def detected(loaded: Classifier, sources: list[Any], **options: Any) -> Iterator[tuple[int, Any]]:

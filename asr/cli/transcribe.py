@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from asr.cli.decoding import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, NBest, decoder_config
+from asr.cli.inputs import end, find_inputs
 from asr.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,8 +49,9 @@ def transcribe(
     if nbest is not None and format != "json":
         raise InputError("--nbest needs --format json, which has room for more than one text")
     from asr import recognizer
+    from asr.audio import INPUT_EXTENSIONS
 
-    sources = find_inputs(inputs)
+    sources = find_inputs(inputs, INPUT_EXTENSIONS)
     outputs = plan_outputs(sources, output_dir, format, overwrite)
     if outputs is None and len(sources) > 1 and format in ("srt", "vtt", "tsv", "TextGrid"):
         raise InputError(f"--format {format} of several files needs --output-dir")
@@ -59,34 +61,7 @@ def transcribe(
     done, failed = work(recogniser, sources, outputs, format)
     if outputs is None and done:
         print_all([done[index] for index in sorted(done)], format, alone=len(sources) == 1)
-    for _, error in sorted(failed.items()):
-        print(f"asr: failed: {error}", file=sys.stderr)
-    if failed:
-        print(f"asr: {len(failed)} of {len(sources)} files failed", file=sys.stderr)
-        raise typer.Exit(1)
-
-
-def find_inputs(inputs: list[str]) -> list[str]:
-    """Files named by paths, folders (searched through) and globs, each once; InputError for what names none."""
-    from glob import glob, has_magic
-
-    from asr.audio import INPUT_EXTENSIONS
-
-    found: list[str] = []
-    for given in inputs:
-        path = Path(given)
-        if given == "-" or path.is_file():
-            found.append(given)
-        elif path.is_dir():
-            below = [str(p) for p in path.rglob("*") if p.suffix.lower() in INPUT_EXTENSIONS and p.is_file()]
-            if not below:
-                raise InputError(f"{given}: no audio files in this folder")
-            found += sorted(below)
-        elif has_magic(given) and (matches := [m for m in sorted(glob(given, recursive=True)) if Path(m).is_file()]):
-            found += matches
-        else:
-            raise InputError(f"{given}: no such file, folder or match")
-    return list(dict.fromkeys(found))
+    end(failed, len(sources))
 
 
 def plan_outputs(sources: list[str], output_dir: Path | None, format: str, overwrite: bool) -> list[Path] | None:

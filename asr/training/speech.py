@@ -78,7 +78,7 @@ class SpeechJob(ManifestJob):
 
     def card(self, figures: Mapping[str, Any]) -> str:
         """The model card."""
-        return card.render(self.config, self.task, figures)
+        return card.speech(self.config, self.task, figures)
 
 
 def make_task(config: Mapping[str, Any], train_cuts: Sequence[MonoCut]) -> CTCTask:

@@ -145,7 +145,7 @@ def test_the_command(run: Path, folder: Path, tmp_path: Path, asr: Callable[...,
     bad.write_text("no image")
     page = tmp_path / "page.html"
     outcome = asr("caption", pictures(folder)[0], bad, "--model", run, "--nbest", "2", "--json", "--html", page)
-    assert outcome.status == 1 and "1 of 2 images failed" in outcome.err
+    assert outcome.status == 1 and "1 of 2 files failed" in outcome.err
     assert re.search(r"failed: .*bad\.png: not an image", outcome.err)
     (line,) = map(json.loads, outcome.out.splitlines())
     assert line["image"].endswith("red.png") and len(line["captions"]) == 2
@@ -157,7 +157,7 @@ def test_the_command(run: Path, folder: Path, tmp_path: Path, asr: Callable[...,
     asr("caption", folder / "none.png", "--model", run).check_refusal(r"none\.png: no such file")
     asr("caption", tmp_path, "--model", tone_run).check_refusal("a model of type ctc, where one of captioning")
     (tmp_path / "empty").mkdir()
-    asr("caption", tmp_path / "empty", "--model", run).check_refusal("there is no image in it")
+    asr("caption", tmp_path / "empty", "--model", run).check_refusal("no files of the kinds .bmp")
 
 
 def test_evaluate(run: Path, folder: Path, tmp_path: Path, asr: Callable[..., Any]) -> None:
