@@ -25,7 +25,7 @@ NETWORKS = {"label_rnn": LabelRNN}
 class CaptioningTask(WritingTask):
     """The label RNN is told the image once, in place of a label before the first one, and then writes its caption.
 
-    What it is told is a linear layer of the mean of the encoder's grid (Vinyals et al. 2015, arXiv 1411.4555, equations
+    What it is told is a linear layer of the mean of the encoder's grid, normalised (Vinyals et al. 2015, arXiv 1411.4555, equations
     10 to 12). If it has a memory (``attention`` in `from_config`) it also attends to the places of the grid, each
     through a linear layer and a rectifier (soft attention of Xu et al. 2015, arXiv 1502.03044).
 
@@ -56,6 +56,8 @@ class CaptioningTask(WritingTask):
         self.frozen = frozen
         self.image_size = image_size
         self.dropout = Dropout(image_dropout)
+        # what rectifiers write is small and sparse beside the embeddings of labels
+        self.normalization = nn.LayerNorm(GRID_SIZE)
         self.image = nn.Linear(GRID_SIZE, network.embedding.embedding_dim)
         self.places = None if network.key is None else nn.Linear(GRID_SIZE, network.key.in_features)
 
@@ -95,9 +97,9 @@ class CaptioningTask(WritingTask):
         All places count, so ``lengths`` are not looked at.
         """
         grid = self.dropout(self.encode(inputs) if inputs.ndim == 4 else inputs)
-        told = self.image(grid.mean(1, keepdim=True))
+        told = self.image(self.normalization(grid.mean(1, keepdim=True)))
         if self.places is None:
             return self.network.tell(told, self.network.start(len(inputs)))
-        begin = self.network.start(len(inputs), torch.relu(self.places(grid)))
+        begin = self.network.start(len(inputs), torch.relu(self.places(self.normalization(grid))))
         state = self.network.tell(told, begin)
         return replace(state, attended=begin.attended)  # what was attended to before the first label does not count
