@@ -41,15 +41,18 @@ def evaluate(
     from asr import model_dir
 
     directory = model_dir.find(model)
-    if (kind := model_dir.read_config(directory)["task"]["type"]) != "ctc":
+    kind = model_dir.read_config(directory)["task"]["type"]
+    if html is not None and kind != "captioning":
+        raise InputError(f"--html: for captioners; {model} is a model of type {kind}")
+    if kind != "ctc":
         for_speech: dict[str, object] = {"--head": head, "--details": details, "--by-speaker": by_speaker, "--lm": lm}
         for_speech |= {"--lexicon": lexicon, "--hotwords": hotwords}
         if given := [name for name, value in for_speech.items() if value]:
             raise InputError(f"{', '.join(given)}: for recognisers; {model} is a model of type {kind}")
         models = [directory, *map(model_dir.find, together or [])]
         return print_scores(kind, models, data, decoder_config(beam, None, None, "", decoder), worst, json, html)
-    if together or html:
-        raise InputError("--together and --html are for captioners")
+    if together:
+        raise InputError("--together is for models that write captions or pronunciations")
     from asr import recognizer
     from asr.cli.transcribe import progress_bar
     from asr.data import manifest
@@ -126,6 +129,4 @@ def print_scores(
         figures = {path: scores.figures for path, scores in found.items()}
         write_atomic(json, (dumps(figures, ensure_ascii=False, indent=2) + "\n").encode())
     if html is not None:
-        if not (page := [section for scores in found.values() for section in scores.page]):
-            raise InputError("--html is for captioners")
-        sheet.write_page(html, page)
+        sheet.write_page(html, [section for scores in found.values() for section in scores.page])

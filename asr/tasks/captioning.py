@@ -25,9 +25,9 @@ NETWORKS = {"label_rnn": LabelRNN}
 class CaptioningTask(WritingTask):
     """The label RNN is told the image once, in place of a label before the first one, and then writes its caption.
 
-    What it is told is a linear layer of the mean of the encoder's grid, normalised (Vinyals et al. 2015, arXiv 1411.4555, equations
-    10 to 12). If it has a memory (``attention`` in `from_config`) it also attends to the places of the grid, each
-    through a linear layer and a rectifier (soft attention of Xu et al. 2015, arXiv 1502.03044).
+    What it is told is a linear layer of the mean of the encoder's grid, normalised (Vinyals et al. 2015, arXiv
+    1411.4555, equations 10 to 12). If it has a memory (``attention`` in `from_config`) it also attends to the places of
+    the grid, each through a linear layer and a rectifier (soft attention of Xu et al. 2015, arXiv 1502.03044).
 
     Args:
         encoder: of images; ``frozen``: its weights are not trained.

@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("coloured")
     for colour in COLOURS:
         Image.new("RGB", (40, 30), colour).save(folder / f"{colour}.png")
-    items = [Captioned(c, str(folder / f"{c}.png"), (f"a {c} picture", f"the picture is all {c}")) for c in COLOURS]
+    items = [Captioned(c, str(folder / f"{c}.png"), (f"a {c} picture", f"the picture is all {c}") * 5) for c in COLOURS]
     captions.write(items, folder / "manifest.jsonl")
     torch.manual_seed(1)
     encoder = MobileNetV2(10)
@@ -80,7 +80,7 @@ def caption_config(tiny_config: Config, folder: Path) -> Config:
 @pytest.fixture(scope="module", params=[False, True], ids=["told", "attention"])
 def run(request: pytest.FixtureRequest, caption_config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_dir = tmp_path_factory.mktemp("caption_run")
-    train(caption_config(run_dir, **{"task.attention": request.param, "trainer.epochs": 50}))
+    train(caption_config(run_dir, **{"task.attention": request.param, "trainer.epochs": 20}))
     return run_dir
 
 

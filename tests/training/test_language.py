@@ -112,7 +112,7 @@ def test_the_command(asr: Callable[..., Any], run: Path, tone_run: Path) -> None
     asr("generate", run, "--prompt", "Ärger").check_refusal("prompt: characters outside the vocabulary: 'Ä'")
     asr("generate", tone_run).check_refusal("a model of type ctc, where one of language is wanted")
     asr("generate", run, "--temperature", "0").check_refusal("temperature=0.0.*above 0")
-    refused = asr("evaluate", run, tone_run / "corpus" / "train.jsonl")
+    refused = asr("transcribe", tone_run / "corpus", "--model", run)
     refused.check_refusal("a model of type language, where one of ctc is wanted")
 
 

@@ -136,15 +136,15 @@ def test_evaluate(run: Path, tmp_path: Path, asr: Callable[..., Any], tone_run: 
     other.write_text("ca\tk aa1\nib\tb b\n")
     outcome = asr("evaluate", run, other, "--together", run, "--beam", "1", "--json", tmp_path / "figures.json")
     assert outcome.out == (
-        f"{other}: 2 sequences: label error 50.00 %, sequence error 50.00 %, "
-        "label error without stress 50.00 %, sequence error without stress 50.00 %\n"
+        f"{other}: 2 sequences: label error 25.00 %, sequence error 50.00 %, "
+        "label error without stress 25.00 %, sequence error without stress 50.00 %\n"
     )
     assert json.loads((tmp_path / "figures.json").read_text())[str(other)]["sequences"] == 2
     asr("evaluate", run, other, "--decoder", "width=2").check_refusal("the search has no option width; it has beam, ")
     asr("evaluate", run, other, "--decoder", "beam=x").check_refusal("options of the search")
     asr("evaluate", run, other, "--lm", other).check_refusal("--lm: for recognisers; .* of type seq2seq")
-    asr("evaluate", run, other, "--html", tmp_path / "x.html").check_refusal("--html is for captioners")
-    asr("evaluate", tone_run, other, "--together", run).check_refusal("--together and --html are for")
+    asr("evaluate", run, other, "--html", tmp_path / "x.html").check_refusal("--html: for captioners")
+    asr("evaluate", tone_run, other, "--together", run).check_refusal("--together is for models that write")
 
 
 def test_words_that_a_lexicon_lacks_are_pronounced(run: Path, lexicon: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -202,7 +202,10 @@ def refused(config: Any, message: str, run_dir: Path) -> None:
         ({"data.perturbation": {"sped": [1]}}, "data: perturbation has no option sped; it has speed, noise"),
         ({"task": {"type": "ctc", "heads": {}}}, r"task\.heads names no head"),
         ({"task": {"type": "rnnt", "heads": {"a": {"kind": "characters"}}}}, "type='rnnt' is not one of ctc"),
-        ({"task": {"type": "ctc", "heads": {"a": {"kind": "words"}}}}, r"task\.heads\.a: kind='words' is not one of"),
+        (
+            {"task": {"type": "ctc", "heads": {"a": {"kind": "letters"}}}},
+            r"task\.heads\.a: kind='letters' is not one of",
+        ),
         ({"encoder.hidden": 3}, "encoder: rnn has no option hidden; it has .*hidden_size"),
         ({"encoder.type": "os.system"}, r"encoder: type='os\.system' is not one of rnn"),
         ({"optimizer.lr_": 3}, "optimizer: adamw has no option lr_"),
