@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -122,9 +122,6 @@ class PairDataset(Dataset[PairExample]):
 
     def __getitem__(self, key: int | tuple[int, int]) -> PairExample:
         return self.examples[key[1] if isinstance(key, tuple) else key]
-
-    def __iter__(self) -> Iterator[PairExample]:
-        return iter(self.examples)
 
     def collate(self, examples: Sequence[PairExample]) -> WritingBatch:
         """A padded batch of examples."""

@@ -18,7 +18,6 @@ from asr.errors import InputError
 # Table 2 of the paper: expansion, channels, layers, stride of the first of them.
 BLOCKS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 GRID_SIZE = 1280
-REDUCTION = 32  # a grid has this many times fewer rows and columns than the image
 
 # Of red, green and blue from 0 to 1, the mean and the deviation that networks were trained with.
 NORMALIZATIONS = {

@@ -15,16 +15,15 @@ from asr import model_dir
 from asr.data import captions
 from asr.data.captions import Captioned
 from asr.data.images import BATCH, VIEWS, CaptionDataset, Grids, Pictures, View, cached_grids
-from asr.data.sampler import BucketSampler, plan_batches
 from asr.data.speech import ResumableLoader
 from asr.decoding.label_beam import Options
 from asr.errors import InputError
-from asr.evaluation.caption_metrics import score
+from asr.evaluation.caption_metrics import CaptionScores, score
 from asr.tasks.captioning import CaptioningTask
 from asr.tasks.writing import search
 from asr.training import card
 from asr.training.vocabularies import make_vocabulary
-from asr.training.writing import WritingModule
+from asr.training.writing import WritingModule, loaders
 from asr.vocabulary import EOS
 
 log = logging.getLogger(__name__)
@@ -73,9 +72,7 @@ class CaptionJob:
         chosen = VIEWS if data["mirror"] else VIEWS[:1]
         train = CaptionDataset(self.splits["train"], self.views("train", chosen), self.task.vocabulary, seed=seed)
         dev = CaptionDataset(self.splits["dev"], self.views("dev", VIEWS[:1]), self.task.vocabulary, one=True)
-        sampler = BucketSampler(train.sizes, data["labels"], seed=seed, rank=rank, world=world)
-        dev_batches = plan_batches(dev.sizes, data["labels"])
-        return ResumableLoader(train, sampler), DataLoader(dev, batch_sampler=dev_batches, collate_fn=dev.collate)
+        return loaders(train, dev, data["labels"], seed, rank, world)
 
     def module(self, batches: int) -> WritingModule:
         """What trains the task in epochs of so many batches."""
@@ -96,8 +93,7 @@ class CaptionJob:
             if items := self.splits[split]:
                 (view,) = self.views(split, VIEWS[:1])
                 written = write([self.task], view, len(items))
-                found = score(written, [item.captions for item in items]).named()
-                figures[split] = {"images": len(items)} | {name: round(value, 4) for name, value in found.items()}
+                figures[split] = figures_of(score(written, [item.captions for item in items]))
                 log.info("%s: %s", split, line(figures[split]))
         return figures
 
@@ -144,6 +140,11 @@ def measure(written: Sequence[str], references: Sequence[Sequence[str]]) -> dict
     """The dev figures."""
     found = score(written, references)
     return {"bleu4": found.bleu[3], "cider": found.cider_d}
+
+
+def figures_of(found: CaptionScores) -> dict[str, Any]:
+    """Scores of all images together, for a file."""
+    return {"images": len(found.images)} | {name: round(value, 4) for name, value in found.named().items()}
 
 
 def line(figures: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from asr import model_dir
 from asr.data import pairs
 from asr.data.pairs import PairDataset, Pairs
-from asr.data.sampler import BucketSampler, plan_batches
+from asr.data.sampler import plan_batches
 from asr.data.speech import ResumableLoader
 from asr.decoding.label_beam import Options
 from asr.errors import InputError
@@ -23,7 +23,7 @@ from asr.tasks.seq2seq import Seq2SeqTask
 from asr.tasks.writing import search
 from asr.training import card
 from asr.training.vocabularies import make_vocabulary
-from asr.training.writing import WritingModule
+from asr.training.writing import WritingModule, loaders
 from asr.vocabulary import EOS, Vocabulary
 
 log = logging.getLogger(__name__)
@@ -56,10 +56,7 @@ class PairJob:
     def loaders(self, rank: int, world: int) -> tuple[ResumableLoader, DataLoader[Any]]:
         """Batches to train on, for one of so many processes, and those of dev."""
         labels, seed = self.config["data"]["labels"], self.config["seed"]
-        sampler = BucketSampler(self.train_data.sizes, labels, seed=seed, rank=rank, world=world)
-        dev_batches = plan_batches(self.dev_data.sizes, labels)
-        dev_loader = DataLoader(self.dev_data, batch_sampler=dev_batches, collate_fn=self.dev_data.collate)
-        return ResumableLoader(self.train_data, sampler), dev_loader
+        return loaders(self.train_data, self.dev_data, labels, seed, rank, world)
 
     def module(self, batches: int) -> WritingModule:
         """What trains the task in epochs of so many batches."""

@@ -53,7 +53,7 @@ def captioning(models: Sequence[Path], data: str, options: Changes, worst: int) 
     items = captions.read(data)
     written = caption_training.write(tasks, Pictures(items, tasks[0].image_size), len(items), search)
     found = score(written, [item.captions for item in items])
-    figures = {"images": len(items)} | {name: round(value, 4) for name, value in found.named().items()}
+    figures = caption_training.figures_of(found)
     ranked = sorted(range(len(items)), key=lambda number: found.images[number].cider_d)
 
     def entries(numbers: Sequence[int]) -> list[Entry]:

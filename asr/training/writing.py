@@ -7,12 +7,27 @@ from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from asr.data.pairs import WritingBatch
+from asr.data.sampler import BucketSampler, plan_batches
+from asr.data.speech import ResumableLoader
 from asr.tasks.writing import WritingTask, search
 from asr.training.module import TrainingModule
 
 Measure = Callable[[Sequence[str], Sequence[Sequence[str]]], Mapping[str, float]]
+
+
+def loaders(
+    train: Any, dev: Any, labels: int, seed: int, rank: int, world: int
+) -> tuple[ResumableLoader, DataLoader[Any]]:
+    """Batches of at most so many labels, with padding: to train on, for one of so many processes, and those of dev.
+
+    The datasets have ``sizes``, in labels, and a ``collate``.
+    """
+    sampler = BucketSampler(train.sizes, labels, seed=seed, rank=rank, world=world)
+    dev_loader = DataLoader(dev, batch_sampler=plan_batches(dev.sizes, labels), collate_fn=dev.collate)
+    return ResumableLoader(train, sampler), dev_loader
 
 
 class WritingModule(TrainingModule):
