@@ -106,7 +106,9 @@ def check_captioning(config: dict[str, Any], cuts: list[Any]) -> None:
 
 
 def check_writing(config: dict[str, Any], task: WritingTask, batch: WritingBatch) -> None:
-    WritingModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10, measure=lambda *_: {})
+    WritingModule(
+        task, config["optimizer"], config["seed"], "dev_loss", batches=10, measure=lambda *_: {}, reward=lambda *_: []
+    )
     assert torch.isfinite(task.loss(batch.inputs, batch.lengths, batch.labels, batch.ends))
     found = search([task], batch.inputs, batch.lengths)
     assert len(found) == len(batch.ids)

@@ -266,6 +266,8 @@ def sample(
 
 def truncated(logits: Tensor, top_k: int | None = None, top_p: float = 1.0) -> Tensor:
     """Probabilities (R, V) of the ``top_k`` most probable labels, of the fewest that together have ``top_p``."""
+    if top_k is None and top_p == 1:
+        return logits.softmax(-1)
     values, order = logits.softmax(-1).sort(-1, descending=True)
     before = values.cumsum(-1) - values
     kept = before < top_p

@@ -119,27 +119,40 @@ def cider_d(found: Sequence[Words], wanted: Sequence[Sequence[Words]]) -> list[f
     How rare an n-gram is, is counted in these references, by images: so scores of different sets of images do not
     compare, and that of a single image is 0.
     """
-    images = Counter(
-        gram for texts in wanted for gram in {g for text in texts for n in ORDERS for g in _ngrams(text, n)}
-    )
+    metric = CiderD(wanted)
+    return [metric([words], texts)[0] for words, texts in zip(found, wanted, strict=True)]
 
-    def weigh(words: Words) -> list[dict[Any, float]]:
+
+class CiderD:
+    """CIDEr-D as `cider_d` says it, with the n-grams' rarity counted in references that may be others' (training's)."""
+
+    def __init__(self, references: Sequence[Sequence[Words]]) -> None:
+        self._images = Counter(
+            gram for texts in references for gram in {g for text in texts for n in ORDERS for g in _ngrams(text, n)}
+        )
+        self._total = len(references)
+
+    def __call__(self, found: Sequence[Words], texts: Sequence[Words]) -> list[float]:
+        """Of each of several captions of one image."""
+        wanted = [(len(text), self._weigh(text)) for text in texts]
+        scores = []
+        for words in found:
+            own, total = self._weigh(words), 0.0
+            for length, other in wanted:
+                # the length is that in bigrams, as in COCO's code; it matters for captions without words
+                difference = max(len(words) - 1, 0) - max(length - 1, 0)
+                penalty = math.exp(-(difference**2) / (2 * CIDER_SIGMA**2))
+                total += penalty * sum(map(_clipped_cosine, own, other))
+            scores.append(10 * total / len(texts) / len(ORDERS))
+        return scores
+
+    def _weigh(self, words: Words) -> list[dict[Any, float]]:
         """For each order, the n-grams' counts times the log of all images over those that have it."""
+        images, total = self._images, self._total
         return [
-            {gram: count * math.log(len(wanted) / max(images[gram], 1)) for gram, count in _ngrams(words, n).items()}
+            {gram: count * math.log(total / max(images[gram], 1)) for gram, count in _ngrams(words, n).items()}
             for n in ORDERS
         ]
-
-    scores = []
-    for words, texts in zip(found, wanted, strict=True):
-        own, total = weigh(words), 0.0
-        for text in texts:
-            # the length is that in bigrams, as in COCO's code; it matters for captions without words
-            difference = max(len(words) - 1, 0) - max(len(text) - 1, 0)
-            penalty = math.exp(-(difference**2) / (2 * CIDER_SIGMA**2))
-            total += penalty * sum(map(_clipped_cosine, own, weigh(text)))
-        scores.append(10 * total / len(texts) / len(ORDERS))
-    return scores
 
 
 def _clipped_cosine(found: dict[Any, float], wanted: dict[Any, float]) -> float:

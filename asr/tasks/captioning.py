@@ -45,11 +45,12 @@ class CaptioningTask(WritingTask):
         *,
         options: Options | None = None,
         smoothing: float = 0.0,
+        samples: int = 0,
         frozen: bool = True,
         image_size: int = 224,
         image_dropout: float = 0.0,
     ) -> None:
-        super().__init__(vocabularies, network, options=options, smoothing=smoothing)
+        super().__init__(vocabularies, network, options=options, smoothing=smoothing, samples=samples)
         if not isinstance(image_size, int) or image_size < 32:
             raise InputError(f"image_size={image_size!r}: a whole number of pixels from 32 is wanted")
         self.encoder = encoder.requires_grad_(not frozen)

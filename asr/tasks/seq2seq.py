@@ -42,8 +42,9 @@ class Seq2SeqTask(WritingTask):
         options: Options | None = None,
         source_size: int = 64,
         smoothing: float = 0.0,
+        samples: int = 0,
     ) -> None:
-        super().__init__(vocabularies, network, options=options, smoothing=smoothing)
+        super().__init__(vocabularies, network, options=options, smoothing=smoothing, samples=samples)
         self.source = list(self.vocabularies.values())[1]
         self.embedding = nn.Embedding(len(self.source), source_size)
         self.encoder = encoder

@@ -27,7 +27,8 @@ class WritingTask(Task):
     A subclass says how inputs are read: `read`. Those are a tensor whose first dimension is the batch's, and lengths
     (N,), of what is padded. The first of ``vocabularies`` is what is written. ``smoothing`` is the share of the
     probability that the training loss wants for all labels alike (Szegedy et al. 2016, arXiv 1512.00567, section 7);
-    ``options`` is how `search` searches where nothing else is said.
+    ``options`` is how `search` searches where nothing else is said. ``samples``: how many sequences training
+    draws for each input to make the good ones among them likelier; 0: it makes those that people wrote likelier.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class WritingTask(Task):
         *,
         options: Options | None = None,
         smoothing: float = 0.0,
+        samples: int = 0,
     ) -> None:
         super().__init__()
         self.vocabularies = dict(vocabularies)
@@ -44,10 +46,19 @@ class WritingTask(Task):
             raise InputError(f"the vocabulary that is written ({self.primary}) needs the label <eos>")
         if not 0 <= smoothing < 1:
             raise InputError(f"smoothing={smoothing}: use a number from 0 to below 1")
+        if not isinstance(samples, int) or samples < 0 or samples == 1:
+            raise InputError(f"samples={samples!r}: use 0, or 2 and more, which are compared with each other")
         self.eos = eos
         self.network = network
         self.options = options or Options()
         self.smoothing = smoothing
+        self.samples = samples
+
+    @property
+    def never(self) -> tuple[int, ...]:
+        """Labels that are not written: special ones, unknown among them."""
+        special = (label for label, token in enumerate(self.vocabulary.tokens) if token in SPECIALS)
+        return tuple(label for label in special if label != self.eos)
 
     def read(self, inputs: Tensor, lengths: Tensor) -> State:
         """The label RNN's state before the first label, of inputs (N, …) of such lengths (N,)."""
@@ -68,12 +79,18 @@ class WritingTask(Task):
 
 
 class Reader:
-    """A task's label RNN that has read inputs: an `asr.decoding.label_beam.AttentiveScorer` of so many rows."""
+    """A task's label RNN that has read inputs: an `asr.decoding.label_beam.AttentiveScorer` of so many rows.
 
-    def __init__(self, task: WritingTask, inputs: Tensor, lengths: Tensor) -> None:
+    There are ``each`` rows an input, one after the other.
+    """
+
+    def __init__(self, task: WritingTask, inputs: Tensor, lengths: Tensor, each: int = 1) -> None:
         self.network = task.network
-        self.rows = len(inputs)
+        self.rows = len(inputs) * each
         self._state = task.read(inputs, lengths)
+        if each > 1:
+            rows = torch.arange(len(inputs), device=self.device).repeat_interleave(each)
+            self._state = self.network.select(self._state, rows)
 
     @property
     def device(self) -> torch.device:
@@ -106,9 +123,8 @@ def search(
     first = tasks[0]
     if any(task.vocabulary.tokens != first.vocabulary.tokens for task in tasks[1:]):
         raise InputError("models that write together must have the same vocabulary")
-    never = [label for label, token in enumerate(first.vocabulary.tokens) if token in SPECIALS and label != first.eos]
     options = options or first.options
-    options = replace(options, forbidden=(*options.forbidden, *never))
+    options = replace(options, forbidden=(*options.forbidden, *first.never))
     readers = [Reader(task.eval(), inputs, lengths) for task in tasks]
     scorer: LabelScorer = readers[0] if len(readers) == 1 else Together(readers)
     return label_beam.search(scorer, len(inputs), first.eos, first.eos, options)

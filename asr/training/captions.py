@@ -18,12 +18,12 @@ from asr.data.images import BATCH, VIEWS, CaptionDataset, Grids, Pictures, View,
 from asr.data.speech import ResumableLoader
 from asr.decoding.label_beam import Options
 from asr.errors import InputError
-from asr.evaluation.caption_metrics import CaptionScores, score
+from asr.evaluation.caption_metrics import CaptionScores, CiderD, score
 from asr.tasks.captioning import CaptioningTask
 from asr.tasks.writing import search
 from asr.training import card
 from asr.training.vocabularies import make_vocabulary
-from asr.training.writing import WritingModule, loaders
+from asr.training.writing import Reward, WritingModule, loaders
 from asr.vocabulary import EOS
 
 log = logging.getLogger(__name__)
@@ -70,17 +70,35 @@ class CaptionJob:
         """Batches to train on, for one of so many processes, and those of dev."""
         data, seed = self.config["data"], self.config["seed"]
         chosen = VIEWS if data["mirror"] else VIEWS[:1]
-        train = CaptionDataset(self.splits["train"], self.views("train", chosen), self.task.vocabulary, seed=seed)
+        one = self.task.samples > 0
+        views = self.views("train", chosen)
+        train = CaptionDataset(self.splits["train"], views, self.task.vocabulary, one=one, seed=seed)
         dev = CaptionDataset(self.splits["dev"], self.views("dev", VIEWS[:1]), self.task.vocabulary, one=True)
-        return loaders(train, dev, data["labels"], seed, rank, world)
+        return loaders(train, dev, data["labels"], seed, rank, world, max(self.task.samples, 1))
 
     def module(self, batches: int) -> WritingModule:
         """What trains the task in epochs of so many batches."""
         config = self.config
         noise = config["trainer"]["weight_noise"]
         return WritingModule(
-            self.task, config["optimizer"], config["seed"], self.monitor, batches, noise, measure=measure
+            self.task,
+            config["optimizer"],
+            config["seed"],
+            self.monitor,
+            batches,
+            noise,
+            measure=measure,
+            reward=self.reward(),
         )
+
+    def reward(self) -> Reward:
+        """CIDEr-D of captions."""
+        metric = CiderD([[text.split() for text in item.captions] for item in self.splits["train"]])
+
+        def of(found: Sequence[str], right: Sequence[str]) -> list[float]:
+            return metric([text.split() for text in found], [text.split() for text in right])
+
+        return of
 
     def size(self) -> dict[str, float]:
         """How much there is to train on."""

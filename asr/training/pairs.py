@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -39,7 +39,7 @@ class PairJob:
         self.splits = {split: read_split(config["data"].get(split), split) for split in ("train", "dev", "test")}
         self.task = make_task(config, self.splits["train"])
         source, target = self.task.source, self.task.vocabulary
-        self.train_data = PairDataset(self.splits["train"], source, target)
+        self.train_data = PairDataset(self.splits["train"], source, target, one=self.task.samples > 0)
         self.dev_data = PairDataset(self.splits["dev"], source, target, one=True)
 
     def begin(self) -> None:
@@ -56,15 +56,28 @@ class PairJob:
     def loaders(self, rank: int, world: int) -> tuple[ResumableLoader, DataLoader[Any]]:
         """Batches to train on, for one of so many processes, and those of dev."""
         labels, seed = self.config["data"]["labels"], self.config["seed"]
-        return loaders(self.train_data, self.dev_data, labels, seed, rank, world)
+        return loaders(self.train_data, self.dev_data, labels, seed, rank, world, max(self.task.samples, 1))
 
     def module(self, batches: int) -> WritingModule:
         """What trains the task in epochs of so many batches."""
         config = self.config
         noise = config["trainer"]["weight_noise"]
         return WritingModule(
-            self.task, config["optimizer"], config["seed"], self.monitor, batches, noise, measure=self.measure
+            self.task,
+            config["optimizer"],
+            config["seed"],
+            self.monitor,
+            batches,
+            noise,
+            measure=self.measure,
+            reward=self.reward,
         )
+
+    def reward(self, found: Sequence[str], right: Sequence[str]) -> list[float]:
+        """How many labels are wrong, negative, beside the nearest of what is right."""
+        units = units_of(self.task.vocabulary)
+        wanted = [units(text) for text in right]
+        return [-float(count_nearest(wanted, units(text)).errors) for text in found]
 
     def measure(self, written: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
         """The dev figures."""
@@ -144,10 +157,15 @@ def errors(vocabulary: Vocabulary, written: Sequence[str], references: Sequence[
 
 
 def _errors(vocabulary: Vocabulary, written: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
-    units = str.split if vocabulary.kind in ("phones", "words") else list
+    units = units_of(vocabulary)
     counts = [count_nearest([units(r) for r in right], units(w)) for w, right in zip(written, references, strict=True)]
     wrong = sum(counted.errors > 0 for counted in counts)
     return {"label_error": sum(counts, ErrorCounts()).rate, "sequence_error": wrong / len(counts)}
+
+
+def units_of(vocabulary: Vocabulary) -> Callable[[str], list[str]]:
+    """What splits a text into that which errors are counted in."""
+    return str.split if vocabulary.kind in ("phones", "words") else list
 
 
 def line(figures: Mapping[str, Any]) -> str:
