@@ -168,12 +168,9 @@ def class_config(tiny_config: Callable[..., dict[str, Any]]) -> Callable[..., di
     """``class_config(run_dir, train, **changes)``: as `tiny_config`, of a classifier."""
 
     def make(run_dir: Path, train: Path, **changes: Any) -> dict[str, Any]:
-        config = tiny_config(run_dir, train, **{"trainer.epochs": 15, "data.utterances": 3})
+        task = {"type": "classification", "pooling": "mean", "heads": {"class": {"kind": "classes"}}}
+        config = tiny_config(run_dir, train, **{"trainer.epochs": 15, "data.utterances": 3, "task": task} | changes)
         del config["decoder"], config["data"]["too_short"]
-        config["task"] = {"type": "classification", "pooling": "mean", "heads": {"class": {"kind": "classes"}}}
-        for key, value in changes.items():
-            group, name = key.split(".")
-            config[group][name] = value
         return config
 
     return make

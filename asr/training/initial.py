@@ -11,34 +11,48 @@ from asr.tasks.language import LanguageTask
 
 log = logging.getLogger(__name__)
 
+READING = ("features", "encoder")  # parts that tasks of several types have
+
 
 def take_weights(task: model_dir.Task, path: str | Path) -> None:
     """Give a task the weights and the features' statistics of a model directory, or of a run that holds one.
 
-    A head whose vocabulary is another one begins anew, with what it feeds back, which is logged. Raises InputError
-    naming the weight for a network of another shape.
+    A head whose vocabulary is another one begins anew, with what it feeds back; of a model of another type only what
+    `READING` names is taken (a classifier from a recogniser). Both are logged. Raises InputError naming the weight for
+    a network of another shape.
     """
     directory = model_dir.find(path)
-    model: model_dir.Task = model_dir.load(directory, type(task))
+    kind = model_dir.task_class(model_dir.read_config(directory))
+    model = model_dir.load(directory, kind)
     same = [head for head, v in task.vocabularies.items() if _tokens(model, head) == v.tokens]
-
-    if isinstance(task, LanguageTask) and not same:
-        raise InputError(f"init={path}: its labels are not those of this configuration and its text")
 
     def of_both(name: str) -> bool:
         part, head, *_ = name.split(".")
+        if kind is not type(task):
+            return part in READING
         return part not in ("heads", "feedback") or head in same
 
     theirs = {name: value for name, value in model.state_dict().items() if of_both(name)}
     ours = {name: value for name, value in task.state_dict().items() if of_both(name)}
+    if kind is type(task) is LanguageTask and not same:
+        raise InputError(f"init={path}: its labels are not those of this configuration and its text")
+    if not theirs or not ours:
+        raise InputError(f"init={path}: this task has nothing in common with a model of type {_type(directory)}")
     for name in sorted(theirs.keys() | ours.keys()):
         found, wanted = (tuple(d[name].shape) if name in d else None for d in (theirs, ours))
         if found != wanted:
             raise InputError(f"init={path}: {name} is {found} in it and {wanted} in the network of this configuration")
     task.load_state_dict(theirs, strict=False)
     anew = ", ".join(head for head in task.vocabularies if head not in same)
-    note = f"; heads begun anew, as their vocabulary is another one: {anew}" if anew else ""
+    if kind is not type(task):
+        note = "; all but features and encoder begins anew, as its task is another one"
+    else:
+        note = f"; heads begun anew, as their vocabulary is another one: {anew}" if anew else ""
     log.info("weights: those of %s%s", directory, note)
+
+
+def _type(directory: Path) -> str:
+    return str(model_dir.read_config(directory)["task"]["type"])
 
 
 def _tokens(model: model_dir.Task, head: str) -> tuple[str, ...] | None:

@@ -17,8 +17,11 @@ from asr.data import manifest
 from asr.errors import InputError
 from asr.lm import arpa
 from asr.lm.estimate import kneser_ney, read_text
+from asr.tasks.classification import ClassificationTask
+from asr.training.initial import take_weights
 from asr.training.manifests import read_split
 from asr.training.run import train, usable_precision
+from asr.vocabulary import EOS, Vocabulary
 
 Config = Callable[..., dict[str, Any]]
 
@@ -183,6 +186,22 @@ def test_goes_on_from_a_model(
     assert (before[name] - after[name]).abs().max() < 1e-6
 
 
+def test_a_classifier_begins_with_the_encoder_of_a_recogniser(
+    tone_run: Path, class_config: Any, tone_corpus: Any, tmp_path: Path, caplog: Any
+) -> None:
+    caplog.set_level("INFO", "asr")
+    reader = model_dir.read_config(tone_run / "model")
+    alike = {group: reader[group] for group in ("features", "encoder")}
+    frozen = {"init": str(tone_run), "trainer.epochs": 1, "optimizer": {"type": "sgd", "lr": 1e-9}}
+    words = tone_corpus(tmp_path, ["ab", "c d", "hgf"])
+    train(class_config(tmp_path / "run", words, **alike, **frozen))
+    assert "all but features and encoder begins anew" in caplog.text
+    before = model_dir.load(tone_run / "model").state_dict()
+    after = model_dir.load(tmp_path / "run" / "model", ClassificationTask).state_dict()
+    taken = [name for name in after if name.split(".")[0] in ("features", "encoder")]
+    assert len(taken) > 5 and all((before[name] - after[name]).abs().max() < 1e-6 for name in taken)
+
+
 # -- what is refused
 
 
@@ -232,6 +251,16 @@ def test_weights_of_another_network(tmp_path: Path, tiny_config: Config, corpus:
     config = tiny_config(tmp_path / "run", corpus, init=str(tone_run), **{"encoder.hidden_size": 7})
     message = rf"init={tone_run}: encoder.rnn.backwards.0.bias_hh_l0 is \(128,\) in it and \(28,\) in the network"
     refused(config, message, tmp_path / "run")
+
+
+def test_weights_of_a_task_that_reads_nothing_alike(tmp_path: Path, tone_run: Path) -> None:
+    language = {"heads": {"text": {"kind": "characters"}}, "type": "language"}
+    task = model_dir.make_task(
+        {"task": language, "label_rnn": {"type": "label_rnn", "hidden_size": 4}},
+        {"text": Vocabulary.characters("ab", specials=(EOS,))},
+    )
+    with pytest.raises(InputError, match="this task has nothing in common with a model of type ctc"):
+        take_weights(task, tone_run)
 
 
 def test_unknown_characters_are_named(tmp_path: Path, tiny_config: Config, corpus: Path, tone_corpus: Any) -> None:
