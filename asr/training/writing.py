@@ -17,6 +17,7 @@ from asr.data.speech import ResumableLoader
 from asr.decoding import label_beam
 from asr.decoding.label_beam import Sampling
 from asr.features.extractor import inside
+from asr.modules.dropout import Dropout
 from asr.tasks.writing import Reader, WritingTask, search
 from asr.training.module import TrainingModule
 
@@ -63,7 +64,7 @@ class WritingModule(TrainingModule):
     def loss(self, batch: WritingBatch) -> tuple[Tensor, int]:
         if self.task.samples:
             loss, reward = reward_loss(self.task, batch, self.reward)
-            self.log("train_reward", reward, on_step=False, on_epoch=True, batch_size=len(batch.ids))
+            self.log("train_reward", reward, on_step=True, on_epoch=True, batch_size=len(batch.ids))
             return loss, 0
         return self.task.loss(batch.inputs, batch.lengths, batch.labels, batch.ends), 0
 
@@ -94,7 +95,8 @@ def reward_loss(task: WritingTask, batch: WritingBatch, reward: Reward) -> tuple
     better it is than the mean of the others (Kool et al. 2019, "Buy 4 REINFORCE samples, get a baseline for free!").
     With CIDEr-D as reward that is self-critical training (Rennie et al. 2017, arXiv 1612.00563) with another baseline;
     with errors, minimum word error rate training (Prabhavalkar et al. 2018, arXiv 1712.01818) with drawn hypotheses.
-    Sequences are drawn without dropout, their gradient is computed with it. Divided by the labels drawn, as `loss` is.
+    Without dropout: sequences that another network has drawn would be made ever less likely. Divided by the labels
+    drawn, as `loss` is.
     """
     each, most = task.samples, task.options.max_length
     task.eval()
@@ -102,7 +104,10 @@ def reward_loss(task: WritingTask, batch: WritingBatch, reward: Reward) -> tuple
         reader = Reader(task, batch.inputs, batch.lengths, each)
         options = Sampling(forbidden=task.never)
         drawn = label_beam.sample(reader, reader.rows, task.eos, task.eos, options, max_length=most)
-    task.train()
+    task.train()  # cuDNN wants it for the gradient
+    for module in task.modules():
+        if isinstance(module, Dropout):
+            module.eval()
     texts = [task.vocabulary.decode(hypothesis.labels) for hypothesis in drawn]
     rewards = torch.tensor(
         [reward(texts[each * row : each * row + each], right) for row, right in enumerate(batch.references)]
@@ -118,5 +123,6 @@ def reward_loss(task: WritingTask, batch: WritingBatch, reward: Reward) -> tuple
     log_probs = task.network(labels[:, :-1], state)[0].gather(2, labels[:, 1:, None])[..., 0]
     counts = inside(ends, log_probs.shape[1]).to(log_probs.device)
     of_each = log_probs.masked_fill(~counts, 0).sum(1)
+    task.train()
     loss = -(better.flatten().to(of_each) * of_each).sum() / int(ends.sum())
     return loss, float(rewards.mean())
