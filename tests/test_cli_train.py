@@ -53,6 +53,8 @@ def test_sweep(asr: Command, recipe: Path, tmp_path: Path, monkeypatch: pytest.M
     assert "asr: error: seed='x': a whole number" in outcome.err
     folders = {path.parent.name for path in (tmp_path / "sweep").glob("*/model")}
     assert folders == {"seed=1,trainer.epochs=1", "seed=2,trainer.epochs=1"}
+    assert asr("train", "-m", recipe, "trainer.epochs=1", "seed=3", f"run_dir={tmp_path}/named/seed=3").status == 0
+    assert (tmp_path / "named" / "seed=3" / "trainer.epochs=1" / "model").is_dir()  # seed=3 is not said twice
     assert not list((tmp_path / "here").iterdir())  # nothing is left where it was started
 
 

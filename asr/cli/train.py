@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import tempfile
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -96,8 +97,9 @@ def run(config: Any) -> None:
 
     hydra_config = HydraConfig.get()
     if hydra_config.mode == RunMode.MULTIRUN:
-        changes = hydra_config.job.override_dirname.replace("/", "_")
-        config.run_dir = f"{config.run_dir}/{changes}"
+        there = str(config.run_dir).split("/")  # which may be named after the seed
+        changes = [part for part in hydra_config.job.override_dirname.replace("/", "_").split(",") if part not in there]
+        config.run_dir = str(Path(config.run_dir, ",".join(changes)))
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
