@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,13 @@ from asr.tasks.captioning import CaptioningTask
 from asr.tasks.writing import search
 from asr.training import card
 from asr.training.vocabularies import make_vocabulary
-from asr.training.writing import Reward, WritingModule, loaders
+from asr.training.writing import WritingJob, loaders
 from asr.vocabulary import EOS
 
 log = logging.getLogger(__name__)
 
 
-class CaptionJob:
+class CaptionJob(WritingJob):
     """A captioner and the images that it is trained and scored on: a `asr.training.run.Job`."""
 
     monitor = "dev_cider"
@@ -76,29 +77,19 @@ class CaptionJob:
         dev = CaptionDataset(self.splits["dev"], self.views("dev", VIEWS[:1]), self.task.vocabulary, one=True)
         return loaders(train, dev, data["labels"], seed, rank, world, max(self.task.samples, 1))
 
-    def module(self, batches: int) -> WritingModule:
-        """What trains the task in epochs of so many batches."""
-        config = self.config
-        noise = config["trainer"]["weight_noise"]
-        return WritingModule(
-            self.task,
-            config["optimizer"],
-            config["seed"],
-            self.monitor,
-            batches,
-            noise,
-            measure=measure,
-            reward=self.reward(),
-        )
+    def measure(self, written: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+        """The dev figures."""
+        found = score(written, references)
+        return {"bleu4": found.bleu[3], "cider": found.cider_d}
 
-    def reward(self) -> Reward:
-        """CIDEr-D of captions."""
-        metric = CiderD([[text.split() for text in item.captions] for item in self.splits["train"]])
+    def reward(self, found: Sequence[str], right: Sequence[str]) -> list[float]:
+        """CIDEr-D of captions, their words as rare as in training."""
+        return self.metric([text.split() for text in found], [text.split() for text in right])
 
-        def of(found: Sequence[str], right: Sequence[str]) -> list[float]:
-            return metric([text.split() for text in found], [text.split() for text in right])
-
-        return of
+    @cached_property
+    def metric(self) -> CiderD:
+        """What `reward` goes by, made when it is first asked for."""
+        return CiderD([[text.split() for text in item.captions] for item in self.splits["train"]])
 
     def size(self) -> dict[str, float]:
         """How much there is to train on."""
@@ -152,12 +143,6 @@ def write(tasks: Sequence[CaptioningTask], view: View, count: int, options: Opti
         found = search(tasks, inputs.to(first.network.device), lengths, options)
         written += [first.vocabulary.decode(best.labels) for best, *_ in found]
     return written
-
-
-def measure(written: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
-    """The dev figures."""
-    found = score(written, references)
-    return {"bleu4": found.bleu[3], "cider": found.cider_d}
 
 
 def figures_of(found: CaptionScores) -> dict[str, Any]:

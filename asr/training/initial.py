@@ -22,7 +22,8 @@ def take_weights(task: model_dir.Task, path: str | Path) -> None:
     a network of another shape.
     """
     directory = model_dir.find(path)
-    kind = model_dir.task_class(model_dir.read_config(directory))
+    config = model_dir.read_config(directory)
+    kind = model_dir.task_class(config)
     model = model_dir.load(directory, kind)
     same = [head for head, v in task.vocabularies.items() if _tokens(model, head) == v.tokens]
 
@@ -37,7 +38,8 @@ def take_weights(task: model_dir.Task, path: str | Path) -> None:
     if kind is type(task) is LanguageTask and not same:
         raise InputError(f"init={path}: its labels are not those of this configuration and its text")
     if not theirs or not ours:
-        raise InputError(f"init={path}: this task has nothing in common with a model of type {_type(directory)}")
+        theirs_is = config["task"]["type"]
+        raise InputError(f"init={path}: this task has nothing in common with a model of type {theirs_is}")
     for name in sorted(theirs.keys() | ours.keys()):
         found, wanted = (tuple(d[name].shape) if name in d else None for d in (theirs, ours))
         if found != wanted:
@@ -49,10 +51,6 @@ def take_weights(task: model_dir.Task, path: str | Path) -> None:
     else:
         note = f"; heads begun anew, as their vocabulary is another one: {anew}" if anew else ""
     log.info("weights: those of %s%s", directory, note)
-
-
-def _type(directory: Path) -> str:
-    return str(model_dir.read_config(directory)["task"]["type"])
 
 
 def _tokens(model: model_dir.Task, head: str) -> tuple[str, ...] | None:

@@ -23,13 +23,13 @@ from asr.tasks.seq2seq import Seq2SeqTask
 from asr.tasks.writing import search
 from asr.training import card
 from asr.training.vocabularies import make_vocabulary
-from asr.training.writing import WritingModule, loaders
+from asr.training.writing import WritingJob, loaders
 from asr.vocabulary import EOS, Vocabulary
 
 log = logging.getLogger(__name__)
 
 
-class PairJob:
+class PairJob(WritingJob):
     """A seq2seq task and the pairs that it is trained and scored on: a `asr.training.run.Job`."""
 
     monitor = "dev_sequence_error"
@@ -57,21 +57,6 @@ class PairJob:
         """Batches to train on, for one of so many processes, and those of dev."""
         labels, seed = self.config["data"]["labels"], self.config["seed"]
         return loaders(self.train_data, self.dev_data, labels, seed, rank, world, max(self.task.samples, 1))
-
-    def module(self, batches: int) -> WritingModule:
-        """What trains the task in epochs of so many batches."""
-        config = self.config
-        noise = config["trainer"]["weight_noise"]
-        return WritingModule(
-            self.task,
-            config["optimizer"],
-            config["seed"],
-            self.monitor,
-            batches,
-            noise,
-            measure=self.measure,
-            reward=self.reward,
-        )
 
     def reward(self, found: Sequence[str], right: Sequence[str]) -> list[float]:
         """How many labels are wrong, negative, beside the nearest of what is right."""

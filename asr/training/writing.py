@@ -88,6 +88,29 @@ class WritingModule(TrainingModule):
         self.samples = [line for id, text, right in two for line in (f"{id}: {right[0]}", f"{' ' * len(id)}  {text}")]
 
 
+class WritingJob:
+    """What the jobs of such tasks share: `measure` and `reward`, which a subclass defines, are `WritingModule`'s."""
+
+    config: Mapping[str, Any]
+    task: Any  # the subclass says which
+    monitor: str
+
+    def module(self, batches: int) -> WritingModule:
+        """What trains the task in epochs of so many batches."""
+        config = self.config
+        noise = config["trainer"]["weight_noise"]
+        numbers = (config["optimizer"], config["seed"], self.monitor, batches, noise)
+        return WritingModule(self.task, *numbers, measure=self.measure, reward=self.reward)
+
+    def measure(self, written: Sequence[str], references: Sequence[Sequence[str]]) -> Mapping[str, float]:
+        """The dev figures of what was written for each input, and all that is right."""
+        raise NotImplementedError
+
+    def reward(self, found: Sequence[str], right: Sequence[str]) -> Sequence[float]:
+        """How good each of several sequences for one input is."""
+        raise NotImplementedError
+
+
 def reward_loss(task: WritingTask, batch: WritingBatch, reward: Reward) -> tuple[Tensor, float]:
     """A loss whose gradient is that of the expected reward, downwards; and the mean reward.
 
