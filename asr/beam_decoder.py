@@ -102,6 +102,8 @@ class BeamDecoder(GreedyDecoder):
                 vocabulary, ngram, lexicon, pronouncer, hotwords or {}, lm_weight, word_bonus, unknown_words
             )
             self.names = words.words
+        elif pronouncer is not None:
+            raise InputError("a pronouncer says words of a lexicon or of a language model: decoder.lexicon, decoder.lm")
         if character_lm is not None:
             letters = label_model(vocabulary, arpa.read(character_lm), character_weight, character_bonus)
         if neural_lm is not None:

@@ -209,12 +209,20 @@ def test_optimisers_step(optimizer: str, cuts: list[Any]) -> None:
     import lightning as L
 
     config = shrunk(composed(CONFIGS / "train.yaml", f"optimizer={optimizer}"))
-    module = SpeechModule(make_task(config, cuts), config["optimizer"], 1, "dev_wer", batches=10)
-    module.trainer = L.Trainer(max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False)
-    made = module.configure_optimizers()
+
+    def configured(settings: dict[str, Any]) -> Any:
+        module = SpeechModule(make_task(config, cuts), settings, 1, "dev_wer", batches=10)
+        module.trainer = L.Trainer(max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False)
+        return module.configure_optimizers()
+
+    made = configured(config["optimizer"])
     made["optimizer"].step()
     scheduler = made["lr_scheduler"]["scheduler"]
     before = made["optimizer"].param_groups[0]["lr"]
     for _ in range(8):
         scheduler.step(*([1.0] if optimizer == "sgd_plateau" else []))
     assert made["optimizer"].param_groups[0]["lr"] != before
+    if optimizer == "adamw_one_cycle":  # whose rise is one step
+        schedule = config["optimizer"]["schedule"] | {"pct_start": 0.05}
+        rising = configured(config["optimizer"] | {"schedule": schedule})["optimizer"].param_groups[0]["lr"]
+        assert rising == pytest.approx(config["optimizer"]["lr"], rel=0.01)

@@ -41,7 +41,13 @@ def align(
     decoded, own = model_dir.decoder_config(directory, None, head)
     loaded = recognizer.load(directory, device=device, head=decoded, decoder={"type": "greedy"})
     try:
-        found = loaded.align(source, words, head=head, lexicon=lexicon or own.get("lexicon"), pronouncer=pronouncer)
+        found = loaded.align(
+            source,
+            words,
+            head=head,
+            lexicon=lexicon or own.get("lexicon"),
+            pronouncer=pronouncer or own.get("pronouncer"),
+        )
     except InputError as error:
         raise InputError(str(error) if audio in str(error) else f"{audio}: {error}") from error
     if output is None:

@@ -111,6 +111,8 @@ class TrainingModule(L.LightningModule):
             assert self.trainer.max_epochs is not None
             steps = math.ceil(self.batches / self.trainer.accumulate_grad_batches) * self.trainer.max_epochs
             given |= {"max_lr": config["lr"], "total_steps": steps}
+            if steps * schedule.get("pct_start", 0.3) == 1:  # torch divides by the steps that then remain to rise in
+                schedule["pct_start"] = 0.0
         if schedule["type"] == "plateau":
             given["mode"] = mode_of(self.monitor)
         scheduler = build(SCHEDULES, schedule, "optimizer.schedule", **given)

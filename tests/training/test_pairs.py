@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from asr import model_dir, pronouncer
 from asr.aligner import Aligner
@@ -190,6 +191,34 @@ def test_alignment_takes_them_too(run: Path, lexicon: Path) -> None:
         Aligner(PHONES, "ca bib", lexicon)
     with pytest.raises(InputError, match="for a head of phones"):
         Aligner(Vocabulary.characters("abc "), "ca", None, run)
+
+
+def test_a_model_aligns_with_its_own_pronouncer(
+    run: Path, lexicon: Path, tmp_path: Path, asr: Callable[..., Any], tones: Any
+) -> None:
+    model, wav, text = tmp_path / "model", tmp_path / "a.wav", tmp_path / "a.txt"
+    soundfile.write(wav, tones("ac cd ac"), 8000)
+    text.write_text("ca bib")
+    features = {"type": "filterbank", "sample_rate": 8000, "num_mels": 10, "normalization": "utterance"}
+    config: dict[str, Any] = {
+        "task": {"type": "ctc", "heads": {"phones": {"kind": "phones"}}},
+        "features": features,
+        "encoder": {"type": "rnn", "hidden_size": 4, "num_layers": 1},
+        "decoder": {"type": "beam", "lexicon": str(lexicon)},
+    }
+    task = model_dir.make_task(config, {"phones": PHONES})
+    model_dir.save(task, model, config, {}, "")
+    asr("align", wav, text, "--model", model).check_refusal("not in the dictionary: bib")
+    config["decoder"]["pronouncer"] = str(run)
+    model_dir.save(task, model, config, {}, "")
+    outcome = asr("align", wav, text, "--model", model)
+    assert outcome.status == 0, outcome.err
+    assert [word["text"] for word in json.loads(outcome.out)["words"]] == ["ca", "bib"]
+
+
+def test_a_pronouncer_alone_has_no_words(run: Path) -> None:
+    with pytest.raises(InputError, match=r"decoder\.lexicon, decoder\.lm"):
+        make_decoder(PHONES, {"type": "beam", "pronouncer": str(run)})
 
 
 @pytest.mark.parametrize(
