@@ -270,6 +270,20 @@ class TestNormalization:
         expected = (own - centre) / (own if scale else trained).std(0)
         np.testing.assert_allclose(one(extractor, waveform), expected, rtol=1e-4, atol=1e-4)
 
+    @pytest.mark.parametrize("normalization", ["utterance", "both"])
+    def test_level(self, normalization: str) -> None:
+        waveform, options = speech(16000), {"mean_fraction": 0.3, "scale": False, "normalization": normalization}
+        kept, removed = (fitted(FilterBank(**options, remove_level=remove)) for remove in (False, True))
+        ours, before = one(removed, waveform), one(kept, waveform)
+        usual = kept.normalization.mean if normalization == "both" else torch.zeros(kept.dim)
+        std = kept.normalization.std.numpy() if normalization == "both" else 1
+        own = one(FilterBank(normalization="none"), waveform).mean(0)[:41]
+        level = 0.7 * (own - usual.numpy()[:41]).mean()
+        np.testing.assert_allclose((ours * std)[:, :41], (before * std)[:, :41] - level, rtol=1e-4, atol=1e-4)
+        np.testing.assert_array_equal(ours[:, 41:], before[:, 41:])
+        np.testing.assert_allclose(one(removed, waveform / 4), ours, atol=2e-4)
+        assert np.abs(one(kept, waveform / 4) - before).max() > 0.1
+
     def test_what_does_not_vary_is_not_blown_up(self) -> None:
         silence = np.zeros(16000, dtype=np.float32)
         features = one(FilterBank(normalization="utterance", mean_fraction=0.7), silence)
@@ -358,6 +372,7 @@ class TestWrongInput:
             ({"deltas": 3}, "deltas=3"),
             ({"normalization": "batch"}, "global, utterance, both, none"),
             ({"mean_fraction": 1.5}, "mean_fraction"),
+            ({"remove_level": True}, "remove_level: normalization='global'"),
             ({"mel_scale": "bark"}, "slaney, htk"),
             ({"high_hz": 9000.0}, "within 0 to 8000"),
             ({"low_hz": 4000.0, "high_hz": 3000.0}, "low_hz=4000"),

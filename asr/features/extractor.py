@@ -76,6 +76,7 @@ class Extractor(nn.Module):
         normalization: str,
         mean_fraction: float,
         scale: bool,
+        level: int = 0,
     ) -> None:
         super().__init__()
         if deltas not in (0, 1, 2):
@@ -83,7 +84,7 @@ class Extractor(nn.Module):
         self.dim = num_static * (1 + deltas)
         self.frame_seconds = frame_seconds
         self.deltas = deltas
-        self.normalization = Normalization(self.dim, normalization, mean_fraction, scale)
+        self.normalization = Normalization(self.dim, normalization, mean_fraction, scale, level)
 
     def static_features(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Features before derivatives (N, T, D), of any value beyond an utterance's own length."""

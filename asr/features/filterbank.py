@@ -41,6 +41,7 @@ class FilterBank(Extractor):
         preemphasis: x[i] - preemphasis * x[i-1] within every frame, before the window (HTK, Kaldi); 0 is off.
         dither: standard deviation of Gaussian noise added to every frame, in training mode only; 0 is off.
         normalization, mean_fraction, scale: see :class:`~asr.features.Normalization`.
+        remove_level: whether the level of an utterance is removed even where ``mean_fraction`` leaves part of its mean.
     """
 
     window: Tensor
@@ -62,6 +63,7 @@ class FilterBank(Extractor):
         normalization: str = "global",
         mean_fraction: float = 1.0,
         scale: bool = True,
+        remove_level: bool = False,
     ) -> None:
         window = round(sample_rate * window_ms / 1000)
         hop = round(sample_rate * hop_ms / 1000)
@@ -70,7 +72,9 @@ class FilterBank(Extractor):
                 f"window_ms={window_ms}, hop_ms={hop_ms}: {window} and {hop} samples at {sample_rate} Hz; "
                 "at least 2 and 1 are needed"
             )
-        super().__init__(num_mels + energy, hop / sample_rate, deltas, normalization, mean_fraction, scale)
+        columns = num_mels + energy
+        level = columns if remove_level else 0
+        super().__init__(columns, hop / sample_rate, deltas, normalization, mean_fraction, scale, level)
         self.sample_rate = sample_rate
         self.window_samples = window
         self.hop_samples = hop

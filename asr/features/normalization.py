@@ -31,6 +31,9 @@ class Normalization(nn.Module):
         mean_fraction: how much of an utterance's own mean is subtracted (mode ``"utterance"``; mode ``"both"``: and how
             much is left of the training set's). Less than 1 keeps part of what distinguishes a short utterance from
             silence.
+        level: of so many columns, the first ones, log energies of bands, the utterance's own level (the mean of their means)
+            is subtracted wholly, whatever the ``mean_fraction``: what is left of its mean is a shape of the spectrum, and
+            how loud the recording is makes no difference. 0: the level is a part of the mean like others.
         scale: whether an utterance is divided by its own standard deviation; if not, in mode ``"both"`` by that of the
             training set.
     """
@@ -39,13 +42,18 @@ class Normalization(nn.Module):
     std: Tensor
     frames: Tensor
 
-    def __init__(self, dim: int, mode: str = "global", mean_fraction: float = 1.0, scale: bool = True) -> None:
+    def __init__(
+        self, dim: int, mode: str = "global", mean_fraction: float = 1.0, scale: bool = True, level: int = 0
+    ) -> None:
         super().__init__()
         if mode not in MODES:
             raise InputError(f"normalization={mode!r}: use one of {', '.join(MODES)}")
         if not 0 <= mean_fraction <= 1:
             raise InputError(f"mean_fraction={mean_fraction}: use a number from 0 to 1")
+        if level and mode not in ("utterance", "both"):
+            raise InputError(f"remove_level: normalization={mode!r} knows no utterance's level: use utterance or both")
         self.mode = mode
+        self.level = level
         self.mean_fraction = mean_fraction
         self.scale = scale
         if mode in FITTED:
@@ -81,10 +89,11 @@ class Normalization(nn.Module):
             for row, known in enumerate(given or ()):
                 if known is not None:
                     mean[row], std[row] = known
-            mean = self.mean_fraction * mean
-            if self.mode == "both":
-                mean = mean + (1 - self.mean_fraction) * self.mean
-            features.sub_(mean.float()[:, None])
+            usual = self.mean if self.mode == "both" else torch.zeros_like(mean[0])
+            kept = torch.lerp(usual.to(mean.dtype), mean, self.mean_fraction)
+            if self.level:
+                kept[:, : self.level] += (mean - kept)[:, : self.level].mean(1, keepdim=True)
+            features.sub_(kept.float()[:, None])
             if self.scale:
                 features.div_(usable(std).float()[:, None])
             elif self.mode == "both":
