@@ -1,0 +1,94 @@
+"""What normalisation lets a recogniser's encoder tell words of speakers whom nothing was fitted to.
+
+    python benchmarks/speakers.py MODEL data/fsdd/{train,dev,test}.jsonl.gz --every 5
+
+Every so many utterances of each speaker and word are encoded, and a linear classifier of the mean and maximum of the
+encoder's outputs is fitted to all speakers but one, for each in turn. Prints its accuracy on the speaker left out, by
+how much of an utterance's own mean is subtracted and by whether its level is removed; and the mean accuracy of choosing
+among these by the others: by classifiers without the speaker left out and each other one in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from itertools import product
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from asr import audio, model_dir
+from asr.data import manifest
+from asr.data.batch import pad
+from asr.tasks.ctc import CTCTask
+
+FRACTIONS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.7)
+ROWS = 32  # utterances that are encoded together
+
+
+def read(paths: list[str], every: int, rate: int) -> tuple[list[torch.Tensor], np.ndarray, np.ndarray]:
+    """Waveforms of every so many cuts of a speaker and word; their words, and their speakers."""
+    groups = defaultdict(list)
+    for cut in (cut for path in paths for cut in manifest.read(path)):
+        groups[cut.supervisions[0].speaker, manifest.text(cut)].append(cut)
+    cuts = [(cut, who, word) for (who, word), found in sorted(groups.items()) for cut in found[::every]]
+    waveforms = [torch.from_numpy(audio.read(str(manifest.audio_path(cut)), rate)) for cut, _, _ in cuts]
+    return waveforms, np.array([word for *_, word in cuts]), np.array([who for _, who, _ in cuts])
+
+
+@torch.inference_mode()
+def encoded(task: CTCTask, waveforms: list[torch.Tensor]) -> np.ndarray:
+    """(N, 2 H): mean and maximum of what the encoder writes of each waveform."""
+    order = sorted(range(len(waveforms)), key=lambda row: len(waveforms[row]))
+    found: dict[int, torch.Tensor] = {}
+    for begin in range(0, len(order), ROWS):
+        rows = order[begin : begin + ROWS]
+        outputs, lengths, _ = task.encode(*pad([waveforms[row] for row in rows]))
+        for row, output, frames in zip(rows, outputs, lengths.tolist(), strict=True):
+            found[row] = torch.cat([output[:frames].mean(0), output[:frames].amax(0)])
+    return torch.stack([found[row] for row in range(len(waveforms))]).numpy()
+
+
+def accuracy(vectors: np.ndarray, words: np.ndarray, train: np.ndarray, test: np.ndarray) -> float:
+    """Of a linear classifier that is fitted to some of the vectors, on others, in per cent."""
+    fitted = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200)).fit(vectors[train], words[train])
+    return 100 * float(np.mean(fitted.predict(vectors[test]) == words[test]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("manifests", nargs="+")
+    parser.add_argument("--every", type=int, default=1)
+    options = parser.parse_args()
+    task = model_dir.load(model_dir.find(options.model), CTCTask).eval()
+    rate, settings = task.features.sample_rate, task.features.normalization
+    assert rate is not None
+    waveforms, words, speakers = read(options.manifests, options.every, rate)
+    names = sorted(set(speakers))
+    outer: dict[tuple[float, bool], list[float]] = {}
+    inner: dict[tuple[float, bool], list[float]] = {}
+    for fraction, removed in product(FRACTIONS, (False, True)):
+        settings.mean_fraction, settings.level = fraction, task.features.dim if removed else 0
+        vectors, key = encoded(task, waveforms), (fraction, removed)
+        outer[key] = [accuracy(vectors, words, speakers != who, speakers == who) for who in names]
+        inner[key] = [
+            float(np.mean([accuracy(vectors, words, ~np.isin(speakers, (who, by)), speakers == by) for by in rest]))
+            for who, rest in ((who, [name for name in names if name != who]) for who in names)
+        ]
+        each = "  ".join(f"{who} {value:.1f}" for who, value in zip(names, outer[key], strict=True))
+        level = "removed" if removed else "kept"
+        print(f"{fraction:.1f} of the mean, level {level:7}  {each}  mean {np.mean(outer[key]):.2f}", end="  ")
+        print(f"the others' {np.mean(inner[key]):.2f}", flush=True)
+    chosen = [max(inner, key=lambda key: inner[key][number]) for number in range(len(names))]
+    for number, (who, (fraction, removed)) in enumerate(zip(names, chosen, strict=True)):
+        print(f"{who}: the others choose {fraction:.1f}, level {'removed' if removed else 'kept'}", end="")
+        print(f": {outer[fraction, removed][number]:.1f}")
+    print(f"mean {np.mean([outer[key][number] for number, key in enumerate(chosen)]):.2f}")
+
+
+if __name__ == "__main__":
+    main()
