@@ -23,9 +23,13 @@ def build(registry: Mapping[str, Callable[..., Any]], config: Mapping[str, Any],
     if kind not in registry:
         raise InputError(f"{what}: type={kind!r} is not one of {', '.join(registry)}")
     make = registry[kind]
-    accepted = [name for name in inspect.signature(make).parameters if name not in given]
+    parameters = inspect.signature(make).parameters
+    accepted = [name for name in parameters if name not in given]
     if unknown := [name for name in options if name not in accepted]:
         raise InputError(f"{what}: {kind} has no option {', '.join(unknown)}; it has {', '.join(accepted)}")
+    for name, value in options.items():  # a word such as "no" would count as true
+        if parameters[name].annotation in (bool, "bool") and not isinstance(value, bool):
+            raise InputError(f"{what}.{name}={value!r}: true or false is wanted")
     try:
         return make(**given, **options)
     except InputError:
