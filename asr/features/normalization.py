@@ -31,9 +31,9 @@ class Normalization(nn.Module):
         mean_fraction: how much of an utterance's own mean is subtracted (mode ``"utterance"``; mode ``"both"``: and how
             much is left of the training set's). Less than 1 keeps part of what distinguishes a short utterance from
             silence.
-        level: of so many columns, the first ones, log energies of bands, the utterance's own level (the mean of their means)
-            is subtracted wholly, whatever the ``mean_fraction``: what is left of its mean is a shape of the spectrum, and
-            how loud the recording is makes no difference. 0: the level is a part of the mean like others.
+        level: of so many columns, the first ones, log energies of bands, the utterance's own level (the mean of their
+            means) is subtracted wholly, whatever the ``mean_fraction``: what is left of its mean is a shape of the
+            spectrum, and how loud the recording is makes no difference. 0: the level is a part of the mean like others.
         scale: whether an utterance is divided by its own standard deviation; if not, in mode ``"both"`` by that of the
             training set.
     """
