@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import torch
@@ -20,42 +20,44 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from asr import audio, model_dir
+from asr import model_dir
 from asr.data import manifest
-from asr.data.batch import pad
+from asr.data.sampler import plan_batches
+from asr.data.speech import SpeechDataset
 from asr.tasks.ctc import CTCTask
 
 FRACTIONS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.7)
-ROWS = 32  # utterances that are encoded together
+SECONDS = 20.0  # of speech that is encoded together
 
 
-def read(paths: list[str], every: int, rate: int) -> tuple[list[torch.Tensor], np.ndarray, np.ndarray]:
-    """Waveforms of every so many cuts of a speaker and word; their words, and their speakers."""
+def read(paths: list[str], every: int, rate: int) -> tuple[SpeechDataset, np.ndarray, np.ndarray]:
+    """Every so many cuts of a speaker and word; their words, and their speakers."""
     groups = defaultdict(list)
     for cut in (cut for path in paths for cut in manifest.read(path)):
         groups[cut.supervisions[0].speaker, manifest.text(cut)].append(cut)
     cuts = [(cut, who, word) for (who, word), found in sorted(groups.items()) for cut in found[::every]]
-    waveforms = [torch.from_numpy(audio.read(str(manifest.audio_path(cut)), rate)) for cut, _, _ in cuts]
-    return waveforms, np.array([word for *_, word in cuts]), np.array([who for _, who, _ in cuts])
+    dataset = SpeechDataset([cut for cut, *_ in cuts], {}, rate, encode=False)
+    return dataset, np.array([word for *_, word in cuts]), np.array([who for _, who, _ in cuts])
 
 
 @torch.inference_mode()
-def encoded(task: CTCTask, waveforms: list[torch.Tensor]) -> np.ndarray:
-    """(N, 2 H): mean and maximum of what the encoder writes of each waveform."""
-    order = sorted(range(len(waveforms)), key=lambda row: len(waveforms[row]))
+def encoded(task: CTCTask, dataset: SpeechDataset) -> np.ndarray:
+    """(N, 2 H): mean and maximum of what the encoder writes of each utterance."""
     found: dict[int, torch.Tensor] = {}
-    for begin in range(0, len(order), ROWS):
-        rows = order[begin : begin + ROWS]
-        outputs, lengths, _ = task.encode(*pad([waveforms[row] for row in rows]))
+    for rows in plan_batches(dataset.seconds, SECONDS):
+        batch = dataset.collate([dataset[row] for row in rows])
+        outputs, lengths, _ = task.encode(batch.inputs, batch.lengths)
         for row, output, frames in zip(rows, outputs, lengths.tolist(), strict=True):
             found[row] = torch.cat([output[:frames].mean(0), output[:frames].amax(0)])
-    return torch.stack([found[row] for row in range(len(waveforms))]).numpy()
+    return torch.stack([found[row] for row in range(len(dataset))]).numpy()
 
 
-def accuracy(vectors: np.ndarray, words: np.ndarray, train: np.ndarray, test: np.ndarray) -> float:
-    """Of a linear classifier that is fitted to some of the vectors, on others, in per cent."""
+def accuracies(vectors: np.ndarray, words: np.ndarray, speakers: np.ndarray, out: tuple[str, ...]) -> dict[str, float]:
+    """Of a linear classifier fitted to all speakers but those left out, on each of these, in per cent."""
+    train = ~np.isin(speakers, out)
     fitted = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200)).fit(vectors[train], words[train])
-    return 100 * float(np.mean(fitted.predict(vectors[test]) == words[test]))
+    right = fitted.predict(vectors) == words
+    return {who: 100 * float(np.mean(right[speakers == who])) for who in out}
 
 
 def main() -> None:
@@ -67,17 +69,18 @@ def main() -> None:
     task = model_dir.load(model_dir.find(options.model), CTCTask).eval()
     rate, settings = task.features.sample_rate, task.features.normalization
     assert rate is not None
-    waveforms, words, speakers = read(options.manifests, options.every, rate)
+    dataset, words, speakers = read(options.manifests, options.every, rate)
     names = sorted(set(speakers))
     outer: dict[tuple[float, bool], list[float]] = {}
     inner: dict[tuple[float, bool], list[float]] = {}
     for fraction, removed in product(FRACTIONS, (False, True)):
         settings.mean_fraction, settings.level = fraction, task.features.dim if removed else 0
-        vectors, key = encoded(task, waveforms), (fraction, removed)
-        outer[key] = [accuracy(vectors, words, speakers != who, speakers == who) for who in names]
+        vectors, key = encoded(task, dataset), (fraction, removed)
+        outer[key] = [accuracies(vectors, words, speakers, (who,))[who] for who in names]
+        pairs = {pair: accuracies(vectors, words, speakers, pair) for pair in combinations(names, 2)}
         inner[key] = [
-            float(np.mean([accuracy(vectors, words, ~np.isin(speakers, (who, by)), speakers == by) for by in rest]))
-            for who, rest in ((who, [name for name in names if name != who]) for who in names)
+            float(np.mean([found[by] for pair, found in pairs.items() if who in pair for by in pair if by != who]))
+            for who in names
         ]
         each = "  ".join(f"{who} {value:.1f}" for who, value in zip(names, outer[key], strict=True))
         level = "removed" if removed else "kept"
