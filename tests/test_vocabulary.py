@@ -1,4 +1,4 @@
-"""Vocabularies: round trips, what is outside them, word spans, files (whole and damaged), phone folding."""
+"""Vocabularies: round trips, what is outside them, word spans, files (whole and damaged)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from asr.errors import InputError
 from asr.normalization import Normalization
-from asr.phones import ARPABET, TIMIT_39, TIMIT_48, TIMIT_61, fold, strip_stress
+from asr.phones import TIMIT_61
 from asr.vocabulary import BLANK, BOS, EOS, SPECIALS, UNKNOWN, Vocabulary
 
 ENGLISH = Vocabulary.characters(" 'abcdefghijklmnopqrstuvwxyz", Normalization.english())
@@ -27,52 +27,6 @@ SENTENCES = ["the cat sat on the mat", "she sells sea shells", "a cat's tale", "
 @pytest.fixture(scope="module")
 def pieces() -> Vocabulary:
     return Vocabulary.train_sentencepiece(SENTENCES, 24, Normalization.english())
-
-
-# ---- normalisation
-
-
-def test_english_normalisation():
-    apply = Normalization.english().apply
-    assert apply("  “Don’t,” she\tsaid — well-known…  ") == "don't she said well known"
-    assert apply("Café No. 3 & Co") == "café no 3 & co"
-
-
-@given(st.text())
-def test_normalised_text_is_stable_and_has_single_spaces(text: str):
-    normalization = Normalization.english()
-    once = normalization.apply(text)
-    assert once == " ".join(once.split())
-    assert not set(once) & set(normalization.remove)
-    assert normalization.apply(once) == once
-
-
-def test_normalisation_order_and_case():
-    normalization = Normalization(case="upper", replace={"&": " and ", "and": "AND"}, remove="!")
-    assert normalization.apply("this & that!") == "THIS AND THAT"
-    assert Normalization().apply("e\u0301 A!") == "é A!"
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        "klingon",
-        {"caes": "lower"},
-        {"case": "lowr"},
-        {"unicode": "NFD"},
-        {"replace": {"": "x"}},
-        {"remove": 3},
-    ],
-)
-def test_wrong_normalisation_is_an_error(config):
-    with pytest.raises(InputError, match="normalization"):
-        Normalization.from_config(config)
-
-
-def test_normalisation_from_config():
-    assert Normalization.from_config(None) == Normalization.from_config("none") == Normalization()
-    assert Normalization.from_config("english") == Normalization.english()
-    assert Normalization.from_config({"case": "upper", "remove": "."}).apply("a.b") == "AB"
 
 
 # ---- characters
@@ -193,60 +147,6 @@ def test_impossible_vocabularies(make, message: str):
 
 
 # ---- phones
-
-
-def _list(names: str) -> list[str]:
-    return names.split()
-
-
-def test_phone_set_sizes():
-    assert [len(phones) for phones in (TIMIT_61, TIMIT_48, TIMIT_39, ARPABET)] == [61, 48, 39, 39]
-    assert all(len(set(phones)) == len(phones) for phones in (TIMIT_61, TIMIT_48, TIMIT_39, ARPABET))
-    assert set(TIMIT_39) < set(TIMIT_48)
-    assert set(fold(TIMIT_61, 48)) == set(TIMIT_48) and set(fold(TIMIT_61, 39)) == set(TIMIT_39)
-    assert set(TIMIT_39) - set(ARPABET) == {"dx", "sil"} and set(ARPABET) - set(TIMIT_39) == {"ao", "zh"}
-
-
-def test_lee_and_hon_classes():
-    """The table as papers print it: each line is one of the 39 classes that hold more than their own name."""
-    classes = {
-        **{
-            "aa": "aa ao",
-            "ah": "ah ax ax-h",
-            "er": "er axr",
-            "hh": "hh hv",
-            "ih": "ih ix",
-            "l": "l el",
-            "m": "m em",
-        },
-        **{"n": "n en nx", "ng": "ng eng", "sh": "sh zh", "uw": "uw ux"},
-        "sil": "pcl tcl kcl bcl dcl gcl h# pau epi",
-    }
-    for name, members in classes.items():
-        assert set(fold(members.split())) == {name}
-        assert {phone for phone in TIMIT_61 if fold([phone]) == [name]} == set(members.split())
-    assert fold(_list("bcl b q pcl p epi h# el en ao zh ix ax"), 48) == (_list("vcl b cl p epi sil el en ao zh ix ax"))
-
-
-@given(st.lists(st.sampled_from(TIMIT_61)), st.sampled_from([48, 39]))
-def test_folding_is_idempotent_and_passes_through_48(phones: list[str], to: int):
-    folded = fold(phones, to)
-    assert fold(folded, to) == folded
-    assert fold(folded, 39) == fold(phones, 39)
-    assert len(folded) == len(phones) - phones.count("q")
-
-
-def test_folding_unknown_phones_is_an_error():
-    with pytest.raises(InputError, match="'AA', 'xx'"):
-        fold(["xx", "AA", "aa"])
-    with pytest.raises(InputError, match="61"):
-        fold(["aa"], 61)
-
-
-def test_strip_stress():
-    assert strip_stress(["AH0", "B", "AW1", "T"]) == ["ah", "b", "aw", "t"]
-    with pytest.raises(InputError, match="'ax'"):
-        strip_stress(["AX0"])
 
 
 def test_phone_vocabulary():
