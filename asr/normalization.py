@@ -52,7 +52,10 @@ class Normalization:
         text = unicodedata.normalize(self.unicode, text)
         if self.case != "keep":  # a change of case can decompose a character, so compose once more
             text = unicodedata.normalize(self.unicode, text.lower() if self.case == "lower" else text.upper())
-        text = text.translate(str.maketrans("", "", self.remove))
+        removed = str.maketrans("", "", self.remove)
+        # what stood on both sides of a removed character may compose now: c, a full stop and a combining cedilla are ç
+        while (composed := unicodedata.normalize(self.unicode, text.translate(removed))) != text:
+            text = composed
         return text if self.white_space == "keep" else " ".join(text.split())
 
     @classmethod

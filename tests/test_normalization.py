@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asr.errors import InputError
@@ -17,12 +17,17 @@ def test_english_normalisation():
 
 
 @given(st.text())
+@example("C.\u0327")
 def test_normalised_text_is_stable_and_has_single_spaces(text: str):
     normalization = Normalization.english()
     once = normalization.apply(text)
     assert once == " ".join(once.split())
     assert not set(once) & set(normalization.remove)
     assert normalization.apply(once) == once
+
+
+def test_what_is_removed_is_gone_after_composition_too():
+    assert Normalization(remove=".ç").apply("ac.\u0327b") == "ab"
 
 
 def test_normalisation_order_and_case():

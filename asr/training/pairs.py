@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -60,9 +60,8 @@ class PairJob(WritingJob):
 
     def reward(self, found: Sequence[str], right: Sequence[str]) -> list[float]:
         """How many labels are wrong, negative, beside the nearest of what is right."""
-        units = units_of(self.task.vocabulary)
-        wanted = [units(text) for text in right]
-        return [-float(count_nearest(wanted, units(text)).errors) for text in found]
+        counts = _counts(self.task.vocabulary, found, [right] * len(found))
+        return [-float(counted.errors) for counted in counts]
 
     def measure(self, written: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
         """The dev figures."""
@@ -142,15 +141,15 @@ def errors(vocabulary: Vocabulary, written: Sequence[str], references: Sequence[
 
 
 def _errors(vocabulary: Vocabulary, written: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
-    units = units_of(vocabulary)
-    counts = [count_nearest([units(r) for r in right], units(w)) for w, right in zip(written, references, strict=True)]
+    counts = _counts(vocabulary, written, references)
     wrong = sum(counted.errors > 0 for counted in counts)
     return {"label_error": sum(counts, ErrorCounts()).rate, "sequence_error": wrong / len(counts)}
 
 
-def units_of(vocabulary: Vocabulary) -> Callable[[str], list[str]]:
-    """What splits a text into that which errors are counted in."""
-    return str.split if vocabulary.kind in ("phones", "words") else list
+def _counts(vocabulary: Vocabulary, written: Sequence[str], references: Sequence[Sequence[str]]) -> list[ErrorCounts]:
+    """What is wrong in each text beside the nearest of its references."""
+    units = str.split if vocabulary.kind in ("phones", "words") else list
+    return [count_nearest([units(r) for r in right], units(w)) for w, right in zip(written, references, strict=True)]
 
 
 def line(figures: Mapping[str, Any]) -> str:
