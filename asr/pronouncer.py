@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from asr import model_dir
 from asr.corpora.lexicon import Lexicon, read_lexicon
@@ -54,9 +55,7 @@ class Pronouncer:
         first = self.tasks[0]
         beam = beam or max(first.options.beam, nbest)
         options = replace(first.options, beam=beam, nbest=nbest)
-        read = [torch.tensor(first.source.encode(text, text), dtype=torch.long) for text in texts]
-        if empty := [text for text, labels in zip(texts, read, strict=True) if not len(labels)]:
-            raise InputError(f"{empty[0]!r}: there is nothing to read in it")
+        read = [self.read(text) for text in texts]
         order = sorted(range(len(read)), key=lambda index: len(read[index]))
         found: dict[int, list[Written]] = {}
         for begin in range(0, len(order), BATCH):
@@ -67,18 +66,33 @@ class Pronouncer:
                 found[index] = [Written(first.vocabulary.decode(h.labels), h.score) for h in hypotheses]
         return [found[index] for index in range(len(read))]
 
+    def read(self, text: str) -> Tensor:
+        """The labels (U,) of a text. Raises InputError, naming it, for one that `write` refuses."""
+        labels = self.tasks[0].source.encode(text, text)
+        if not labels:
+            raise InputError(f"{text!r}: there is nothing to read in it")
+        return torch.tensor(labels)
+
+    def readable(self, texts: Iterable[str]) -> tuple[list[str], dict[int, InputError]]:
+        """The texts that can be read, and of each of the others, by its number, what is wrong with it."""
+        good: list[str] = []
+        bad: dict[int, InputError] = {}
+        for number, text in enumerate(texts):
+            try:
+                self.read(text)
+                good.append(text)
+            except InputError as error:
+                bad[number] = error
+        return good, bad
+
     def pronunciations(self, words: Iterable[str], keep_stress: bool = False) -> Lexicon:
         """The best pronunciation of each word; words that the model cannot read are left out, and logged."""
-        readable: list[str] = []
-        unreadable: list[str] = []
-        for word in dict.fromkeys(words):
-            try:
-                (readable if self.tasks[0].source.encode(word, word) else unreadable).append(word)
-            except InputError:
-                unreadable.append(word)
+        wanted = list(dict.fromkeys(words))
+        readable, unreadable = self.readable(wanted)
         if unreadable:
-            log.warning("%d words cannot be read: %s", len(unreadable), ", ".join(unreadable[:SHOWN]))
-        best = [n_best[0].text for n_best in self.write(readable)] if readable else []
+            shown = ", ".join(wanted[number] for number in list(unreadable)[:SHOWN])
+            log.warning("%d words cannot be read: %s", len(unreadable), shown)
+        best = [n_best[0].text for n_best in self.write(readable)]
         texts = best if keep_stress else map(without_stress, best)
         return {word: [tuple(text.split())] for word, text in zip(readable, texts, strict=True) if text}
 

@@ -1,4 +1,4 @@
-"""What commands on many files have in common: which files, and how those that failed are told."""
+"""What commands on many inputs have in common: which files, and how those that failed are told."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def find_inputs(inputs: list[str], extensions: Collection[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def end(failed: Mapping[int, Exception], count: int) -> None:
-    """Name the files that failed, of so many, by their number; the exit status is 1 then."""
+def end(failed: Mapping[int, Exception], count: int, what: str = "files") -> None:
+    """Name those that failed, of so many, by their number; the exit status is 1 then."""
     for _, error in sorted(failed.items()):
         print(f"asr: failed: {error}", file=sys.stderr)
     if failed:
-        print(f"asr: {len(failed)} of {count} files failed", file=sys.stderr)
+        print(f"asr: {len(failed)} of {count} {what} failed", file=sys.stderr)
         raise typer.Exit(1)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from asr.cli.inputs import end
+
 
 def pronounce(
     words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="Words, or - for lines of standard input.")],
@@ -18,19 +20,20 @@ def pronounce(
 ) -> None:
     """Write pronunciations of words, as a dictionary's lines: the word, a tab, its phones.
 
-    (Of another seq2seq model: whatever that writes.)
+    (Of another seq2seq model: whatever that writes.) One that cannot be read does not stop the others.
     """
     from json import dumps
 
     from asr import pronouncer
 
     texts = [line.strip() for line in sys.stdin if line.strip()] if words == ["-"] else words
-    for text, written in zip(
-        texts, pronouncer.load(*model, device=device).write(texts, nbest=nbest, beam=beam), strict=True
-    ):
+    loaded = pronouncer.load(*model, device=device)
+    readable, failed = loaded.readable(texts)
+    for text, written in zip(readable, loaded.write(readable, nbest=nbest, beam=beam), strict=True):
         if json:
             rows = [{"text": best.text, "score": round(best.score, 4)} for best in written]
             typer.echo(dumps({"source": text, "written": rows}, ensure_ascii=False))
         else:
             for best in written:
                 typer.echo(f"{text}\t{best.text}")
+    end(failed, len(texts), "words")
