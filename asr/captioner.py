@@ -13,7 +13,7 @@ from asr import images, model_dir
 from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.label_beam import Options
 from asr.errors import InputError
-from asr.tasks.captioning import CaptioningTask
+from asr.tasks.captioning import CaptioningTask, encode_once
 from asr.tasks.writing import search
 
 BATCH = 16  # images that are searched together
@@ -75,7 +75,7 @@ class Captioner:
                     yield index, error
             if not pictures:
                 continue
-            inputs = torch.stack(list(pictures.values())).to(device)
+            inputs = encode_once(self.tasks, torch.stack(list(pictures.values())).to(device))
             found = search(self.tasks, inputs, torch.ones(len(inputs)), options)
             for row, (index, hypotheses) in enumerate(zip(pictures, found, strict=True)):
                 looked = self._looked(inputs[row : row + 1], hypotheses[0]) if attention else None
@@ -87,13 +87,13 @@ class Captioner:
         return [replace(best, attention=looked), *others]
 
     @torch.inference_mode()
-    def _looked(self, image: Tensor, hypothesis: Hypothesis) -> Tensor:
-        """Where the model looks (labels, rows, columns) for each label, of an image (1, 3, S, S)."""
+    def _looked(self, grid: Tensor, hypothesis: Hypothesis) -> Tensor:
+        """Where the model looks (labels, rows, columns) for each label, of an image's grid (1, places, channels)."""
         task = self.tasks[0]
-        state = task.read(image, torch.ones(1))
+        state = task.read(grid, torch.ones(1))
         weights = []
         for label in (task.eos, *hypothesis.labels[:-1]):
-            _, then = task.network.step(state, torch.tensor([label], device=image.device))
+            _, then = task.network.step(state, torch.tensor([label], device=grid.device))
             weights.append(then.attended - state.attended)  # type: ignore[operator]
             state = then
         side = round(weights[0].shape[1] ** 0.5)

@@ -56,6 +56,7 @@ class MobileNetV2(nn.Module):
             for number in range(count):
                 layers.append(_Block(channels, written, expansion, 1 if number else stride, same_padding))
                 channels = written
+        self.options = (num_classes, same_padding, normalization)
         self.features = nn.Sequential(*layers, _unit(channels, GRID_SIZE, kernel=1))
         self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(GRID_SIZE, num_classes))
 
@@ -77,6 +78,11 @@ class MobileNetV2(nn.Module):
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
         return self
+
+    def equals(self, other: MobileNetV2) -> bool:
+        """Whether the other one writes the same of every image: it has the same options and weights."""
+        weights = zip(self.state_dict().values(), other.state_dict().values(), strict=True)
+        return self.options == other.options and all(torch.equal(ours, theirs) for ours, theirs in weights)
 
     def load_weights(self, path: str | Path) -> None:
         """Take the weights of a file: safetensors, or a state dictionary of torchvision (.pth), of any precision.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -104,3 +104,13 @@ class CaptioningTask(WritingTask):
         begin = self.network.start(len(inputs), torch.relu(self.places(self.normalization(grid))))
         state = self.network.tell(told, begin)
         return replace(state, attended=begin.attended)  # what was attended to before the first label does not count
+
+
+@torch.inference_mode()
+def encode_once(tasks: Sequence[CaptioningTask], images: Tensor) -> Tensor:
+    """What each of some tasks can read in place of images (N, 3, S, S).
+
+    That is the encoder's grids, if all have the same encoder; else the images as they are.
+    """
+    first, *others = tasks
+    return first.encode(images) if all(first.encoder.equals(other.encoder) for other in others) else images

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from asr import model_dir
+from asr import captioner, model_dir
 from asr.data import captions, manifest, pairs
 from asr.data.images import Pictures
 from asr.data.speech import SpeechDataset
@@ -16,7 +16,6 @@ from asr.errors import InputError
 from asr.evaluation import classification
 from asr.evaluation.caption_metrics import score
 from asr.sheet import Entry
-from asr.tasks.captioning import CaptioningTask
 from asr.tasks.classification import ClassificationTask
 from asr.tasks.language import LanguageTask
 from asr.tasks.seq2seq import Seq2SeqTask
@@ -48,7 +47,7 @@ def seq2seq(models: Sequence[Path], data: str, options: Changes, worst: int) -> 
 
 def captioning(models: Sequence[Path], data: str, options: Changes, worst: int) -> Scores:
     """How close captions are to those of a manifest; its page has so many of the worst and best images by CIDEr-D."""
-    tasks = [model_dir.load(model, CaptioningTask) for model in models]
+    tasks = captioner.load(*models).tasks
     search = label_beam.changed(tasks[0].options, options)
     items = captions.read(data)
     written = caption_training.write(tasks, Pictures(items, tasks[0].image_size), len(items), search)

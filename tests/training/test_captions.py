@@ -127,6 +127,19 @@ def test_grids_are_read_as_images_are(run: Path, folder: Path) -> None:
     torch.testing.assert_close(task(batch, torch.ones(4), labels), task(task.encode(batch), torch.ones(4), labels))
 
 
+def test_models_of_one_encoder_encode_once(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    forward = MobileNetV2.forward
+    monkeypatch.setattr(MobileNetV2, "forward", lambda self, x: (calls.append(len(x)), forward(self, x))[1])
+    loaded = captioner.load(run, run)
+    once = dict(loaded.caption(pictures(folder)))
+    assert calls == [4]
+    with torch.no_grad():  # changes what it is called, and nothing of what it writes
+        loaded.tasks[1].encoder.classifier[1].bias += 1
+    assert dict(loaded.caption(pictures(folder))) == once
+    assert calls == [4, 4, 4]
+
+
 def test_an_encoder_is_trained_where_that_is_wanted(caption_config: Config, tmp_path: Path, folder: Path) -> None:
     config = caption_config(tmp_path, **{"task.frozen": False, "data.cache": None, "trainer.epochs": 1})
     train(config)
