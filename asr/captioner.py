@@ -13,7 +13,7 @@ from asr import images, model_dir
 from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.label_beam import Options
 from asr.errors import InputError
-from asr.tasks.captioning import CaptioningTask, encode_once
+from asr.tasks.captioning import CaptioningTask, common_encoder
 from asr.tasks.writing import search
 
 BATCH = 16  # images that are searched together
@@ -47,6 +47,7 @@ class Captioner:
         self.tasks = [task.eval() for task in tasks]
         if len(sizes := sorted({task.image_size for task in tasks})) > 1:
             raise InputError(f"models that write together must read images of one size, not of {sizes}")
+        self.encode = common_encoder(self.tasks)
 
     def caption(
         self, paths: Sequence[str | Path], *, nbest: int = 1, beam: int | None = None, attention: bool = False
@@ -75,7 +76,7 @@ class Captioner:
                     yield index, error
             if not pictures:
                 continue
-            inputs = encode_once(self.tasks, torch.stack(list(pictures.values())).to(device))
+            inputs = self.encode(torch.stack(list(pictures.values())).to(device))
             found = search(self.tasks, inputs, torch.ones(len(inputs)), options)
             for row, (index, hypotheses) in enumerate(zip(pictures, found, strict=True)):
                 looked = self._looked(inputs[row : row + 1], hypotheses[0]) if attention else None

@@ -53,9 +53,10 @@ class Normalization:
         if self.case != "keep":  # a change of case can decompose a character, so compose once more
             text = unicodedata.normalize(self.unicode, text.lower() if self.case == "lower" else text.upper())
         removed = str.maketrans("", "", self.remove)
+        text = text.translate(removed)
         # what stood on both sides of a removed character may compose now: c, a full stop and a combining cedilla are ç
-        while (composed := unicodedata.normalize(self.unicode, text.translate(removed))) != text:
-            text = composed
+        while (composed := unicodedata.normalize(self.unicode, text)) != text:
+            text = composed.translate(removed)
         return text if self.white_space == "keep" else " ".join(text.split())
 
     @classmethod

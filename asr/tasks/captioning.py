@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -87,17 +87,19 @@ class CaptioningTask(WritingTask):
             options=build(SEARCHES, config["search"], "search"),
         )
 
-    def encode(self, images: Tensor) -> Tensor:
-        """The encoder's grids (N, places, channels) of images (N, 3, S, S), RGB, uint8."""
+    def encode(self, inputs: Tensor) -> Tensor:
+        """The encoder's grids (N, places, channels) of images (N, 3, S, S), RGB, uint8; grids stay as they are."""
+        if inputs.ndim == 3:
+            return inputs
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            return self.encoder(images)
+            return self.encoder(inputs)
 
     def read(self, inputs: Tensor, lengths: Tensor) -> State:
         """The state after images, or their grids as `encode` gives them (or the grids' mean alone, as one place).
 
         All places count, so ``lengths`` are not looked at.
         """
-        grid = self.dropout(self.encode(inputs) if inputs.ndim == 4 else inputs)
+        grid = self.dropout(self.encode(inputs))
         told = self.image(self.normalization(grid.mean(1, keepdim=True)))
         if self.places is None:
             return self.network.tell(told, self.network.start(len(inputs)))
@@ -106,11 +108,11 @@ class CaptioningTask(WritingTask):
         return replace(state, attended=begin.attended)  # what was attended to before the first label does not count
 
 
-@torch.inference_mode()
-def encode_once(tasks: Sequence[CaptioningTask], images: Tensor) -> Tensor:
-    """What each of some tasks can read in place of images (N, 3, S, S).
+def common_encoder(tasks: Sequence[CaptioningTask]) -> Callable[[Tensor], Tensor]:
+    """What makes of images what each of some tasks can read, without gradients.
 
-    That is the encoder's grids, if all have the same encoder; else the images as they are.
+    That is `CaptioningTask.encode`, if all have the same encoder; else nothing is done to the images.
     """
     first, *others = tasks
-    return first.encode(images) if all(first.encoder.equals(other.encoder) for other in others) else images
+    same = all(first.encoder.equals(other.encoder) for other in others)
+    return torch.inference_mode()(first.encode) if same else lambda images: images

@@ -20,7 +20,7 @@ from asr.data.speech import ResumableLoader
 from asr.decoding.label_beam import Options
 from asr.errors import InputError
 from asr.evaluation.caption_metrics import CaptionScores, CiderD, score
-from asr.tasks.captioning import CaptioningTask, encode_once
+from asr.tasks.captioning import CaptioningTask, common_encoder
 from asr.tasks.writing import search
 from asr.training import card
 from asr.training.vocabularies import make_vocabulary
@@ -135,15 +135,12 @@ def make_task(config: Mapping[str, Any], train: Sequence[Captioned]) -> Captioni
 @torch.inference_mode()
 def write(tasks: Sequence[CaptioningTask], view: View, count: int, options: Options | None = None) -> list[str]:
     """The best caption of each of so many images by one model, or several together that read the same of an image."""
-    first = tasks[0]
+    first, encode = tasks[0], common_encoder(tasks)
     written: list[str] = []
     for begin in range(0, count, BATCH):
         inputs = torch.stack([view(number) for number in range(begin, min(begin + BATCH, count))])
-        inputs = inputs.to(first.network.device)
-        if inputs.ndim == 4:
-            inputs = encode_once(tasks, inputs)
         lengths = torch.full((len(inputs),), inputs.shape[1])
-        found = search(tasks, inputs, lengths, options)
+        found = search(tasks, encode(inputs.to(first.network.device)), lengths, options)
         written += [first.vocabulary.decode(best.labels) for best, *_ in found]
     return written
 

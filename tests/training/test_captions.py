@@ -136,7 +136,7 @@ def test_models_of_one_encoder_encode_once(run: Path, folder: Path, monkeypatch:
     assert calls == [4]
     with torch.no_grad():  # changes what it is called, and nothing of what it writes
         loaded.tasks[1].encoder.classifier[1].bias += 1
-    assert dict(loaded.caption(pictures(folder))) == once
+    assert dict(captioner.Captioner(loaded.tasks).caption(pictures(folder))) == once
     assert calls == [4, 4, 4]
 
 
