@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from asr.recognizer import Recognizer, load
-    from asr.transcript import Transcript, Word
+from asr._version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from asr.inference.recognizer import Recognizer, load
+    from asr.output.transcript import Transcript, Word
 
 _LAZY = {
-    "Recognizer": "asr.recognizer",
-    "load": "asr.recognizer",
-    "Transcript": "asr.transcript",
-    "Word": "asr.transcript",
+    "Recognizer": "asr.inference.recognizer",
+    "load": "asr.inference.recognizer",
+    "Transcript": "asr.output.transcript",
+    "Word": "asr.output.transcript",
 }
 __all__ = ["Recognizer", "Transcript", "Word", "__version__", "load"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from asr import model_dir
 from asr.data import manifest
-from asr.data.speech import SpeechDataset
-from asr.training.evaluate import scored
-from asr.vocabulary import Vocabulary
+from asr.data.speech_dataset import SpeechDataset
+from asr.evaluation.ctc import scored
+from asr.models import directory, store
+from asr.text.vocabulary import Vocabulary
 
 Said = list[tuple[np.ndarray, str]]
 
@@ -26,7 +26,7 @@ def real(model: str, path: str, most: int | None) -> tuple[Vocabulary, Said]:
 
     The blank is label 0, for which the peers are set up.
     """
-    task = model_dir.load(model_dir.find(model))
+    task = store.load(directory.find(model))
     vocabulary = task.vocabularies[task.primary]
     if vocabulary.blank != 0:
         raise SystemExit(f"{model}: its blank is label {vocabulary.blank}; the peers are set up for 0")

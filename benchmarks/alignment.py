@@ -19,10 +19,10 @@ import numpy as np
 from _common import Report, arguments, medians
 from _scores import scores_saying
 
-from asr import recognizer
 from asr.data import manifest
-from asr.data.speech import SpeechDataset
-from asr.decoding.alignment import align, spans
+from asr.data.speech_dataset import SpeechDataset
+from asr.decoding.ctc.alignment import align, spans
+from asr.inference import recognizer
 
 TARGET_MS = 60.0
 FRAMES_A_SECOND, LABELS_A_SECOND, LABELS = 33, 12, 29

@@ -3,7 +3,7 @@
     python benchmarks/caption_search.py [--quick] [--json FILE]
 
 One network writes: an LSTM of 512 that begins in the state of its image and knows 2550 words, with random weights and
-one unit that counts words, so that captions of about 11 come out. Ours is `asr.decoding.label_beam.search`. The peers
+one unit that counts words, so that captions of about 11 come out. Ours is `asr.decoding.label.beam.search`. The peers
 are the search of the usual Show-and-Tell repositories, a Python list of partial captions for each image, of which the
 best stay:
 
@@ -25,7 +25,7 @@ from _common import Report, arguments, medians
 from torch import Tensor
 
 from asr.decoding.hypothesis import Hypothesis
-from asr.decoding.label_beam import Options, search
+from asr.decoding.label.beam import Options, search
 from asr.modules.label_rnn import LabelRNN, State
 
 WORDS, HIDDEN, LENGTH = 2550, 512, 13

@@ -25,7 +25,7 @@ from _common import Report, arguments, medians
 from _scores import real, scores_saying
 from rapidfuzz.distance import Levenshtein
 
-from asr.decoding.ctc_beam import CTCBeamSearch, Options
+from asr.decoding.ctc.beam import CTCBeamSearch, Options
 
 FRAMES, BEAM = 500, 100
 LEAST = 1e-3  # fast-ctc-decode leaves out labels less probable than this

@@ -19,7 +19,7 @@ from typing import Any
 from _common import Report, arguments, medians
 from decoding import ours, utterances
 
-from asr.decoding.ctc_beam import Options
+from asr.decoding.ctc.beam import Options
 
 USUAL = {"frames": 500, "beam": 100, "labels": 29}
 VARIED = {"frames": (125, 250, 500, 1000, 2000, 4000), "beam": (10, 30, 100, 300, 1000), "labels": (29, 500, 5000)}
@@ -27,7 +27,7 @@ BOOSTS = {"peaky": 9.0, "diffuse": 4.0}
 FIRST = """
 import time
 import numpy as np
-from asr.decoding.ctc_beam import CTCBeamSearch
+from asr.decoding.ctc.beam import CTCBeamSearch
 began = time.perf_counter()
 search = CTCBeamSearch(29)
 search.feed(np.full((500, 29), -np.log(29), dtype=np.float32))

@@ -24,9 +24,9 @@ from _common import Report, arguments, medians
 from _scores import Said, real, scores_saying
 from rapidfuzz.distance import Levenshtein
 
-from asr.decoding import lexicon
-from asr.decoding.ctc_beam import CTCBeamSearch, Options
-from asr.decoding.fusion import WordModel, make_graph
+from asr.decoding.ctc import lexicon_trie
+from asr.decoding.ctc.beam import CTCBeamSearch, Options
+from asr.decoding.ctc.fusion import WordModel, make_graph
 from asr.lm import arpa
 from asr.lm.ngram import BOS, EOS, UNK, NGram
 
@@ -79,7 +79,7 @@ def utterances(path: str, model: NGram, count: int, boost: float) -> Said:
 
 def ours(setting: Setting, options: Options) -> Decode:
     words = setting.words
-    trie = lexicon.build([(number, setting.spell(word)) for number, word in enumerate(words)], setting.space)
+    trie = lexicon_trie.build([(number, setting.spell(word)) for number, word in enumerate(words)], setting.space)
     graph = make_graph(len(setting.labels), WordModel(trie, words, setting.model, setting.weight, setting.bonus))
     search = CTCBeamSearch(len(setting.labels), BLANK, options, graph)
 

@@ -14,9 +14,10 @@ import argparse
 
 import numpy as np
 
-from asr import audio, classifier
+from asr import audio
 from asr.data import manifest
-from asr.detector import Detection
+from asr.inference import classifier
+from asr.inference.detection import Detection
 
 
 def concatenated(path: str, count: int, rate: int, seed: int) -> tuple[np.ndarray, list[Detection]]:

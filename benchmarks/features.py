@@ -15,8 +15,8 @@ import torch
 from _common import Report, arguments, medians
 from torch import Tensor
 
-from asr._torchaudio import torchaudio
 from asr.features import FilterBank
+from asr.utils.torchaudio import torchaudio
 
 RATE, WINDOW, HOP, FFT, MELS = 16000, 400, 160, 512, 40
 UTTERANCE_SECONDS = 10

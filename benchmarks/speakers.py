@@ -20,10 +20,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from asr import model_dir
 from asr.data import manifest
 from asr.data.sampler import plan_batches
-from asr.data.speech import SpeechDataset
+from asr.data.speech_dataset import SpeechDataset
+from asr.models import directory, store
 from asr.tasks.ctc import CTCTask
 
 FRACTIONS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.7)
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("manifests", nargs="+")
     parser.add_argument("--every", type=int, default=1)
     options = parser.parse_args()
-    task = model_dir.load(model_dir.find(options.model), CTCTask).eval()
+    task = store.load(directory.find(options.model), CTCTask).eval()
     rate, settings = task.features.sample_rate, task.features.normalization
     assert rate is not None
     dataset, words, speakers = read(options.manifests, options.every, rate)

@@ -28,8 +28,9 @@ import torch
 from _common import Report, arguments, medians
 from rapidfuzz.distance import Levenshtein
 
-from asr import audio, model_dir
-from asr.vocabulary import Vocabulary
+from asr import audio
+from asr.models import store
+from asr.text.vocabulary import Vocabulary
 
 RATE = 16000
 ASR = [str(Path(sys.executable).with_name("asr"))]
@@ -46,8 +47,8 @@ CONFIG = {
 def make_model(directory: Path) -> Path:
     """A model directory with random weights."""
     torch.manual_seed(0)
-    task = model_dir.make_task(CONFIG, {"text": Vocabulary.characters(" " + string.ascii_lowercase)})
-    model_dir.save(task, directory, CONFIG)
+    task = store.make_task(CONFIG, {"text": Vocabulary.characters(" " + string.ascii_lowercase)})
+    store.save(task, directory, CONFIG)
     return directory
 
 

@@ -16,11 +16,12 @@ from itertools import groupby, islice
 import numpy as np
 from _common import Report, arguments
 
-from asr import audio, recognizer
+from asr import audio
 from asr.data import manifest
-from asr.data.speech import spoken
-from asr.evaluation.error_rate import ErrorCounts, character_errors, phone_errors
-from asr.vocabulary import Vocabulary
+from asr.data.speech_dataset import spoken
+from asr.inference import recognizer
+from asr.metrics.error_rate import ErrorCounts, character_errors, phone_errors
+from asr.text.vocabulary import Vocabulary
 
 TARGET = 0.01  # of the labels
 

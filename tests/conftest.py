@@ -42,6 +42,18 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture
+def text() -> Callable[..., Path]:
+    """Write lines to a path."""
+
+    def write(path: Path, *lines: str) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        return path
+
+    return write
+
+
 def _tones(text: str, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     parts = [np.zeros(400)]

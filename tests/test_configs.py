@@ -12,35 +12,36 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from asr import model_dir, shared_files
+from asr.audio.perturbation import Perturbation
 from asr.data import manifest
 from asr.data.batch import pad
-from asr.data.captions import Captioned
-from asr.data.images import CaptionDataset, Grids
+from asr.data.caption_dataset import CaptionDataset, Grids
+from asr.data.caption_manifest import Captioned
 from asr.data.pairs import PairDataset, WritingBatch
-from asr.data.speech import Perturbation
 from asr.errors import InputError
 from asr.features import Precomputed
-from asr.phones import PHONE_SETS
+from asr.models import store
 from asr.registry import build
+from asr.systems import SYSTEMS
 from asr.tasks.classification import ClassificationTask
+from asr.tasks.encoder_decoder import WritingTask, search
 from asr.tasks.language import LanguageTask
-from asr.tasks.writing import WritingTask, search
-from asr.training import captions as caption_training
-from asr.training import classification
-from asr.training import pairs as pair_training
-from asr.training.classification import ClassificationModule
-from asr.training.language import LanguageModule
+from asr.text.phones import PHONE_SETS
+from asr.text.vocabulary import EOS
+from asr.training.jobs import captioning as caption_training
+from asr.training.jobs import classification
+from asr.training.jobs import seq2seq as pair_training
+from asr.training.jobs._encoder_decoder import WritingModule
+from asr.training.jobs.classification import ClassificationModule
+from asr.training.jobs.ctc import SpeechModule, make_task
+from asr.training.jobs.language import LanguageModule
 from asr.training.module import OPTIMIZERS
-from asr.training.settings import check_settings
-from asr.training.speech import make_task
-from asr.training.speech_module import SpeechModule
+from asr.training.schema import check_settings
 from asr.training.vocabularies import make_vocabulary
-from asr.training.writing import WritingModule
-from asr.vocabulary import EOS
+from asr.utils import resources
 
-CONFIGS = shared_files.folder("configs")
-RECIPES = shared_files.folder("recipes")
+CONFIGS = resources.folder("configs")
+RECIPES = resources.folder("recipes")
 GROUPS = [f"{path.parent.name}={path.stem}" for path in sorted(CONFIGS.glob("*/*.yaml"))]
 TRAININGS = sorted(CONFIGS.glob("train*.yaml"))
 RECIPE_FILES = sorted(RECIPES.glob("*/*.yaml"))
@@ -83,7 +84,7 @@ def check_language(config: dict[str, Any], cuts: list[Any]) -> None:
     made = {
         head: make_vocabulary(head, options, TEXTS, (), (EOS,)) for head, options in config["task"]["heads"].items()
     }
-    task = model_dir.make_task(config, made)
+    task = store.make_task(config, made)
     assert isinstance(task, LanguageTask)
     LanguageModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10)
     nats, _ = task.loss(torch.randint(len(task.vocabulary), (3, 5)))
@@ -174,7 +175,7 @@ def shrunk(config: dict[str, Any]) -> dict[str, Any]:
 
 def test_there_are_configs_and_recipes() -> None:
     assert len(GROUPS) > 15 and len(RECIPE_FILES) > 1
-    assert {composed(path, "data.train=x", "data.dev=x")["task"]["type"] for path in TRAININGS} == set(model_dir.TASKS)
+    assert {composed(path, "data.train=x", "data.dev=x")["task"]["type"] for path in TRAININGS} == set(SYSTEMS)
 
 
 @pytest.mark.parametrize("recipe", RECIPE_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")

@@ -10,8 +10,8 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from asr.audio import media
-from asr.audio.decoder import ACCEPTED, BLOCK_VALUES, UseMediaError, cut_short, gave_up
+from asr.audio import ffmpeg
+from asr.audio.backend import ACCEPTED, BLOCK_VALUES, UseMediaError, cut_short, gave_up
 from asr.errors import AudioError
 
 log = logging.getLogger("asr")
@@ -84,7 +84,7 @@ class SoundFileDecoder:
                 "accepted are complete files"
             )
         if container == "MP3" and not _mp3_tells_length(file):
-            if media.is_here():
+            if ffmpeg.is_here():
                 raise UseMediaError("an MP3 that does not tell its length")
             log.warning(
                 "%s: an MP3 that does not tell its length; its end is lost if its bit rate varies; "

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from asr import __version__
+from asr._version import __version__
 from asr.cli import lm
 from asr.cli.align import align
 from asr.cli.caption import caption

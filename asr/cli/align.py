@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from asr.cli.decoding import Lexicon, Pronouncer
+from asr.cli._decoder_options import Lexicon, Pronouncer
 from asr.errors import InputError
 
 
@@ -27,7 +27,8 @@ def align(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
 ) -> None:
     """Find the times of the words of a text in a recording, which may be hours long."""
-    from asr.transcript import FORMATS, render, write_text_atomic
+    from asr.output.formats import FORMATS, render
+    from asr.output.paths import write_text_atomic
 
     if format not in FORMATS:
         raise InputError(f"--format {format}: accepted are {', '.join(FORMATS)}")
@@ -35,10 +36,12 @@ def align(
         raise InputError("audio and text cannot both be standard input")
     words = read_text(text)
     source: Any = io.BytesIO(sys.stdin.buffer.read()) if audio == "-" else audio
-    from asr import model_dir, recognizer
+    from asr.inference import recognizer
+    from asr.models import decoder_files
+    from asr.models import directory as store
 
-    directory = model_dir.find(model)
-    decoded, own = model_dir.decoder_config(directory, None, head)
+    directory = store.find(model)
+    decoded, own = decoder_files.decoder_config(directory, None, head)
     loaded = recognizer.load(directory, device=device, head=decoded, decoder={"type": "greedy"})
     try:
         found = loaded.align(

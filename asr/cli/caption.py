@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.inputs import end, find_inputs
+from asr.cli._inputs import end, find_inputs
 from asr.errors import InputError
 
 
@@ -26,16 +26,17 @@ def caption(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
 ) -> None:
     """Write captions of images. One bad file does not stop the others."""
-    from asr.images import EXTENSIONS
+    from asr.data.image_files import EXTENSIONS
 
     paths = find_inputs(files, EXTENSIONS)
     if attention is not None and (twice := [s for s, n in Counter(Path(p).stem for p in paths).items() if n > 1]):
         raise InputError(f"--attention: several images are called {twice[0]}; their pictures would be one file")
-    from asr import captioner, sheet
+    from asr.inference import captioner
+    from asr.output import caption_sheet
 
     loaded = captioner.load(*model, device=device)
     results = loaded.caption(paths, nbest=nbest, beam=beam, attention=attention is not None)
-    entries: list[sheet.Entry] = []
+    entries: list[caption_sheet.Entry] = []
     failed: dict[int, InputError] = {}
     for index, found in results:
         path = paths[index]
@@ -48,10 +49,10 @@ def caption(
         else:
             for one in found:
                 typer.echo(f"{path}\t{one.text}")
-        entries.append(sheet.Entry(path, found[0].text, [one.text for one in found[1:]]))
+        entries.append(caption_sheet.Entry(path, found[0].text, [one.text for one in found[1:]]))
         if attention is not None and found[0].attention is not None:
             words = found[0].text.split()
-            sheet.write_attention(attention / f"{Path(path).stem}.png", path, words, found[0].attention)
+            caption_sheet.write_attention(attention / f"{Path(path).stem}.png", path, words, found[0].attention)
     if html is not None and entries:
-        sheet.write_page(html, [("", entries)])
+        caption_sheet.write_page(html, [("", entries)])
     end(failed, len(paths))

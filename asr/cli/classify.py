@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr.cli.inputs import end, find_inputs
+from asr.cli._inputs import end, find_inputs
 from asr.errors import InputError
 
 if TYPE_CHECKING:
-    from asr.classifier import Classifier
+    from asr.inference.classifier import Classifier
 
 
 def classify(
@@ -37,8 +37,8 @@ def classify(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
 ) -> None:
     """Tell which class audio files are of. One bad file does not stop the others."""
-    from asr import classifier
     from asr.audio import INPUT_EXTENSIONS
+    from asr.inference import classifier
 
     names = find_inputs(inputs, INPUT_EXTENSIONS)
     sources: list[Any] = [io.BytesIO(sys.stdin.buffer.read()) if name == "-" else name for name in names]

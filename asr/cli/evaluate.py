@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from asr.cli.decoding import Beam, Decoder, HotWords, LanguageModel, Lexicon, decoder_config
+from asr.cli._decoder_options import Beam, Decoder, HotWords, LanguageModel, Lexicon, decoder_config
 from asr.errors import InputError
 
 
@@ -38,10 +39,10 @@ def evaluate(
     html: Annotated[Path | None, typer.Option(help="A page with the worst and best images (captions).")] = None,
 ) -> None:
     """Print the error rates of a recogniser on manifests, counted apart and together; or what another model scores."""
-    from asr import model_dir
+    from asr.models import directory as store
 
-    directory = model_dir.find(model)
-    kind = model_dir.read_config(directory)["task"]["type"]
+    directory = store.find(model)
+    kind = store.read_config(directory)["task"]["type"]
     if html is not None and kind != "captioning":
         raise InputError(f"--html: for captioners; {model} is a model of type {kind}")
     if kind != "ctc":
@@ -49,19 +50,19 @@ def evaluate(
         for_speech |= {"--lexicon": lexicon, "--hotwords": hotwords}
         if given := [name for name, value in for_speech.items() if value]:
             raise InputError(f"{', '.join(given)}: for recognisers; {model} is a model of type {kind}")
-        models = [directory, *map(model_dir.find, together or [])]
+        models = [directory, *map(store.find, together or [])]
         return print_scores(kind, models, data, decoder_config(beam, None, None, "", decoder), worst, json, html)
     if together:
         raise InputError("--together is for models that write captions or pronunciations")
-    from asr import recognizer
-    from asr.cli.transcribe import progress_bar
+    from asr.cli._progress import progress_bar
     from asr.data import manifest
-    from asr.data.speech import SpeechDataset
-    from asr.decoder import GreedyDecoder
-    from asr.evaluation.error_rate import UNITS
+    from asr.data.speech_dataset import SpeechDataset
+    from asr.evaluation.ctc import evaluate as evaluate_
+    from asr.evaluation.ctc import greedy_decoders
     from asr.evaluation.report import write_summaries
-    from asr.training.evaluate import evaluate as evaluate_
-    from asr.training.evaluate import greedy_decoders
+    from asr.inference import recognizer
+    from asr.inference.decoders.greedy import GreedyDecoder
+    from asr.metrics.error_rate import UNITS
 
     groups: dict[str, str] = {}
     cuts = []
@@ -118,15 +119,22 @@ def print_scores(
     """Print, for each file, what a model (or several together) of another kind than recognisers scores on it."""
     from json import dumps
 
-    from asr import sheet
-    from asr.files import write_atomic
-    from asr.training.scores import SCORERS
+    scorer = {
+        "seq2seq": "asr.evaluation.seq2seq:seq2seq",
+        "captioning": "asr.evaluation.captioning:captioning",
+        "classification": "asr.evaluation.classification:classes",
+        "language": "asr.evaluation.language:of_text",
+    }[kind]
+    module, _, name = scorer.partition(":")
+    score = getattr(import_module(module), name)
+    from asr.output import caption_sheet
+    from asr.utils.atomic import write_atomic
 
-    found = {path: SCORERS[kind](models, path, options, worst) for path in data}
+    found = {path: score(models, path, options, worst) for path in data}
     for path, scores in found.items():
         typer.echo(f"{path}: {scores.line}")
     if json is not None:
         figures = {path: scores.figures for path, scores in found.items()}
         write_atomic(json, (dumps(figures, ensure_ascii=False, indent=2) + "\n").encode())
     if html is not None:
-        sheet.write_page(html, [section for scores in found.values() for section in scores.page])
+        caption_sheet.write_page(html, [section for scores in found.values() for section in scores.page])

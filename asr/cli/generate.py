@@ -19,7 +19,7 @@ def generate(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
 ) -> None:
     """Write text, label by label, until the model ends it."""
-    from asr import generator
+    from asr.inference import generator
 
     writer = generator.load(model, device=device)
     options = generator.Sampling(temperature, top_k, top_p)

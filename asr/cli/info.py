@@ -14,7 +14,7 @@ def info(
     """Say what a model is, how it was trained and what it scored."""
     from json import dumps
 
-    from asr import info as info_
+    from asr.models import info as info_
 
     found = info_.read(model)
     typer.echo(dumps(found, indent=2, ensure_ascii=False) if json else info_.render(found), nl=json)

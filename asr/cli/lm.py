@@ -103,9 +103,9 @@ def prune(
 
 def known_words(path: Path, normalization: str) -> list[str]:
     """The word that each line of a file begins with, normalised as text is; a dictionary's variants count once."""
-    from asr.corpora.lexicon import headword
-    from asr.data.lines import lines
-    from asr.normalization import Normalization
+    from asr.data.texts import lines
+    from asr.text.lexicon import headword
+    from asr.text.normalization import Normalization
 
     apply = Normalization.from_config(normalization).apply
     first = [line.split()[0] for line in lines(path) if line.strip() and not line.startswith(";;;")]
@@ -117,10 +117,10 @@ def known_words(path: Path, normalization: str) -> list[str]:
 
 def sentences(paths: list[Path], normalization: str, characters: bool, prose: bool) -> Iterator[list[str]]:
     """The words (or characters) of each line or sentence of text files, or utterance of manifests, that has any."""
-    from asr.data.lines import lines
-    from asr.lm import prose as books
+    from asr.data.texts import lines
     from asr.lm.estimate import characters_of
-    from asr.normalization import Normalization
+    from asr.text import sentences as books
+    from asr.text.normalization import Normalization
 
     apply = Normalization.from_config(normalization).apply
     for path in paths:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.inputs import end
+from asr.cli._inputs import end
 
 
 def pronounce(
@@ -24,7 +24,7 @@ def pronounce(
     """
     from json import dumps
 
-    from asr import pronouncer
+    from asr.inference import pronouncer
 
     texts = [line.strip() for line in sys.stdin if line.strip()] if words == ["-"] else words
     loaded = pronouncer.load(*model, device=device)

@@ -43,9 +43,9 @@ def train(
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
-    from asr import shared_files
+    from asr.utils import resources
 
-    path = shared_files.recipe(recipe)
+    path = resources.recipe(recipe)
     scratch = tempfile.TemporaryDirectory()  # for the multirun.yaml that Hydra writes
     arguments = [
         f"--config-dir={path.parent}",
@@ -55,7 +55,7 @@ def train(
         *map(_quoted, overrides or []),
         *(["--multirun"] if multirun else []),
     ]
-    main = hydra.main(version_base="1.3", config_path=str(shared_files.folder("configs")))
+    main = hydra.main(version_base="1.3", config_path=str(resources.folder("configs")))
 
     failures: list[InputError] = []
 

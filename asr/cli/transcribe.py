@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr.cli.decoding import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, NBest, decoder_config
-from asr.cli.inputs import end, find_inputs
+from asr.cli._decoder_options import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, NBest, decoder_config
+from asr.cli._inputs import end, find_inputs
+from asr.cli._progress import progress_bar
 from asr.errors import InputError
 
 if TYPE_CHECKING:
-    from asr.recognizer import Recognizer
-    from asr.transcript import Transcript
-
-LONG_WORK_SECONDS = 60.0  # of audio, from which on a progress bar is worth it
+    from asr.inference.recognizer import Recognizer
+    from asr.output.transcript import Transcript
 
 
 def transcribe(
@@ -42,14 +41,14 @@ def transcribe(
     decoder: Decoder = None,
 ) -> None:
     """Transcribe audio files. Everything is checked before work starts; one bad file does not stop the others."""
-    from asr import transcript
+    from asr.output import formats
 
-    if format not in transcript.FORMATS:
-        raise InputError(f"--format {format}: accepted are {', '.join(transcript.FORMATS)}")
+    if format not in formats.FORMATS:
+        raise InputError(f"--format {format}: accepted are {', '.join(formats.FORMATS)}")
     if nbest is not None and format != "json":
         raise InputError("--nbest needs --format json, which has room for more than one text")
-    from asr import recognizer
     from asr.audio import INPUT_EXTENSIONS
+    from asr.inference import recognizer
 
     sources = find_inputs(inputs, INPUT_EXTENSIONS)
     outputs = plan_outputs(sources, output_dir, format, overwrite)
@@ -66,7 +65,7 @@ def transcribe(
 
 def plan_outputs(sources: list[str], output_dir: Path | None, format: str, overwrite: bool) -> list[Path] | None:
     """An output for each source, checked; None to print."""
-    from asr.transcript import output_paths
+    from asr.output.paths import output_paths
 
     if output_dir is None:
         return None
@@ -83,8 +82,9 @@ def work(
     recogniser: Recognizer, sources: list[str], outputs: list[Path] | None, format: str
 ) -> tuple[dict[int, Transcript], dict[int, Exception]]:
     """Transcribe, longest files first; write each as it is done. Returns transcripts to print, and failures."""
-    from asr.sources import durations
-    from asr.transcript import render, write_text_atomic
+    from asr.inference.inputs import durations
+    from asr.output.formats import render
+    from asr.output.paths import write_text_atomic
 
     opened: list[Any] = [io.BytesIO(sys.stdin.buffer.read()) if s == "-" else s for s in sources]
     lengths = durations(opened) if recogniser.sample_rate else [0.0] * len(opened)
@@ -108,32 +108,10 @@ def work(
 
 def print_all(transcripts: list[Transcript], format: str, alone: bool) -> None:
     """Print transcripts; as text, several are preceded by their file's name."""
-    from asr.transcript import render
+    from asr.output.formats import render
 
     if format == "txt" and not alone:
         for transcript in transcripts:
             print(f"{transcript.source}: {transcript.text}")
     else:
         print(render(transcripts[0] if alone else transcripts, format), end="")
-
-
-class progress_bar:
-    """Context of a bar over seconds of audio, on a terminal and for long work only; gives its advance function."""
-
-    def __init__(self, total: float, what: str = "transcribing") -> None:
-        self.total, self.what = total, what
-        self.bar: Any = None
-
-    def __enter__(self) -> Any:
-        if self.total < LONG_WORK_SECONDS or not sys.stderr.isatty():
-            return lambda seconds: None
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self.bar = Progress(console=Console(stderr=True)).__enter__()
-        task = self.bar.add_task(self.what, total=self.total)
-        return lambda seconds: self.bar.advance(task, seconds)
-
-    def __exit__(self, *error: object) -> None:
-        if self.bar is not None:
-            self.bar.__exit__(*error)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asr.cli.decoding import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, decoder_config
+from asr.cli._decoder_options import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, decoder_config
 from asr.errors import InputError
 
 if TYPE_CHECKING:
-    from asr.training.tune import Trial
+    from asr.evaluation.tune import Trial
 
 
 def tune(
@@ -34,17 +34,19 @@ def tune(
 
     The language model and the dictionary are copied into the model directory.
     """
-    from asr import model_dir, recognizer
-    from asr.beam_decoder import BeamDecoder
-    from asr.cli.transcribe import progress_bar
+    from asr.cli._progress import progress_bar
     from asr.data import manifest
-    from asr.data.speech import SpeechDataset
-    from asr.evaluation.calibration import fit, held_out, joined
-    from asr.training import tune as tuning
-    from asr.training.evaluate import kinds_of
+    from asr.data.speech_dataset import SpeechDataset
+    from asr.evaluation import tune as tuning
+    from asr.evaluation.ctc import kinds_of
+    from asr.inference import recognizer
+    from asr.inference.decoders.beam import BeamDecoder
+    from asr.metrics.calibration import fit, held_out, joined
+    from asr.models import decoder_files
+    from asr.models import directory as store
 
-    directory = model_dir.find(model)
-    head, options = model_dir.decoder_config(directory, decoder_config(beam, lm, lexicon, hotwords, decoder), head)
+    directory = store.find(model)
+    head, options = decoder_files.decoder_config(directory, decoder_config(beam, lm, lexicon, hotwords, decoder), head)
     options |= {"type": "beam", "calibration": None}
     loaded = recognizer.load(directory, device=device, head=head, decoder=options)
     search = loaded.decoder
@@ -80,13 +82,13 @@ def tune(
             "(half the utterances, by what fits the other half)"
         )
     if not dry_run:
-        model_dir.set_decoder(directory, {"head": head, **options, **best.numbers})
+        decoder_files.set_decoder(directory, {"head": head, **options, **best.numbers})
         typer.echo(f"{directory} decodes so from now on (--decoder type=greedy for the best path)")
 
 
 def read_values(given: list[str]) -> dict[str, list[float]]:
     """Numbers to try by name, of KEY=A,B,…"""
-    from asr.beam_decoder import NUMBERS
+    from asr.inference.decoders.beam import NUMBERS
 
     known = ["beam", *NUMBERS]
     found: dict[str, list[float]] = {}

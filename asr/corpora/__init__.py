@@ -20,7 +20,7 @@ from asr.errors import InputError
 if TYPE_CHECKING:
     from lhotse import MonoCut
 
-    from asr.corpora.lexicon import Coverage
+    from asr.corpora.add_phones import Coverage
 
 CORPORA = {
     "an4": "asr.corpora.an4",
@@ -33,13 +33,13 @@ CORPORA = {
     "librispeech": "asr.corpora.librispeech",
     "ljspeech": "asr.corpora.ljspeech",
     "speechocean762": "asr.corpora.speechocean762",
-    "synthetic": "asr.corpora.synthetic",
+    "synthetic": "asr.corpora.synthetic.corpus",
     "timit": "asr.corpora.timit",
 }
 
 # Kinds of items, each with the module that has for them ``write(items, path) -> changed``, ``summary(items)``, a named
 # tuple of numbers, and ``EXTENSION``.
-KINDS = {"speech": "asr.data.manifest", "captions": "asr.data.captions", "pairs": "asr.data.pairs"}
+KINDS = {"speech": "asr.data.manifest", "captions": "asr.data.caption_manifest", "pairs": "asr.data.pairs"}
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ def prepare(
     Raises:
         InputError: an unknown corpus, split or option, or a ``root`` that is not as the corpus should be.
     """
-    from asr.corpora.lexicon import add_phones, read_lexicon
+    from asr.corpora.add_phones import add_phones
+    from asr.text.lexicon import read_lexicon
 
     corpus, root, output = load(name), Path(root), Path(output)
     kind = getattr(corpus, "KIND", "speech")

@@ -11,9 +11,9 @@ import logging
 import re
 from pathlib import Path
 
-from asr.corpora.lexicon import read_lexicon
 from asr.data.pairs import Pairs
 from asr.errors import InputError
+from asr.text.lexicon import read_lexicon
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr import audio
+from asr.corpora._files import audio_files, lines
 from asr.corpora.classes import hash_share
 from asr.corpora.download import Archive
-from asr.corpora.files import audio_files, lines
 from asr.data.manifest import make_cut
 from asr.errors import InputError
 

@@ -6,10 +6,10 @@ import logging
 import re
 from pathlib import Path
 
-from asr.data.captions import Captioned, tokenize
-from asr.data.rows import decode
+from asr.data.caption_manifest import Captioned, tokenize
+from asr.data.image_files import EXTENSIONS
+from asr.data.manifest_files import decode
 from asr.errors import InputError
-from asr.images import EXTENSIONS
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr.corpora._files import audio_files
 from asr.corpora.download import Archive
-from asr.corpora.files import audio_files
 from asr.data.manifest import make_cut
 from asr.errors import InputError
 

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr.corpora._files import audio_files, pair
 from asr.corpora.download import Archive
-from asr.corpora.files import audio_files, pair
 from asr.data.manifest import make_cut
-from asr.data.rows import decode
+from asr.data.manifest_files import decode
 from asr.errors import InputError
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr.corpora._files import audio_files, lines, pair
 from asr.corpora.download import Archive
-from asr.corpora.files import audio_files, lines, pair
 from asr.data.manifest import make_cut, speaker
 from asr.errors import InputError
 

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.corpora.files import lines, pair
+from asr.corpora._files import lines, pair
 from asr.data.manifest import make_cut
 from asr.errors import InputError
 

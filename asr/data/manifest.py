@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asr import audio
-from asr.data.rows import (
+from asr.data.manifest_files import (
     FORMATS,
     Row,
     absolute,

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from asr.data.batch import pad
-from asr.data.lines import lines
+from asr.data.texts import lines
 from asr.errors import InputError
-from asr.files import update
-from asr.vocabulary import Vocabulary
+from asr.text.vocabulary import Vocabulary
+from asr.utils.atomic import update
 
 EXTENSION = ".tsv"  # of the files that are made of a corpus
 Pairs = dict[str, list[str]]  # what is read, and all that is right to write for it
@@ -59,7 +59,7 @@ def write(pairs: Mapping[str, Iterable[str]], path: Path) -> bool:
 
 @dataclass(frozen=True)
 class WritingBatch:
-    """What a `asr.tasks.writing.WritingTask` reads, and the labels that it should write.
+    """What a `asr.tasks.encoder_decoder.WritingTask` reads, and the labels that it should write.
 
     ``inputs`` (N, …) and ``lengths`` (N,); ``labels`` (N, U + 1), padded, that begin with <eos> and end with it after
     ``ends`` (N,) more; ``references`` of each row, all of them right.

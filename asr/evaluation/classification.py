@@ -1,39 +1,41 @@
-"""How often classes were told right, and which were taken for which."""
+"""Evaluate classifiers: accuracy, recall of each class, confusions."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
-SHOWN = 10  # confusions that are listed
+import torch
 
-
-def summary(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Figures of (class, class it was taken for), which are JSON.
-
-    ``utterances``, ``errors``, ``accuracy``; ``recall`` of each class, the share of it that was told right; and
-    ``confusions``, the `SHOWN` commonest as [class, taken for, times].
-    """
-    wrong = Counter((said, heard) for said, heard in pairs if said != heard)
-    total = Counter(said for said, _ in pairs)
-    right = Counter(said for said, heard in pairs if said == heard)
-    ordered = sorted(wrong.items(), key=lambda item: (-item[1], item[0]))
-    return {
-        "utterances": len(pairs),
-        "errors": wrong.total(),
-        "accuracy": round(right.total() / len(pairs), 6),
-        "recall": {name: round(right[name] / count, 6) for name, count in sorted(total.items())},
-        "confusions": [[said, heard, count] for (said, heard), count in ordered[:SHOWN]],
-    }
+from asr.data import manifest
+from asr.data.speech_dataset import SpeechDataset
+from asr.evaluation.ctc import batches
+from asr.evaluation.scores import Changes, Scores, _alone
+from asr.metrics import classification
+from asr.models import store
+from asr.tasks.classification import ClassificationTask
 
 
-def line(figures: dict[str, Any]) -> str:
-    """Figures of `summary` on one line."""
-    errors, utterances = figures["errors"], figures["utterances"]
-    text = f"accuracy {100 * figures['accuracy']:.2f}% ({errors} of {utterances} wrong)"
-    if errors:
-        worst = sorted(figures["recall"].items(), key=lambda item: item[1])[:3]
-        text += "; lowest recall " + ", ".join(f"{name} {100 * recall:.1f}%" for name, recall in worst if recall < 1)
-        text += "; " + ", ".join(f"{said} taken for {heard} {count} x" for said, heard, count in figures["confusions"])
-    return text
+@torch.inference_mode()
+def told(task: ClassificationTask, dataset: SpeechDataset, max_seconds: float) -> list[tuple[str, str]]:
+    """The class of each utterance, and the one that it is taken for."""
+    task.eval()
+    names = task.vocabulary.tokens
+    pairs: list[tuple[str, str]] = []
+    for batch in batches(dataset, max_seconds):
+        found = task(batch.inputs, batch.lengths).argmax(-1)
+        classes = batch.targets[task.primary].labels
+        pairs += [(names[c], names[f]) for c, f in zip(classes.tolist(), found.tolist(), strict=True)]
+    return pairs
+
+
+BATCH_SECONDS = 240.0  # of audio that is classified together
+
+
+def classes(models: Sequence[Path], data: str, options: Changes, worst: int) -> Scores:
+    """How often the classes of a manifest's utterances are told right."""
+    _alone(models, options)
+    task = store.load(models[0], ClassificationTask)
+    dataset = SpeechDataset(manifest.read(data), task.vocabularies, task.features.sample_rate)
+    figures = classification.summary(told(task, dataset, BATCH_SECONDS))
+    return Scores(figures, classification.line(figures))

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import InputError
-from asr.evaluation.calibration import Calibration, calibration, hits, joined
-from asr.evaluation.error_rate import UNITS, ErrorCounts, ErrorRates, Fold, Kind, align, tokens
-from asr.evaluation.significance import bootstrap_interval
-from asr.files import write_atomic
+from asr.metrics.calibration import Calibration, calibration, hits, joined
+from asr.metrics.error_rate import UNITS, ErrorCounts, ErrorRates, Fold, Kind, align, tokens
+from asr.metrics.significance import bootstrap_interval
+from asr.utils.atomic import write_atomic
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import InputError
-from asr.features.blocks import Blocks, on_blocks, on_threads, own_threads
-from asr.features.normalization import FITTED, Normalization, Statistics, over_all
+from asr.features._blocks import Blocks, on_blocks, on_threads, own_threads
+from asr.features.cmvn import FITTED, Normalization, Statistics, over_all
+from asr.utils.masks import inside
 
 Batch: TypeAlias = "tuple[Tensor, Tensor]"
 
@@ -40,11 +41,6 @@ def for_product(values: Tensor) -> Tensor:
     mkldnn: Any = torch.backends.mkldnn
     exact = values.device.type == "cpu" and mkldnn.matmul.fp32_precision in ("none", "ieee")
     return values if exact else values.double()
-
-
-def inside(lengths: Tensor, total: int) -> Tensor:
-    """Boolean (N, total): which positions lie within each row's own length (N,)."""
-    return torch.arange(total, device=lengths.device) < lengths[:, None]
 
 
 class Extractor(nn.Module):

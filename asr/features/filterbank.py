@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from asr.errors import InputError
-from asr.features.blocks import Blocks, block_frames, on_blocks, scratch
-from asr.features.extractor import Extractor, for_product, inside
+from asr.features._blocks import Blocks, block_frames, on_blocks, scratch
+from asr.features.extractor import Extractor, for_product
+from asr.utils.masks import inside
 
 # About 30 dB below the power of 16-bit rounding noise in a narrow filter; digital silence becomes log(1e-10)
 # = -23.

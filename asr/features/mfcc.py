@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from asr.errors import InputError
-from asr.features.blocks import Blocks, on_blocks
+from asr.features._blocks import Blocks, on_blocks
 from asr.features.extractor import Extractor, for_product
 from asr.features.filterbank import FilterBank
 

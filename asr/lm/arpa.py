@@ -11,8 +11,8 @@ from typing import IO
 import numpy as np
 
 from asr.errors import InputError
-from asr.files import replacing
 from asr.lm.ngram import BOS, EOS, NEVER, NONE, ROOT, UNK, NGram, Order, build, step
+from asr.utils.atomic import replacing
 
 LN10 = float(np.log(10))
 

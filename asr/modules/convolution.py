@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import InputError
-from asr.features.extractor import inside
-from asr.features.stacking import strided
+from asr.modules.frame_stacking import strided
+from asr.utils.masks import inside
 
 
 class Convolution(nn.Module):

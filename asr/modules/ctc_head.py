@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from asr.data.batch import Targets
 from asr.errors import InputError
-from asr.features.extractor import inside
+from asr.utils.masks import inside
 
 
 class CTCHead(nn.Linear):

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from asr.errors import InputError
-from asr.features import FrameStacking
 from asr.modules.convolution import Convolution
 from asr.modules.dropout import Dropout
+from asr.modules.frame_stacking import FrameStacking
 from asr.modules.rnn import RNN
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import InputError
-from asr.features.extractor import inside
+from asr.modules.cells import CELLS
 from asr.modules.dropout import Dropout
-from asr.modules.rnn import CELLS
+from asr.utils.masks import inside
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class LabelRNN(nn.Module):
     arXiv 1508.04025, "general") over the root of the layer's size, and goes to all layers above and to the output, as
     in Wu et al. 2016, arXiv 1609.08144, section 3. So in training all labels are read at once.
 
-    It is a `asr.decoding.neural.JoiningScorer`. Log-probabilities are float32.
+    It is a `asr.decoding.ctc.neural_lm.JoiningScorer`. Log-probabilities are float32.
 
     Args:
         labels: how many there are.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from asr.features.extractor import inside
-from asr.normalization import check_choice
+from asr.text.normalization import check_choice
+from asr.utils.masks import inside
 
 POOLINGS = ("last", "mean", "attention")
 

@@ -14,15 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import InputError
-from asr.features.extractor import inside
+from asr.modules.cells import CELLS
 from asr.modules.dropout import Dropout
-from asr.modules.side_by_side import side_by_side
-
-CELLS: dict[str, tuple[Callable[..., nn.RNNBase], dict[str, Any]]] = {
-    "lstm": (nn.LSTM, {}),
-    "gru": (nn.GRU, {}),
-    "tanh": (nn.RNN, {"nonlinearity": "tanh"}),
-}
+from asr.modules.parallel import side_by_side
+from asr.utils.masks import inside
 
 
 class _TakeRows(torch.autograd.Function):

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from asr.decoding.label_beam import Options
+from asr.decoding.label.beam import Options
 from asr.errors import InputError
 from asr.modules.dropout import Dropout
-from asr.modules.image_encoder import GRID_SIZE, MobileNetV2
 from asr.modules.label_rnn import LabelRNN, State
+from asr.modules.mobilenet import GRID_SIZE, MobileNetV2
 from asr.registry import build
-from asr.tasks.writing import SEARCHES, WritingTask
-from asr.vocabulary import Vocabulary
+from asr.tasks.encoder_decoder import SEARCHES, WritingTask
+from asr.text.vocabulary import Vocabulary
 
 IMAGE_ENCODERS = {"mobilenet_v2": MobileNetV2}
 NETWORKS = {"label_rnn": LabelRNN}
@@ -66,7 +66,7 @@ class CaptioningTask(WritingTask):
     def from_config(cls, config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> CaptioningTask:
         """Build from the groups ``task``, ``image_encoder``, ``label_rnn`` and ``search`` of a configuration.
 
-        ``image_encoder.weights`` is not read here: see `asr.training.captions`.
+        ``image_encoder.weights`` is not read here: see `asr.training.jobs.captioning`.
         """
         options = {option: value for option, value in config["task"].items() if option not in ("heads", "attention")}
         encoder = {option: value for option, value in config["image_encoder"].items() if option != "weights"}

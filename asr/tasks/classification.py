@@ -11,14 +11,14 @@ from torch.nn import functional as F
 
 from asr.errors import InputError
 from asr.features import Extractor
-from asr.features.normalization import Statistics
+from asr.features.cmvn import Statistics
 from asr.modules.dropout import Dropout
 from asr.modules.encoder import Encoder
 from asr.modules.pooling import Pooling
 from asr.registry import build
-from asr.tasks.front import front
-from asr.tasks.task import Task
-from asr.vocabulary import Vocabulary
+from asr.tasks.base import Task
+from asr.tasks.speech_frontend import front
+from asr.text.vocabulary import Vocabulary
 
 
 class ClassificationTask(Task):

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from asr.decoding import greedy
+from asr.decoding.ctc import greedy
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.features import Extractor
-from asr.features.normalization import Statistics
+from asr.features.cmvn import Statistics
 from asr.modules.ctc_head import CTCHead
 from asr.modules.encoder import Encoder
 from asr.registry import build
-from asr.tasks.front import front
-from asr.tasks.task import Task
-from asr.vocabulary import Vocabulary
+from asr.tasks.base import Task
+from asr.tasks.speech_frontend import front
+from asr.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from asr.data.batch import Targets

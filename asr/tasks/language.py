@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from asr.errors import InputError
 from asr.modules.label_rnn import LabelRNN, State
 from asr.registry import build
-from asr.tasks.task import Task
-from asr.vocabulary import Vocabulary
+from asr.tasks.base import Task
+from asr.text.vocabulary import Vocabulary
 
 NETWORKS = {"label_rnn": LabelRNN}
 NONE = -1
@@ -71,7 +71,7 @@ class LanguageTask(Task):
 
 
 class LanguageScorer:
-    """A language model of other labels, those of ``tokens``: a `asr.decoding.neural.JoiningScorer`.
+    """A language model of other labels, those of ``tokens``: a `asr.decoding.ctc.neural_lm.JoiningScorer`.
 
     Its last label, ``end``, is the model's <eos>, and begins a text as well. Labels that the model does not have are
     `UNHEARD_OF`.

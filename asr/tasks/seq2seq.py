@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from asr.decoding.label_beam import Options
+from asr.decoding.label.beam import Options
 from asr.errors import InputError
 from asr.modules.encoder import Encoder
 from asr.modules.label_rnn import LabelRNN, State
 from asr.modules.pooling import Pooling
 from asr.registry import build
-from asr.tasks.writing import SEARCHES, WritingTask
-from asr.vocabulary import Vocabulary
+from asr.tasks.encoder_decoder import SEARCHES, WritingTask
+from asr.text.vocabulary import Vocabulary
 
 ENCODERS = {"rnn": Encoder}
 NETWORKS = {"label_rnn": LabelRNN}

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asr.errors import InputError
-from asr.normalization import Normalization
-from asr.vocabulary import BLANK, KINDS, Vocabulary
+from asr.text.normalization import Normalization
+from asr.text.vocabulary import BLANK, KINDS, Vocabulary
 
 
 def make_vocabulary(

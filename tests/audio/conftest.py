@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-import asr.audio
+from asr.audio import reader
 
 
 @pytest.fixture(autouse=True)
 def _forget_what_was_said() -> None:
-    asr.audio._said.clear()
+    reader._said.clear()
 
 
 @pytest.fixture

@@ -24,15 +24,3 @@ def sound() -> Sound:
         return path
 
     return write
-
-
-@pytest.fixture
-def text() -> Callable[..., Path]:
-    """Write lines to a path."""
-
-    def write(path: Path, *lines: str) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-        return path
-
-    return write

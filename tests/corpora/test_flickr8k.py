@@ -9,7 +9,7 @@ import pytest
 
 from asr import corpora
 from asr.corpora import flickr8k
-from asr.data import captions
+from asr.data import caption_manifest
 from asr.errors import InputError
 
 Write = Callable[..., Path]
@@ -89,7 +89,7 @@ def test_the_command(root: Path, tmp_path: Path, asr: Callable) -> None:
         ["dev", "1", "2", str(tmp_path / "out" / "dev.jsonl")],
         ["test", "1", "2", str(tmp_path / "out" / "test.jsonl")],
     ]
-    assert captions.read(tmp_path / "out" / "train.jsonl") == flickr8k.prepare(root)["train"]
+    assert caption_manifest.read(tmp_path / "out" / "train.jsonl") == flickr8k.prepare(root)["train"]
     again = asr("prepare", "flickr8k", root, "--output", tmp_path / "out", "--splits", "dev")
     assert again.out.count("(unchanged)") == 1
 
@@ -105,7 +105,7 @@ def test_real_sizes(shared_data: Path) -> None:
     if not (shared_data / "flickr8k").is_dir():
         pytest.skip(f"no flickr8k in {shared_data}")
     splits = flickr8k.prepare(shared_data / "flickr8k")
-    assert {split: captions.summary(items) for split, items in splits.items()} == {
+    assert {split: caption_manifest.summary(items) for split, items in splits.items()} == {
         "train": (6000, 30000),
         "dev": (1000, 5000),
         "test": (510, 2550),

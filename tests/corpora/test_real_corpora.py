@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from asr.corpora import CORPORA, hold_out, load
-from asr.corpora.lexicon import add_phones, read_lexicon
+from asr.corpora.add_phones import add_phones
 from asr.data.manifest import Summary, phones, speaker, summary, text
+from asr.text.lexicon import read_lexicon
 
 # corpus, folder → split: utterances, speakers, hours
 EXPECTED = {
@@ -74,7 +75,7 @@ def test_speechocean762_development_set_is_the_end_of_the_speakers_by_number(pre
 
 
 def test_timit_sample_has_all_phones(prepared) -> None:
-    from asr.phones import TIMIT_61
+    from asr.text.phones import TIMIT_61
 
     cuts = [cut for cuts in prepared("timit", "timit_sample").values() for cut in cuts]
     heard = {phone for cut in cuts for phone in (phones(cut) or "").split()}
@@ -89,7 +90,7 @@ def test_timit_sample_has_all_phones(prepared) -> None:
 def test_cmudict_on_kathleen(prepared, shared_data) -> None:
     if not (lexicon := shared_data / "text" / "cmudict" / "cmudict.dict").is_file():
         pytest.skip(f"no {lexicon}")
-    from asr.phones import ARPABET
+    from asr.text.phones import ARPABET
 
     cuts, coverage = add_phones(prepared("ljspeech", "kathleen")["train"], read_lexicon(lexicon))
     assert (coverage.covered, coverage.utterances, coverage.unknown.total()) == (1112, 1142, 30)

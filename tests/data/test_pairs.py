@@ -9,7 +9,7 @@ import pytest
 from asr.data import pairs
 from asr.data.pairs import PairDataset
 from asr.errors import InputError
-from asr.vocabulary import EOS, Vocabulary
+from asr.text.vocabulary import EOS, Vocabulary
 
 SOURCE = Vocabulary.characters("abc", specials=())
 TARGET = Vocabulary.phones(["ah", "b", "k"], specials=(EOS,))

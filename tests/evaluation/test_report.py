@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from asr.errors import InputError
 from asr.evaluation.report import Report, evaluate_pairs
-from asr.phones import fold
+from asr.text.phones import fold
 
 IDS = ["a1", "a2", "b1", "b2"]
 REFERENCES = ["the cat sat on the mat", "hello world", "", "good"]

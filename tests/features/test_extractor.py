@@ -11,9 +11,9 @@ from waveforms import fitted, one, ragged, speech
 
 from asr.errors import InputError
 from asr.features import MFCC, FilterBank
-from asr.features import blocks as blocks_module
+from asr.features import _blocks as blocks_module
 from asr.features import extractor as extractor_module
-from asr.threads import torch_threads
+from asr.utils.threads import torch_threads
 
 
 class TestBatchEqualsSingles:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from asr.decoding.label_beam import Options, search
+from asr.decoding.label.beam import Options, search
 from asr.errors import InputError
 from asr.modules.label_rnn import LabelRNN, State
 

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asr.errors import InputError
-from asr.features.extractor import inside
 from asr.modules.encoder import Encoder
 from asr.modules.rnn import RNN, reversal, reverse
-from asr.threads import torch_threads
+from asr.utils.masks import inside
+from asr.utils.threads import torch_threads
 
 MAKERS: dict[str, Any] = {"lstm": nn.LSTM, "gru": nn.GRU, "tanh": nn.RNN}
 LENGTHS = [9, 1, 6, 2]

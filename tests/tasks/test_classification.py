@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import torch
 
-from asr import model_dir
 from asr.data import manifest
 from asr.data.batch import pad
 from asr.errors import InputError
-from asr.evaluation import classification
+from asr.metrics import classification
+from asr.models import store
 from asr.modules.pooling import POOLINGS, Pooling
 from asr.tasks.classification import ClassificationTask
+from asr.text.vocabulary import Vocabulary
 from asr.training.run import train
-from asr.vocabulary import Vocabulary
 
 Config = Callable[..., dict[str, Any]]
 CONFIG: dict[str, Any] = {
@@ -34,7 +34,7 @@ NAMES = ("_silence_", "turn left", "yes")
 def make_task(pooling: str = "mean", **options: Any) -> ClassificationTask:
     torch.manual_seed(0)
     config = CONFIG | {"task": CONFIG["task"] | {"pooling": pooling, **options}}
-    task = model_dir.make_task(config, {"word": Vocabulary.classes(NAMES)})
+    task = store.make_task(config, {"word": Vocabulary.classes(NAMES)})
     assert isinstance(task, ClassificationTask)
     return task.eval()
 
@@ -105,7 +105,7 @@ def test_augmentation_is_for_training_only() -> None:
 
 def test_refusals() -> None:
     with pytest.raises(InputError, match=r"one head, of kind classes \(these are: characters\)"):
-        model_dir.make_task(CONFIG, {"word": Vocabulary.characters("ab")})
+        store.make_task(CONFIG, {"word": Vocabulary.characters("ab")})
     with pytest.raises(InputError, match="pooling: 'max' is not one of last, mean, attention"):
         make_task("max")
     with pytest.raises(InputError, match="label_smoothing=1"):
@@ -155,14 +155,14 @@ def test_the_line_of_an_epoch_and_weights_to_begin_with(
 def test_round_trip(tmp_path: Path) -> None:
     task = make_task("attention", dropout=0.2)
     config = CONFIG | {"task": CONFIG["task"] | {"pooling": "attention", "dropout": 0.2}}
-    model_dir.save(task, tmp_path / "model", config)
-    loaded = model_dir.load(tmp_path / "model", ClassificationTask)
+    store.save(task, tmp_path / "model", config)
+    loaded = store.load(tmp_path / "model", ClassificationTask)
     assert loaded.vocabulary == task.vocabulary and loaded.vocabulary.tokens == NAMES
     assert loaded.vocabulary.decode(loaded.vocabulary.encode("turn left")) == "turn left"
     batch = pad([torch.randn(4000), torch.randn(2500)])
     assert torch.equal(loaded(*batch), task(*batch))
     with pytest.raises(InputError, match="a model of type classification, where one of ctc is wanted"):
-        model_dir.load(tmp_path / "model")
+        store.load(tmp_path / "model")
 
 
 # -- figures

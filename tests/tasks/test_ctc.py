@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from asr.data.batch import Targets, pad
-from asr.decoding import greedy
+from asr.decoding.ctc import greedy
 from asr.errors import InputError
 from asr.features import FilterBank
 from asr.modules.encoder import Encoder
 from asr.tasks.ctc import CTCTask
-from asr.vocabulary import Vocabulary
+from asr.text.vocabulary import Vocabulary
 
 CONFIG: dict[str, Any] = {
     "task": {"type": "ctc", "heads": {"text": {"kind": "characters"}}},

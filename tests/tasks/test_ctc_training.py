@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from asr.augmentation import SpecAugment, SpectrogramWarp
 from asr.data.batch import Targets, pad
 from asr.errors import InputError
 from asr.features import FilterBank
+from asr.features.specaugment import SpecAugment, SpectrogramWarp
 from asr.modules.encoder import Encoder
 from asr.tasks.ctc import CTCTask
-from asr.vocabulary import Vocabulary
+from asr.text.vocabulary import Vocabulary
 
 
 def conditioned(layers: tuple[int, ...], weight: float = 0.5) -> CTCTask:

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import torch
 
-from asr import model_dir
 from asr.data.batch import pad
-from asr.decoding.label_beam import Options
+from asr.decoding.label.beam import Options
 from asr.errors import InputError
+from asr.models import store
+from asr.tasks.encoder_decoder import search
 from asr.tasks.seq2seq import Seq2SeqTask
-from asr.tasks.writing import search
-from asr.vocabulary import EOS, UNKNOWN, Vocabulary
+from asr.text.vocabulary import EOS, UNKNOWN, Vocabulary
 
 WRITTEN = Vocabulary.phones(["ah", "b", "k"], specials=(EOS,))
 READ = Vocabulary.characters("abc", specials=())
@@ -39,7 +39,7 @@ def make(request: pytest.FixtureRequest) -> Make:
         torch.manual_seed(3)
         config = copy.deepcopy(CONFIG)
         config["task"] |= {"attention": request.param, **options}
-        task = model_dir.make_task(config, {"written": written, "read": READ})
+        task = store.make_task(config, {"written": written, "read": READ})
         assert isinstance(task, Seq2SeqTask)
         torch.nn.init.normal_(task.network.output.weight, std=1.0)
         return task.eval()
@@ -141,8 +141,8 @@ def test_a_model_directory_gives_the_same_task_back(make: Make, tmp_path: Path) 
     task = make()
     config = copy.deepcopy(CONFIG)
     config["task"]["attention"] = task.network.key is not None
-    model_dir.save(task, tmp_path / "model", config)
-    loaded = model_dir.load(tmp_path / "model", Seq2SeqTask)
+    store.save(task, tmp_path / "model", config)
+    loaded = store.load(tmp_path / "model", Seq2SeqTask)
     assert loaded.vocabularies == task.vocabularies and loaded.options == replace(Options(), beam=4, max_length=3)
     assert search([loaded], *batch("cab")) == search([task], *batch("cab"))
 

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from asr.errors import InputError, Interruption
-from asr.training.run import find_checkpoint, train
-from asr.training.speech_module import SpeechModule
+from asr.training.checkpoints import find_checkpoint
+from asr.training.jobs.ctc import SpeechModule
+from asr.training.run import train
 
 Config = Callable[..., dict[str, Any]]
 

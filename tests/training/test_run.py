@@ -12,16 +12,18 @@ from typing import Any
 import pytest
 import torch
 
-from asr import model_dir, recognizer
 from asr.data import manifest
 from asr.errors import InputError
+from asr.inference import recognizer
 from asr.lm import arpa
 from asr.lm.estimate import kneser_ney, read_text
+from asr.models import directory, store
 from asr.tasks.classification import ClassificationTask
-from asr.training.initial import take_weights
-from asr.training.manifests import read_split
-from asr.training.run import train, usable_precision
-from asr.vocabulary import EOS, Vocabulary
+from asr.text.vocabulary import EOS, Vocabulary
+from asr.training.jobs._speech_data import read_split
+from asr.training.run import train
+from asr.training.trainer import usable_precision
+from asr.training.warm_start import take_weights
 
 Config = Callable[..., dict[str, Any]]
 
@@ -44,7 +46,7 @@ def test_eight_utterances_are_learnt_by_heart(tone_run: Path) -> None:
     assert names == {"config.yaml", "vocabulary.txt", "weights.safetensors", "metrics.json", "README.md"}
     card = (tone_run / "model" / "README.md").read_text()
     assert "| dev train | text | 8 | 0.00 | 0.00 |  |" in card
-    assert model_dir.read_config(tone_run / "model")["training"]["seed"] == 1
+    assert directory.read_config(tone_run / "model")["training"]["seed"] == 1
     assert list((tone_run / "tensorboard").glob("events.out.tfevents.*"))
 
 
@@ -163,7 +165,7 @@ def test_the_decoder_of_the_configuration_is_tested_and_kept(
     assert list(figures["dev"]["train"]) == ["text", "text, beam"]
     model = tmp_path / "run" / "model"
     assert (model / "lm.arpa").read_bytes() == (tmp_path / "words.arpa").read_bytes()
-    assert model_dir.read_config(model)["decoder"] == decoder | {"lm": "lm.arpa"}
+    assert directory.read_config(model)["decoder"] == decoder | {"lm": "lm.arpa"}
     (tmp_path / "words.arpa").unlink()
     assert recognizer.load(model).decoder.scoring.kind == "characters"
 
@@ -180,7 +182,7 @@ def test_goes_on_from_a_model(
     caplog.clear()
     train(tiny_config(tmp_path / "other", other, **frozen))
     assert "heads begun anew, as their vocabulary is another one: text" in caplog.text
-    before, after = (model_dir.load(run / "model").state_dict() for run in (tone_run, tmp_path / "other"))
+    before, after = (store.load(run / "model").state_dict() for run in (tone_run, tmp_path / "other"))
     assert before["heads.text.weight"].shape != after["heads.text.weight"].shape
     name = "encoder.rnn.forwards.0.weight_hh_l0"
     assert (before[name] - after[name]).abs().max() < 1e-6
@@ -190,14 +192,14 @@ def test_a_classifier_begins_with_the_encoder_of_a_recogniser(
     tone_run: Path, class_config: Any, tone_corpus: Any, tmp_path: Path, caplog: Any
 ) -> None:
     caplog.set_level("INFO", "asr")
-    reader = model_dir.read_config(tone_run / "model")
+    reader = directory.read_config(tone_run / "model")
     alike = {group: reader[group] for group in ("features", "encoder")}
     frozen = {"init": str(tone_run), "trainer.epochs": 1, "optimizer": {"type": "sgd", "lr": 1e-9}}
     words = tone_corpus(tmp_path, ["ab", "c d", "hgf"])
     train(class_config(tmp_path / "run", words, **alike, **frozen))
     assert "all but features and encoder begins anew" in caplog.text
-    before = model_dir.load(tone_run / "model").state_dict()
-    after = model_dir.load(tmp_path / "run" / "model", ClassificationTask).state_dict()
+    before = store.load(tone_run / "model").state_dict()
+    after = store.load(tmp_path / "run" / "model", ClassificationTask).state_dict()
     taken = [name for name in after if name.split(".")[0] in ("features", "encoder")]
     assert len(taken) > 5 and all((before[name] - after[name]).abs().max() < 1e-6 for name in taken)
 
@@ -255,7 +257,7 @@ def test_weights_of_another_network(tmp_path: Path, tiny_config: Config, corpus:
 
 def test_weights_of_a_task_that_reads_nothing_alike(tmp_path: Path, tone_run: Path) -> None:
     language = {"heads": {"text": {"kind": "characters"}}, "type": "language"}
-    task = model_dir.make_task(
+    task = store.make_task(
         {"task": language, "label_rnn": {"type": "label_rnn", "hidden_size": 4}},
         {"text": Vocabulary.characters("ab", specials=(EOS,))},
     )

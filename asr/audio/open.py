@@ -1,0 +1,98 @@
+"""Audio files to blocks of float32 samples as stored: libsndfile first, PyAV for what it cannot read.
+
+The content decides which of the two, never the file's name.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from asr.audio.backend import ACCEPTED, Decoder, UseMediaError
+from asr.audio.ffmpeg import MediaDecoder
+from asr.audio.libsndfile import SoundFileDecoder
+from asr.errors import AudioError
+
+# What a scan of a directory picks up: first libsndfile's, then PyAV's.
+INPUT_EXTENSIONS = frozenset(
+    {
+        ".wav",
+        ".flac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".mp3",
+        ".aif",
+        ".aiff",
+        ".aifc",
+        ".au",
+        ".caf",
+        ".sph",
+        ".w64",
+    }
+    | {".m4a", ".m4b", ".mp4", ".mov", ".3gp", ".webm", ".mkv", ".mka", ".aac", ".ac3", ".wma", ".wmv"}
+    | {".asf", ".amr", ".wv", ".ape", ".tta", ".avi", ".flv", ".mp2", ".mpg"}
+)
+# Beyond these a header is damaged; 1 Hz would blow a small file up to gigabytes at the model's rate.
+SAMPLE_RATES = (1_000, 768_000)
+MAX_CHANNELS = 256
+
+
+@contextmanager
+def opened(source: str | Path | BinaryIO) -> Iterator[Decoder]:
+    """The decoder of a path or of a binary file, which need not be able to seek. Raises AudioError."""
+    if not isinstance(source, (str, Path)):
+        name = str(getattr(source, "name", "audio stream"))
+        with _seekable(source) as seekable, _decoder(seekable, name) as decoder:
+            yield decoder
+        return
+    try:
+        file = open(source, "rb")  # noqa: SIM115  (errors of the body are not those of opening)
+    except FileNotFoundError:
+        raise AudioError(f"{source}: no such file; {ACCEPTED}") from None
+    except IsADirectoryError:
+        raise AudioError(f"{source}: is a directory; an audio file is wanted") from None
+    except PermissionError:
+        raise AudioError(f"{source}: no permission to read it; a file that may be read is wanted") from None
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{str(source)!r}: cannot be opened ({error}); an audio file is wanted") from None
+    with file, _seekable(file) as seekable, _decoder(seekable, str(source)) as decoder:
+        yield decoder
+
+
+@contextmanager
+def _seekable(file: BinaryIO) -> Iterator[BinaryIO]:
+    """The file, or a temporary copy of one that cannot seek: on disk, so that the memory stays bounded."""
+    if file.seekable():
+        yield file
+        return
+    with tempfile.TemporaryFile() as copy:
+        shutil.copyfileobj(file, copy)
+        yield copy
+
+
+@contextmanager
+def _decoder(file: BinaryIO, name: str) -> Iterator[Decoder]:
+    if file.seek(0, 2) == 0:
+        raise AudioError(f"{name}: is empty (0 bytes); {ACCEPTED}")
+    file.seek(0)
+    decoder: Decoder
+    try:
+        decoder = SoundFileDecoder(file, name)
+    except UseMediaError as reason:
+        decoder = MediaDecoder(file, name, str(reason))
+    try:
+        if not SAMPLE_RATES[0] <= decoder.sample_rate <= SAMPLE_RATES[1]:
+            raise AudioError(
+                f"{name}: damaged header: sample rate {decoder.sample_rate} Hz; "
+                f"accepted are {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz"
+            )
+        if not 1 <= decoder.channels <= MAX_CHANNELS:
+            raise AudioError(f"{name}: damaged header: {decoder.channels} channels; accepted are 1 to {MAX_CHANNELS}")
+        yield decoder
+    finally:
+        decoder.close()

@@ -1,0 +1,236 @@
+"""Manifests as files: lines of JSON and tables, the paths in them; rows of those that are not Lhotse's."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import math
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asr import audio
+from asr.errors import InputError
+from asr.utils.atomic import update
+
+AUDIO_COLUMNS = ("audio_filepath", "audio", "path", "file", "wav")
+TEXT_COLUMNS = ("text", "transcript", "sentence")
+FORMATS = ".jsonl, .json, .csv, .tsv (each also with .gz), or a folder of audio files with side-by-side .txt"
+
+SHOWN = 5  # how many offenders a message lists
+
+
+@dataclass(frozen=True)
+class Row:
+    """One utterance as a table or folder names it, before its audio has been looked at; times in seconds."""
+
+    id: str
+    audio: str
+    text: str
+    speaker: str = ""
+    start: float = 0.0
+    duration: float | None = None
+
+
+def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line numbers (from 1) and contents of a JSON-lines, CSV or TSV file.
+
+    Raises:
+        InputError: naming the file and line, for an unknown extension or whatever cannot be parsed.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    compressed = suffixes[-1:] == [".gz"]
+    kind = (["", *suffixes][:-1] if compressed else ["", *suffixes])[-1]
+    if kind in (".jsonl", ".json"):
+        yield from _json_records(path, compressed)
+    elif kind in (".csv", ".tsv"):
+        yield from _table_records(path, compressed, kind)
+    else:
+        raise InputError(f"{path}: unknown kind of manifest (accepted: {FORMATS})")
+
+
+def decode(path: Path, compressed: bool = False) -> str:
+    """The text of a UTF-8 file (gzip if ``compressed``); a byte-order mark is dropped."""
+    try:
+        data = path.read_bytes()
+        data = gzip.decompress(data) if compressed else data
+        return data.decode("utf-8-sig")
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: not a complete gzip file: {error}") from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}, line {line}: not UTF-8 text") from error
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+
+
+def _json_records(path: Path, compressed: bool) -> Iterator[tuple[int, dict[str, Any]]]:
+    for line, item in enumerate(decode(path, compressed).split("\n"), start=1):
+        if not item.strip():
+            continue
+        try:
+            record = json.loads(item)
+        except ValueError as error:
+            raise InputError(f"{path}, line {line}: not JSON: {error}") from error
+        if not isinstance(record, dict):
+            raise InputError(f"{path}, line {line}: expected one JSON object a line, not {item.strip()[:40]!r}")
+        yield line, record
+
+
+def _table_records(path: Path, compressed: bool, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    lines = io.StringIO(decode(path, compressed), newline="")
+    if kind == ".tsv":
+        # TSV has no quoting: a sentence that begins with a quotation mark would swallow the lines behind it.
+        reader = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.reader(lines, strict=True)
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+        for names in (AUDIO_COLUMNS, TEXT_COLUMNS):
+            if header and not set(names) & set(header):
+                raise InputError(f"{path}, line 1: no column {' or '.join(names)} in the header {header}")
+        for row in reader:
+            if row and len(row) != len(header):
+                hint = " (quote a text that has commas)" if kind == ".csv" else ""
+                where = f"{path}, line {reader.line_num}"
+                raise InputError(f"{where}: {len(row)} columns where the header has {len(header)}{hint}")
+            if row:
+                yield reader.line_num, dict(zip(header, row, strict=True))
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def write_records(records: Iterable[tuple[str, dict[str, Any]]], path: Path, what: str) -> bool:
+    """Write JSON objects with their ids to ``.jsonl`` or ``.jsonl.gz``; the same ones always give the same bytes.
+
+    The file appears at once or not at all.
+
+    Returns:
+        whether the file changed (False: it had these contents already and was left alone).
+
+    Raises:
+        InputError: none of ``what``, two of one id, another extension, or a folder that cannot be written.
+    """
+    if not path.name.endswith((".jsonl", ".jsonl.gz")):
+        raise InputError(f"{path}: a manifest is written as .jsonl or .jsonl.gz")
+    lines: dict[str, str] = {}
+    for id, record in records:
+        if id in lines:
+            raise InputError(f"{path}: two {what} have the id {id!r}")
+        lines[id] = json.dumps(record, ensure_ascii=False)
+    if not lines:
+        raise InputError(f"{path}: there are no {what} to write")
+    content = "".join(line + "\n" for line in lines.values()).encode()
+    if path.suffix == ".gz":
+        buffer = io.BytesIO()
+        with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as file:
+            file.write(content)
+        content = buffer.getvalue()
+    try:
+        return update(path, content)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def relative(location: str, folder: str) -> str:
+    """A path as a manifest in ``folder`` names it: relative if the file lies below, else absolute."""
+    absolute = os.path.abspath(location)
+    return os.path.relpath(absolute, folder) if absolute.startswith(folder + os.sep) else absolute
+
+
+def absolute(location: str, folder: Path) -> str:
+    """The file that a manifest in ``folder`` names, there or else where the program runs."""
+    beside = os.path.abspath(folder / location)
+    return beside if os.path.exists(beside) or not os.path.exists(location) else os.path.abspath(location)
+
+
+def check_unique(ids: Iterable[tuple[str, str]]) -> None:
+    """InputError naming the second place (file and line) of an id that occurs twice."""
+    seen: dict[str, str] = {}
+    for id, where in ids:
+        if id in seen:
+            raise InputError(f"{where}: the id {id!r} was used already ({seen[id]})")
+        seen[id] = where
+
+
+def check_there(files: Sequence[tuple[str, str]], manifest: Path, what: str) -> None:
+    """InputError listing those of the ``what`` of a manifest, (where it names it, path), that do not exist."""
+    missing = [f"{where}: {file}" for where, file in files if not os.path.isfile(file)]
+    if missing:
+        listed = "\n  ".join(missing[:SHOWN]) + ("\n  …" if len(missing) > SHOWN else "")
+        raise InputError(f"{manifest}: {len(missing)} of {len(files)} {what} do not exist:\n  {listed}")
+
+
+def parse(record: dict[str, Any], where: str) -> Row:
+    """The row out of a record with the keys of NeMo, or those of AUDIO_COLUMNS and TEXT_COLUMNS.
+
+    Raises:
+        InputError: beginning with ``where``, for a key that is missing or has a value of the wrong kind.
+    """
+    location = _required(record, AUDIO_COLUMNS, where)
+    if not location:
+        raise InputError(f"{where}: the name of the audio file is empty")
+    said = " ".join(_required(record, TEXT_COLUMNS, where).split())
+    start = _seconds(record, ("offset", "start"), where)
+    duration = _seconds(record, ("duration",), where)
+    if duration is not None and duration <= 0:
+        raise InputError(f"{where}: duration is {duration:g}, expected seconds above 0")
+    name = os.path.normpath(os.path.splitext(location)[0])
+    # Segments of one file need names of their own.
+    default = name if start is None else f"{name}-{round(start * 1000):07d}"
+    id, speaker = (str(record.get(key) or "") for key in ("id", "speaker"))
+    return Row(id or default, location, said, speaker, start or 0.0, duration)
+
+
+def _required(record: dict[str, Any], names: Sequence[str], where: str) -> str:
+    name = next((name for name in names if record.get(name) is not None), None)
+    if name is None:
+        raise InputError(f"{where}: no {' or '.join(names)} among the keys {', '.join(record)}")
+    if not isinstance(record[name], str):
+        raise InputError(f"{where}: {name} is {record[name]!r}, expected text")
+    return record[name]
+
+
+def _seconds(record: dict[str, Any], names: Sequence[str], where: str) -> float | None:
+    name = next((name for name in names if record.get(name) not in (None, "")), None)
+    if name is None:
+        return None
+    try:
+        seconds = float(record[name])
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise InputError(f"{where}: {name} is {record[name]!r}, expected seconds")
+    return seconds
+
+
+def folder_rows(folder: Path) -> list[Row]:
+    """One row for every audio file below ``folder``, with the text of the ``.txt`` beside it.
+
+    The speaker is the folder that a file lies in; empty for files directly in ``folder``.
+
+    Raises:
+        InputError: audio files without ``.txt``.
+    """
+    rows, silent = [], []
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if hidden or file.suffix.lower() not in audio.INPUT_EXTENSIONS:
+            continue
+        transcripts = [file.with_suffix(suffix) for suffix in (".txt", ".TXT")]
+        transcript = next((path for path in transcripts if path.is_file()), None)
+        if transcript is None:
+            silent.append(name.as_posix())
+            continue
+        said = " ".join(decode(transcript).split())
+        rows.append(Row(name.with_suffix("").as_posix(), name.as_posix(), said, name.parent.name))
+    if silent:
+        listed = ", ".join(silent[:SHOWN]) + (", …" if len(silent) > SHOWN else "")
+        raise InputError(f"{folder}: {len(silent)} audio files have no .txt beside them: {listed}")
+    return rows

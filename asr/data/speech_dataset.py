@@ -1,0 +1,166 @@
+"""Utterances of a manifest as training examples: audio or features, labels, padded batches."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from asr import audio
+from asr.audio import perturbation as augmentation
+from asr.audio.perturbation import WHITE, Perturbation
+from asr.data import manifest
+from asr.data.batch import Batch, Targets, pad
+from asr.errors import InputError
+from asr.features import read_kaldi, read_sphinx
+from asr.text.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from lhotse import MonoCut
+
+log = logging.getLogger(__name__)
+
+READERS: dict[str, Callable[[str], np.ndarray]] = {"sphinx_mfc": read_sphinx, "kaldiio": read_kaldi}
+
+
+@dataclass(frozen=True)
+class Example:
+    """One utterance: samples (S,) float32, or features (T, D), and the labels of each head that has some."""
+
+    id: str
+    inputs: Tensor
+    labels: Mapping[str, Sequence[int] | None]
+    references: Mapping[str, str | None]
+    seconds: float
+
+
+class SpeechDataset(Dataset[Example]):
+    """Cuts read, encoded and perturbed.
+
+    An item is asked for by its index, or by (epoch, index) in training: what is random about it depends on
+    (seed, epoch, index) only. Everything that can be wrong with the text is found when the dataset is made:
+    InputError names the utterance. (``encode=False`` makes no labels: a reference to score against need not be
+    writable.) Recordings of up to ``cache_hours`` in all are kept in memory as 16-bit samples, each decoded once:
+    decoding takes longer than training, and a compressed file cannot be entered in its middle.
+    """
+
+    def __init__(
+        self,
+        cuts: Sequence[MonoCut],
+        vocabularies: Mapping[str, Vocabulary],
+        sample_rate: int | None,
+        *,
+        encode: bool = True,
+        perturbation: Perturbation | None = None,
+        cache_hours: float = 12.0,
+        seed: int = 0,
+    ) -> None:
+        self.cuts = list(cuts)
+        self.sample_rate = sample_rate
+        self.vocabularies = dict(vocabularies)
+        self.perturbation = perturbation
+        self.seed = seed
+        self.seconds = [cut.duration for cut in self.cuts]
+        recordings = {manifest.audio_path(cut): cut.recording.duration for cut in self.cuts if cut.recording}
+        self.caches = sum(recordings.values()) <= cache_hours * 3600
+        self._cache: dict[str, np.ndarray] = {}
+        noise = perturbation.noise if perturbation else None
+        files = manifest.read(noise) if noise and noise != WHITE else []
+        self._noise = [WHITE] if noise == WHITE else [str(manifest.audio_path(cut)) for cut in files]
+        for cut in self.cuts:
+            self._check_source(cut)
+        self.references: list[dict[str, str | None]] = []
+        self.labels: list[dict[str, list[int] | None]] = []
+        for cut in self.cuts:
+            texts = {head: spoken(cut, vocabulary) for head, vocabulary in self.vocabularies.items()}
+            self.references.append(
+                {h: None if t is None else self.vocabularies[h].scoring(t) for h, t in texts.items()}
+            )
+            self.labels.append(
+                {
+                    h: None if t is None or not encode else self.vocabularies[h].encode(t, cut.id)
+                    for h, t in texts.items()
+                }
+            )
+
+    def _check_source(self, cut: MonoCut) -> None:
+        if self.sample_rate is None and cut.features is None:
+            raise InputError(f"utterance {cut.id} has no features, which this model reads instead of audio")
+        if self.sample_rate is not None and cut.recording is None:
+            raise InputError(f"utterance {cut.id} has features only, and this model reads audio")
+
+    def __len__(self) -> int:
+        return len(self.cuts)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> Example:
+        epoch, index = key if isinstance(key, tuple) else (None, key)
+        samples = self._read(index)
+        if epoch is not None and self.perturbation and samples.ndim == 1:
+            samples = self._perturb(samples, np.random.default_rng([self.seed, epoch, index]))
+        return Example(
+            self.cuts[index].id,
+            torch.from_numpy(samples),
+            self.labels[index],
+            self.references[index],
+            self.seconds[index],
+        )
+
+    def _read(self, index: int) -> np.ndarray:
+        cut = self.cuts[index]
+        if self.sample_rate is None:
+            return self._features(cut)
+        path, rate = str(manifest.audio_path(cut)), self.sample_rate
+        if not self.caches:
+            return audio.read(path, rate, start=cut.start, duration=cut.duration)
+        if path not in self._cache:
+            samples = np.rint(audio.read(path, rate) * 32768)
+            self._cache[path] = np.clip(samples, -32768, 32767).astype(np.int16)
+        first, last = round(cut.start * rate), round((cut.start + cut.duration) * rate)
+        return self._cache[path][first:last].astype(np.float32) / 32768
+
+    def _features(self, cut: MonoCut) -> np.ndarray:
+        key = cut.features.storage_key
+        place = f"{cut.features.storage_path}:{key}" if key else cut.features.storage_path
+        if place not in self._cache:
+            self._cache[place] = READERS[cut.features.storage_type](place)
+        return self._cache[place]
+
+    def _perturb(self, samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        assert self.perturbation is not None and self.sample_rate is not None
+        factor = float(rng.choice(np.asarray(self.perturbation.speed)))
+        if factor != 1.0:
+            samples = augmentation.speed_perturb(samples, factor)
+        if self._noise and rng.random() < self.perturbation.noise_probability:
+            chosen = self._noise[rng.integers(len(self._noise))]
+            noise = rng.normal(size=len(samples)) if chosen == WHITE else audio.read(chosen, self.sample_rate)
+            samples = augmentation.add_noise(samples, noise, rng.uniform(*self.perturbation.snr), rng)
+        return samples
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """A padded batch of examples."""
+        inputs, lengths = pad([example.inputs for example in examples])
+        return Batch(
+            ids=[example.id for example in examples],
+            inputs=inputs,
+            lengths=lengths,
+            targets={head: Targets.of([e.labels[head] for e in examples]) for head in self.vocabularies},
+            references={head: [e.references[head] for e in examples] for head in self.vocabularies},
+            seconds=sum(example.seconds for example in examples),
+        )
+
+    def input_lengths(self) -> Tensor:
+        """(len(self),) samples or frames of each utterance, known without reading it."""
+        if self.sample_rate is None:
+            return torch.tensor([cut.features.num_frames for cut in self.cuts])
+        return torch.tensor([round(seconds * self.sample_rate) for seconds in self.seconds])
+
+
+def spoken(cut: MonoCut, vocabulary: Vocabulary) -> str | None:
+    """What a head with this vocabulary should write for the cut: its phones (None without any) or its text."""
+    return manifest.phones(cut) if vocabulary.kind == "phones" else manifest.text(cut)

@@ -1,0 +1,1 @@
+"""CTC decoding: greedy search, prefix beam search, forced alignment."""

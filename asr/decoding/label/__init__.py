@@ -1,0 +1,1 @@
+"""Label-synchronous decoding: beam search and sampling over label scorers."""

@@ -1,0 +1,1 @@
+"""Run trained models: recognize, classify, detect, caption, pronounce, generate."""

@@ -1,0 +1,1 @@
+"""Decoders: scores of a network to words with times and confidences."""

@@ -1,0 +1,1 @@
+"""Error rates, caption metrics, calibration and significance tests."""

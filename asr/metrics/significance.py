@@ -1,0 +1,34 @@
+"""How far an error rate would move with other utterances of the same kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from asr.metrics.error_rate import ErrorCounts
+
+
+def bootstrap_interval(
+    counts: Sequence[ErrorCounts], level: float = 0.95, resamples: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of an error rate (Bisani & Ney 2004), from the counts of each utterance.
+
+    Utterances are drawn with replacement. The interval takes no account of there being few speakers, nor of
+    the spread between training runs. (NaN, NaN) without a reference token.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level {level} is not between 0 and 1")
+    errors = np.array([c.errors for c in counts], dtype=np.float64)
+    references = np.array([c.reference for c in counts], dtype=np.float64)
+    if not references.any():
+        return math.nan, math.nan
+    random = np.random.default_rng(seed)
+    rates = []
+    for _ in range(resamples):
+        drawn = random.integers(len(errors), size=len(errors))
+        if total := references[drawn].sum():
+            rates.append(errors[drawn].sum() / total)
+    low, high = np.quantile(rates, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -1,0 +1,85 @@
+"""A model directory and its configuration: find it, read it, name its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from asr.errors import InputError
+from asr.systems import SYSTEMS, System
+from asr.tasks.base import Task
+
+CONFIG, WEIGHTS, METRICS, CARD = "config.yaml", "weights.safetensors", "metrics.json", "README.md"
+
+
+def system_of(config: Mapping[str, Any]) -> System:
+    """Return the system that a configuration's ``task.type`` names. Raises InputError for an unknown type."""
+    if (kind := config["task"].get("type")) not in SYSTEMS:
+        raise InputError(f"task: type={kind!r} is not one of {', '.join(SYSTEMS)}")
+    return SYSTEMS[kind]
+
+
+def task_class(config: Mapping[str, Any]) -> type[Task]:
+    """Return the task class of a configuration. Raises InputError for an unknown type."""
+    task: type[Task] = system_of(config).load("task")
+    return task
+
+
+def vocabulary_file(head: str, primary: str) -> str:
+    """Return the file name of a head's vocabulary in a model directory."""
+    return "vocabulary.txt" if head == primary else f"vocabulary.{head}.txt"
+
+
+def dump_config(config: Mapping[str, Any]) -> bytes:
+    """Encode a configuration as a YAML file."""
+    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).encode()
+
+
+def find(model: str | Path) -> Path:
+    """Return the model directory at a path: the path itself, or ``model/`` in it if the path is a training run.
+
+    Raises:
+        InputError: no model is there; a folder of several training runs lists them.
+    """
+    directory = Path(model)
+    if not directory.is_dir():
+        raise InputError(f"{model}: no such model directory (a training writes one to RUN_DIR/model)")
+    inner = directory / "model"
+    if (directory / CONFIG).exists() or inner.is_dir():
+        return directory if (directory / CONFIG).exists() else inner
+    if runs := sorted(str(path.parent) for path in directory.glob("*/model")):
+        raise InputError(f"{model}: a folder of training runs; use one of them: {', '.join(runs[:5])}")
+    return directory
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """Read the configuration of a model directory.
+
+    Raises:
+        InputError: there is none, or it lacks a group that its task needs; the message names the file.
+    """
+    path = directory / CONFIG
+    if not path.is_file():
+        raise InputError(f"{directory}: not a model directory (no {CONFIG} in it)")
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not YAML: {error}") from error
+    if not isinstance(config, dict) or not isinstance(config.get("task"), dict):
+        raise InputError(f"{path}: needs the group task")
+    try:
+        groups = task_class(config).groups
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    if not all(isinstance(config.get(group), dict) for group in groups):
+        raise InputError(f"{path}: needs the groups task, {' and '.join(groups)}")
+    heads = config["task"].get("heads")
+    if not isinstance(heads, dict) or not heads or not all(isinstance(options, dict) for options in heads.values()):
+        raise InputError(f"{path}: task.heads is not a mapping of heads to their options")
+    for group in ("augmentation", "decoder"):
+        if not isinstance(config.get(group) or {}, dict):
+            raise InputError(f"{path}: {group} is not a mapping")
+    return config

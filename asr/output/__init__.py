@@ -1,0 +1,1 @@
+"""Transcripts, their file formats, and pictures of results."""

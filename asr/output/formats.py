@@ -1,0 +1,191 @@
+"""Render transcripts: txt, json, srt, vtt, tsv, ctm, TextGrid."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from numbers import Real
+from pathlib import Path
+
+from asr.errors import InputError
+from asr.output.transcript import Transcript, Word
+
+FORMATS = ("txt", "json", "srt", "vtt", "tsv", "ctm", "TextGrid")
+
+# What a viewer can read at a glance: the usual limits of subtitling guides.
+CUE_LINE_CHARACTERS = 42
+
+CUE_LINES = 2
+
+CUE_MILLISECONDS = 7000
+
+CUE_PAUSE_MILLISECONDS = 600
+
+
+def render(transcripts: Transcript | Sequence[Transcript], format: str) -> str:
+    """The content of a file of one of ``FORMATS``; it ends in a newline unless it is empty.
+
+    - txt: one line a transcript
+    - json: an object for a transcript, an array for a sequence of them
+    - srt, vtt: cues of at most two lines of 42 characters and 7 s, parted at pauses above 0.6 s
+    - tsv: the same cues in milliseconds, as Whisper writes them
+    - ctm: NIST's ``file channel start duration word confidence``
+    - TextGrid: Praat's interval tier ``words``
+
+    Raises InputError for another format, and for several transcripts in srt, vtt, tsv or TextGrid.
+    """
+    if format not in FORMATS:
+        raise InputError(f"format is {format!r}; accepted are {', '.join(FORMATS)}")
+    every = [transcripts] if isinstance(transcripts, Transcript) else list(transcripts)
+    if format == "txt":
+        return "".join(f"{_line(transcript.text)}\n" for transcript in every)
+    if format == "json":
+        content = [_object(transcript) for transcript in every]
+        whole = content[0] if isinstance(transcripts, Transcript) else content
+        return json.dumps(whole, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    if format == "ctm":
+        return _ctm(every)
+    if len(every) != 1:
+        raise InputError(f"a {format} file holds one transcript, not {len(every)}; txt, json and ctm hold any number")
+    return {"srt": _srt, "vtt": _vtt, "tsv": _tsv, "TextGrid": _textgrid}[format](every[0])
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _milliseconds(seconds: float) -> int:
+    # Rounded before it is split up, so that 59.9996 s becomes 1:00.000 and never 0:60.000.
+    return round(seconds * 1000)
+
+
+def _object(transcript: Transcript) -> object:
+    fields = asdict(transcript)
+    if not transcript.alternatives:
+        del fields["alternatives"]
+    return _rounded(fields)
+
+
+def _rounded(value: object) -> object:
+    """Floats to a tenth of a millisecond, in nested dicts and tuples."""
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in value]
+    return round(float(value), 4) if isinstance(value, Real) and not isinstance(value, int) else value
+
+
+@dataclass(frozen=True)
+class _Cue:
+    start: int  # milliseconds
+    end: int
+    text: str
+
+
+def _cues(transcript: Transcript) -> Iterator[_Cue]:
+    """Short pieces of the text; the whole of one that has no word times."""
+    words = transcript.words
+    if not words:
+        text = _line(transcript.text)
+        if text:
+            yield _Cue(0, max(1, _milliseconds(transcript.duration)), text)
+        return
+    first = 0
+    for last in range(1, len(words) + 1):
+        if last == len(words) or _parted(words[first:last], words[last]):
+            start = _milliseconds(words[first].start)
+            # WebVTT wants an end after the start.
+            end = max(start + 1, _milliseconds(words[last - 1].end))
+            if text := _line(" ".join(word.text for word in words[first:last])):
+                yield _Cue(start, end, text)
+            first = last
+
+
+def _parted(cue: Sequence[Word], following: Word) -> bool:
+    """Whether a cue ends before the following word."""
+    pause = _milliseconds(following.start) - _milliseconds(cue[-1].end)
+    length = _milliseconds(following.end) - _milliseconds(cue[0].start)
+    if pause > CUE_PAUSE_MILLISECONDS or length > CUE_MILLISECONDS:
+        return True
+    text = " ".join(word.text for word in (*cue, following))
+    return len(_wrapped(text)) > CUE_LINES
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, CUE_LINE_CHARACTERS, break_long_words=False, break_on_hyphens=False)
+
+
+def _clock(milliseconds: int, decimal: str) -> str:
+    seconds, fraction = divmod(milliseconds, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02}{decimal}{fraction:03}"
+
+
+def _srt(transcript: Transcript) -> str:
+    """SubRip: cues are numbered, followed by an empty line."""
+    return "".join(
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n" + "\n".join(_wrapped(cue.text)) + "\n\n"
+        for number, cue in enumerate(_cues(transcript), 1)
+    )
+
+
+def _vtt(transcript: Transcript) -> str:
+    """WebVTT (https://www.w3.org/TR/webvtt1/)."""
+    cues = []
+    for cue in _cues(transcript):
+        text = "\n".join(_wrapped(cue.text))
+        text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        cues.append(f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{text}\n")
+    return "WEBVTT\n" + "".join(cues)
+
+
+def _tsv(transcript: Transcript) -> str:
+    return "start\tend\ttext\n" + "".join(f"{cue.start}\t{cue.end}\t{cue.text}\n" for cue in _cues(transcript))
+
+
+def _ctm(transcripts: Sequence[Transcript]) -> str:
+    """NIST's time-marked conversation; the file is named by its stem, or by its path where stems coincide."""
+    stems = [Path(transcript.source).stem for transcript in transcripts]
+    if len(set(stems)) < len(stems):
+        stems = [os.path.splitext(transcript.source)[0] for transcript in transcripts]
+    lines = []
+    for stem, transcript in zip(stems, transcripts, strict=True):
+        name = "_".join(stem.split()) or "audio"
+        for word in transcript.words:
+            if text := "_".join(word.text.split()):
+                start, seconds = word.start, word.end - word.start
+                lines.append(f"{name} 1 {start:.3f} {seconds:.3f} {text} {word.confidence:.4f}\n")
+    return "".join(lines)
+
+
+def _textgrid(transcript: Transcript) -> str:
+    """Praat's long text format; its intervals must have a length and touch, so empty ones fill the gaps."""
+    intervals: list[tuple[int, int, str]] = []
+    position = 0
+    for word in transcript.words:
+        start = max(position, _milliseconds(word.start))
+        if start > position:
+            intervals.append((position, start, ""))
+        position = max(start + 1, _milliseconds(word.end))
+        intervals.append((start, position, _line(word.text)))
+    end = max(position, _milliseconds(transcript.duration))
+    if end > position or not intervals:
+        end = max(end, position + 1)
+        intervals.append((position, end, ""))
+    span = f"xmin = 0.000\n{{indent}}xmax = {end / 1000:.3f}\n"
+    lines = [
+        'File type = "ooTextFile"\nObject class = "TextGrid"\n\n',
+        span.format(indent=""),
+        "tiers? <exists>\nsize = 1\nitem []:\n    item [1]:\n",
+        '        class = "IntervalTier"\n        name = "words"\n        ' + span.format(indent=" " * 8),
+        f"        intervals: size = {len(intervals)}\n",
+    ]
+    for number, (first, last, text) in enumerate(intervals, 1):
+        lines.append(f"        intervals [{number}]:\n")
+        lines.append(f"            xmin = {first / 1000:.3f}\n            xmax = {last / 1000:.3f}\n")
+        lines.append('            text = "{}"\n'.format(text.replace('"', '""')))
+    return "".join(lines)

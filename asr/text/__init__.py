@@ -1,0 +1,1 @@
+"""Text: vocabularies, normalization, phones, pronouncing dictionaries, sentences."""

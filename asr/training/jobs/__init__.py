@@ -1,0 +1,1 @@
+"""Training jobs, one file per system: data, dev figures and model card."""

@@ -1,0 +1,1 @@
+"""Helpers without a part in recognition: files, threads, resources."""

@@ -1,0 +1,28 @@
+"""Where `configs/` and `recipes/` are: beside the package in a checkout, inside it when installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asr.errors import InputError
+
+
+def folder(name: str) -> Path:
+    """Folder ``configs`` or ``recipes``."""
+    package = Path(__file__).parents[1]
+    for candidate in (package / "share" / name, package.parent / name):
+        if candidate.is_dir():
+            return candidate
+    raise InputError(f"this installation of asr has no {name}/")
+
+
+def recipe(path: str | Path) -> Path:
+    """A recipe by its path, or by its path below `recipes/` (with or without that word in front)."""
+    path = Path(path)
+    tried = [path, folder("recipes").parent / path, folder("recipes") / path]
+    for candidate in tried:
+        for option in (candidate, candidate.with_name(candidate.name + ".yaml")):
+            if option.is_file():
+                return option.resolve()
+    known = sorted(str(p.relative_to(folder("recipes").parent)) for p in folder("recipes").glob("*/*.yaml"))
+    raise InputError(f"{path}: no such recipe; there are {', '.join(known)}")

@@ -1,0 +1,351 @@
+"""The command line: what it prints, where it writes, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from asr.data import manifest
+from asr.output.formats import FORMATS
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def model(tone_run: Path) -> Path:
+    return tone_run / "model"
+
+
+@pytest.fixture(scope="session")
+def corpus(tone_run: Path) -> Path:
+    return tone_run / "corpus"
+
+
+@pytest.fixture(scope="session")
+def texts(tone_texts: Any) -> list[str]:
+    found: list[str] = tone_texts(8)
+    return found
+
+
+# -- asr transcribe: what it writes
+
+
+def test_one_file_is_printed_plainly_several_with_their_names(
+    asr: Command, model: Path, corpus: Path, texts: list[str]
+) -> None:
+    one = asr("transcribe", corpus / "train0.wav", "--model", model)
+    assert one == (0, texts[0] + "\n", "")
+    two = asr("transcribe", corpus / "train3.wav", corpus / "train1.wav", "--model", model)
+    assert two.out == f"{corpus}/train3.wav: {texts[3]}\n{corpus}/train1.wav: {texts[1]}\n"
+
+
+def test_a_run_is_a_model(asr: Command, tone_run: Path, corpus: Path, texts: list[str]) -> None:
+    assert asr("transcribe", corpus / "train0.wav", "--model", tone_run).out == texts[0] + "\n"
+
+
+def test_standard_input(asr: Command, model: Path, corpus: Path, texts: list[str], tmp_path: Path) -> None:
+    data = (corpus / "train2.wav").read_bytes()
+    assert asr("transcribe", "-", "--model", model, stdin=data).out == texts[2] + "\n"
+    asr("transcribe", "-", "--model", model, "--output-dir", tmp_path, stdin=data)
+    assert (tmp_path / "stdin.txt").read_text() == texts[2] + "\n"
+    outcome = asr("transcribe", "-", "--model", model, stdin=b"")
+    assert outcome.status == 1 and "empty" in outcome.err
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format(format: str, asr: Command, model: Path, corpus: Path, texts: list[str], tmp_path: Path) -> None:
+    file = corpus / "train0.wav"
+    printed = asr("transcribe", file, "--model", model, "--format", format)
+    assert printed.status == 0 and texts[0].split()[0] in printed.out
+    written = asr("transcribe", file, "--model", model, "--format", format, "--output-dir", tmp_path)
+    assert written == (0, "", "")
+    assert (tmp_path / f"train0.{format}").read_text() == printed.out
+
+
+def test_json_of_several(asr: Command, model: Path, corpus: Path, texts: list[str]) -> None:
+    files = [corpus / f"train{i}.wav" for i in (4, 1)]
+    found = json.loads(asr("transcribe", *files, "--model", model, "--format", "json").out)
+    assert [item["text"] for item in found] == [texts[4], texts[1]]
+    assert [item["source"] for item in found] == list(map(str, files))
+    assert [word["text"] for word in found[0]["words"]] == texts[4].split()
+
+
+def test_folders_and_globs_each_file_once(
+    asr: Command, model: Path, corpus: Path, texts: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    shutil.copy(corpus / "train0.wav", tmp_path / "in" / "a.wav")
+    shutil.copy(corpus / "train1.wav", tmp_path / "in" / "deep" / "b.WAV")
+    (tmp_path / "in" / "notes.txt").write_text("no audio")
+    for inputs in (
+        [tmp_path / "in"],
+        [tmp_path / "in", tmp_path / "in" / "a.wav"],
+        [f"{tmp_path}/in/**/*.[wW]*"],
+    ):
+        outcome = asr("transcribe", *inputs, "--model", model)
+        assert outcome.out == f"{tmp_path}/in/a.wav: {texts[0]}\n{tmp_path}/in/deep/b.WAV: {texts[1]}\n"
+
+
+def test_outputs_of_one_name_do_not_meet(
+    asr: Command, model: Path, corpus: Path, texts: list[str], tmp_path: Path
+) -> None:
+    for i, folder in enumerate("ab"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(corpus / f"train{i}.wav", tmp_path / folder / "x.wav")
+    samples, rate = soundfile.read(corpus / "train2.wav")
+    soundfile.write(tmp_path / "b" / "x.flac", samples, rate)
+    outcome = asr("transcribe", tmp_path, "--model", model, "--output-dir", tmp_path / "out")
+    assert outcome.status == 0
+    found = {str(p.relative_to(tmp_path / "out")): p.read_text().strip() for p in (tmp_path / "out").rglob("*.txt")}
+    assert found == {"a/x.txt": texts[0], "b/x.wav.txt": texts[1], "b/x.flac.txt": texts[2]}
+
+
+def test_batches_change_nothing(asr: Command, model: Path, corpus: Path) -> None:
+    whole = asr("transcribe", corpus, "--model", model).out
+    assert len(whole.splitlines()) == 8
+    assert asr("transcribe", corpus, "--model", model, "--batch-seconds", 1).out == whole
+
+
+# -- asr transcribe: what it refuses
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.wav", b"", "empty"),
+        ("text.wav", b"these are no samples " * 50, "not audio"),
+        ("cut.wav", None, "cut short|truncated|damaged"),
+    ],
+)
+def test_bad_files_are_listed_and_the_others_done(
+    name: str,
+    content: bytes | None,
+    message: str,
+    asr: Command,
+    model: Path,
+    corpus: Path,
+    texts: list[str],
+    tmp_path: Path,
+) -> None:
+    bad = tmp_path / name
+    bad.write_bytes((corpus / "train0.wav").read_bytes()[:3000] if content is None else content)
+    alone = asr("transcribe", bad, "--model", model)
+    assert alone.status == 1 and alone.out == ""
+    assert re.search(f"asr: failed: {bad}: .*({message})", alone.err)
+    assert "1 of 1 files failed" in alone.err and "Traceback" not in alone.err
+    good = [corpus / "train0.wav", corpus / "train1.wav"]
+    outcome = asr("transcribe", good[0], bad, good[1], "--model", model, "--output-dir", tmp_path / "out")
+    assert outcome.status == 1
+    assert outcome.err.count("asr: failed:") == 1 and "asr: 1 of 3 files failed" in outcome.err
+    written = sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert [path.name for path in written] == ["train0.txt", "train1.txt"]
+    assert [path.read_text() for path in written] == [texts[0] + "\n", texts[1] + "\n"]
+    printed = asr("transcribe", good[0], bad, good[1], "--model", model)
+    assert printed.status == 1 and len(printed.out.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{none}.wav"], "{none}.wav: no such file, folder or match"),
+        (["{folder}"], "{folder}: no files of the kinds .*, .wav.* in this folder"),
+        (["{folder}/*.wav"], r"\*.wav: no such file, folder or match"),
+        (["{good}", "{none}.wav"], "{none}.wav: no such file"),
+        (["{good}", "--model", "{none}"], "{none}: no such model directory"),
+        (["{good}", "--model", "{folder}"], "not a model directory"),
+        (["{good}", "--format", "pdf"], "--format pdf: accepted are txt, json, srt, vtt, tsv, ctm, TextGrid"),
+        (["{good}", "{other}", "--format", "srt"], "--format srt of several files needs --output-dir"),
+        (["{good}", "--output-dir", "{good}"], "--output-dir .*train0.wav is not a folder"),
+        (["{good}", "--device", "abacus"], "device 'abacus' cannot be used"),
+    ],
+)
+def test_wrong_arguments(
+    arguments: list[str], message: str, asr: Command, model: Path, corpus: Path, tmp_path: Path
+) -> None:
+    places = {
+        "none": str(tmp_path / "none"),
+        "folder": str(tmp_path),
+        "good": str(corpus / "train0.wav"),
+        "other": str(corpus / "train1.wav"),
+    }
+    given = [argument.format(**places) for argument in arguments]
+    if "--model" not in given:
+        given += ["--model", str(model)]
+    asr("transcribe", *given).check_refusal(message.format(**places))
+
+
+@pytest.mark.parametrize("arguments", [[], ["a.wav"], ["a.wav", "--model", "m", "--batch-seconds", "0"]])
+def test_usage_errors(arguments: list[str], asr: Command) -> None:
+    outcome = asr("transcribe", *arguments)
+    assert outcome.status == 2 and re.match("Usage: .*transcribe", outcome.err)
+
+
+def test_outputs_are_not_replaced_unasked(asr: Command, model: Path, corpus: Path, tmp_path: Path) -> None:
+    command = ["transcribe", corpus / "train0.wav", "--model", model, "--output-dir", tmp_path]
+    (tmp_path / "train0.txt").write_text("mine")
+    asr(*command).check_refusal(r"1 outputs are there already: .*train0\.txt \(--overwrite replaces them\)")
+    assert (tmp_path / "train0.txt").read_text() == "mine"
+    assert asr(*command, "--overwrite").status == 0
+    assert (tmp_path / "train0.txt").read_text() != "mine"
+
+
+# -- asr evaluate
+
+
+def test_evaluate_prints_and_writes_figures(asr: Command, model: Path, corpus: Path, tmp_path: Path) -> None:
+    cuts = manifest.read(corpus / "train.jsonl")
+    cuts[2].supervisions[0].text += " abc"
+    manifest.write(cuts, tmp_path / "dev.jsonl")
+    words = sum(len(cut.supervisions[0].text.split()) for cut in cuts)
+    figures, details = tmp_path / "new" / "figures.json", tmp_path / "details.jsonl"
+    outcome = asr("evaluate", model, tmp_path / "dev.jsonl", "--json", figures, "--details", details)
+    assert outcome.status == 0
+    assert "head text" in outcome.out and f"{100 / words:.2f}" in outcome.out
+    assert "worst utterances" in outcome.out and "train2: WER" in outcome.out
+    found = json.loads(figures.read_text())
+    assert found["wer"] == pytest.approx(1 / words) and found["per"] is None
+    assert found["cer"] == pytest.approx(4 / sum(len(cut.supervisions[0].text) for cut in cuts))
+    assert found["words"] == {
+        "reference": words, "errors": 1, "hits": words - 1, "substitutions": 0, "deletions": 1, "insertions": 0
+    }  # fmt: skip
+    assert found["utterances"] == 8 and found["heads"]["text"]["wer"] == found["wer"]
+    rows = [json.loads(line) for line in details.read_text().splitlines()]
+    assert sorted(row["id"] for row in rows) == [cut.id for cut in cuts]
+    assert [row["id"] for row in rows if row["wer"]] == ["train2"]
+
+
+def test_evaluate_without_errors_lists_none(asr: Command, model: Path, corpus: Path) -> None:
+    outcome = asr("evaluate", model, corpus / "train.jsonl")
+    assert outcome.status == 0 and "worst" not in outcome.out
+
+
+def test_evaluate_counts_manifests_apart_and_together(
+    asr: Command, model: Path, corpus: Path, tmp_path: Path, tone_corpus: Any
+) -> None:
+    other = tone_corpus(tmp_path, ["ab cd", "ha"], "other")
+    outcome = asr("evaluate", model, corpus / "train.jsonl", other, "--json", tmp_path / "f.json", "--worst", 0)
+    first = [line.split()[:2] for line in outcome.out.splitlines()[2:]]
+    assert sorted(first[:2]) == sorted([[str(corpus / "train.jsonl"), "8"], [str(other), "2"]])
+    assert first[2:] == [["all", "10"], ["confidence:", "19"]]
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert figures["utterances"] == 10
+    assert figures["groups"][str(corpus / "train.jsonl")]["wer"] == 0
+    speakers = asr("evaluate", model, corpus / "train.jsonl", "--by-speaker").out.splitlines()
+    assert [line.split()[:2] for line in speakers[2:5]] == [["s0", "4"], ["s1", "4"], ["all", "8"]]
+
+
+def test_evaluate_a_folder(asr: Command, model: Path, corpus: Path, texts: list[str], tmp_path: Path) -> None:
+    for i in range(2):
+        shutil.copy(corpus / f"train{i}.wav", tmp_path)
+        (tmp_path / f"train{i}.txt").write_text(texts[i].upper())
+    outcome = asr("evaluate", model, tmp_path)
+    assert outcome.status == 0 and re.search(r"all +2 +\d+ +0\.00", outcome.out)
+
+
+def test_evaluate_with_a_beam_and_a_language_model(
+    asr: Command, model: Path, corpus: Path, texts: list[str], tmp_path: Path
+) -> None:
+    data, text, lm, figures = corpus / "train.jsonl", tmp_path / "text.txt", tmp_path / "lm.arpa", tmp_path / "f.json"
+    text.write_text(texts[0])
+    assert asr("lm", "train", text, "--output", lm, "--order", 1).status == 0
+
+    def wer(*options: object) -> float:
+        assert asr("evaluate", model, data, "--json", figures, *options).status == 0
+        found: float = json.loads(figures.read_text())["wer"]
+        return found
+
+    assert wer("--beam", 20) == 0
+    assert wer("--lm", lm) > 0.3  # only words of the first text are possible
+    assert wer("--lm", lm, "--decoder", "unknown_words=0", "--decoder", "lm_weight=0") == 0
+    assert wer("--hotwords", "hdf,fec=0.5") == 0
+    asr("evaluate", model, data, "--decoder", "width=3").check_refusal("beam has no option width")
+    asr("evaluate", model, data, "--decoder", "width").check_refusal("KEY=VALUE is wanted")
+    asr("evaluate", model, data, "--hotwords", "a=b").check_refusal("a number is wanted")
+
+
+def test_transcribe_with_a_language_model(
+    asr: Command, model: Path, corpus: Path, texts: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "text.txt").write_text(texts[0])
+    lm = tmp_path / "lm.arpa"
+    assert asr("lm", "train", tmp_path / "text.txt", "--output", lm, "--order", 1).status == 0
+    same = asr("transcribe", corpus / "train0.wav", "--model", model, "--lm", lm)
+    assert same == (0, texts[0] + "\n", "")
+    other = asr("transcribe", corpus / "train3.wav", "--model", model, "--lm", lm)
+    assert set(other.out.split()) <= set(texts[0].split())
+    asr("transcribe", corpus / "train0.wav", "--model", model, "--lm", tmp_path / "no.arpa").check_refusal("no.arpa")
+
+
+def test_the_next_best_texts(asr: Command, model: Path, corpus: Path, texts: list[str]) -> None:
+    files = [corpus / "train0.wav", corpus / "train1.wav"]
+    found = json.loads(asr("transcribe", *files, "--model", model, "--format", "json", "--nbest", 9).out)
+    assert [item["text"] for item in found] == texts[:2]
+    for item in found:
+        others = [other["text"] for other in item["alternatives"]]
+        assert 2 <= len(others) <= 8 and len({item["text"], *others}) == 1 + len(others)
+        assert 0 < item["alternatives"][0]["behind"] <= item["alternatives"][1]["behind"]
+    asr("transcribe", *files, "--model", model, "--nbest", 3).check_refusal("--nbest needs --format json")
+
+
+def test_evaluate_refuses(asr: Command, model: Path, corpus: Path, tmp_path: Path) -> None:
+    data = corpus / "train.jsonl"
+    asr("evaluate", model, data, data).check_refusal(f"{data}: utterance train0 is in {data} too")
+    asr("evaluate", model, tmp_path / "none.jsonl").check_refusal("none.jsonl: no such manifest")
+    asr("evaluate", tmp_path, data).check_refusal("not a model directory")
+    asr("evaluate", model, data, "--head", "phones").check_refusal("has no head 'phones'; it has text")
+    asr("evaluate", model, data, "--device", "abacus").check_refusal("device 'abacus'")
+    cuts = manifest.read(data)
+    (tmp_path / "bad.wav").write_bytes((corpus / "train0.wav").read_bytes()[:3000])
+    cuts[0].recording.sources[0].source = str(tmp_path / "bad.wav")
+    manifest.write(cuts, tmp_path / "bad.jsonl")
+    asr("evaluate", model, tmp_path / "bad.jsonl").check_refusal("bad.wav: ")
+
+
+def test_what_cannot_be_written_is_named(asr: Command, model: Path, corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    outcome = asr("evaluate", model, corpus / "train.jsonl", "--json", tmp_path / "file" / "x.json")
+    assert outcome.status == 1 and re.search(r"asr: error: .*file.*: (File exists|Not a directory)", outcome.err)
+    assert "Traceback" not in outcome.err
+
+
+# -- what is imported
+
+
+def imported(*arguments: object) -> set[str]:
+    """Top-level modules that a command has imported when it ends."""
+    program = (
+        "import sys, atexit; sys.argv[0] = 'asr'; from asr.cli import main\n"
+        "atexit.register(lambda: print(*{name.split('.')[0] for name in sys.modules}, file=sys.stderr))\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True, check=True
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["transcribe", "--help"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    modules = imported(*arguments)
+    assert "asr" in modules
+    assert not modules & {"torch", "lightning", "lhotse", "numpy", "hydra", "librosa", "numba", "soundfile"}
+
+
+def test_transcribing_imports_no_trainer(model: Path, corpus: Path) -> None:
+    modules = imported("transcribe", corpus / "train0.wav", "--model", model)
+    assert "torch" in modules
+    assert not modules & {"lightning", "pytorch_lightning", "lhotse", "hydra", "tensorboard", "pandas", "matplotlib"}
+
+
+def test_version(asr: Command) -> None:
+    import asr as package
+
+    assert asr("--version").out == package.__version__ + "\n"

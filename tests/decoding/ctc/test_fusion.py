@@ -1,0 +1,232 @@
+"""Search with a lexicon and n-gram models, against the enumeration of all paths and all ways to see words in them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import groupby, product
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr.decoding.ctc import beam, lexicon_trie
+from asr.decoding.ctc.beam import CTCBeamSearch, Options
+from asr.decoding.ctc.fusion import LabelModel, WordModel, make_graph
+from asr.errors import InputError
+from asr.lm.estimate import kneser_ney, read_text
+from asr.lm.ngram import NGram
+
+SPACE = 3
+NAMES = [None, "a", "b", "|"]  # of labels
+TEXT = ["a b ab", "ab a", "b b ab ba", "ba ab a", "a a"]
+
+
+def model(order: int = 2) -> NGram:
+    return kneser_ney(read_text([line.split() for line in TEXT]), order)
+
+
+def random_scores(seed: int, frames: int, labels: int) -> np.ndarray:
+    logits = np.random.default_rng(seed).normal(0, 1.5, (frames, labels))
+    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+
+
+def labellings(log_probs: np.ndarray) -> dict[tuple[int, ...], float]:
+    totals: dict[tuple[int, ...], float] = defaultdict(float)
+    for path in product(range(log_probs.shape[1]), repeat=len(log_probs)):
+        score = sum(log_probs[t, label] for t, label in enumerate(path))
+        totals[tuple(label for label, _ in groupby(path) if label)] += np.exp(score)
+    return dict(totals)
+
+
+def segmentations(labels: tuple[int, ...], entries: Sequence[tuple[int, Sequence[int]]]) -> list[tuple[int, ...]]:
+    """All sequences of words whose pronunciations make up the labels."""
+    if not labels:
+        return [()]
+    return [
+        (word, *rest)
+        for word, sounds in entries
+        if labels[: len(sounds)] == tuple(sounds)
+        for rest in segmentations(labels[len(sounds) :], entries)
+    ]
+
+
+def found(log_probs: np.ndarray, graph: Any, **options: Any) -> list[Any]:
+    options = {"beam": 3000, "nbest": 3000} | options
+    ((*hypotheses,),) = beam.search(log_probs[None], np.array([len(log_probs)]), 0, Options(**options), graph)
+    return hypotheses
+
+
+class TestPronunciations:
+    """No separator; homophones, several pronunciations, words that begin others."""
+
+    words = ("a", "b", "ab", "ba", "bee")
+    entries = ((0, (1,)), (1, (2,)), (2, (1, 2)), (3, (2, 1)), (3, (2, 2)), (4, (2,)))
+
+    @settings(deadline=None, max_examples=25)
+    @given(
+        frames=st.integers(0, 5),
+        seed=st.integers(0, 999),
+        weight=st.sampled_from([0.0, 0.7, 2.0]),
+        bonus=st.sampled_from([-1.0, 0.0, 1.5]),
+        order=st.integers(1, 3),
+    )
+    def test_equals_the_enumeration(self, frames: int, seed: int, weight: float, bonus: float, order: int) -> None:
+        ngram = model(order)
+        log_probs = random_scores(seed, frames, 3)
+        graph = make_graph(3, WordModel(lexicon_trie.build(self.entries), self.words, ngram, weight, bonus))
+        wanted = {
+            (labels, words): np.log(p)
+            + weight * float(ngram.log_probs([self.words[w] for w in words]).sum())
+            + bonus * len(words)
+            for labels, p in labellings(log_probs).items()
+            for words in segmentations(labels, self.entries)
+        }
+        hypotheses = found(log_probs, graph)
+        assert {
+            (h.labels, tuple(word for word, _, _ in h.words)): pytest.approx(h.score, abs=1e-4) for h in hypotheses
+        } == wanted
+        assert [h.score for h in hypotheses] == sorted((h.score for h in hypotheses), reverse=True)
+        for h in hypotheses:
+            assert all(h.labels[first:end] in dict_of(self.entries)[word] for word, first, end in h.words)
+            ends = [0, *(end for _, _, end in h.words)]
+            assert [first for _, first, _ in h.words] == ends[:-1] and ends[-1] == len(h.labels)
+
+    def test_hot_words(self) -> None:
+        log_probs = np.log(np.array([[0.1, 0.1, 0.8]]))
+        cold = make_graph(3, WordModel(lexicon_trie.build(self.entries), self.words))
+        hot = make_graph(3, WordModel(lexicon_trie.build(self.entries), self.words, hotwords={"bee": 2.0}))
+        assert {h.words[0][0]: round(h.score, 5) for h in found(log_probs, cold) if h.words} == {
+            0: round(np.log(0.1), 5), 1: round(np.log(0.8), 5), 4: round(np.log(0.8), 5)
+        }  # fmt: skip
+        assert found(log_probs, hot)[0].words == ((4, 0, 1),)
+        assert found(log_probs, hot)[0].score == pytest.approx(np.log(0.8) + 2)
+
+    def test_an_unfinished_word_is_better_than_nothing(self) -> None:
+        graph = make_graph(3, WordModel(lexicon_trie.build([(0, (1, 2))]), ("ab",)))
+        sure = np.log(np.array([[0.01, 0.98, 0.01]]))
+        assert [h.labels for h in found(sure, graph)] == [()]  # the only one that ends where words end
+        certain = np.log(np.array([[1e-300, 1 - 2e-300, 1e-300]]))
+        (best, *_) = found(certain, graph, beam=1)
+        assert (best.labels, best.words) == ((1,), ())
+
+
+def dict_of(entries: Sequence[tuple[int, Sequence[int]]]) -> dict[int, set[tuple[int, ...]]]:
+    collected: dict[int, set[tuple[int, ...]]] = defaultdict(set)
+    for word, labels in entries:
+        collected[word].add(tuple(labels))
+    return collected
+
+
+def spelled(labels: tuple[int, ...]) -> list[str]:
+    """The words of a labelling; an empty one where separators follow each other. One may begin it, and one end it."""
+    text = "".join(NAMES[label] or "" for label in labels).removeprefix("|")
+    return text.removesuffix("|").split("|") if text else []
+
+
+class TestSpellings:
+    """A separator between words."""
+
+    words = ("a", "b", "ab", "ba")
+    entries = tuple((number, tuple(NAMES.index(c) for c in word)) for number, word in enumerate(words))
+
+    @settings(deadline=None, max_examples=25)
+    @given(
+        frames=st.integers(0, 5),
+        seed=st.integers(0, 999),
+        weight=st.sampled_from([0.0, 0.7]),
+        unknown=st.sampled_from([None, -1.0, -3.0]),
+        hot=st.sampled_from([{}, {"ab": 1.0}]),
+    )
+    def test_equals_the_enumeration(
+        self, frames: int, seed: int, weight: float, unknown: float | None, hot: dict[str, float]
+    ) -> None:
+        ngram = model()
+        log_probs = random_scores(seed, frames, 4)
+        graph = make_graph(
+            4, WordModel(lexicon_trie.build(self.entries, SPACE), self.words, ngram, weight, 0.5, unknown, hot)
+        )
+        wanted: dict[tuple[int, ...], float] = {}
+        for labels, p in labellings(log_probs).items():
+            words = spelled(labels)
+            strange = [word for word in words if word not in self.words]
+            if "" in words or (strange and unknown is None):
+                continue
+            wanted[labels] = (
+                np.log(p)
+                + weight * float(ngram.log_probs(words).sum())
+                + 0.5 * len(words)
+                + (unknown or 0.0) * len(strange)
+                + sum(hot.get(word, 0.0) for word in words)
+            )
+        hypotheses = found(log_probs, graph)
+        assert {h.labels: pytest.approx(h.score, abs=1e-4) for h in hypotheses} == wanted
+        for h in hypotheses:
+            names = [self.words[w] if w >= 0 else "?" for w, _, _ in h.words]
+            said = ["".join(NAMES[v] or "" for v in h.labels[first:end]) for _, first, end in h.words]
+            assert names == [word if word in self.words else "?" for word in said]
+            assert said == [word for word in spelled(h.labels) if word]
+
+
+class TestLabelModels:
+    @settings(deadline=None, max_examples=25)
+    @given(frames=st.integers(0, 5), seed=st.integers(0, 999), weight=st.sampled_from([0.3, 1.0]))
+    def test_equals_the_enumeration(self, frames: int, seed: int, weight: float) -> None:
+        ngram = kneser_ney(read_text([list(line.replace(" ", "|")) for line in TEXT]), 3)
+        log_probs = random_scores(seed, frames, 4)
+        graph = make_graph(4, letters=LabelModel(ngram, NAMES, weight, 0.4))
+        wanted = {
+            labels: np.log(p)
+            + weight * float(ngram.log_probs([NAMES[v] or "" for v in labels]).sum())
+            + 0.4 * len(labels)
+            for labels, p in labellings(log_probs).items()
+        }
+        assert {h.labels: pytest.approx(h.score, abs=1e-4) for h in found(log_probs, graph)} == wanted
+
+    def test_both_at_once(self) -> None:
+        letters = kneser_ney(read_text([list(line.replace(" ", "|")) for line in TEXT]), 3)
+        log_probs = random_scores(1, 5, 4)
+        spelling = TestSpellings()
+        words = WordModel(lexicon_trie.build(spelling.entries, SPACE), spelling.words, model(), 0.7, 0.5)
+        alone = {h.labels: h.score for h in found(log_probs, make_graph(4, words))}
+        both = {h.labels: h.score for h in found(log_probs, make_graph(4, words, LabelModel(letters, NAMES, 0.3)))}
+        assert both == {
+            labels: pytest.approx(
+                score + 0.3 * float(letters.log_probs([NAMES[v] or "" for v in labels]).sum()), abs=1e-4
+            )
+            for labels, score in alone.items()
+        }
+
+
+def test_pieces_and_batches_give_the_same() -> None:
+    log_probs = random_scores(7, 80, 4)
+    spelling = TestSpellings()
+    graph = make_graph(
+        4, WordModel(lexicon_trie.build(spelling.entries, SPACE), spelling.words, model(), 0.7, unknown=-4.0)
+    )
+    alone = found(log_probs, graph, beam=20, nbest=5)
+    search = CTCBeamSearch(4, 0, Options(beam=20, nbest=5), graph)
+    for piece in np.split(log_probs, [1, 30, 31]):
+        search.feed(piece)
+    assert search.finish() == alone
+    batch = beam.search(np.stack([log_probs] * 4), np.array([80, 80, 50, 80]), 0, Options(20, 5), graph)
+    assert batch[0] == batch[1] == batch[3] == alone
+
+
+def test_what_does_not_fit_together() -> None:
+    with pytest.raises(InputError, match="need labels that say where they end"):
+        make_graph(3, WordModel(lexicon_trie.build([(0, (1,))]), ("a",), unknown=-1.0))
+    with pytest.raises(InputError, match="labels up to 2, the scores 2"):
+        make_graph(2, WordModel(lexicon_trie.build([(0, (2,))]), ("a",)))
+    with pytest.raises(InputError, match="hot words that the lexicon does not have: zebra"):
+        make_graph(3, WordModel(lexicon_trie.build([(0, (2,))]), ("a",), hotwords={"zebra": 1.0}))
+    with pytest.raises(InputError, match="names 4 labels, the scores have 3"):
+        make_graph(3, letters=LabelModel(model(), NAMES))
+    with pytest.raises(InputError, match="at least one word"):
+        lexicon_trie.build([])
+    with pytest.raises(InputError, match="at least one is needed, and no separator"):
+        lexicon_trie.build([(0, (1, 3))], 3)
+    with pytest.raises(InputError, match="models are for 4 labels"):
+        beam.search(np.zeros((1, 0, 3)), np.array([0]), graph=make_graph(4))

@@ -1,0 +1,144 @@
+"""`asr tune`: the search's numbers on dev, and the model directory that keeps them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import asr as asr_
+from asr.data import manifest
+from asr.data.speech_dataset import SpeechDataset
+from asr.errors import InputError
+from asr.evaluation.tune import Trial, measure, store, tune, values_for
+from asr.inference.decoders.beam import BeamDecoder
+from asr.lm import arpa
+from asr.lm.estimate import kneser_ney, read_text
+from asr.models import decoder_files
+
+
+@pytest.fixture(scope="module")
+def model(tone_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copied = tmp_path_factory.mktemp("tuned") / "model"
+    shutil.copytree(tone_run / "model", copied)
+    return copied
+
+
+@pytest.fixture(scope="module")
+def lm(tmp_path_factory: pytest.TempPathFactory, tone_texts: Any) -> Path:
+    path: Path = tmp_path_factory.mktemp("lm") / "words.arpa.gz"
+    arpa.write(kneser_ney(read_text([text.split() for text in tone_texts(8)]), 2), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def dev(tone_corpus: Any, tone_texts: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    manifest_: Path = tone_corpus(tmp_path_factory.mktemp("dev"), tone_texts(4), "dev")
+    return manifest_
+
+
+def test_tries_one_number_after_another(model: Path, lm: Path, dev: Path) -> None:
+    loaded = asr_.load(model, decoder={"type": "beam", "beam": 7, "lm": lm})
+    decoder = loaded.decoder
+    assert isinstance(decoder, BeamDecoder)
+    dataset = SpeechDataset(manifest.read(dev), {"text": decoder.scoring}, loaded.sample_rate, encode=False)
+    heard: list[float] = []
+    stored = store(loaded.task, dataset, "text", heard.append)
+    assert sum(heard) == pytest.approx(sum(dataset.seconds))
+    shown: list[Trial] = []
+    values = {"lm_weight": (0.5, 5.0), "word_bonus": (-9.0, 0.0), "beam": (1, 7)}
+    numbers = {"lm_weight": 0.5, "word_bonus": -9.0, "beam": 7}
+    best, trials = tune(decoder, stored, numbers, values, shown.append)
+    assert trials == shown and trials[0].numbers == numbers
+    assert len({tuple(trial.numbers.items()) for trial in trials}) == len(trials)
+    assert all(trial.reference == sum(len(text.split()) for text in decoder_texts(dev)) for trial in trials)
+    every = [
+        measure(
+            decoder.changed(**dict(zip(values, chosen, strict=True))), stored, dict(zip(values, chosen, strict=True))
+        )
+        for chosen in product(*values.values())
+    ]
+    assert best.errors == min(trial.errors for trial in every)
+    assert decoder.numbers["lm_weight"] == 0.7 and decoder.numbers["character_weight"] is None
+
+
+def decoder_texts(dev: Path) -> list[str]:
+    return [manifest.text(cut) for cut in manifest.read(dev)]
+
+
+def test_what_is_tried_depends_on_the_models(model: Path, lm: Path) -> None:
+    def names(options: Mapping[str, Any]) -> list[str]:
+        decoder = asr_.load(model, decoder={"type": "beam", **options}).decoder
+        assert isinstance(decoder, BeamDecoder)
+        return list(values_for(decoder))
+
+    assert names({}) == names({"hotwords": {"he": 1.0}}) == ["beam"]
+    assert names({"lm": lm}) == ["lm_weight", "word_bonus", "beam"]
+    loaded: Any = asr_.load(model, decoder={"type": "beam"}).decoder
+    with pytest.raises(InputError, match="lm_weight: there is no model of words"):
+        loaded.changed(lm_weight=1.0)
+
+
+def test_the_model_directory_keeps_what_was_found(
+    asr: Callable[..., Any], model: Path, lm: Path, dev: Path, tmp_path: Path
+) -> None:
+    before = (model / "config.yaml").read_bytes()
+    values = ["--values", "lm_weight=0.5,1", "--values", "word_bonus=0", "--values", "beam=5,10"]
+    dry = asr("tune", model, dev, "--lm", lm, *values, "--dry-run")
+    assert dry.status == 0, dry.err
+    assert (model / "config.yaml").read_bytes() == before and not (model / "lm.arpa.gz").exists()
+    outcome = asr("tune", model, dev, "--lm", lm, *values, "--picture", tmp_path / "p.svg")
+    assert outcome.status == 0, outcome.err
+    assert outcome.out.splitlines()[0].split() == ["lm_weight", "word_bonus", "beam", "WER", "%", "real", "time"]
+    assert (tmp_path / "p.svg").read_text().startswith("<?xml")
+    assert (model / "lm.arpa.gz").read_bytes() == lm.read_bytes()
+    assert "confidence: expected calibration error" in outcome.out
+    kept = yaml.safe_load((model / "config.yaml").read_text())["decoder"]
+    assert len(kept["calibration"]) == 2
+    assert kept["type"] == "beam" and kept["lm"] == "lm.arpa.gz" and kept["head"] == "text" and kept["beam"] in (5, 10)
+    decoder = asr_.load(model).decoder
+    assert isinstance(decoder, BeamDecoder) and decoder.options.beam == kept["beam"]
+    assert not isinstance(asr_.load(model, decoder={"type": "greedy"}).decoder, BeamDecoder)
+    wider: Any = asr_.load(model, decoder={"beam": 77}).decoder
+    assert wider.options.beam == 77 and wider.numbers["lm_weight"] == kept["lm_weight"]
+    again = asr("tune", model, dev, *values)  # with the model's own
+    assert again.status == 0 and (model / "lm.arpa.gz").read_bytes() == lm.read_bytes()
+    evaluated = asr("evaluate", model, dev, "--json", tmp_path / "figures.json")
+    assert evaluated.status == 0
+    assert list(json.loads((tmp_path / "figures.json").read_text())) == ["text"] or evaluated.out.startswith(
+        "head text"
+    )
+    asr("tune", model, dev, "--values", "mu=1").check_refusal("the numbers of a search are beam, lm_weight")
+    asr("tune", model, dev, "--values", "beam=a").check_refusal("numbers with commas")
+    asr("tune", tmp_path, dev).check_refusal("not a model directory")
+
+
+def test_a_decoder_is_for_its_head(tmp_path: Path) -> None:
+    groups: dict[str, Any] = {
+        "features": {},
+        "encoder": {},
+        "task": {"type": "ctc", "heads": {"text": {}, "phones": {}}},
+    }
+
+    def config(**decoder: Any) -> None:
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(groups | {"decoder": decoder}, sort_keys=False))
+
+    config()
+    assert decoder_files.decoder_config(tmp_path) == ("text", {"type": "greedy"})
+    assert decoder_files.decoder_config(tmp_path, {"beam": 3}, "phones") == ("phones", {"type": "beam", "beam": 3})
+    config(type="beam", head="phones", lm="lm.arpa", beam=9)
+    own = {"type": "beam", "lm": str(tmp_path / "lm.arpa"), "beam": 9}
+    assert (
+        decoder_files.decoder_config(tmp_path)
+        == decoder_files.decoder_config(tmp_path, {}, "phones")
+        == ("phones", own)
+    )
+    assert decoder_files.decoder_config(tmp_path, {"beam": 3}) == ("phones", own | {"beam": 3})
+    assert decoder_files.decoder_config(tmp_path, {}, "text") == ("text", {"type": "greedy"})
+    assert decoder_files.decoder_config(tmp_path, {"type": "beam"}) == ("phones", {"type": "beam"})

@@ -1,0 +1,157 @@
+"""Forced alignment of texts: words at their times, pronunciations that fit, the command, what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+import asr as asr_
+from asr.decoding.ctc.alignment import aligned
+from asr.errors import InputError
+from asr.features import FilterBank
+from asr.inference.decoders.aligner import Aligner
+from asr.inference.recognizer import Recognizer
+from asr.modules.encoder import Encoder
+from asr.tasks.ctc import CTCTask
+from asr.text.vocabulary import Vocabulary
+
+PHONES = Vocabulary.phones(["p", "t", "ey", "ah", "m", "ow"])
+LEXICON = "tomato  t ah m ey t ow\ntomato(2)  t ah m ah t ow\nmop  m ah p\nup  ah p\n"
+
+
+@pytest.fixture(scope="module")
+def trained(tone_run: Path) -> Recognizer:
+    return asr_.load(tone_run / "model")
+
+
+@pytest.fixture
+def lexicon(tmp_path: Path) -> Path:
+    (tmp_path / "lexicon.txt").write_text(LEXICON)
+    return tmp_path / "lexicon.txt"
+
+
+def peaky(labels: list[int], size: int, frames_each: int = 3) -> np.ndarray:
+    """Log-probabilities of a network that is rather sure to hear ``labels``, each for some frames."""
+    scores = np.full((len(labels) * frames_each, size), 0.1 / (size - 1))
+    scores[np.arange(len(scores)), np.repeat(labels, frames_each)] = 0.9
+    return np.log(scores)
+
+
+def times_of(text: str, seed: int, rate: int = 8000) -> list[tuple[float, float]]:
+    """When each word of ``tones(text, seed)`` begins and ends."""
+    rng = np.random.default_rng(seed)
+    now, words = 400, []
+    for word in text.split(" "):
+        first = now
+        for _ in word:
+            now += int(rate * rng.uniform(0.07, 0.1)) + 160
+        words.append((first / rate, (now - 160) / rate))
+        now += int(rate * rng.uniform(0.07, 0.1)) + 160  # the blank behind it
+    return words
+
+
+def test_words_are_found_where_they_were_said(trained: Recognizer, tones: Any, tone_texts: Any) -> None:
+    for seed, text in enumerate(tone_texts(8)):
+        found = trained.align(tones(text, seed), f"  {text.upper()} !\n")
+        assert [word.text for word in found.words] == text.upper().split()
+        for word, (start, end) in zip(found.words, times_of(text, seed), strict=True):
+            assert word.start == pytest.approx(start, abs=0.06)
+            assert word.end == pytest.approx(end, abs=0.06)
+
+
+def test_equals_the_best_path_of_the_whole_label_sequence(trained: Recognizer) -> None:
+    vocabulary = trained.vocabulary
+    text = "ac ce a"
+    rng = np.random.default_rng(0)
+    scores = np.log(rng.dirichlet(np.ones(len(vocabulary)), 60))
+    (found,), (short,) = Aligner(vocabulary, text).search(np.stack([scores, scores]), np.array([60, 12]))
+    assert found.labels == tuple(vocabulary.encode(text))
+    expected = aligned(scores, vocabulary.encode(text), vocabulary.blank)
+    assert (found.score, found.frames, found.confidence) == (expected.score, expected.frames, expected.confidence)
+    assert short.frames == aligned(scores[:12], vocabulary.encode(text), vocabulary.blank).frames
+    assert [(found.labels[first:end]) for _, first, end in found.words] == [
+        tuple(vocabulary.encode(word)) for word in text.split()
+    ]
+
+
+def test_silence_is_the_edges() -> None:
+    vocabulary = Vocabulary.characters(" abc", edges=True)
+    said = [1, 1, 1, 2, 3, 1, 4, 1, 1]
+    aligner = Aligner(vocabulary, "ab c")
+    found = aligner.align(peaky(said, len(vocabulary), frames_each=1))
+    assert found.labels == (1, 2, 3, 1, 4, 1)
+    assert found.frames == ((0, 3), (3, 4), (4, 5), (5, 6), (6, 7), (7, 9))
+    assert aligner.words(found) == [("ab", 1, 3), ("c", 4, 5)]
+
+
+def test_the_head_made_for_times_aligns(tones: Any) -> None:
+    """Without being asked to: the other one knows no c."""
+    features = FilterBank(8000, num_mels=10, deltas=0, normalization="utterance")
+    vocabularies = {"text": Vocabulary.characters(" ab"), "times": Vocabulary.characters(" abc", edges=True)}
+    task = CTCTask(features, Encoder(features.dim, 6), vocabularies, blank_penalties={"times": 1.5})
+    model = Recognizer(task)
+    found = model.align(tones("ac ca"), "ac ca").words
+    assert found == model.align(tones("ac ca"), "ac ca", head="times").words
+    assert [word.text for word in found] == ["ac", "ca"] and found[0].start > 0
+    with pytest.raises(InputError, match="'c'"):
+        model.align(tones("ac ca"), "ac ca", head="text")
+
+
+@pytest.mark.parametrize("said", ["t ey m", "t ah m ey t ow", "t ah m ah t ow"])
+def test_the_pronunciation_that_fits_is_taken(lexicon: Path, said: str) -> None:
+    aligner = Aligner(PHONES, "Mop, tomato-up!", lexicon)
+    assert [len(variants) for variants in aligner.variants] == [1, 1]
+    aligner = Aligner(PHONES, "mop Tomato up", lexicon)
+    scores = peaky(PHONES.encode(f"m ah p {said} ah p"), len(PHONES))
+    found = aligner.align(scores)
+    wanted = "t ah m ah t ow" if said == "t ah m ah t ow" else "t ah m ey t ow"
+    assert PHONES.decode(found.labels) == f"m ah p {wanted} ah p"
+    assert [name for name, _, _ in aligner.words(found)] == ["mop", "Tomato", "up"]
+    feed = aligner.start()
+    for frame in range(0, len(scores), 5):
+        feed.feed(scores[frame : frame + 5])
+    assert feed.finish() == [found] and feed.frames == len(scores)
+
+
+def test_what_cannot_be_aligned(lexicon: Path, trained: Recognizer, tones: Any) -> None:
+    with pytest.raises(InputError, match="dictionary is needed"):
+        Aligner(PHONES, "mop")
+    with pytest.raises(InputError, match="2 words of the text are not in the dictionary: cat, dog"):
+        Aligner(PHONES, "the-mop cat up dog".replace("the-", ""), lexicon)
+    with pytest.raises(InputError, match="for a head of phones"):
+        Aligner(trained.vocabulary, "ac", lexicon)
+    with pytest.raises(InputError, match="no word"):
+        Aligner(trained.vocabulary, " ! \n")
+    with pytest.raises(InputError, match="'z'"):
+        Aligner(trained.vocabulary, "ac z")
+    with pytest.raises(InputError, match=r"says these .* labels: .* frames are needed"):
+        trained.align(tones("ac"), "acdefgh " * 40)
+
+
+def test_the_command(asr: Callable[..., Any], tone_run: Path, tmp_path: Path, tones: Any) -> None:
+    wav, text, out = tmp_path / "a.wav", tmp_path / "a.txt", tmp_path / "out.ctm"
+    soundfile.write(wav, tones("ac cd", 1), 8000)
+    text.write_text("Ac\nCD.\n")
+    outcome = asr("align", wav, text, "--model", tone_run)
+    assert outcome.status == 0, outcome.err
+    words = json.loads(outcome.out)["words"]
+    assert [word["text"] for word in words] == ["Ac", "CD."]
+    assert words[0]["end"] <= words[1]["start"]
+    piped = asr("align", "-", text, "--model", tone_run, stdin=wav.read_bytes())
+    assert json.loads(piped.out)["words"] == words
+    assert asr("align", wav, "-", "--model", tone_run, "--output", out, "--format", "ctm", stdin=b"ac cd").status == 0
+    assert out.read_text().splitlines()[1].startswith("a 1 ")
+    asr("align", wav, wav, "--model", tone_run).check_refusal("a.wav: not UTF-8")
+    asr("align", wav, tmp_path / "b.txt", "--model", tone_run).check_refusal("b.txt")
+    asr("align", tmp_path / "b.wav", text, "--model", tone_run).check_refusal("b.wav")
+    asr("align", "-", "-", "--model", tone_run).check_refusal("both be standard input")
+    asr("align", wav, text, "--model", tone_run, "--format", "x").check_refusal("--format x: accepted are")
+    asr("align", wav, text, "--model", tone_run, "--head", "x").check_refusal("no head 'x'; it has text")
+    text.write_text("acdefgh " * 40)
+    asr("align", wav, text, "--model", tone_run).check_refusal("a.wav: alignment: .* frames are needed")

@@ -1,0 +1,350 @@
+"""Transcribing files and arrays: batches and singles, windows over long recordings, what is refused."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rapidfuzz.distance import Levenshtein
+from torch import Tensor, nn
+
+import asr
+from asr import audio
+from asr.errors import AudioError, InputError
+from asr.features import FilterBank, Precomputed
+from asr.inference import recognizer
+from asr.inference.recognizer import Recognizer
+from asr.modules.frame_stacking import FrameStacking
+from asr.output.transcript import Transcript
+from asr.tasks.ctc import CTCTask
+from asr.text.vocabulary import Vocabulary
+
+RATE = 8000
+
+
+@pytest.fixture(scope="module")
+def trained(tone_run: Path) -> Recognizer:
+    return asr.load(tone_run / "model")
+
+
+class FrameLocal(nn.Module):
+    """An encoder whose frames see nothing of each other, so that windows make no difference at all."""
+
+    def __init__(self, input_size: int, stack: int, stride: int) -> None:
+        super().__init__()
+        self.stacking = FrameStacking(stack, stride)
+        self.stride = stride
+        self.output_size = input_size * stack
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        return self.stacking.output_lengths(lengths)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        y: tuple[Tensor, Tensor] = self.stacking(x, lengths)
+        return y
+
+
+def frame_local(stack: int = 1, stride: int = 1, features: Any = None) -> Recognizer:
+    torch.manual_seed(0)
+    front = features or FilterBank(RATE, num_mels=8, energy=False, deltas=0, normalization="none")
+    encoder: Any = FrameLocal(front.dim, stack, stride)
+    task = CTCTask(front, encoder, {"text": Vocabulary.characters(" abc")})
+    nn.init.normal_(task.heads["text"].weight, std=3.0)
+    return Recognizer(task)
+
+
+def with_windows(patch: pytest.MonkeyPatch, core: float, context: float) -> None:
+    patch.setattr(recognizer, "CORE_SECONDS", core)
+    patch.setattr(recognizer, "CONTEXT_SECONDS", context)
+
+
+def assert_same(found: Transcript, expected: Transcript) -> None:
+    assert found.text == expected.text
+    assert [(w.text, w.start, w.end) for w in found.words] == [(w.text, w.start, w.end) for w in expected.words]
+    assert found.duration == expected.duration
+    assert found.confidence == pytest.approx(expected.confidence, abs=1e-4)
+
+
+# -- files, streams, arrays
+
+
+def test_what_was_learnt_is_transcribed(trained: Recognizer, tone_run: Path, tone_texts: Any) -> None:
+    for i, text in enumerate(tone_texts(8)):
+        path = tone_run / "corpus" / f"train{i}.wav"
+        found = trained.transcribe(path)
+        assert found.text == text == " ".join(word.text for word in found.words)
+        assert found.source == str(path)
+        assert found.duration == pytest.approx(soundfile.info(path).duration, abs=0.05)
+        assert found.confidence is not None and 0.5 < found.confidence <= 1
+        ends = [time for word in found.words for time in (word.start, word.end)]
+        assert ends == sorted(ends) and ends[0] > 0 and ends[-1] <= found.duration
+        # every letter takes 0.1 s, so words begin where the texts say, to within two letters
+        assert found.words[-1].start == pytest.approx(0.05 + 0.105 * text.rfind(" "), abs=0.2) or len(found.words) == 1
+
+
+def test_a_path_a_stream_and_an_array_are_the_same(trained: Recognizer, tone_run: Path) -> None:
+    path = tone_run / "corpus" / "train0.wav"
+    expected = trained.transcribe(path)
+    assert_same(trained.transcribe(str(path)), expected)
+    assert_same(trained.transcribe(io.BytesIO(path.read_bytes())), expected)
+    samples, _ = soundfile.read(path, dtype="float32")
+    assert_same(trained.transcribe(samples), expected)
+    assert_same(trained.transcribe(samples.astype(np.float64), RATE), expected)
+    assert trained.transcribe(samples).source == ""
+
+
+def test_a_batch_gives_what_singles_give(trained: Recognizer, tone_run: Path) -> None:
+    paths = [tone_run / "corpus" / f"train{i}.wav" for i in range(8)]
+    singles = [trained.transcribe(path) for path in paths]
+    for seconds in (0.1, 2.0, 240.0):
+        trained.batch_seconds = seconds
+        found = dict(trained.transcribe_all(paths))
+        trained.batch_seconds = 240.0
+        assert sorted(found) == list(range(8))
+        for index, expected in enumerate(singles):
+            result = found[index]
+            assert isinstance(result, Transcript)
+            assert_same(result, expected)
+
+
+def test_batches_keep_within_their_seconds(trained: Recognizer) -> None:
+    arrays = [np.zeros(n, np.float32) for n in (8000, 100, 16000, 4000, 4000, 40000, 50)]
+    trained.batch_seconds = 2.5
+    batches = [batch for batch in trained._batches(arrays) if isinstance(batch, list)]
+    trained.batch_seconds = 240.0
+    assert [window.source for batch in batches for window in batch] == list(range(7))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(len(window.inputs) for window in batch) <= 2.5 * RATE
+    assert len(batches) < 7
+
+
+def test_one_that_cannot_be_read_does_not_stop_the_others(trained: Recognizer, tone_run: Path, tmp_path: Path) -> None:
+    good = tone_run / "corpus" / "train0.wav"
+    (tmp_path / "bad.wav").write_text("this is text")
+    found = dict(trained.transcribe_all([good, tmp_path / "none.wav", good, tmp_path / "bad.wav", np.zeros(9)]))
+    assert [isinstance(found[i], Transcript) for i in range(5)] == [True, False, True, False, True]
+    assert isinstance(found[1], AudioError) and "none.wav" in str(found[1])
+    assert isinstance(found[3], AudioError) and "bad.wav" in str(found[3])
+    with pytest.raises(AudioError, match=r"none\.wav"):
+        trained.transcribe(tmp_path / "none.wav")
+
+
+def test_damage_that_is_met_late_takes_nothing_else_along(
+    trained: Recognizer, tone_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = tone_run / "corpus" / "train0.wav"
+    stream = audio.stream
+
+    def damaged(source: Any, rate: int) -> Iterator[np.ndarray]:
+        if source != "damaged":
+            yield from stream(source, rate)
+            return
+        for _ in range(5):
+            yield np.zeros(RATE, np.float32)
+        raise AudioError("damaged: cut short")
+
+    monkeypatch.setattr(audio, "stream", damaged)
+    with_windows(monkeypatch, 1.0, 0.2)
+    found = dict(trained.transcribe_all([good, "damaged", good]))
+    assert str(found[1]) == "damaged: cut short"
+    assert isinstance(found[0], Transcript) and found[0].text == getattr(found[2], "text", None)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros(100, np.int16), "not int16 .divide 16-bit by 32768"),
+        (np.zeros((2, 100), np.int16), "not int16"),
+        (np.zeros(100, complex), "not complex128"),
+        (np.array(["a"]), "must be of floats"),
+        (np.zeros(0), "must hold finite numbers, and some"),
+        (np.zeros((2, 0)), "must hold finite numbers"),
+        (np.full(100, np.nan), "finite numbers"),
+        (np.array([0.0, np.inf]), "finite numbers"),
+        (np.zeros((2, 2, 100)), r"\(samples,\) or \(channels, samples\), not \(2, 2, 100\)"),
+        (np.zeros((100, 2)), r"\(channels, samples\), not \(100, 2\)"),
+        (np.array(0.5), "must be .samples"),
+    ],
+)
+def test_arrays_that_are_no_waveform(trained: Recognizer, array: np.ndarray, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        trained.transcribe(array)
+    ((_, error),) = trained.transcribe_all([array])
+    assert isinstance(error, InputError)
+
+
+def test_channels_are_averaged_and_rates_converted(trained: Recognizer, tones: Any) -> None:
+    samples = tones("abc fed", 3)
+    expected = trained.transcribe(samples)
+    stereo = np.stack([1.5 * samples, 0.5 * samples])
+    assert trained.transcribe(stereo).text == expected.text
+    faster = soxr.resample(samples, RATE, 22050)
+    assert trained.transcribe(faster, 22050).text == expected.text
+    assert trained.transcribe(faster).text != expected.text
+    with pytest.raises(InputError, match="sample_rate=0"):
+        trained.transcribe(samples, 0)
+
+
+@pytest.mark.parametrize("samples", [1, 7, 100])
+def test_hardly_any_sound_is_no_error(trained: Recognizer, samples: int) -> None:
+    assert trained.transcribe(np.zeros(samples)).duration == pytest.approx(0.02)
+
+
+def test_a_model_of_features(tmp_path: Path) -> None:
+    features = Precomputed(13, deltas=0, normalization="none")
+    found = frame_local(features=features)
+    values = np.random.default_rng(0).normal(size=(50, 13)).astype(">f4")
+    file = tmp_path / "u.mfc"
+    file.write_bytes(np.array(values.size, dtype=">i4").tobytes() + values.tobytes())
+    expected = found.transcribe(values.astype(np.float32))
+    assert_same(found.transcribe(file), expected)
+    assert len(expected.words) > 1 and expected.duration == pytest.approx(0.5)
+    with pytest.raises(InputError, match=r"features must be \(frames, 13\), not \(13, 50\)"):
+        found.transcribe(values.T.astype(np.float32))
+    with pytest.raises(InputError, match="not streams"):
+        found.transcribe(io.BytesIO(file.read_bytes()))
+    with pytest.raises(InputError, match=r"none\.mfc"):
+        found.transcribe(tmp_path / "none.mfc")
+    with pytest.MonkeyPatch.context() as patch:
+        with_windows(patch, 0.07, 0.02)
+        assert_same(found.transcribe(file), expected)
+
+
+# -- loading
+
+
+def test_load_takes_a_model_or_a_run(tone_run: Path) -> None:
+    assert asr.load(tone_run).vocabulary == asr.load(str(tone_run / "model")).vocabulary
+    assert asr.load(tone_run).sample_rate == RATE
+
+
+def test_load_refuses_other_things(tone_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="/none: no such model directory"):
+        asr.load("/none")
+    with pytest.raises(InputError, match="no such model directory"):
+        asr.load(tone_run / "model" / "config.yaml")
+    with pytest.raises(InputError, match="not a model directory"):
+        asr.load(tmp_path)
+    with pytest.raises(InputError, match="device 'abacus' cannot be used"):
+        asr.load(tone_run, device="abacus")
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="device 'cuda' cannot be used"):
+            asr.load(tone_run, device="cuda")
+
+
+# -- windows
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    core=st.integers(2, 20),
+    context=st.integers(1, 6),
+    stacking=st.sampled_from([(1, 1), (3, 3), (2, 1), (3, 2)]),
+    windows=st.integers(0, 4),
+    frames=st.integers(-2, 2),
+    samples=st.integers(-2, 2),
+    blocks=st.lists(st.integers(1, 4000), max_size=4),
+    seed=st.integers(0, 99),
+)
+def test_windows_change_nothing_for_a_model_without_context(
+    core: int,
+    context: int,
+    stacking: tuple[int, int],
+    windows: int,
+    frames: int,
+    samples: int,
+    blocks: list[int],
+    seed: int,
+) -> None:
+    """At all lengths around those at which one more window begins, and however the audio comes in."""
+    found = frame_local(*stacking)
+    step = found.task.frame_seconds
+    unit = round(step * RATE)
+    context += 4  # of which stacking and overlapping frames need some
+    length = max(1, (windows * core + 2 * context + frames) * unit + 200 + samples)
+    waveform = np.random.default_rng(seed).normal(0, 0.3, length).astype(np.float32)
+    expected = found.transcribe(waveform)
+    total = int(found.task.output_lengths(torch.tensor([length]))[0])
+    assert round(expected.duration / step) == total
+    cuts = np.minimum(np.cumsum([*blocks, length]), length)
+    with pytest.MonkeyPatch.context() as patch:
+        with_windows(patch, core * step, context * step)
+        assert_same(found.transcribe(waveform), expected)
+        patch.setattr(audio, "stream", lambda source, rate: iter(np.split(waveform, cuts[:-1])))
+        found.batch_seconds = 1.0
+        assert_same(found.transcribe("in blocks"), expected)
+        seen = [(w.skip, w.keep, w.last, len(w.inputs)) for w in found._windows(0, "in blocks")]
+    assert [last for _, _, last, _ in seen] == [False] * (len(seen) - 1) + [True]
+    assert max(size for *_, size in seen) <= (core + 3 * context) * unit
+    if length > (core + 2 * context) * unit:
+        assert len(seen) > 1
+        assert seen[-1][3] > (2 * context) * unit  # the last window is not a stub
+
+
+def test_what_fits_in_one_window_is_not_cut(trained: Recognizer) -> None:
+    for seconds, count in ((1.0, 1), (89.9, 1), (90.0, 1), (90.1, 2), (150.0, 2), (150.1, 3)):
+        waveform = np.zeros(round(seconds * RATE), np.float32)
+        assert len(list(trained._windows(0, waveform))) == count
+
+
+def test_three_minutes_in_windows_equal_the_whole(
+    trained: Recognizer, tones: Any, tone_texts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = tone_texts(300, seed=5)
+    waveform = np.concatenate([tones(text, i) for i, text in enumerate(texts)])[: 180 * RATE]
+    assert len(waveform) == 180 * RATE
+    joined = trained.transcribe(waveform)
+    assert len(list(trained._windows(0, waveform))) == 3
+    with_windows(monkeypatch, 1000.0, 5.0)
+    whole = trained.transcribe(waveform)
+    assert len(whole.text) > 1000
+    assert Levenshtein.distance(joined.text, whole.text) <= 0.01 * len(whole.text)
+    assert joined.duration == whole.duration
+    heard, said = whole.text.replace(" ", ""), "".join(texts).replace(" ", "")[:1000]
+    assert Levenshtein.distance(heard[:1000], said) < 600  # not nonsense, though learnt from eight utterances
+
+
+def test_a_long_file_is_held_a_window_at_a_time(trained: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour, of which the samples alone would take 115 MB."""
+
+    def hour(source: Any, rate: int) -> Iterator[np.ndarray]:
+        for _ in range(120):
+            yield np.zeros(30 * rate, np.float32)
+
+    monkeypatch.setattr(audio, "stream", hour)
+    tracemalloc.start()
+    kept = 0
+    for window in trained._windows(0, "an hour"):
+        assert len(window.inputs) <= 90 * RATE
+        kept += window.keep or 0
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16e6
+    step = trained.task.frame_seconds
+    assert 3600 - 90 <= kept * step <= 3600
+
+
+def test_batches_of_windows_are_bounded(trained: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[float] = []
+    scores = Recognizer._scores
+
+    def watched(self: Recognizer, batch: Sequence[Any]) -> Any:
+        sizes.append(len(batch) * max(len(window.inputs) for window in batch) / RATE)
+        return scores(self, batch)
+
+    monkeypatch.setattr(Recognizer, "_scores", watched)
+    with_windows(monkeypatch, 0.5, 0.1)
+    trained.batch_seconds = 2.0
+    trained.transcribe(np.zeros(20 * RATE))
+    trained.batch_seconds = 240.0
+    assert len(sizes) > 10 and max(sizes) <= 2.0

@@ -1,0 +1,182 @@
+"""Error rates against a brute-force edit distance, their laws, and examples counted by hand."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.errors import InputError
+from asr.metrics.error_rate import (
+    ErrorCounts,
+    ErrorRates,
+    align,
+    character_errors,
+    count,
+    phone_errors,
+    tokens,
+    word_errors,
+)
+from asr.metrics.significance import bootstrap_interval
+
+words = st.lists(st.sampled_from(["a", "b", "the", "cat", "é"]), max_size=8)
+
+
+def brute_force_distance(left: list[str], right: list[str]) -> int:
+    row = list(range(len(right) + 1))
+    for i, a in enumerate(left, start=1):
+        diagonal, row[0] = row[0], i
+        for j, b in enumerate(right, start=1):
+            diagonal, row[j] = row[j], min(diagonal + (a != b), row[j] + 1, row[j - 1] + 1)
+    return row[-1]
+
+
+@given(words, words)
+def test_errors_are_the_edit_distance(reference: list[str], hypothesis: list[str]):
+    counts = count(reference, hypothesis)
+    assert counts.errors == brute_force_distance(reference, hypothesis)
+    assert (counts.reference, counts.hypothesis) == (len(reference), len(hypothesis))
+    assert min(counts.hits, counts.substitutions, counts.deletions, counts.insertions) >= 0
+
+
+@given(words, words)
+def test_an_alignment_spells_both_sides_and_has_the_counts(reference: list[str], hypothesis: list[str]):
+    steps = align(reference, hypothesis)
+    assert [left for _, left, _ in steps if left is not None] == reference
+    assert [right for _, _, right in steps if right is not None] == hypothesis
+    for operation, left, right in steps:
+        expected = "insertion" if left is None else "deletion" if right is None else "hit" if left == right else None
+        assert operation == (expected or "substitution")
+    names = [operation for operation, _, _ in steps]
+    assert count(reference, hypothesis) == ErrorCounts(
+        *(names.count(name) for name in ("hit", "substitution", "deletion", "insertion"))
+    )
+
+
+@given(words, words, words)
+def test_laws_of_a_distance(a: list[str], b: list[str], c: list[str]):
+    assert count(a, a).errors == 0
+    assert count(a, b).errors == count(b, a).errors
+    assert count(a, c).errors <= count(a, b).errors + count(b, c).errors
+
+
+@given(st.text(max_size=12), st.text(max_size=12))
+def test_characters_agree_with_brute_force(reference: str, hypothesis: str):
+    expected = brute_force_distance(list(" ".join(reference.split())), list(" ".join(hypothesis.split())))
+    assert character_errors(reference, hypothesis).errors == expected
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "expected"),
+    [
+        ("hello world", "hello duck", ErrorCounts(1, 1, 0, 0)),
+        ("hello world", "hello beautiful world", ErrorCounts(2, 0, 0, 1)),
+        ("one small step for man", "one step for a man", ErrorCounts(4, 0, 1, 1)),
+        ("one two three", "", ErrorCounts(0, 0, 3, 0)),
+        ("", "one two", ErrorCounts(0, 0, 0, 2)),
+        ("", " ", ErrorCounts()),
+        ("  the \t cat\n", "the cat", ErrorCounts(2, 0, 0, 0)),
+        ("The cat", "the cat", ErrorCounts(1, 1, 0, 0)),
+    ],
+)
+def test_word_errors(reference: str, hypothesis: str, expected: ErrorCounts):
+    assert word_errors(reference, hypothesis) == expected
+
+
+def test_the_example_of_jiwer():
+    """Its README: 2 sentences, substitutions=2 deletions=2 insertions=4 hits=5, WER 88.89 %."""
+    rates = ErrorRates(["wer"])
+    rates.add("short one here", "shoe order one")
+    rates.add("quite a bit of longer sentence", "quite bit of an even longest sentence here")
+    assert rates.counts["wer"] == ErrorCounts(5, 2, 2, 4)
+    assert rates.rates["wer"] == pytest.approx(0.8889, abs=5e-5)
+
+
+def test_spaces_between_words_are_characters():
+    assert character_errors("the  cat ", "thecat") == ErrorCounts(6, 0, 1, 0)
+    assert character_errors("kitten", "sitting") == ErrorCounts(4, 2, 0, 1)
+
+
+def test_phone_errors_with_and_without_folding():
+    merge = {"ix": "ih", "q": ""}
+
+    def fold(phones):
+        return [p for p in (merge.get(phone, phone) for phone in phones) if p]
+
+    assert phone_errors("d ix q t", "d ih t") == ErrorCounts(2, 1, 1, 0)
+    assert phone_errors("d ix q t", "d ih t", fold) == ErrorCounts(3, 0, 0, 0)
+    assert phone_errors("ax-h", "ax") == ErrorCounts(0, 1, 0, 0)
+    assert tokens("wer", "ix q", fold) == ["ix", "q"]
+
+
+def test_long_identical_and_different_sequences():
+    reference = [str(i % 977) for i in range(3000)]
+    assert count(reference, reference) == ErrorCounts(hits=3000)
+    changed = reference[:1000] + reference[1010:] + ["x"] * 7
+    assert count(reference, changed) == ErrorCounts(2990, 0, 10, 7)
+
+
+def test_rates_of_empty_references():
+    assert math.isnan(ErrorCounts().rate) and math.isnan(word_errors("", "uh").rate)
+    total = word_errors("", "uh oh") + word_errors("a b c d", "a b c d")
+    assert total.rate == 0.5  # the insertions count
+    assert sum([word_errors("a", "b"), word_errors("a b", "a")], ErrorCounts()).rate == pytest.approx(2 / 3)
+
+
+@given(st.lists(st.tuples(words, words), max_size=5))
+def test_a_corpus_is_the_sum_of_its_utterances(pairs: list[tuple[list[str], list[str]]]):
+    rates = ErrorRates(("wer", "per"))
+    total = ErrorCounts()
+    for reference, hypothesis in pairs:
+        one = rates.add(" ".join(reference), " ".join(hypothesis))
+        assert one["wer"] == one["per"]
+        total += one["wer"]
+    assert rates.counts == {"wer": total, "per": total} and rates.utterances == len(pairs)
+    assert rates.rates["wer"] == total.rate or math.isnan(total.rate)
+
+
+def test_unknown_kinds_are_errors():
+    with pytest.raises(InputError, match="'ser' is not one of wer, cer, per"):
+        ErrorRates(("wer", "ser"))  # type: ignore[arg-type]
+
+
+def test_the_alignment_does_not_depend_on_the_hash_seed():
+    code = "from asr.metrics.error_rate import align; print(align('a b c a b d c'.split(), 'b a c c d a'.split()))"
+    outputs = set()
+    for seed in ("0", "1", "2"):
+        result = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed},
+        )
+        outputs.add(result.stdout)
+    assert len(outputs) == 1 and "hit" in outputs.pop()
+
+
+# ---- bootstrap
+
+
+def test_bootstrap_interval():
+    counts = [ErrorCounts(hits=9, substitutions=1)] * 20 + [ErrorCounts(hits=5, deletions=5)] * 20
+    low, high = bootstrap_interval(counts)
+    assert low < 0.3 < high and 0.1 < high - low < 0.2  # the normal approximation: 0.3 ± 1.96 · 0.2 / √40
+    assert bootstrap_interval(counts) == (low, high)
+    assert bootstrap_interval(counts, resamples=3, seed=1) != bootstrap_interval(counts, resamples=3, seed=2)
+    wide = bootstrap_interval(counts, level=0.99)
+    assert wide[0] < low and wide[1] > high
+
+
+def test_bootstrap_interval_of_little():
+    assert bootstrap_interval([word_errors("a b", "a c")] * 5) == (0.5, 0.5)
+    assert all(map(math.isnan, bootstrap_interval([])))
+    assert all(map(math.isnan, bootstrap_interval([word_errors("", "uh")])))
+    low, high = bootstrap_interval([word_errors("", "uh"), word_errors("a b", "a b")])
+    assert low == 0 and math.isfinite(high)
+    with pytest.raises(ValueError, match="95"):
+        bootstrap_interval([], level=95)

@@ -1,0 +1,45 @@
+"""What is said of a model directory, and what other models than recognisers score."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asr.errors import InputError
+from asr.models import info, store
+
+
+def test_a_recogniser(tone_run: Path, asr: Callable[..., Any]) -> None:
+    found = info.read(tone_run)
+    task = store.load(tone_run / "model")
+    state = task.state_dict()
+    assert found["weights"] == sum(value.numel() for value in state.values())
+    assert found["vocabularies"] == {"text": {"kind": "characters", "size": len(task.vocabulary)}}
+    assert found["name"] == "tiny" and found["figures"]["training"]["seed"] == 1
+    outcome = asr("info", tone_run)
+    lines = dict(line.split("  ", 1) for line in outcome.out.splitlines())
+    assert lines["model"].strip().startswith("tiny, of type ctc")
+    rate = found["figures"]["dev"]["train"]["text"]["wer"]
+    assert f"wer {rate:g}" in lines["dev train text"]
+    assert json.loads(asr("info", tone_run, "--json").out) == found
+
+
+def test_what_is_not_there(tone_run: Path, tmp_path: Path, asr: Callable[..., Any]) -> None:
+    asr("info", tmp_path / "none").check_refusal("no such model directory")
+    asr("info", tmp_path).check_refusal("not a model directory")
+    model = tmp_path / "model"
+    model.mkdir()
+    for name in ("config.yaml", "vocabulary.txt"):
+        (model / name).write_bytes((tone_run / "model" / name).read_bytes())
+    (model / "weights.safetensors").write_text("no weights")
+    with pytest.raises(InputError, match=r"weights\.safetensors: cannot be read"):
+        info.read(model)
+    (model / "weights.safetensors").write_bytes((tone_run / "model" / "weights.safetensors").read_bytes())
+    assert info.read(model)["figures"] == {}
+    (model / "metrics.json").write_text("{")
+    with pytest.raises(InputError, match=r"metrics\.json: not JSON"):
+        info.read(model)

@@ -1,0 +1,58 @@
+"""Normalisation of texts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from asr.errors import InputError
+from asr.text.normalization import Normalization
+
+
+def test_english_normalisation():
+    apply = Normalization.english().apply
+    assert apply("  “Don’t,” she\tsaid — well-known…  ") == "don't she said well known"
+    assert apply("Café No. 3 & Co") == "café no 3 & co"
+
+
+@given(st.text())
+@example("C.\u0327")
+def test_normalised_text_is_stable_and_has_single_spaces(text: str):
+    normalization = Normalization.english()
+    once = normalization.apply(text)
+    assert once == " ".join(once.split())
+    assert not set(once) & set(normalization.remove)
+    assert normalization.apply(once) == once
+
+
+def test_what_is_removed_is_gone_after_composition_too():
+    assert Normalization(remove=".ç").apply("ac.\u0327b") == "ab"
+
+
+def test_normalisation_order_and_case():
+    normalization = Normalization(case="upper", replace={"&": " and ", "and": "AND"}, remove="!")
+    assert normalization.apply("this & that!") == "THIS AND THAT"
+    assert Normalization().apply("e\u0301 A!") == "é A!"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "klingon",
+        {"caes": "lower"},
+        {"case": "lowr"},
+        {"unicode": "NFD"},
+        {"replace": {"": "x"}},
+        {"remove": 3},
+    ],
+)
+def test_wrong_normalisation_is_an_error(config):
+    with pytest.raises(InputError, match="normalization"):
+        Normalization.from_config(config)
+
+
+def test_normalisation_from_config():
+    assert Normalization.from_config(None) == Normalization.from_config("none") == Normalization()
+    assert Normalization.from_config("english") == Normalization.english()
+    assert Normalization.from_config({"case": "upper", "remove": "."}).apply("a.b") == "AB"

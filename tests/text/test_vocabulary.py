@@ -1,0 +1,347 @@
+"""Vocabularies: round trips, what is outside them, word spans, files (whole and damaged)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.errors import InputError
+from asr.text.normalization import Normalization
+from asr.text.phones import TIMIT_61
+from asr.text.vocabulary import BLANK, BOS, EOS, SPECIALS, UNKNOWN, Vocabulary
+
+ENGLISH = Vocabulary.characters(" 'abcdefghijklmnopqrstuvwxyz", Normalization.english())
+SENTENCES = ["the cat sat on the mat", "she sells sea shells", "a cat's tale", "on the shore she sat"]
+
+
+@pytest.fixture(scope="module")
+def pieces() -> Vocabulary:
+    return Vocabulary.train_sentencepiece(SENTENCES, 24, Normalization.english())
+
+
+# ---- characters
+
+
+def test_blank_is_label_zero_and_texts_give_their_characters():
+    vocabulary = Vocabulary.characters(["Bad cab", "dab"], Normalization(case="lower"))
+    assert vocabulary.tokens == (BLANK, " ", "a", "b", "c", "d")
+    assert vocabulary.blank == 0 and vocabulary.bos is vocabulary.eos is vocabulary.unk is None
+    assert len(vocabulary) == 6
+
+
+def test_edges_are_spaces_about_a_text(tmp_path: Path):
+    vocabulary = Vocabulary.characters(" abc", edges=True, unknown="skip")
+    assert vocabulary.encode("ab c") == [1, 2, 3, 1, 4, 1]
+    assert vocabulary.spell("ab c") == [2, 3, 1, 4]
+    assert vocabulary.encode("") == vocabulary.encode("z") == []
+    assert vocabulary.decode(vocabulary.encode("ab c")) == "ab c"
+    vocabulary.save(tmp_path / "vocabulary.txt")
+    assert Vocabulary.load(tmp_path / "vocabulary.txt") == vocabulary
+    with pytest.raises(InputError, match="edges are for characters with a space among them"):
+        Vocabulary.characters("abc", edges=True)
+
+
+def test_special_tokens():
+    vocabulary = Vocabulary.characters("ab", specials=(BOS, EOS))
+    assert (vocabulary.bos, vocabulary.eos) == (0, 1)
+    assert vocabulary.decode([0, 2, 3, 1]) == "ab"
+    with pytest.raises(InputError, match="no blank"):
+        _ = vocabulary.blank
+    with pytest.raises(InputError, match="<pad>"):
+        Vocabulary.characters("ab", specials=("<pad>",))
+
+
+@given(st.text(alphabet=" 'abcxyz"))
+def test_characters_round_trip(text: str):
+    labels = ENGLISH.encode(text)
+    assert 0 not in labels
+    assert ENGLISH.decode(labels) == " ".join(text.split())
+
+
+@given(st.lists(st.integers(0, len(ENGLISH) - 1)))
+def test_word_spans_cover_their_letters(labels: list[int]):
+    words = ENGLISH.words(labels)
+    assert ENGLISH.decode(np.array(labels, dtype=np.int64)) == " ".join(word for word, _, _ in words)
+    end = 0
+    for word, first, last in words:
+        assert end <= first < last <= len(labels)
+        assert ENGLISH.decode(labels[first:last]) == word
+        assert labels[first] not in (0, 1) and labels[last - 1] not in (0, 1)
+        end = last
+
+
+def test_word_spans_skip_blanks_and_spaces():
+    a, b, space = (ENGLISH.tokens.index(c) for c in "ab ")
+    assert ENGLISH.words([space, a, 0, b, space, space, b]) == [("ab", 1, 4), ("b", 6, 7)]
+    assert ENGLISH.words([]) == ENGLISH.words([space]) == []
+
+
+@pytest.mark.parametrize("label", [-1, len(ENGLISH)])
+def test_a_label_outside_the_vocabulary_is_an_error(label: int):
+    with pytest.raises(IndexError, match=f"label {label}"):
+        ENGLISH.decode([label])
+
+
+def test_unknown_characters_are_named_with_their_utterance():
+    with pytest.raises(InputError) as error:
+        ENGLISH.encode("café, 3 cafés", "spk1-0007")
+    assert all(part in str(error.value) for part in ("spk1-0007", "'é' (U+00E9)", "'3' (U+0033)"))
+    assert str(error.value).count("U+00E9") == 1
+
+
+def test_skip_drops_counts_and_logs_once_a_character(caplog: pytest.LogCaptureFixture):
+    vocabulary = Vocabulary.characters(" ab", unknown="skip")
+    with caplog.at_level(logging.WARNING):
+        assert vocabulary.decode(vocabulary.encode("a & b&", "u1")) == "a b"
+        assert vocabulary.encode("& a") == vocabulary.encode("a")
+    assert vocabulary.skipped == {"&": 3}
+    assert [record.getMessage() for record in caplog.records] == [
+        "skipped '&' (U+0026), which is outside the vocabulary, first in utterance u1"
+    ]
+
+
+def test_map_writes_the_unknown_token():
+    vocabulary = Vocabulary.characters(" ab", unknown="map")
+    assert vocabulary.tokens[:2] == (BLANK, UNKNOWN) and vocabulary.unk == 1
+    assert vocabulary.encode("aé b") == [3, 1, 2, 4]
+    assert vocabulary.decode([3, 1, 2, 4]) == f"a{UNKNOWN} b"
+
+
+def test_special_names_in_a_text_are_only_characters():
+    vocabulary = Vocabulary.characters("<>abkln", specials=(BLANK, BOS))
+    assert 0 not in vocabulary.encode(BLANK) and vocabulary.decode(vocabulary.encode(BLANK)) == BLANK
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Vocabulary.characters("aba"), "'a' is there twice"),
+        (lambda: Vocabulary.characters("aB", Normalization(case="lower")), r"'B' \(U\+0042\)"),
+        (lambda: Vocabulary.characters([]), "without a single unit"),
+        (lambda: Vocabulary.characters("ab", unknown="ignore"), "ignore"),
+        (lambda: Vocabulary("characters", (BLANK, "ab")), "single character"),
+        (lambda: Vocabulary("characters", (BLANK, "a"), fold=39), "for phones"),
+        (lambda: Vocabulary("characters", (BLANK, "a"), unknown="map"), UNKNOWN),
+        (lambda: Vocabulary("letters", (BLANK, "a")), "letters"),
+        (lambda: Vocabulary("sentencepiece", (BLANK, "a")), "without a SentencePiece model"),
+        (lambda: Vocabulary.phones("timit"), "timit61"),
+        (lambda: Vocabulary.phones(["a b"]), "white space"),
+        (lambda: Vocabulary.phones([UNKNOWN]), "special tokens"),
+        (lambda: Vocabulary.phones(["a:"], fold=39), "'a:'"),
+        (lambda: Vocabulary.phones("timit61", fold=40), "40"),
+    ],
+)
+def test_impossible_vocabularies(make, message: str):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+# ---- phones
+
+
+def test_phone_vocabulary():
+    vocabulary = Vocabulary.phones("timit61", fold=39)
+    text = "h# dcl d ax q ix h#"
+    labels = vocabulary.encode(text)
+    assert len(vocabulary) == 62 and len(labels) == 7
+    assert vocabulary.decode(labels) == text
+    assert vocabulary.words(labels)[1] == ("dcl", 1, 2)
+    assert vocabulary.scoring(text) == "sil sil d ah ih sil"
+    with pytest.raises(InputError, match="utterance u7: phones outside the vocabulary: 'zz'"):
+        vocabulary.encode("h# zz", "u7")
+
+
+def test_scoring_keeps_what_the_network_cannot_write():
+    assert ENGLISH.scoring("Café — 3!") == "café 3"
+    mapped = Vocabulary.phones("timit61", fold=39, unknown="map")
+    assert mapped.scoring(mapped.decode(mapped.encode("h# zz q ix"))) == f"sil {UNKNOWN} ih"
+
+
+def test_phones_in_order_of_first_use():
+    assert Vocabulary.phones(["b", "a", "b", "c", "a"]).tokens == (BLANK, "b", "a", "c")
+    assert Vocabulary.phones(["a\u0303"]).encode("a\u0303") == [1]  # decomposed here and there
+
+
+# ---- SentencePiece
+
+
+def test_sentencepiece(pieces: Vocabulary):
+    assert len(pieces) == 24 and pieces.tokens[0] == BLANK and pieces.unk is None
+    for text in SENTENCES:
+        labels = pieces.encode(text)
+        assert pieces.decode(labels) == text
+        words = pieces.words(labels)
+        assert [word for word, _, _ in words] == text.split()
+        assert words[0][1] == 0 and words[-1][2] == len(labels)
+        assert all(left[2] == right[1] for left, right in pairwise(words))
+
+
+def test_sentencepiece_unknown(pieces: Vocabulary):
+    with pytest.raises(InputError, match=r"'é' \(U\+00E9\), '9' \(U\+0039\)"):
+        pieces.encode("the é9 cat")
+    skip = Vocabulary.sentencepiece(pieces.model, pieces.normalization, unknown="skip")
+    assert skip.encode("the é9 cat") == skip.encode("the cat")
+    assert skip.skipped == {"é": 1, "9": 1}
+    mapped = Vocabulary.sentencepiece(pieces.model, pieces.normalization, unknown="map")
+    assert mapped.decode(mapped.encode("the é9 cat")) == f"the {UNKNOWN} cat"
+
+
+def test_sentencepiece_byte_pieces_are_joined():
+    tokens = (BLANK, "▁a", "<0xC3>", "<0xA9>", "▁b")
+    vocabulary = Vocabulary("sentencepiece", tokens, model=b"not needed to decode")
+    assert vocabulary.words([1, 2, 3, 4, 2]) == [("aé", 0, 3), ("b\ufffd", 3, 5)]
+
+
+def test_sentencepiece_errors(tmp_path: Path):
+    with pytest.raises(InputError, match="400 pieces"):
+        Vocabulary.train_sentencepiece(SENTENCES, 400)
+    with pytest.raises(InputError, match="model_type"):
+        Vocabulary.train_sentencepiece(SENTENCES, 24, model_type="word2vec")
+    with pytest.raises(InputError, match=r"gone\.model"):
+        Vocabulary.sentencepiece(tmp_path / "gone.model")
+    (tmp_path / "bad.model").write_bytes(b"rubbish")
+    with pytest.raises(InputError, match=r"bad\.model"):
+        Vocabulary.sentencepiece(tmp_path / "bad.model")
+
+
+def test_sentencepiece_from_a_file_and_pickled(pieces: Vocabulary, tmp_path: Path):
+    (tmp_path / "own.model").write_bytes(pieces.model)
+    vocabulary = Vocabulary.sentencepiece(tmp_path / "own.model", pieces.normalization)
+    assert vocabulary == pieces
+    labels = vocabulary.encode("the cat")
+    assert pickle.loads(pickle.dumps(vocabulary)).encode("the cat") == labels  # as data workers receive it
+
+
+# ---- file
+
+
+@given(st.sets(st.characters(), min_size=1), st.sampled_from(["error", "skip", "map"]))
+def test_character_vocabularies_survive_their_file(tmp_path_factory, alphabet: set[str], unknown: str):
+    path = tmp_path_factory.getbasetemp() / "characters.txt"
+    tokens = (BLANK, UNKNOWN, *sorted(alphabet))
+    vocabulary = Vocabulary("characters", tokens, Normalization(replace={"a": "\u2028"}), unknown)
+    vocabulary.save(path)
+    assert Vocabulary.load(path) == vocabulary
+
+
+@given(st.sets(st.text(min_size=1).filter(lambda text: text.split() == [text]), min_size=1))
+def test_phone_vocabularies_survive_their_file(tmp_path_factory, phones: set[str]):
+    path = tmp_path_factory.getbasetemp() / "phones.txt"
+    vocabulary = Vocabulary.phones(sorted(phones - set(SPECIALS) | {"<space>", "\\x41", "#"}))
+    vocabulary.save(path)
+    assert Vocabulary.load(path) == vocabulary
+
+
+def test_other_vocabularies_survive_their_file(pieces: Vocabulary, tmp_path: Path):
+    for vocabulary in (pieces, ENGLISH, Vocabulary.phones("timit61", 39)):
+        vocabulary.save(tmp_path / "vocabulary.txt")
+        loaded = Vocabulary.load(tmp_path / "vocabulary.txt")
+        assert loaded == vocabulary
+        text = "h# ix" if vocabulary.kind == "phones" else "the cat"
+        assert loaded.encode(text) == vocabulary.encode(text)
+
+
+def test_the_file_can_be_read_by_people(tmp_path: Path):
+    Vocabulary.characters(" a\u0301é\\").save(tmp_path / "vocabulary.txt")
+    header, *tokens = (tmp_path / "vocabulary.txt").read_text("utf-8").splitlines()
+    assert json.loads(header[2:])["kind"] == "characters"
+    assert tokens == ["<blank>", "<space>", "a", "\\u0301", "é", "\\\\"]
+
+
+def test_windows_line_ends_and_byte_order_mark(tmp_path: Path):
+    path = tmp_path / "vocabulary.txt"
+    ENGLISH.save(path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert Vocabulary.load(path) == ENGLISH
+
+
+HEADER = '# {"format": 1, "size": 3, "kind": "characters", "unknown": "error"}'
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        ("", ":1: not a vocabulary"),
+        ("<blank>\na\n", ":1: not a vocabulary"),
+        ("# {kind\n", ":1: the header is not JSON"),
+        ("# [1]\n", ":1: not a vocabulary"),
+        ('# {"format": 2}\n', ":1: format 2"),
+        ('# {"format": 1, "size": "3"}\n', ":1: size: '3'"),
+        (f"{HEADER}\n<blank>\na\n", ":4: the file ends here"),
+        (f"{HEADER}\n<blank>\na\nb", ":4: the file ends here"),
+        (f"{HEADER}\n<blank>\n\na\n", ":3: token '' is not a single"),
+        (f"{HEADER}\n<blank>\na\na\n", ":4: token 'a' is there twice"),
+        (f"{HEADER}\n<blank>\na\nab\n", ":4: token 'ab'"),
+        (f"{HEADER}\n<blank>\na\n\\q\n", ":4: "),
+        (f"{HEADER}\n<blank>\na\n\\Uffffffff\n", ":4: "),
+        (f"{HEADER}\n<blank>\na\nb\nc\n", ":5: "),
+        (f"{HEADER}\n<blank>\na\nb\nYWJj\n", "with a SentencePiece model"),
+        (HEADER.replace("characters", "letters") + "\n<blank>\na\nb\n", "letters"),
+        (
+            HEADER.replace("characters", "sentencepiece") + "\n<blank>\na\nb\nYWJj\n",
+            "not a SentencePiece model",
+        ),
+        (HEADER.replace("error", "ignore") + "\n<blank>\na\nb\n", "ignore"),
+        (HEADER.replace('"error"', '"error", "normalization": {"case": 3}') + "\n<blank>\na\nb\n", "case"),
+    ],
+)
+def test_damaged_files(tmp_path: Path, content: str, where: str):
+    path = tmp_path / "vocabulary.txt"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        Vocabulary.load(path)
+    assert str(error.value).startswith(str(path)) and where in str(error.value)
+
+
+def test_missing_and_binary_files(tmp_path: Path):
+    with pytest.raises(InputError, match=r"vocabulary\.txt: cannot be read"):
+        Vocabulary.load(tmp_path / "vocabulary.txt")
+    (tmp_path / "vocabulary.txt").write_bytes(b"# \xff\xfe")
+    with pytest.raises(InputError, match="not UTF-8"):
+        Vocabulary.load(tmp_path / "vocabulary.txt")
+
+
+def test_tokens_and_model_must_agree(pieces: Vocabulary, tmp_path: Path):
+    path = tmp_path / "vocabulary.txt"
+    pieces.save(path)
+    lines = path.read_text("utf-8").split("\n")
+    path.write_text("\n".join([*lines[:2], "Q", *lines[3:]]), encoding="utf-8")
+    with pytest.raises(InputError, match="not the pieces"):
+        Vocabulary.load(path)
+
+
+# ---- other
+
+
+def test_equality():
+    assert Vocabulary.characters("ab") == Vocabulary.characters("ab")
+    assert Vocabulary.characters("ab") != Vocabulary.characters("ba")
+    assert Vocabulary.characters("ab") != Vocabulary.characters("ab", Normalization(case="lower"))
+
+
+def test_nothing_heavy_is_imported():
+    code = "import sys, asr.text.vocabulary; print({'torch', 'sentencepiece', 'numpy'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
+
+
+def test_real_phones_and_transcripts(shared_data: Path):
+    phone_files = sorted((shared_data / "timit_sample").glob("**/*.phn"))
+    if not phone_files:
+        pytest.skip("the TIMIT sample is not in the data folder")
+    used = {line.split()[2] for path in phone_files for line in path.read_text().splitlines()}
+    assert used == set(TIMIT_61)
+    for path in sorted((shared_data / "LibriSpeech" / "dev-clean").glob("**/*.trans.txt"))[:3]:
+        for line in path.read_text("utf-8").splitlines():
+            utterance, text = line.split(" ", 1)
+            assert ENGLISH.decode(ENGLISH.encode(text, utterance)) == text.lower()

@@ -1,0 +1,216 @@
+"""Captioners: learnt by heart, with and without attention, used on files, and refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from asr.data import caption_manifest, image_files
+from asr.data.caption_manifest import Captioned
+from asr.decoding.label.beam import Options
+from asr.errors import InputError
+from asr.inference import captioner
+from asr.models import store
+from asr.modules.mobilenet import MobileNetV2
+from asr.tasks.captioning import CaptioningTask
+from asr.tasks.encoder_decoder import search
+from asr.training.run import train
+
+COLOURS = ["red", "green", "blue", "black"]
+Config = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four coloured images and their manifest, and weights of an encoder that tells them apart."""
+    folder = tmp_path_factory.mktemp("coloured")
+    for colour in COLOURS:
+        Image.new("RGB", (40, 30), colour).save(folder / f"{colour}.png")
+    items = [Captioned(c, str(folder / f"{c}.png"), (f"a {c} picture", f"the picture is all {c}") * 5) for c in COLOURS]
+    caption_manifest.write(items, folder / "manifest.jsonl")
+    torch.manual_seed(1)
+    encoder = MobileNetV2(10)
+    for module in encoder.modules():  # statistics of these very images, so that no layer loses what it is shown
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None
+            torch.nn.Module.train(module)
+    with torch.no_grad():
+        encoder(torch.stack([image_files.read(item.image, 64) for item in items]))
+    save_file(encoder.state_dict(), folder / "encoder.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def caption_config(tiny_config: Config, folder: Path) -> Config:
+    def make(run_dir: Path, **changes: Any) -> dict[str, Any]:
+        manifest = str(folder / "manifest.jsonl")
+        config = tiny_config(run_dir, Path(manifest))
+        for group in ("features", "augmentation", "decoder", "encoder"):
+            del config[group]
+        config["task"] = {
+            "type": "captioning",
+            "attention": False,
+            "image_size": 64,
+            "heads": {"caption": {"kind": "words", "min_count": 2, "unknown": "map"}},
+        }
+        config["image_encoder"] = {
+            "type": "mobilenet_v2",
+            "num_classes": 10,
+            "weights": str(folder / "encoder.safetensors"),
+        }
+        config["label_rnn"] = {"type": "label_rnn", "embedding_size": 16, "hidden_size": 32}
+        config["search"] = {"type": "beam", "beam": 3, "max_length": 8}
+        config["data"] = {"train": manifest, "dev": manifest, "test": None, "labels": 24}
+        config["data"] |= {"mirror": True, "cache": str(folder / "cache")}
+        for key, value in changes.items():
+            group, name = key.split(".")
+            config[group][name] = value
+        return config
+
+    return make
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["told", "attention"])
+def run(request: pytest.FixtureRequest, caption_config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run_dir = tmp_path_factory.mktemp("caption_run")
+    train(caption_config(run_dir, **{"task.attention": request.param, "trainer.epochs": 20}))
+    return run_dir
+
+
+def pictures(folder: Path) -> list[str]:
+    return [str(folder / f"{colour}.png") for colour in COLOURS]
+
+
+def test_captions_are_learnt_by_heart(run: Path, folder: Path) -> None:
+    figures = json.loads((run / "model" / "metrics.json").read_text())
+    assert figures["dev"]["images"] == 4 and figures["dev"]["BLEU-4"] == 1
+    assert "BLEU-4" in (run / "model" / "README.md").read_text()
+    found = dict(captioner.load(run).caption(pictures(folder)))
+    for index, colour in enumerate(COLOURS):
+        (caption,) = found[index]
+        assert caption.text in (f"a {colour} picture", f"the picture is all {colour}")
+
+
+def test_a_batch_gives_what_its_images_give_alone(run: Path, folder: Path) -> None:
+    loaded = captioner.load(run)
+    together = dict(loaded.caption(pictures(folder), nbest=2))
+    for index, path in enumerate(pictures(folder)):
+        ((_, alone),) = loaded.caption([path], nbest=2)
+        assert [c.text for c in alone] == [c.text for c in together[index]]
+        assert [c.score for c in alone] == pytest.approx([c.score for c in together[index]], abs=1e-4)
+
+
+def test_a_beam_of_one_is_greedy(run: Path, folder: Path) -> None:
+    task = store.load(run / "model", CaptioningTask)
+    image = image_files.read(pictures(folder)[1], 64)[None]
+    (found,), *_ = search([task], image, torch.ones(1), Options(beam=1, max_length=9))
+    state, label, written = task.read(image, torch.ones(1)), task.eos, []
+    for _ in range(9):
+        log_probs, state = task.network.step(state, torch.tensor([label]))
+        if (label := int(log_probs.argmax())) == task.eos:
+            break
+        written.append(label)
+    assert found.labels == tuple(written)
+
+
+def test_grids_are_read_as_images_are(run: Path, folder: Path) -> None:
+    task = store.load(run / "model", CaptioningTask)
+    batch = torch.stack([image_files.read(path, 64) for path in pictures(folder)])
+    labels = torch.tensor([[task.eos, 1, 2]] * 4)
+    torch.testing.assert_close(task(batch, torch.ones(4), labels), task(task.encode(batch), torch.ones(4), labels))
+
+
+def test_models_of_one_encoder_encode_once(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    forward = MobileNetV2.forward
+    monkeypatch.setattr(MobileNetV2, "forward", lambda self, x: (calls.append(len(x)), forward(self, x))[1])
+    loaded = captioner.load(run, run)
+    once = dict(loaded.caption(pictures(folder)))
+    assert calls == [4]
+    with torch.no_grad():  # changes what it is called, and nothing of what it writes
+        loaded.tasks[1].encoder.classifier[1].bias += 1
+    assert dict(captioner.Captioner(loaded.tasks).caption(pictures(folder))) == once
+    assert calls == [4, 4, 4]
+
+
+def test_an_encoder_is_trained_where_that_is_wanted(caption_config: Config, tmp_path: Path, folder: Path) -> None:
+    config = caption_config(tmp_path, **{"task.frozen": False, "data.cache": None, "trainer.epochs": 1})
+    train(config)
+    task = store.load(tmp_path / "model", CaptioningTask)
+    before = MobileNetV2(10)
+    before.load_weights(folder / "encoder.safetensors")
+    changed = [not torch.equal(a, b) for a, b in zip(task.encoder.parameters(), before.parameters(), strict=True)]
+    assert any(changed)
+    train(caption_config(tmp_path / "frozen", **{"trainer.epochs": 1}))
+    frozen = store.load(tmp_path / "frozen" / "model", CaptioningTask)
+    assert all(map(torch.equal, frozen.encoder.parameters(), before.parameters()))
+
+
+def test_the_command(run: Path, folder: Path, tmp_path: Path, asr: Callable[..., Any], tone_run: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_text("no image")
+    page = tmp_path / "page.html"
+    outcome = asr("caption", pictures(folder)[0], bad, "--model", run, "--nbest", "2", "--json", "--html", page)
+    assert outcome.status == 1 and "1 of 2 files failed" in outcome.err
+    assert re.search(r"failed: .*bad\.png: not an image", outcome.err)
+    (line,) = map(json.loads, outcome.out.splitlines())
+    assert line["image"].endswith("red.png") and len(line["captions"]) == 2
+    assert line["captions"][0]["score"] >= line["captions"][1]["score"]
+    written = page.read_text()
+    assert line["captions"][0]["text"] in written and written.count('<img src="data:image/jpeg;base64,') == 1
+    outcome = asr("caption", folder, "--model", run, "--model", run)
+    assert outcome.status == 0 and len(outcome.out.splitlines()) == 4
+    asr("caption", folder / "none.png", "--model", run).check_refusal(r"none\.png: no such file")
+    asr("caption", tmp_path, "--model", tone_run).check_refusal("a model of type ctc, where one of captioning")
+    (tmp_path / "empty").mkdir()
+    asr("caption", tmp_path / "empty", "--model", run).check_refusal("no files of the kinds .bmp")
+
+
+def test_evaluate(run: Path, folder: Path, tmp_path: Path, asr: Callable[..., Any]) -> None:
+    page = tmp_path / "page.html"
+    outcome = asr("evaluate", run, folder / "manifest.jsonl", "--html", page, "--worst", "1", "--together", run)
+    assert outcome.status == 0 and "4 images: BLEU-1 100.0" in outcome.out
+    written = page.read_text()
+    assert written.count("<img ") == 2 and "<h2>Worst</h2>" in written and "<h2>Best</h2>" in written
+
+
+def test_attention_is_drawn(run: Path, folder: Path, tmp_path: Path, asr: Callable[..., Any]) -> None:
+    if store.load(run / "model", CaptioningTask).places is None:
+        asr("caption", folder, "--model", run, "--attention", tmp_path).check_refusal("attention can be shown of one")
+        return
+    ((_, (caption,)),) = captioner.load(run).caption(pictures(folder)[:1], attention=True)
+    assert caption.attention is not None and caption.attention.shape == (len(caption.text.split()), 2, 2)
+    torch.testing.assert_close(caption.attention.sum((1, 2)), torch.ones(len(caption.attention)))
+    assert asr("caption", folder, "--model", run, "--attention", tmp_path).status == 0
+    with Image.open(tmp_path / "red.png") as drawn:
+        assert drawn.width == 160 * min(6, len(caption.text.split()) + 1)
+    twice = folder / "again"
+    twice.mkdir()
+    Image.new("RGB", (8, 8)).save(twice / "red.png")
+    outcome = asr("caption", folder, "--model", run, "--attention", tmp_path)
+    outcome.check_refusal("several images are called red")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"task.frozen": False}, "data.cache is for an encoder that is not trained"),
+        ({"image_encoder.weights": None}, "image_encoder.weights: a frozen encoder needs weights"),
+        ({"image_encoder.num_classes": 11}, r"encoder\.safetensors: classifier\.1\.weight is \(10, 1280\) in it"),
+        ({"task.image_size": 16}, "image_size=16"),
+        ({"data.train": ["a", "b"]}, "a manifest of captions is wanted"),
+        ({"data.mirrored": True}, "data has no option mirrored"),
+    ],
+)
+def test_what_is_refused(caption_config: Config, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        train(caption_config(tmp_path / "run", **changes))
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,101 @@
+"""Training by reward: its gradient against that of the expectation over all sequences; what it makes likelier."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from asr.data.batch import pad
+from asr.data.pairs import WritingBatch
+from asr.errors import InputError
+from asr.models import store
+from asr.tasks.seq2seq import Seq2SeqTask
+from asr.text.vocabulary import EOS, UNKNOWN, Vocabulary
+from asr.training.jobs._encoder_decoder import reward_loss
+
+WRITTEN = Vocabulary.phones(["ah", "b"], specials=(EOS, UNKNOWN))
+READ = Vocabulary.characters("abc", specials=())
+GOOD = {"ah b": 3.0, "b": 1.0, "": -1.0}
+
+
+def make(samples: int) -> Seq2SeqTask:
+    """An untrained task that writes at most two labels, with dropout, which shall not matter."""
+    torch.manual_seed(3)
+    config = {
+        "task": {"type": "seq2seq", "samples": samples, "heads": {}},
+        "encoder": {"type": "rnn", "hidden_size": 8, "num_layers": 1, "dropout": 0.5},
+        "label_rnn": {"type": "label_rnn", "embedding_size": 6, "hidden_size": 10, "num_layers": 1, "dropout": 0.5},
+        "search": {"type": "beam", "beam": 4, "max_length": 2},
+    }
+    task = store.make_task(config, {"written": WRITTEN, "read": READ})
+    assert isinstance(task, Seq2SeqTask)
+    return task
+
+
+def batch(*texts: str) -> WritingBatch:
+    inputs, lengths = pad([torch.tensor(READ.encode(text)) for text in texts])
+    unused = torch.zeros(len(texts), 1, dtype=torch.long)
+    return WritingBatch(texts, inputs, lengths, unused, unused[:, 0], [["ah b"]] * len(texts))
+
+
+def reward(found: Sequence[str], right: Sequence[str]) -> list[float]:
+    assert right == ["ah b"]
+    return [GOOD.get(text, 0.0) for text in found]
+
+
+def probabilities(task: Seq2SeqTask, text: str) -> dict[str, torch.Tensor]:
+    """Of all that can be written, none of which has an unknown label, as the forbidden one is left out."""
+    only = batch(text)
+    never = torch.tensor(task.never)
+    others = [label for label in range(len(WRITTEN)) if label not in (task.eos, *task.never)]
+    found = {}
+    for length in range(3):
+        for labels in itertools.product(others, repeat=length):
+            state, last, total = task.read(only.inputs, only.lengths), task.eos, torch.zeros(())
+            for label in (*labels, task.eos)[:2]:
+                log_probs, state = task.network.step(state, torch.tensor([last]))
+                total = total + log_probs.index_fill(1, never, -torch.inf).log_softmax(1)[0, label]
+                last = label
+            found[WRITTEN.decode(labels)] = total.exp()
+    return found
+
+
+def test_the_gradient_is_that_of_the_expected_reward() -> None:
+    task = make(samples=3000).eval()
+    bias = task.network.output.bias
+    with torch.no_grad():
+        bias[task.never[0]] = -20.0  # else its own probability would have a part in the gradient
+    texts = ("ab", "c")
+    found = [probabilities(task, text) for text in texts]
+    for each in found:
+        assert sum(p.item() for p in each.values()) == pytest.approx(1, abs=1e-5)
+    expected = [torch.stack([p * GOOD.get(text, 0.0) for text, p in each.items()]).sum() for each in found]
+    lengths = [sum(p.item() * min(len(text.split()) + 1, 2) for text, p in each.items()) for each in found]
+    (wanted,) = torch.autograd.grad(-torch.stack(expected).sum() / sum(lengths), bias)
+    torch.manual_seed(1)
+    loss, mean = reward_loss(task, batch(*texts), reward)
+    (got,) = torch.autograd.grad(loss, bias)
+    torch.testing.assert_close(got, wanted, atol=0.02, rtol=0)
+    assert wanted.abs().max() > 0.1  # so that the tolerance tells something
+    assert mean == pytest.approx(sum(e.item() for e in expected) / 2, abs=0.1)
+    assert all(module.training for module in task.modules())
+
+
+def test_what_is_good_becomes_likely() -> None:
+    task = make(samples=8)
+    optimizer = torch.optim.Adam(task.parameters(), lr=0.05)
+    for _ in range(40):
+        loss, _ = reward_loss(task, batch("ab", "c", "ba"), reward)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert all(probabilities(task.eval(), text)["ah b"] > 0.9 for text in ("ab", "c", "ba"))
+
+
+@pytest.mark.parametrize("samples", [1, -2, 2.5])
+def test_samples_that_nothing_can_be_compared_with_are_refused(samples: float) -> None:
+    with pytest.raises(InputError, match=f"samples={samples}"):
+        make(samples=samples)  # type: ignore[arg-type]
