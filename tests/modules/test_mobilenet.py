@@ -144,12 +144,12 @@ def test_weights_of_a_file(network: MobileNetV2, other: MobileNetV2, tmp_path: P
     [
         (
             lambda state: state.pop("features.3.conv.2.weight"),
-            r"features\.3\.conv\.2\.weight is missing in it and \(24, 144, 1, 1\) in this",
+            r"features\.3\.conv\.2\.weight is missing, shape \(24, 144, 1, 1\) is expected",
         ),
-        (lambda state: state.update(more=torch.zeros(2)), r"more is \(2,\) in it and missing in this network"),
+        (lambda state: state.update(more=torch.zeros(2)), r"more of shape \(2,\) is not a parameter of this network"),
         (
             lambda state: state.update({"classifier.1.weight": torch.zeros(1001, 1280)}),
-            r"classifier\.1\.weight is \(1001, 1280\) in it and \(1000, 1280\) in this network",
+            r"classifier\.1\.weight has shape \(1001, 1280\), \(1000, 1280\) is expected",
         ),
     ],
 )

@@ -1,0 +1,31 @@
+"""Compare the names and shapes of two state dictionaries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+
+def check_shapes(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str | None:
+    """Describe the first parameter by which two state dictionaries differ.
+
+    Parameters are compared in the order of ``expected``; those that only ``found`` has come last.
+
+    Args:
+        found: as read from a file.
+        expected: of the network that is to load it.
+
+    Returns:
+        Part of an error message that names the parameter and its shapes, or None where all names and shapes agree.
+    """
+    for name, tensor in expected.items():
+        shape = tuple(tensor.shape)
+        if name not in found:
+            return f"{name} is missing, shape {shape} is expected"
+        if tuple(found[name].shape) != shape:
+            return f"{name} has shape {tuple(found[name].shape)}, {shape} is expected"
+    for name, tensor in found.items():
+        if name not in expected:
+            return f"{name} of shape {tuple(tensor.shape)} is not a parameter of this network"
+    return None
