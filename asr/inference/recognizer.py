@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from asr.models import directory as directory_module
 from asr.output.transcript import Alternative, Transcript, Word
 from asr.tasks.ctc import CTCTask
 from asr.text.vocabulary import Vocabulary
+from asr.utils.threads import available_cores
 
 # A long recording is cut into windows of CORE seconds whose scores are kept, with CONTEXT seconds more on either side
 # that only the network sees. What is no longer than a window with both contexts is never cut.
@@ -145,7 +145,7 @@ class Recognizer:
         """
         searches: dict[int, Search] = {}
         failed: set[int] = set()
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(available_cores()) as pool:
             for batch in self._batches(sources):
                 if isinstance(batch, tuple):
                     searches.pop(batch[0], None)

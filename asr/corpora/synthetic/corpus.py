@@ -9,7 +9,6 @@ audio files byte for byte.
 from __future__ import annotations
 
 import io
-import os
 import struct
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from asr.corpora.synthetic.grammar import Grammar
 from asr.data.manifest import make_cut
 from asr.errors import InputError
 from asr.utils.atomic import update
+from asr.utils.threads import available_cores
 
 if TYPE_CHECKING:
     from lhotse import MonoCut
@@ -127,7 +127,7 @@ def prepare(
         voice = speakers[voices - test_voices + number]
         _speak_example(root / f"example-{number + 1}.{audio_format}", voice, rules, f"{seed} example {number}")
 
-    with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(jobs or available_cores()) as pool:
         cuts = list(pool.map(speak_voice, range(voices)))
         list(pool.map(speak_example, range(examples)))
     train_voices = voices - dev_voices - test_voices

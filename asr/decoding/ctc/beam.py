@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from asr.decoding.ctc.alignment import aligned
 from asr.decoding.ctc.fusion import NONE, Graph, end_scores, make_graph, make_memory
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
+from asr.utils.threads import available_cores
 
 if TYPE_CHECKING:
     from asr.decoding.ctc.neural_lm import Beliefs, NeuralModel
@@ -93,7 +93,7 @@ def search(
             raise InputError(f"utterance {row}: {error}") from error
         return decoder.finish()
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         return list(pool.map(one, range(len(scores))))
 
 
