@@ -25,6 +25,13 @@ TONE_RATE = 8000
 TONE_LETTERS = "abcdefgh"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use corpora from outside the repository."""
+    for item in items:
+        if "shared_data" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.corpora)
+
+
 @pytest.fixture(autouse=True)
 def subnormals() -> Iterator[None]:
     """Training and recognition flush subnormal numbers to zero, for good; hypothesis needs them back."""
@@ -35,10 +42,10 @@ def subnormals() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Folder with the real corpora (``ASR_SHARED_DATA`` or ``../shared/data``); the test is skipped without it."""
+    """Return the folder of the real corpora (``ASR_SHARED_DATA`` or ``../shared/data``); skip the test without it."""
     folder = Path(os.environ.get("ASR_SHARED_DATA", DEFAULT_SHARED_DATA))
     if not folder.is_dir():
-        pytest.skip(f"real speech is not here: no folder {folder} (set ASR_SHARED_DATA)")
+        pytest.skip(f"needs corpora from outside the repository: no folder {folder}; set ASR_SHARED_DATA")
     return folder
 
 

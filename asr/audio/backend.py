@@ -11,7 +11,7 @@ from asr.errors import AudioError
 
 ACCEPTED = (
     "accepted are wav, flac, ogg, opus, mp3, aiff and NIST sphere, "
-    'and with `pip install "asr[media]"` m4a, mp4, webm, mkv, aac, wma, amr and more'
+    'and with `pip install "asr-recurrent[media]"` m4a, mp4, webm, mkv, aac, wma, amr and more'
 )
 BLOCK_VALUES = 2**17
 

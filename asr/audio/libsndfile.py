@@ -88,7 +88,7 @@ class SoundFileDecoder:
                 raise UseMediaError("an MP3 that does not tell its length")
             log.warning(
                 "%s: an MP3 that does not tell its length; its end is lost if its bit rate varies; "
-                'with `pip install "asr[media]"` all of it is read',
+                'with `pip install "asr-recurrent[media]"` all of it is read',
                 self.name,
             )
             self._promised = 0

@@ -77,7 +77,7 @@ def test_mp3_that_does_not_tell_its_length_is_warned_of_without_media(
     vbr: Path, caplog: pytest.LogCaptureFixture, no_media: None
 ) -> None:
     assert len(read(vbr, 16_000)) > 16_000
-    assert "vbr.mp3: an MP3 that does not tell its length" in caplog.text and "asr[media]" in caplog.text
+    assert "vbr.mp3: an MP3 that does not tell its length" in caplog.text and "asr-recurrent[media]" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["opus", "vorbis", "mp3"])

@@ -1,4 +1,4 @@
-"""A wheel built from the checkout works by itself: outside the checkout, in an environment of its own."""
+"""Build a wheel from the checkout and use it outside of it, in an environment of its own."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def run(*command: object, cwd: Path) -> str:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, CHECKOUT, cwd=folder)
-    (found,) = folder.glob("asr-*.whl")
-    return found
+    (path,) = folder.glob("asr_recurrent-*.whl")
+    return path
 
 
 @pytest.fixture(scope="module")
 def asr(wheel: Path) -> Path:
-    """The command of an environment that has the wheel, and borrows its dependencies from this one."""
+    """Return the command in an environment that holds the wheel and borrows its dependencies from this one."""
     environment = wheel.parent / "environment"
     run(sys.executable, "-m", "venv", environment, cwd=wheel.parent)
     python = environment / "bin" / "python"
@@ -48,13 +48,14 @@ def asr(wheel: Path) -> Path:
     return environment / "bin" / "asr"
 
 
-def test_what_is_in_it(wheel: Path) -> None:
+def test_contents(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
+    assert "asr/py.typed" in names
     for folder in ("configs", "recipes"):
         shipped = {name.removeprefix("asr/share/") for name in names if name.startswith(f"asr/share/{folder}/")}
         files = {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / folder).rglob("*.yaml")}
         assert files and files <= shipped
-    assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
+    assert not [name for name in names if not name.startswith(("asr/", "asr_recurrent-")) or "__pycache__" in name]
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
@@ -86,8 +87,8 @@ def test_train_evaluate_transcribe(asr: Path, tmp_path: Path, tone_corpus: Any, 
         "trainer.accelerator=cpu",
         "run_dir=run",
     ]
-    recipe = "recipes/fsdd/ctc.yaml"  # is in the wheel, and so are the configs that it names
+    recipe = "recipes/fsdd/ctc.yaml"  # in the wheel, as are the configuration groups that it names
     assert "epoch 40/40" in run(asr, "train", recipe, *settings, cwd=tmp_path)
     assert " 0.00 " in run(asr, "evaluate", "run/model", "corpus/train.jsonl", cwd=tmp_path)
-    heard = run(asr, "transcribe", "corpus/train0.wav", "--model", "run", cwd=tmp_path)
-    assert heard == texts[0] + "\n"
+    transcript = run(asr, "transcribe", "corpus/train0.wav", "--model", "run", cwd=tmp_path)
+    assert transcript == texts[0] + "\n"

@@ -76,7 +76,7 @@ def speak(voice: Voice, texts: Sequence[str], seed: int = 0) -> list[tuple[np.nd
         InputError: espeakng-loader is not installed, or the accent or variant is unknown.
     """
     if importlib.util.find_spec("espeakng_loader") is None:
-        raise InputError("speaking needs the package espeakng-loader: pip install 'asr[synthetic]'")
+        raise InputError("speaking needs the package espeakng-loader: pip install 'asr-recurrent[synthetic]'")
     if voice.accent not in ACCENTS:
         raise InputError(f"unknown accent {voice.accent!r}; there are {', '.join(ACCENTS)}")
     request = json.dumps({"voice": asdict(voice), "texts": list(texts), "seed": seed})
