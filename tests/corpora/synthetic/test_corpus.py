@@ -148,7 +148,7 @@ def test_wrong_options(tmp_path: Path, options: dict[str, object], message: str)
 
 def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"espeakng-loader: pip install 'asr\[synthetic\]'"):
+    with pytest.raises(InputError, match=r"espeakng-loader: pip install 'asr-recurrent\[synthetic\]'"):
         _espeak.speak(Voice("en-us", "m1", 160, 50, 50), ["one"])
 
 
