@@ -25,7 +25,7 @@ from _common import Report, arguments, medians
 from torch import Tensor
 
 from asr.decoding.hypothesis import Hypothesis
-from asr.decoding.label.beam import Options, search
+from asr.decoding.label.beam import LabelBeamOptions, search
 from asr.modules.label_rnn import LabelRNN, State
 
 WORDS, HIDDEN, LENGTH = 2550, 512, 13
@@ -123,7 +123,7 @@ def main() -> None:
         peers = {"caption by caption": Plain(network, False, beam), "image by image": Plain(network, True, beam)}
 
         def ours(beam: int = beam) -> list[list[Hypothesis]]:
-            return search(network, images, BOS, EOS, Options(beam=beam, nbest=beam))
+            return search(network, images, BOS, EOS, LabelBeamOptions(beam=beam, nbest=beam))
 
         found = ours()
         lengths = [len(hypotheses[0].labels) for hypotheses in found]

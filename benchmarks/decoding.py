@@ -25,7 +25,8 @@ from _common import Report, arguments, medians
 from _scores import real, scores_saying
 from rapidfuzz.distance import Levenshtein
 
-from asr.decoding.ctc.beam import CTCBeamSearch, Options
+from asr.decoding.ctc.beam import CTCBeamSearch
+from asr.decoding.ctc.options import CTCBeamOptions
 
 FRAMES, BEAM = 500, 100
 LEAST = 1e-3  # fast-ctc-decode leaves out labels less probable than this
@@ -45,7 +46,7 @@ def utterances(count: int, labels: int, boost: float, frames: int = FRAMES) -> S
     return made
 
 
-def ours(labels: int, options: Options) -> Decode:
+def ours(labels: int, options: CTCBeamOptions) -> Decode:
     search = CTCBeamSearch(labels, 0, options)
 
     def decode(log_probs: np.ndarray) -> list[int]:
@@ -104,10 +105,10 @@ def pyctcdecode(labels: int) -> Decode:
 
 
 # with how ours searches beside them
-PEERS: dict[str, tuple[Callable[[int], Decode], Options]] = {
-    "fast-ctc-decode": (fast_ctc_decode, Options(BEAM, least=LEAST)),
-    "flashlight-text": (flashlight, Options(BEAM)),
-    "pyctcdecode": (pyctcdecode, Options(BEAM, least=float(np.exp(-5)), behind=10)),
+PEERS: dict[str, tuple[Callable[[int], Decode], CTCBeamOptions]] = {
+    "fast-ctc-decode": (fast_ctc_decode, CTCBeamOptions(BEAM, min_label_prob=LEAST)),
+    "flashlight-text": (flashlight, CTCBeamOptions(BEAM)),
+    "pyctcdecode": (pyctcdecode, CTCBeamOptions(BEAM, min_label_prob=float(np.exp(-5)), beam_threshold=10)),
 }
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from _common import Report, arguments, medians
 from decoding import ours, utterances
 
-from asr.decoding.ctc.beam import Options
+from asr.decoding.ctc.options import CTCBeamOptions
 
 USUAL = {"frames": 500, "beam": 100, "labels": 29}
 VARIED = {"frames": (125, 250, 500, 1000, 2000, 4000), "beam": (10, 30, 100, 300, 1000), "labels": (29, 500, 5000)}
@@ -39,7 +39,7 @@ print(time.perf_counter() - began)
 def milliseconds(boost: float, frames: int, beam: int, labels: int) -> float:
     """Of one utterance."""
     ((log_probs, _),) = utterances(1, labels, boost, frames)
-    decode = ours(labels, Options(beam))
+    decode = ours(labels, CTCBeamOptions(beam))
     (seconds,) = medians(lambda: decode(log_probs), repeats=5)
     return 1000 * seconds
 

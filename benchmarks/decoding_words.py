@@ -25,8 +25,9 @@ from _scores import Said, real, scores_saying
 from rapidfuzz.distance import Levenshtein
 
 from asr.decoding.ctc import lexicon_trie
-from asr.decoding.ctc.beam import CTCBeamSearch, Options
+from asr.decoding.ctc.beam import CTCBeamSearch
 from asr.decoding.ctc.fusion import WordModel, make_graph
+from asr.decoding.ctc.options import CTCBeamOptions
 from asr.lm import arpa
 from asr.lm.ngram import BOS, EOS, UNK, NGram
 
@@ -77,7 +78,7 @@ def utterances(path: str, model: NGram, count: int, boost: float) -> Said:
     return made
 
 
-def ours(setting: Setting, options: Options) -> Decode:
+def ours(setting: Setting, options: CTCBeamOptions) -> Decode:
     words = setting.words
     trie = lexicon_trie.build([(number, setting.spell(word)) for number, word in enumerate(words)], setting.space)
     graph = make_graph(len(setting.labels), WordModel(trie, words, setting.model, setting.weight, setting.bonus))
@@ -142,9 +143,9 @@ def pyctcdecode(setting: Setting) -> Decode:
 
 
 # with how ours searches beside them
-PEERS: dict[str, tuple[Callable[[Setting], Decode], Options]] = {
-    "flashlight-text": (flashlight, Options(BEAM, behind=50)),
-    "pyctcdecode": (pyctcdecode, Options(BEAM, least=float(np.exp(-5)), behind=10)),
+PEERS: dict[str, tuple[Callable[[Setting], Decode], CTCBeamOptions]] = {
+    "flashlight-text": (flashlight, CTCBeamOptions(BEAM, beam_threshold=50)),
+    "pyctcdecode": (pyctcdecode, CTCBeamOptions(BEAM, min_label_prob=float(np.exp(-5)), beam_threshold=10)),
 }
 
 

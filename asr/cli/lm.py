@@ -52,7 +52,7 @@ def train(
         raise InputError("--words and --vocabulary both say which words to know: give one")
     known = known_words(vocabulary, "none" if characters else normalization) if vocabulary else []
     began = time.perf_counter()
-    numbered = read_text(sentences(text, normalization, characters, prose), most_words=words, vocabulary=known)
+    numbered = read_text(sentences(text, normalization, characters, prose), max_words=words, vocabulary=known)
     model = kneser_ney(numbered, order, [int(number) for number in cutoffs.split()])
     if prune:
         model = prune_(model, prune)

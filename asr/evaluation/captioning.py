@@ -11,7 +11,7 @@ import torch
 from asr.data import caption_manifest
 from asr.data.caption_dataset import BATCH, Pictures, View
 from asr.decoding.label import beam
-from asr.decoding.label.beam import Options
+from asr.decoding.label.beam import LabelBeamOptions
 from asr.evaluation import captioning as caption_training
 from asr.evaluation.scores import Changes, Scores
 from asr.inference import captioner
@@ -22,7 +22,9 @@ from asr.tasks.encoder_decoder import search
 
 
 @torch.inference_mode()
-def write(tasks: Sequence[CaptioningTask], view: View, count: int, options: Options | None = None) -> list[str]:
+def write(
+    tasks: Sequence[CaptioningTask], view: View, count: int, options: LabelBeamOptions | None = None
+) -> list[str]:
     """The best caption of each of so many images by one model, or several together that read the same of an image."""
     first, encode = tasks[0], common_encoder(tasks)
     written: list[str] = []
@@ -48,7 +50,7 @@ def line(figures: Mapping[str, Any]) -> str:
 def captioning(models: Sequence[Path], data: str, options: Changes, worst: int) -> Scores:
     """How close captions are to those of a manifest; its page has so many of the worst and best images by CIDEr-D."""
     tasks = captioner.load(*models).tasks
-    search = beam.changed(tasks[0].options, options)
+    search = beam.replace_options(tasks[0].options, options)
     items = caption_manifest.read(data)
     written = caption_training.write(tasks, Pictures(items, tasks[0].image_size), len(items), search)
     found = score(written, [item.captions for item in items])

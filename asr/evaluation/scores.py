@@ -10,7 +10,7 @@ from typing import Any
 from asr.errors import InputError
 from asr.output.caption_sheet import Entry
 
-Changes = Mapping[str, Any]  # of how to search, `asr.decoding.label.beam.Options`
+Changes = Mapping[str, Any]  # of how to search, `asr.decoding.label.beam.LabelBeamOptions`
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from asr.data import pairs
 from asr.data.pairs import PairDataset, Pairs
 from asr.data.sampler import plan_batches
 from asr.decoding.label import beam
-from asr.decoding.label.beam import Options
+from asr.decoding.label.beam import LabelBeamOptions
 from asr.evaluation import seq2seq as pair_training
 from asr.evaluation.scores import Changes, Scores
 from asr.metrics.error_rate import ErrorCounts, count_nearest
@@ -24,7 +24,7 @@ from asr.text.vocabulary import Vocabulary
 
 
 def evaluate(
-    tasks: Sequence[Seq2SeqTask], found: Pairs, options: Options | None = None, labels: int = 4000
+    tasks: Sequence[Seq2SeqTask], found: Pairs, options: LabelBeamOptions | None = None, labels: int = 4000
 ) -> dict[str, Any]:
     """What one model, or several together, get wrong of pairs, as `errors` counts it."""
     first = tasks[0]
@@ -75,6 +75,6 @@ def line(figures: Mapping[str, Any]) -> str:
 def seq2seq(models: Sequence[Path], data: str, options: Changes, worst: int) -> Scores:
     """Errors in a file of pairs."""
     tasks = [store.load(model, Seq2SeqTask) for model in models]
-    search = beam.changed(tasks[0].options, options)
+    search = beam.replace_options(tasks[0].options, options)
     figures = pair_training.evaluate(tasks, pairs.read(data), search)
     return Scores(figures, pair_training.line(figures))

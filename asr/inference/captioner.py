@@ -11,7 +11,7 @@ from torch import Tensor
 
 from asr.data import image_files
 from asr.decoding.hypothesis import Hypothesis
-from asr.decoding.label.beam import Options
+from asr.decoding.label.beam import LabelBeamOptions
 from asr.errors import InputError
 from asr.models import directory, store
 from asr.tasks.captioning import CaptioningTask, common_encoder
@@ -65,7 +65,7 @@ class Captioner:
         return self._caption(paths, replace(options, beam=beam, nbest=nbest), attention)
 
     def _caption(
-        self, paths: Sequence[str | Path], options: Options, attention: bool
+        self, paths: Sequence[str | Path], options: LabelBeamOptions, attention: bool
     ) -> Iterator[tuple[int, list[Caption] | InputError]]:
         size, device = self.tasks[0].image_size, self.tasks[0].network.device
         for begin in range(0, len(paths), BATCH):

@@ -36,11 +36,11 @@ class Text:
 
 
 def read_text(
-    sentences: Iterable[Sequence[str]], *, most_words: int | None = None, vocabulary: Sequence[str] = ()
+    sentences: Iterable[Sequence[str]], *, max_words: int | None = None, vocabulary: Sequence[str] = ()
 ) -> Text:
     """Number the words of sentences.
 
-    ``vocabulary``, if given, is all that the model will know; else all words are, or the ``most_words`` commonest (of
+    ``vocabulary``, if given, is all that the model will know; else all words are, or the ``max_words`` commonest (of
     equal ones the first in the alphabet). Others become <unk>. Raises InputError for <s>, </s> or <unk> in the text,
     and if there is none.
     """
@@ -57,8 +57,8 @@ def read_text(
         raise InputError("there is no text to estimate a language model from")
     tokens = np.frombuffer(numbers, dtype=np.int32)
     words = list(index)
-    if vocabulary or most_words is not None:
-        kept = list(vocabulary) or _commonest(words, tokens, most_words or 0)
+    if vocabulary or max_words is not None:
+        kept = list(vocabulary) or _commonest(words, tokens, max_words or 0)
         number_of = {word: number for number, word in enumerate([*SPECIAL, *(w for w in kept if w not in SPECIAL)])}
         tokens = np.array([number_of.get(word, 0) for word in words], dtype=np.int32)[tokens]
         words = list(number_of)

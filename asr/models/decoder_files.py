@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from asr.decoding.ctc.options import OPTION_ALIASES
 from asr.models.directory import CONFIG, dump_config, find, read_config
+from asr.utils.aliases import rename_keys
 from asr.utils.atomic import replacing, write_atomic
 
 # what a decoder's options may name, and what these files, or the directory of a model, are called in a model directory
@@ -56,8 +58,8 @@ def decoder_config(
     ``given``. With ``type`` among these the model's own do not count.
     """
     config = read_config(directory)
-    given = dict(given or {})
-    own = dict(config.get("decoder") or {})
+    given = rename_keys(given or {}, OPTION_ALIASES)
+    own = rename_keys(config.get("decoder") or {}, OPTION_ALIASES)
     own_head = own.pop("head", None) or next(iter(config["task"]["heads"]))
     head = own_head if head is None else head
     if "type" in given or head != own_head or own.get("type") == "greedy":

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from asr.decoding.label.beam import Options
+from asr.decoding.label.beam import LabelBeamOptions
 from asr.errors import InputError
 from asr.modules.dropout import Dropout
 from asr.modules.label_rnn import LabelRNN, State
@@ -43,7 +43,7 @@ class CaptioningTask(WritingTask):
         network: LabelRNN,
         encoder: MobileNetV2,
         *,
-        options: Options | None = None,
+        options: LabelBeamOptions | None = None,
         smoothing: float = 0.0,
         samples: int = 0,
         frozen: bool = True,

@@ -11,15 +11,15 @@ from torch.nn import functional as F
 
 from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.label import beam
-from asr.decoding.label.beam import Options
-from asr.decoding.label.scorer import LabelScorer, Together
+from asr.decoding.label.beam import LabelBeamOptions
+from asr.decoding.label.scorer import LabelScorer, ScorerEnsemble
 from asr.errors import InputError
 from asr.modules.label_rnn import LabelRNN, State
 from asr.tasks.base import Task
 from asr.text.vocabulary import SPECIALS, Vocabulary
 from asr.utils.masks import inside
 
-SEARCHES = {"beam": Options}
+SEARCHES = {"beam": LabelBeamOptions}
 
 
 class WritingTask(Task):
@@ -37,7 +37,7 @@ class WritingTask(Task):
         vocabularies: Mapping[str, Vocabulary],
         network: LabelRNN,
         *,
-        options: Options | None = None,
+        options: LabelBeamOptions | None = None,
         smoothing: float = 0.0,
         samples: int = 0,
     ) -> None:
@@ -51,7 +51,7 @@ class WritingTask(Task):
             raise InputError(f"samples={samples!r}: use 0, or 2 and more, which are compared with each other")
         self.eos = eos
         self.network = network
-        self.options = options or Options()
+        self.options = options or LabelBeamOptions()
         self.smoothing = smoothing
         self.samples = samples
 
@@ -114,7 +114,7 @@ class Reader:
 
 @torch.inference_mode()
 def search(
-    tasks: Sequence[WritingTask], inputs: Tensor, lengths: Tensor, options: Options | None = None
+    tasks: Sequence[WritingTask], inputs: Tensor, lengths: Tensor, options: LabelBeamOptions | None = None
 ) -> list[list[Hypothesis]]:
     """The n best label sequences for each input; several tasks of the same vocabulary are an ensemble.
 
@@ -127,5 +127,5 @@ def search(
     options = options or first.options
     options = replace(options, forbidden=(*options.forbidden, *first.never))
     readers = [Reader(task.eval(), inputs, lengths) for task in tasks]
-    scorer: LabelScorer = readers[0] if len(readers) == 1 else Together(readers)
+    scorer: LabelScorer = readers[0] if len(readers) == 1 else ScorerEnsemble(readers)
     return beam.search(scorer, len(inputs), first.eos, first.eos, options)

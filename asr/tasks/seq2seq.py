@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from asr.decoding.label.beam import Options
+from asr.decoding.label.beam import LabelBeamOptions
 from asr.errors import InputError
 from asr.modules.encoder import Encoder
 from asr.modules.label_rnn import LabelRNN, State
@@ -39,7 +39,7 @@ class Seq2SeqTask(WritingTask):
         network: LabelRNN,
         encoder: Encoder,
         *,
-        options: Options | None = None,
+        options: LabelBeamOptions | None = None,
         source_size: int = 64,
         smoothing: float = 0.0,
         samples: int = 0,

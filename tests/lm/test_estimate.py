@@ -108,7 +108,7 @@ def test_cutoffs_leave_out_rare_ngrams() -> None:
 
 def test_vocabulary_limits() -> None:
     sentences = [["a", "b", "a", "c"], ["b", "a", "d"]]
-    text = read_text(sentences, most_words=2)
+    text = read_text(sentences, max_words=2)
     assert text.words == ("<unk>", "<s>", "</s>", "a", "b")
     assert text.tokens.tolist() == [1, 3, 4, 3, 0, 2, 1, 4, 3, 0, 2]
     assert read_text(sentences, vocabulary=["x", "c"]).words == ("<unk>", "<s>", "</s>", "x", "c")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from asr.decoding.label.beam import Options, search
+from asr.decoding.label.beam import LabelBeamOptions, search
 from asr.errors import InputError
 from asr.modules.label_rnn import LabelRNN, State
 
@@ -126,7 +126,7 @@ def test_states_are_joined() -> None:
 
 def test_a_search_goes_along_it() -> None:
     net = network()
-    (best,), (again,) = search(net, 2, bos=0, eos=1, options=Options(beam=4, max_length=5))
+    (best,), (again,) = search(net, 2, bos=0, eos=1, options=LabelBeamOptions(beam=4, max_length=5))
     assert best == again and all(0 <= label < LABELS for label in best.labels)
     labels = torch.tensor([[0, *best.labels, 1]])
     total = net(labels, net.start(1))[0][0, :-1].gather(1, labels[0, 1:, None]).sum()

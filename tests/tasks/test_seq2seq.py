@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from asr.data.batch import pad
-from asr.decoding.label.beam import Options
+from asr.decoding.label.beam import LabelBeamOptions
 from asr.errors import InputError
 from asr.models import store
 from asr.tasks.encoder_decoder import search
@@ -94,14 +94,14 @@ def test_a_wide_search_finds_the_best_of_all_sequences(make: Make) -> None:
     task = make()
     every = [labels for length in range(4) for labels in itertools.product((1, 2, 3), repeat=length)]
     best = sorted(((log_prob(task, "cab", labels), labels) for labels in every), reverse=True)
-    found = search([task], *batch("cab"), Options(beam=100, nbest=10, max_length=3))[0]
+    found = search([task], *batch("cab"), LabelBeamOptions(beam=100, nbest=10, max_length=3))[0]
     assert [h.labels for h in found] == [labels for _, labels in best[:10]]
     assert [h.score for h in found] == pytest.approx([score for score, _ in best[:10]], abs=1e-4)
 
 
 def test_a_beam_of_one_is_greedy(make: Make) -> None:
     task = make()
-    (found,), *_ = search([task], *batch("abc"), Options(beam=1, max_length=20))
+    (found,), *_ = search([task], *batch("abc"), LabelBeamOptions(beam=1, max_length=20))
     state, last, written = task.read(*batch("abc")), task.eos, []
     while len(written) < 20:
         log_probs, state = task.network.step(state, torch.tensor([last]))
@@ -116,7 +116,7 @@ def test_unknown_is_never_written(make: Make) -> None:
     task = make(vocabulary)
     with torch.no_grad():
         task.network.output.bias[vocabulary.tokens.index(UNKNOWN)] = 50.0
-    (found,), *_ = search([task], *batch("abc"), Options(beam=2, min_length=2, max_length=5))
+    (found,), *_ = search([task], *batch("abc"), LabelBeamOptions(beam=2, min_length=2, max_length=5))
     assert len(found.labels) >= 2 and vocabulary.tokens.index(UNKNOWN) not in found.labels
 
 
@@ -124,7 +124,7 @@ def test_models_write_together(make: Make) -> None:
     task = make()
     other = copy.deepcopy(task)
     torch.nn.init.normal_(other.network.output.weight, std=1.0)
-    options = Options(beam=100, max_length=3)
+    options = LabelBeamOptions(beam=100, max_length=3)
     mean = {
         labels: (log_prob(task, "ab", labels) + log_prob(other, "ab", labels)) / 2
         for length in range(4)
@@ -143,7 +143,9 @@ def test_a_model_directory_gives_the_same_task_back(make: Make, tmp_path: Path) 
     config["task"]["attention"] = task.network.key is not None
     store.save(task, tmp_path / "model", config)
     loaded = store.load(tmp_path / "model", Seq2SeqTask)
-    assert loaded.vocabularies == task.vocabularies and loaded.options == replace(Options(), beam=4, max_length=3)
+    assert loaded.vocabularies == task.vocabularies and loaded.options == replace(
+        LabelBeamOptions(), beam=4, max_length=3
+    )
     assert search([loaded], *batch("cab")) == search([task], *batch("cab"))
 
 

@@ -49,7 +49,7 @@ def spans(path: np.ndarray, count: int) -> np.ndarray:
     return np.stack([frames[first], frames[last] + 1], -1)
 
 
-def aligned(
+def align_hypothesis(
     log_probs: np.ndarray,
     labels: Sequence[int],
     blank: int = 0,

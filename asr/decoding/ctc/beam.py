@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from asr.decoding.ctc import _kernel as kernel
 from asr.decoding.ctc import _state as state
-from asr.decoding.ctc.alignment import aligned
+from asr.decoding.ctc.alignment import align_hypothesis
 from asr.decoding.ctc.fusion import NONE, Graph, end_scores, make_graph, make_memory
+from asr.decoding.ctc.options import SCORES, CTCBeamOptions
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.utils.threads import available_cores
@@ -21,50 +21,17 @@ from asr.utils.threads import available_cores
 if TYPE_CHECKING:
     from asr.decoding.ctc.neural_lm import Beliefs, NeuralModel
 
-SCORES = ("log_probs", "probs", "logits")
 NODES = 4096  # room for so many prefixes to begin with
 BLOCK = 1 << 20  # scores that are made linear at a time
 NO_TABLE = np.zeros((1, 1), dtype=np.float32)
 TOLERANCE = 0.02  # by how much the log of a frame's sum may differ from 0: half-precision scores do by 0.01
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to search.
-
-    Args:
-        beam: prefixes kept from one frame to the next.
-        nbest: hypotheses returned, best first.
-        most_labels: labels of a frame, most probable first, that may extend a prefix; None: all.
-        least: the probability that such a label must have.
-        behind: prefixes so many nats behind the best one are dropped; None: none for that. Where a network is sure of
-            what it hears this leaves few of the beam, and little work.
-        scores: what is searched: ``"log_probs"`` (natural), ``"probs"``, or ``"logits"``, which are normalised first.
-    """
-
-    beam: int = 100
-    nbest: int = 1
-    most_labels: int | None = None
-    least: float = 0.0
-    behind: float | None = None
-    scores: str = "log_probs"
-
-    def __post_init__(self) -> None:
-        if self.beam < 1 or self.nbest < 1 or (self.most_labels is not None and self.most_labels < 1):
-            raise InputError(f"beam, nbest and most_labels must be at least 1: {self}")
-        if not 0 <= self.least < 1:
-            raise InputError(f"least={self.least}: a probability from 0 to below 1 is wanted")
-        if self.behind is not None and not self.behind > 0:
-            raise InputError(f"behind={self.behind}: a number of nats above 0 is wanted, or null")
-        if self.scores not in SCORES:
-            raise InputError(f"scores={self.scores!r} is not one of {', '.join(SCORES)}")
-
-
 def search(
     scores: np.ndarray,
     lengths: np.ndarray,
     blank: int = 0,
-    options: Options | None = None,
+    options: CTCBeamOptions | None = None,
     graph: Graph | None = None,
     neural: NeuralModel | None = None,
 ) -> list[list[Hypothesis]]:
@@ -108,7 +75,7 @@ class CTCBeamSearch:
     Args:
         labels: size of the vocabulary, blank included.
         blank: its index.
-        options: see `Options`.
+        options: see `CTCBeamOptions`.
         graph: of `asr.decoding.ctc.fusion.make_graph`: lexicon, n-gram models, hot words.
         neural: the neural model that the graph was made with.
     """
@@ -117,7 +84,7 @@ class CTCBeamSearch:
         self,
         labels: int,
         blank: int = 0,
-        options: Options | None = None,
+        options: CTCBeamOptions | None = None,
         graph: Graph | None = None,
         neural: NeuralModel | None = None,
     ) -> None:
@@ -125,7 +92,7 @@ class CTCBeamSearch:
             raise InputError(f"blank {blank} is outside the {labels} labels")
         self.labels = labels
         self.blank = blank
-        self.options = options or Options()
+        self.options = options or CTCBeamOptions()
         self.graph = graph or make_graph(labels)
         if len(self.graph.letter_number) != labels:
             raise InputError(f"the models are for {len(self.graph.letter_number)} labels, the scores have {labels}")
@@ -148,13 +115,13 @@ class CTCBeamSearch:
         self._heard: list[np.ndarray] = []  # for the times of what is found
 
     def feed(self, scores: np.ndarray) -> None:
-        """Take in the next frames (T, V). Raises InputError for scores that are not what `Options.scores` says."""
+        """Take in the next frames (T, V). Raises InputError for scores that are not of the kind in the options."""
         scores = np.asarray(scores)
         if scores.ndim != 2 or scores.shape[1] != self.labels:
             raise InputError(f"scores of shape {scores.shape}; (frames, {self.labels}) is needed")
         self._heard.append(scores)
         beam = self._beam
-        most = self.labels if self.options.most_labels is None else self.options.most_labels
+        most = self.labels if self.options.max_labels is None else self.options.max_labels
         step = max(1, BLOCK // self.labels)
         for begin in range(0, len(scores), step):
             p, log_unit = self._linear(scores[begin : begin + step])
@@ -173,13 +140,24 @@ class CTCBeamSearch:
     def _advance(self, p: np.ndarray, log_unit: np.ndarray, most: int) -> int:
         """Take in frames, with a neural model one, as many as the tree has room for; how many there were."""
         beam, tree, beliefs, options = self._beam, self._tree, self._beliefs, self.options
-        share = 0.0 if options.behind is None else math.exp(-options.behind)
+        share = 0.0 if options.beam_threshold is None else math.exp(-options.beam_threshold)
         table = NO_TABLE
         if beliefs:
             p, log_unit, table = p[:1], log_unit[:1], beliefs.table
             before = beam.node[: beam.counts[state.ENTRIES]].copy()
         taken: int = kernel.advance(
-            p, log_unit, self.blank, tree, beam, self._work, self.graph, self._memory, table, most, options.least, share
+            p,
+            log_unit,
+            self.blank,
+            tree,
+            beam,
+            self._work,
+            self.graph,
+            self._memory,
+            table,
+            most,
+            options.min_label_prob,
+            share,
         )
         if beliefs and taken and beam.counts[state.ENTRIES]:
             rows = tree.rows[: beam.counts[state.NODES]]
@@ -234,7 +212,7 @@ class CTCBeamSearch:
         found = []
         for rank in best[: self.options.nbest]:
             labels, said = self._prefix(rank, int(words[rank]))
-            found.append(aligned(log_probs, labels, self.blank, float(scores[rank]), said))
+            found.append(align_hypothesis(log_probs, labels, self.blank, float(scores[rank]), said))
         return found
 
     def _scores(self) -> np.ndarray:

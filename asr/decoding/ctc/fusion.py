@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numba import njit
 
-from asr.decoding.ctc.lexicon_trie import NONE, ROOT, Lexicon
+from asr.decoding.ctc.lexicon_trie import NONE, ROOT, LexiconTrie
 from asr.errors import InputError
 from asr.lm.ngram import EOS, UNK, NGram, Trie, lower_bound, step
 
@@ -36,7 +36,7 @@ class WordModel:
         hotwords: what to add for some words, natural log.
     """
 
-    lexicon: Lexicon
+    lexicon: LexiconTrie
     words: Sequence[str]
     ngram: NGram | None = None
     weight: float = 0.5
@@ -100,10 +100,10 @@ def make_memory() -> Memory:
     return Memory(np.full(CACHE, NONE, dtype=np.int64), np.zeros(CACHE, dtype=np.int32), np.zeros(CACHE))
 
 
-def no_lexicon() -> Lexicon:
+def no_lexicon() -> LexiconTrie:
     """A stand-in for the lexicon that is not there."""
     nothing = np.zeros(0, dtype=np.int32)
-    return Lexicon(np.zeros(2, dtype=np.int32), nothing, nothing, nothing)
+    return LexiconTrie(np.zeros(2, dtype=np.int32), nothing, nothing, nothing)
 
 
 def no_trie() -> Trie:
@@ -182,7 +182,7 @@ def _best_below(first: np.ndarray, target: np.ndarray, word: np.ndarray, score: 
             ahead[node] = max(ahead[node], ahead[target[arc]] if word[arc] == NONE else score[word[arc]])
 
 
-def _look_ahead(lexicon: Lexicon, score: np.ndarray) -> np.ndarray:
+def _look_ahead(lexicon: LexiconTrie, score: np.ndarray) -> np.ndarray:
     """The best score of a word below each node, 0 at the root; and, last, what unknown words add."""
     ahead = np.full(lexicon.nodes + 1, -np.inf)
     if lexicon.nodes > 1 or len(lexicon.label):
@@ -192,7 +192,7 @@ def _look_ahead(lexicon: Lexicon, score: np.ndarray) -> np.ndarray:
     return ahead
 
 
-def _bounds(lexicon: Lexicon, ahead: np.ndarray, add: np.ndarray) -> np.ndarray:
+def _bounds(lexicon: LexiconTrie, ahead: np.ndarray, add: np.ndarray) -> np.ndarray:
     """What each arc multiplies the probability by: up to the next look-ahead, or at a word's end if it were certain."""
     start = np.repeat(np.arange(len(lexicon.first) - 1), np.diff(lexicon.first))
     return np.exp(np.where(lexicon.word == NONE, ahead[lexicon.target], add[lexicon.word]) - ahead[start])

@@ -14,7 +14,7 @@ ROOT = 0
 
 
 @dataclass(frozen=True)
-class Lexicon:
+class LexiconTrie:
     """A trie whose arcs carry labels; an arc that ends a word leads back to the root and carries the word too.
 
     Where a sequence of labels both ends a word and begins longer ones there are two arcs of the same label; homophones
@@ -39,7 +39,7 @@ class Lexicon:
         return len(self.first) - 1
 
 
-def build(entries: Sequence[tuple[int, Sequence[int]]], separator: int | None = None) -> Lexicon:
+def build(entries: Sequence[tuple[int, Sequence[int]]], separator: int | None = None) -> LexiconTrie:
     """The lexicon of (word, labels) pairs; a word may have several.
 
     With a ``separator`` (the space of a character model) it ends every word, and is not among its labels. Raises
@@ -78,4 +78,4 @@ def build(entries: Sequence[tuple[int, Sequence[int]]], separator: int | None = 
     arcs = np.unique(np.stack([source, label, target, ends], axis=1), axis=0)  # sorted; a word given twice is one
     first = np.searchsorted(arcs[:, 0], np.arange(int(new.sum()) + 2))
     _, labels, targets, numbers = np.ascontiguousarray(arcs.T.astype(np.int32))
-    return Lexicon(first.astype(np.int32), labels, targets, numbers, NONE if separator is None else separator)
+    return LexiconTrie(first.astype(np.int32), labels, targets, numbers, NONE if separator is None else separator)

@@ -19,7 +19,7 @@ from asr.errors import InputError
 
 
 @dataclass(frozen=True)
-class Options:
+class LabelBeamOptions:
     """How to search.
 
     Args:
@@ -51,9 +51,9 @@ class Options:
             raise InputError(f"min_length={self.min_length} is not from 0 to max_length={self.max_length}")
 
 
-def changed(options: Options, changes: Mapping[str, Any]) -> Options:
+def replace_options(options: LabelBeamOptions, changes: Mapping[str, Any]) -> LabelBeamOptions:
     """The same but for some fields. Raises InputError for one that there is not, and a value that is none."""
-    names = [field.name for field in fields(Options)]
+    names = [field.name for field in fields(LabelBeamOptions)]
     if unknown := [name for name in changes if name not in names]:
         raise InputError(f"the search has no option {', '.join(unknown)}; it has {', '.join(names)}")
     try:
@@ -76,7 +76,7 @@ class _Beams:
 
 @torch.inference_mode()
 def search(
-    scorer: LabelScorer, rows: int, bos: int, eos: int, options: Options | None = None
+    scorer: LabelScorer, rows: int, bos: int, eos: int, options: LabelBeamOptions | None = None
 ) -> list[list[Hypothesis]]:
     """The n best label sequences of each of so many utterances, without ``bos`` and ``eos``.
 
@@ -84,7 +84,7 @@ def search(
     has ended. So a beam that holds all sequences is exact, and one of 1 is greedy search. The confidence of a label is
     its probability; there are no frames.
     """
-    options = options or Options()
+    options = options or LabelBeamOptions()
     if options.coverage and not hasattr(scorer, "attention"):
         raise InputError("coverage is for models with attention; this one has none")
     device = scorer.device
@@ -110,7 +110,7 @@ def _empty(rows: int, device: torch.device) -> _Beams:
     return _Beams(nothing.long(), nothing, zeros, zeros.long(), zeros, zeros.bool())
 
 
-def _penalty(scorer: Any, state: Any, options: Options) -> Tensor:
+def _penalty(scorer: Any, state: Any, options: LabelBeamOptions) -> Tensor:
     """What is missing in what each row (R,) has attended to."""
     return options.coverage * scorer.attention(state).float().clamp(1e-6, 1).log().sum(1)
 
@@ -122,7 +122,7 @@ def _extended(
     row_of: Tensor,
     eos: int,
     length: int,
-    options: Options,
+    options: LabelBeamOptions,
 ) -> tuple[_Beams, Tensor]:
     """The best sequences that are one label longer, or had ended before; and which (N, K) each goes on from."""
     size = log_probs.shape[1]
@@ -154,14 +154,14 @@ def _extended(
     return extended, parents
 
 
-def ranking(score: Tensor, length: Tensor, penalty: Tensor, options: Options) -> Tensor:
+def ranking(score: Tensor, length: Tensor, penalty: Tensor, options: LabelBeamOptions) -> Tensor:
     """What sequences of so many labels (the end included) and log-probability are compared by."""
     if options.normalization:
         score = score / ((5 + length) / 6) ** options.normalization
     return score + options.bonus * length + penalty
 
 
-def _hypotheses(beams: _Beams, row: int, options: Options) -> list[Hypothesis]:
+def _hypotheses(beams: _Beams, row: int, options: LabelBeamOptions) -> list[Hypothesis]:
     ranks = ranking(beams.score[row], beams.length[row], beams.penalty[row], options).tolist()
     found = []
     for rank, score in enumerate(ranks[: options.nbest]):

@@ -35,7 +35,7 @@ class AttentiveScorer(LabelScorer, Protocol):
         """The sum (R, S) of the attention that each place of the input got so far; 1 for padding."""
 
 
-class Together:
+class ScorerEnsemble:
     """Several scorers as one: the weighted sum of their natural logs (shallow fusion).
 
     The weights of an ensemble are 1 / n, then it is the geometric mean of what they say, up to a constant.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asr.decoding.ctc.alignment import align, aligned
+from asr.decoding.ctc.alignment import align, align_hypothesis
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.inference.decoders.base import Search
@@ -87,7 +87,7 @@ class Aligner(GreedyDecoder):
             words.append((number, len(labels), len(labels) + len(units)))
             labels += units
         labels += edge
-        return aligned(log_probs, labels, self.vocabulary.blank, words=words)
+        return align_hypothesis(log_probs, labels, self.vocabulary.blank, words=words)
 
 
 def best_variant(log_probs: np.ndarray, variants: Variants, blank: int) -> tuple[int, ...]:

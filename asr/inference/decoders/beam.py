@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from asr.decoding.ctc import beam as ctc_beam
-from asr.decoding.ctc.beam import CTCBeamSearch, Options
+from asr.decoding.ctc.beam import CTCBeamSearch
 from asr.decoding.ctc.fusion import NONE, LabelModel, WordModel, make_graph
 from asr.decoding.ctc.neural_lm import NeuralModel
+from asr.decoding.ctc.options import CTCBeamOptions
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.inference.decoders.base import Search
@@ -45,7 +46,7 @@ class BeamDecoder(GreedyDecoder):
 
     Args:
         vocabulary: of the head whose scores are searched.
-        beam, nbest, most_labels, least, behind: see `asr.decoding.ctc.beam.Options`.
+        beam, nbest, max_labels, min_label_prob, beam_threshold: see `asr.decoding.ctc.options.CTCBeamOptions`.
         lm: an ARPA file of words. A head of characters spells them; one of phones needs a ``lexicon``.
         lm_weight, word_bonus: what a word adds: weight times its natural-log probability, plus bonus.
         unknown_words: natural-log score of a word that the model does not have, more than that of its <unk>; None: such
@@ -67,9 +68,9 @@ class BeamDecoder(GreedyDecoder):
         *,
         beam: int = 100,
         nbest: int = 1,
-        most_labels: int | None = None,
-        least: float = 0.0,
-        behind: float | None = None,
+        max_labels: int | None = None,
+        min_label_prob: float = 0.0,
+        beam_threshold: float | None = None,
         lm: str | Path | None = None,
         lm_weight: float = 0.7,
         word_bonus: float = 0.0,
@@ -86,7 +87,7 @@ class BeamDecoder(GreedyDecoder):
         calibration: Sequence[float] | None = None,
     ) -> None:
         super().__init__(vocabulary, calibration=calibration)
-        self.options = Options(beam, nbest, most_labels, least, behind)
+        self.options = CTCBeamOptions(beam, nbest, max_labels, min_label_prob, beam_threshold)
         self.names: Sequence[str] = ()
         words: WordModel | None = None
         letters: LabelModel | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.decoding.ctc.neural_lm import NeuralModel
+from asr.decoding.ctc.options import OPTION_ALIASES
 from asr.inference.decoders.greedy import GreedyDecoder
 from asr.inference.decoders.models import say_coverage
 from asr.inference.pronouncer import load
@@ -15,6 +16,7 @@ from asr.models import directory, store
 from asr.registry import build
 from asr.text.lexicon import Lexicon, read_lexicon
 from asr.text.vocabulary import SPECIALS, Vocabulary
+from asr.utils.aliases import rename_keys
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ def neural_model(vocabulary: Vocabulary, model: str | Path, weight: float, bonus
 
 def make_decoder(vocabulary: Vocabulary, config: Mapping[str, Any]) -> GreedyDecoder:
     """The decoder that a configuration (group ``decoder``) describes, for one head."""
+    config = rename_keys(config, OPTION_ALIASES)
     decoders: dict[str, type[GreedyDecoder]] = {"greedy": GreedyDecoder}
     if config.get("type") == "beam":
         from asr.inference.decoders.beam import BeamDecoder

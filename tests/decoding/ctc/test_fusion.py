@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.decoding.ctc import beam, lexicon_trie
-from asr.decoding.ctc.beam import CTCBeamSearch, Options
+from asr.decoding.ctc.beam import CTCBeamSearch
 from asr.decoding.ctc.fusion import LabelModel, WordModel, make_graph
+from asr.decoding.ctc.options import CTCBeamOptions
 from asr.errors import InputError
 from asr.lm.estimate import kneser_ney, read_text
 from asr.lm.ngram import NGram
@@ -55,7 +56,7 @@ def segmentations(labels: tuple[int, ...], entries: Sequence[tuple[int, Sequence
 
 def found(log_probs: np.ndarray, graph: Any, **options: Any) -> list[Any]:
     options = {"beam": 3000, "nbest": 3000} | options
-    ((*hypotheses,),) = beam.search(log_probs[None], np.array([len(log_probs)]), 0, Options(**options), graph)
+    ((*hypotheses,),) = beam.search(log_probs[None], np.array([len(log_probs)]), 0, CTCBeamOptions(**options), graph)
     return hypotheses
 
 
@@ -207,11 +208,11 @@ def test_pieces_and_batches_give_the_same() -> None:
         4, WordModel(lexicon_trie.build(spelling.entries, SPACE), spelling.words, model(), 0.7, unknown=-4.0)
     )
     alone = found(log_probs, graph, beam=20, nbest=5)
-    search = CTCBeamSearch(4, 0, Options(beam=20, nbest=5), graph)
+    search = CTCBeamSearch(4, 0, CTCBeamOptions(beam=20, nbest=5), graph)
     for piece in np.split(log_probs, [1, 30, 31]):
         search.feed(piece)
     assert search.finish() == alone
-    batch = beam.search(np.stack([log_probs] * 4), np.array([80, 80, 50, 80]), 0, Options(20, 5), graph)
+    batch = beam.search(np.stack([log_probs] * 4), np.array([80, 80, 50, 80]), 0, CTCBeamOptions(20, 5), graph)
     assert batch[0] == batch[1] == batch[3] == alone
 
 

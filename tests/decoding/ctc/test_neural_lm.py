@@ -14,9 +14,10 @@ from torch import Tensor
 
 from asr.decoding.ctc import beam as ctc_beam
 from asr.decoding.ctc import lexicon_trie
-from asr.decoding.ctc.beam import CTCBeamSearch, Options
+from asr.decoding.ctc.beam import CTCBeamSearch
 from asr.decoding.ctc.fusion import LabelModel, WordModel, make_graph
 from asr.decoding.ctc.neural_lm import NeuralModel
+from asr.decoding.ctc.options import CTCBeamOptions
 from asr.errors import InputError
 from asr.lm.estimate import kneser_ney, read_text
 from asr.lm.ngram import BOS, EOS, UNK, NGram, step
@@ -74,7 +75,7 @@ def test_equals_the_model_that_it_imitates(seed: int, beam: int, words: bool) ->
     scores, lengths = random_scores(seed, 2, 9), np.array([9, 6])
     spelled = [(0, (1, 2)), (1, (1,)), (2, (2, 3)), (3, (3,)), (4, (2,))]
     vocabulary = WordModel(lexicon_trie.build(spelled, None), ["ab", "a", "bc", "c", "b"]) if words else None
-    options = Options(beam=beam, nbest=beam)
+    options = CTCBeamOptions(beam=beam, nbest=beam)
     expected = ctc_beam.search(
         scores, lengths, 0, options, make_graph(4, vocabulary, LabelModel(model(), NAMES, WEIGHT, BONUS))
     )
@@ -88,7 +89,7 @@ def test_equals_the_model_that_it_imitates(seed: int, beam: int, words: bool) ->
 
 def test_both_together_count_twice() -> None:
     scores, lengths = random_scores(0, 1, 9), np.array([9])
-    options = Options(beam=30, nbest=5)
+    options = CTCBeamOptions(beam=30, nbest=5)
     twice = LabelModel(model(), NAMES, 2 * WEIGHT, 2 * BONUS)
     ((*expected,),) = ctc_beam.search(scores, lengths, 0, options, make_graph(4, None, twice))
     fused = neural()
@@ -101,7 +102,7 @@ def test_both_together_count_twice() -> None:
 def test_is_asked_once_for_each_prefix_that_comes_in() -> None:
     fused = neural()
     scorer: Any = fused.scorer
-    search = CTCBeamSearch(4, 0, Options(beam=4), make_graph(4, None, None, fused), fused)
+    search = CTCBeamSearch(4, 0, CTCBeamOptions(beam=4), make_graph(4, None, None, fused), fused)
     scorer.rows = 0
     search.feed(random_scores(1, 1, 200)[0])
     assert scorer.rows < 4 * 200  # one that stays is not asked about again
@@ -115,9 +116,9 @@ def test_is_asked_once_for_each_prefix_that_comes_in() -> None:
 def test_models_that_do_not_fit() -> None:
     fused = neural()
     with pytest.raises(InputError, match="the same neural model"):
-        CTCBeamSearch(4, 0, Options(), make_graph(4), fused)
+        CTCBeamSearch(4, 0, CTCBeamOptions(), make_graph(4), fused)
     with pytest.raises(InputError, match="the same neural model"):
-        CTCBeamSearch(4, 0, Options(), make_graph(4, None, None, fused))
+        CTCBeamSearch(4, 0, CTCBeamOptions(), make_graph(4, None, None, fused))
     with pytest.raises(InputError, match="knows 5 labels, the search has 6"):
-        CTCBeamSearch(6, 0, Options(), make_graph(6, None, None, fused), fused)
+        CTCBeamSearch(6, 0, CTCBeamOptions(), make_graph(6, None, None, fused), fused)
     assert BOS in fused.scorer.ngram.index  # type: ignore[attr-defined]

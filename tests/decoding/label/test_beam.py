@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from asr.decoding.label.beam import Options, search
+from asr.decoding.label.beam import LabelBeamOptions, search
 from asr.decoding.label.sampling import Sampling, sample, truncated
-from asr.decoding.label.scorer import LabelScorer, Together
+from asr.decoding.label.scorer import LabelScorer, ScorerEnsemble
 from asr.errors import InputError
 
 BOS, EOS, SIZE = 0, 1, 4  # labels 2 and 3 are written; bos never is
@@ -54,7 +54,7 @@ class Table:
         path = (BOS, *labels, EOS)
         return [float(self.table[utterance, i, a, b]) for i, (a, b) in enumerate(pairwise(path))]
 
-    def rank(self, utterance: int, labels: tuple[int, ...], options: Options) -> float:
+    def rank(self, utterance: int, labels: tuple[int, ...], options: LabelBeamOptions) -> float:
         length = len(labels) + 1
         score = sum(self.log_probs(utterance, labels)) / ((5 + length) / 6) ** options.normalization
         attended = sum((self.attends[utterance, label] for label in (BOS, *labels)), torch.zeros(3))
@@ -79,7 +79,7 @@ def test_a_wide_beam_finds_the_best_of_all_sequences(
 ) -> None:
     table = Table(seed, 3)
     shortest = min(shortest, longest)
-    options = Options(80, 5, longest, shortest, normalization, bonus, coverage)
+    options = LabelBeamOptions(80, 5, longest, shortest, normalization, bonus, coverage)
     for utterance, found in enumerate(search(table, 3, BOS, EOS, options)):
         every = sequences(longest, shortest)
         best = sorted(every, key=lambda labels: -table.rank(utterance, labels, options))[:5]
@@ -104,7 +104,7 @@ def greedy(table: Table, utterance: int, longest: int) -> tuple[int, ...]:
 @given(seed=st.integers(0, 9999), normalization=st.sampled_from([0.0, 1.0]))
 def test_a_beam_of_one_is_greedy(seed: int, normalization: float) -> None:
     table = Table(seed, 5)
-    found = search(table, 5, BOS, EOS, Options(beam=1, max_length=5, normalization=normalization))
+    found = search(table, 5, BOS, EOS, LabelBeamOptions(beam=1, max_length=5, normalization=normalization))
     assert [best.labels for (best,) in found] == [greedy(table, utterance, 5) for utterance in range(5)]
 
 
@@ -116,7 +116,7 @@ def test_the_batch_changes_nothing(seed: int, beam: int) -> None:
             utterance, length, attended = super().start(rows)
             return utterance + number, length, attended
 
-    options = Options(beam, beam, 5, 0, 0.6)
+    options = LabelBeamOptions(beam, beam, 5, 0, 0.6)
     together = search(Table(seed, 4), 4, BOS, EOS, options)
     for number in range(4):
         assert search(One(seed, 4), 1, BOS, EOS, options) == [together[number]]
@@ -125,20 +125,20 @@ def test_the_batch_changes_nothing(seed: int, beam: int) -> None:
 def test_what_has_ended_costs_nothing() -> None:
     table = Table(0, 2)
     table.table[0, ..., EOS] = 50.0  # the first utterance ends at once
-    search(table, 2, BOS, EOS, Options(beam=2, max_length=6))
+    search(table, 2, BOS, EOS, LabelBeamOptions(beam=2, max_length=6))
     assert table.rows_stepped <= 2 + 2 * 6 + 1
 
 
 def test_forbidden_labels_are_not_written() -> None:
-    found = search(Table(3, 4), 4, BOS, EOS, Options(beam=8, nbest=8, max_length=4, forbidden=(2,)))
+    found = search(Table(3, 4), 4, BOS, EOS, LabelBeamOptions(beam=8, nbest=8, max_length=4, forbidden=(2,)))
     assert all(set(hypothesis.labels) <= {3} for nbest in found for hypothesis in nbest)
     assert [len(nbest) for nbest in found] == [5] * 4  # of 0 to 4 labels
 
 
 def test_several_models_together() -> None:
     a, b = Table(1, 2), Table(2, 2)
-    options = Options(beam=80, max_length=3)
-    for scorer, weights in ((Together([a, b]), (0.5, 0.5)), (Together([a, b], [1.0, 0.3]), (1.0, 0.3))):
+    options = LabelBeamOptions(beam=80, max_length=3)
+    for scorer, weights in ((ScorerEnsemble([a, b]), (0.5, 0.5)), (ScorerEnsemble([a, b], [1.0, 0.3]), (1.0, 0.3))):
         both: LabelScorer = scorer
         for utterance, (best,) in enumerate(search(both, 2, BOS, EOS, options)):
 
@@ -148,9 +148,9 @@ def test_several_models_together() -> None:
             assert best.labels == max(sequences(3), key=score)
             assert best.score == pytest.approx(score(best.labels), abs=1e-5)
     with pytest.raises(InputError, match="1 weights for 2 models"):
-        Together([a, b], [1.0])
+        ScorerEnsemble([a, b], [1.0])
     with pytest.raises(InputError, match="no model"):
-        Together([])
+        ScorerEnsemble([])
 
 
 def test_samples_come_as_often_as_they_are_probable() -> None:
@@ -188,10 +188,10 @@ def test_what_is_refused() -> None:
 
     for options in ({"beam": 0}, {"beam": 2, "nbest": 3}, {"min_length": 5, "max_length": 4}):
         with pytest.raises(InputError):
-            Options(**options)
+            LabelBeamOptions(**options)
     blind: LabelScorer = Blind()  # type: ignore[assignment]
     with pytest.raises(InputError, match="coverage is for models with attention"):
-        search(blind, 1, BOS, EOS, Options(coverage=0.2))
+        search(blind, 1, BOS, EOS, LabelBeamOptions(coverage=0.2))
     for wrong in ({"temperature": 0.0}, {"top_p": 0.0}, {"top_p": 1.1}, {"top_k": 0}):
         with pytest.raises(InputError, match="at least 1"):
             Sampling(**wrong)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 import asr as asr_
-from asr.decoding.ctc.alignment import aligned
+from asr.decoding.ctc.alignment import align_hypothesis
 from asr.errors import InputError
 from asr.features import FilterBank
 from asr.inference.decoders.aligner import Aligner
@@ -72,9 +72,9 @@ def test_equals_the_best_path_of_the_whole_label_sequence(trained: Recognizer) -
     scores = np.log(rng.dirichlet(np.ones(len(vocabulary)), 60))
     (found,), (short,) = Aligner(vocabulary, text).search(np.stack([scores, scores]), np.array([60, 12]))
     assert found.labels == tuple(vocabulary.encode(text))
-    expected = aligned(scores, vocabulary.encode(text), vocabulary.blank)
+    expected = align_hypothesis(scores, vocabulary.encode(text), vocabulary.blank)
     assert (found.score, found.frames, found.confidence) == (expected.score, expected.frames, expected.confidence)
-    assert short.frames == aligned(scores[:12], vocabulary.encode(text), vocabulary.blank).frames
+    assert short.frames == align_hypothesis(scores[:12], vocabulary.encode(text), vocabulary.blank).frames
     assert [(found.labels[first:end]) for _, first, end in found.words] == [
         tuple(vocabulary.encode(word)) for word in text.split()
     ]

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from asr.data import caption_manifest, image_files
 from asr.data.caption_manifest import Captioned
-from asr.decoding.label.beam import Options
+from asr.decoding.label.beam import LabelBeamOptions
 from asr.errors import InputError
 from asr.inference import captioner
 from asr.models import store
@@ -111,7 +111,7 @@ def test_a_batch_gives_what_its_images_give_alone(run: Path, folder: Path) -> No
 def test_a_beam_of_one_is_greedy(run: Path, folder: Path) -> None:
     task = store.load(run / "model", CaptioningTask)
     image = image_files.read(pictures(folder)[1], 64)[None]
-    (found,), *_ = search([task], image, torch.ones(1), Options(beam=1, max_length=9))
+    (found,), *_ = search([task], image, torch.ones(1), LabelBeamOptions(beam=1, max_length=9))
     state, label, written = task.read(image, torch.ones(1)), task.eos, []
     for _ in range(9):
         log_probs, state = task.network.step(state, torch.tensor([label]))
