@@ -4,19 +4,17 @@ Every extractor maps ``(inputs, lengths)`` to ``(features (N, T, F) float32, len
 :class:`~asr.features.extractor.Extractor` for what they share.
 """
 
-from asr.features.cmvn import Normalization
+from asr.features.cmvn import FeatureNormalizer
 from asr.features.extractor import Extractor
 from asr.features.filterbank import FilterBank
 from asr.features.mfcc import MFCC
 from asr.features.precomputed import Precomputed, read_kaldi, read_sphinx
-from asr.modules.frame_stacking import FrameStacking
 
 __all__ = [
     "MFCC",
     "Extractor",
+    "FeatureNormalizer",
     "FilterBank",
-    "FrameStacking",
-    "Normalization",
     "Precomputed",
     "read_kaldi",
     "read_sphinx",

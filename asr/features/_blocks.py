@@ -17,12 +17,12 @@ Blocks: TypeAlias = "Sequence[tuple[int, int]]"
 
 FEW = 8  # blocks, over before another thread has woken up
 
-_local = threading.local()  # .threads: how many `on_threads` may use, within `own_threads`
+_local = threading.local()  # .threads: how many `map_threads` may use, within `single_threaded`
 
 
 @contextmanager
-def own_threads(share: bool) -> Iterator[None]:
-    """Run each torch operation on one thread, and let `on_threads` have the others if work is to be shared.
+def single_threaded(share: bool) -> Iterator[None]:
+    """Run each torch operation on one thread, and let `map_threads` have the others if work is to be shared.
 
     An operation on a block is over in microseconds. Two of torch's threads that meet after each gain a third at best;
     where another process keeps one of 2 cores busy they wait for its time slices, and took 10 to 100 times as long.
@@ -41,7 +41,7 @@ def block_frames(frames: Tensor) -> int:
     return 1024 if frames.device.type == "cpu" else max(1, 16384 // len(frames))
 
 
-def scratch(like: Tensor, shape: tuple[int, ...], used: int) -> Tensor:
+def thread_local_buffer(like: Tensor, shape: tuple[int, ...], used: int) -> Tensor:
     """Space of ``shape`` whose last dimension is zero from ``used`` on; before it a CPU's holds what a call left there.
 
     A thread is given the same again: memory that is freed goes back to the system where other libraries have left the
@@ -57,16 +57,16 @@ def scratch(like: Tensor, shape: tuple[int, ...], used: int) -> Tensor:
 
 
 def on_blocks(work: Callable[[Blocks], None], frames: Tensor) -> None:
-    """Have ``work`` done on all blocks (begin, end) of ``frames`` (N, T, …), `on_threads`."""
+    """Have ``work`` done on all blocks (begin, end) of ``frames`` (N, T, …), `map_threads`."""
     total, size = frames.shape[1], block_frames(frames)
     blocks = [(begin, min(begin + size, total)) for begin in range(0, total, size)]
     if len(blocks) < FEW:
         work(blocks)
     else:
-        on_threads(work, blocks)
+        map_threads(work, blocks)
 
 
-def on_threads(work: Callable[[Sequence[T]], None], items: Sequence[T]) -> None:
+def map_threads(work: Callable[[Sequence[T]], None], items: Sequence[T]) -> None:
     """Have ``work`` done on all items, each thread being given a list of them; within it, on that thread alone."""
     threads = min(getattr(_local, "threads", 1), len(items))
     if threads < 2:

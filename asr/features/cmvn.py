@@ -20,7 +20,7 @@ FITTED = ("global", "both")  # those that know the training set
 SMALLEST_STD = 1e-5
 
 
-class Normalization(nn.Module):
+class FeatureNormalizer(nn.Module):
     """Zero mean and unit variance for every element of a feature vector.
 
     Args:
@@ -83,7 +83,7 @@ class Normalization(nn.Module):
         if self.mode == "none":
             return features
         if self.mode == "global":
-            features.sub_(self.mean).div_(usable(self.std))
+            features.sub_(self.mean).div_(safe_std(self.std))
         else:
             mean, std = mean_and_std(*moments(features), lengths[:, None])
             for row, known in enumerate(given or ()):
@@ -95,9 +95,9 @@ class Normalization(nn.Module):
                 kept[:, : self.level] += (mean - kept)[:, : self.level].mean(1, keepdim=True)
             features.sub_(kept.float()[:, None])
             if self.scale:
-                features.div_(usable(std).float()[:, None])
+                features.div_(safe_std(std).float()[:, None])
             elif self.mode == "both":
-                features.div_(usable(self.std))
+                features.div_(safe_std(self.std))
         if len(features) > 1:
             beyond = torch.arange(features.shape[1], device=lengths.device) >= lengths[:, None]
             features.masked_fill_(beyond[:, :, None], 0)
@@ -109,13 +109,13 @@ class Normalization(nn.Module):
 
         Frames beyond the lengths must be zero.
         """
-        mean, std, frames = over_all(batches)
+        mean, std, frames = global_statistics(batches)
         self.mean.copy_(mean)
         self.std.copy_(std)
         self.frames.fill_(frames)
 
 
-def over_all(batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, int]:
+def global_statistics(batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, int]:
     """Mean and standard deviation (dim,) of all frames of ``batches`` of (features, lengths), and their number."""
     total = total_of_squares = torch.zeros(1, dtype=torch.float64)
     frames = 0
@@ -147,6 +147,6 @@ def mean_and_std(total: Tensor, total_of_squares: Tensor, frames: Tensor) -> tup
     return mean, (total_of_squares / frames - mean.square()).clamp(min=0).sqrt()
 
 
-def usable(std: Tensor) -> Tensor:
+def safe_std(std: Tensor) -> Tensor:
     """``std`` with 1 in place of values too small to divide by."""
     return torch.where(std < SMALLEST_STD, 1, std)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import InputError
-from asr.features._blocks import Blocks, on_blocks, on_threads, own_threads
-from asr.features.cmvn import FITTED, Normalization, Statistics, over_all
-from asr.utils.masks import inside
+from asr.features._blocks import Blocks, map_threads, on_blocks, single_threaded
+from asr.features.cmvn import FITTED, FeatureNormalizer, Statistics, global_statistics
+from asr.utils.masks import length_mask
 
 Batch: TypeAlias = "tuple[Tensor, Tensor]"
 
@@ -24,12 +24,12 @@ DERIVATIVES = (
 )
 
 
-def one_by_one(inputs: Tensor) -> bool:
+def per_utterance(inputs: Tensor) -> bool:
     """Whether the utterances of a batch are processed each by itself; see :class:`Extractor`."""
     return inputs.device.type == "cpu"
 
 
-def for_product(values: Tensor) -> Tensor:
+def matmul_safe(values: Tensor) -> Tensor:
     """``values`` (float32) in a precision in which matrix products are at least as exact as float32's.
 
     Those may silently be done in TF32 or bfloat16 (``torch.set_float32_matmul_precision``), which costs the
@@ -80,7 +80,7 @@ class Extractor(nn.Module):
         self.dim = num_static * (1 + deltas)
         self.frame_seconds = frame_seconds
         self.deltas = deltas
-        self.normalization = Normalization(self.dim, normalization, mean_fraction, scale, level)
+        self.normalization = FeatureNormalizer(self.dim, normalization, mean_fraction, scale, level)
 
     def static_features(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Features before derivatives (N, T, D), of any value beyond an utterance's own length."""
@@ -122,7 +122,7 @@ class Extractor(nn.Module):
         None (and nothing is read) unless ``normalization`` is "utterance" or "both". The few frames across two pieces
         are missed.
         """
-        return over_all(self._raw(batches))[:2] if self.normalization.mode in ("utterance", "both") else None
+        return global_statistics(self._raw(batches))[:2] if self.normalization.mode in ("utterance", "both") else None
 
     def _raw(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Features of batches before normalisation."""
@@ -144,19 +144,19 @@ class Extractor(nn.Module):
                 append_deltas(static, its_frames, self.deltas, out=piece)
                 features[rows, static.shape[1] :] = 0
                 if len(piece) > 1:
-                    piece.masked_fill_(~inside(its_frames, piece.shape[1])[:, :, None], 0)
+                    piece.masked_fill_(~length_mask(its_frames, piece.shape[1])[:, :, None], 0)
                 if statistics is not None:
                     self.normalization(piece, its_frames, statistics[rows])
 
         share = inputs.device.type == "cpu" and not self.random  # numbers are drawn in order
-        with torch.autocast(inputs.device.type, enabled=False), own_threads(share):
-            on_threads(extract, list(self._pieces(inputs.float(), lengths)))
+        with torch.autocast(inputs.device.type, enabled=False), single_threaded(share):
+            map_threads(extract, list(self._pieces(inputs.float(), lengths)))
         return features, frames
 
     @staticmethod
     def _pieces(inputs: Tensor, lengths: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Parts of the batch that are processed together: (rows, inputs, lengths on the inputs' device)."""
-        if not one_by_one(inputs):
+        if not per_utterance(inputs):
             yield slice(None), inputs[:, : int(lengths.max())], lengths.to(inputs.device)
             return
         for row, length in enumerate(lengths.tolist()):

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from asr.errors import InputError
-from asr.features._blocks import Blocks, block_frames, on_blocks, scratch
-from asr.features.extractor import Extractor, for_product
-from asr.utils.masks import inside
+from asr.features._blocks import Blocks, block_frames, on_blocks, thread_local_buffer
+from asr.features.extractor import Extractor, matmul_safe
+from asr.utils.masks import length_mask
 
 # About 30 dB below the power of 16-bit rounding noise in a narrow filter; digital silence becomes log(1e-10)
 # = -23.
@@ -41,7 +41,7 @@ class FilterBank(Extractor):
         mel_scale: ``"slaney"`` or ``"htk"``, as ``librosa.filters.mel(htk=…)``; both with unit-area filters.
         preemphasis: x[i] - preemphasis * x[i-1] within every frame, before the window (HTK, Kaldi); 0 is off.
         dither: standard deviation of Gaussian noise added to every frame, in training mode only; 0 is off.
-        normalization, mean_fraction, scale: see :class:`~asr.features.Normalization`.
+        normalization, mean_fraction, scale: see :class:`~asr.features.FeatureNormalizer`.
         remove_level: whether the level of an utterance is removed even where ``mean_fraction`` leaves part of its mean.
     """
 
@@ -109,16 +109,16 @@ class FilterBank(Extractor):
         if inputs.shape[1] < self.window_samples:
             inputs = torch.nn.functional.pad(inputs, (0, self.window_samples - inputs.shape[1]))
         if len(inputs) > 1:  # only an utterance shorter than a window would see what lies beyond its end
-            inputs = inputs.masked_fill(~inside(lengths, inputs.shape[1]), 0)
+            inputs = inputs.masked_fill(~length_mask(lengths, inputs.shape[1]), 0)
         frames = inputs.unfold(1, self.window_samples, self.hop_samples)  # (N, T, window), a view
         features = inputs.new_empty(*frames.shape[:2], len(self.filters))
-        filters = for_product(self.filters)
+        filters = matmul_safe(self.filters)
 
         def analyse(blocks: Blocks) -> None:
             shape = (len(frames), block_frames(frames), self.fft_length)
-            padded = scratch(frames, shape, self.window_samples)
+            padded = thread_local_buffer(frames, shape, self.window_samples)
             for begin, end in blocks:
-                power = for_product(self._power(frames[:, begin:end], padded)).mT
+                power = matmul_safe(self._power(frames[:, begin:end], padded)).mT
                 energies = features[:, begin:end]
                 for columns, bins in self.bands:
                     energies[:, :, columns] = (filters[columns, bins] @ power[:, bins]).mT

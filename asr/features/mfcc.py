@@ -9,7 +9,7 @@ from torch import Tensor
 
 from asr.errors import InputError
 from asr.features._blocks import Blocks, on_blocks
-from asr.features.extractor import Extractor, for_product
+from asr.features.extractor import Extractor, matmul_safe
 from asr.features.filterbank import FilterBank
 
 
@@ -72,12 +72,12 @@ class MFCC(Extractor):
     def static_features(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Cepstra (N, T, num_ceps) of waveforms (N, S)."""
         log_mel = self.filterbank.static_features(inputs, lengths)
-        transform = for_product(self.transform)
+        transform = matmul_safe(self.transform)
         cepstra = log_mel.new_empty(*log_mel.shape[:2], transform.shape[1])
 
         def transform_blocks(blocks: Blocks) -> None:
             for begin, end in blocks:
-                cepstra[:, begin:end] = for_product(log_mel[:, begin:end]) @ transform
+                cepstra[:, begin:end] = matmul_safe(log_mel[:, begin:end]) @ transform
 
         on_blocks(transform_blocks, log_mel)
         return cepstra

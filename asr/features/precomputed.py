@@ -23,7 +23,7 @@ class Precomputed(Extractor):
         input_dim: elements of a frame as stored.
         frame_seconds: from one frame to the next.
         deltas: number of time derivatives to append, 0 to 2.
-        normalization, mean_fraction, scale: see :class:`~asr.features.Normalization`.
+        normalization, mean_fraction, scale: see :class:`~asr.features.FeatureNormalizer`.
     """
 
     def __init__(

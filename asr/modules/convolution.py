@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import InputError
-from asr.modules.frame_stacking import strided
-from asr.utils.masks import inside
+from asr.modules.frame_stacking import subsampled_lengths
+from asr.utils.masks import length_mask
 
 
 class Convolution(nn.Module):
@@ -39,7 +39,7 @@ class Convolution(nn.Module):
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """ceil(lengths / stride)."""
-        return strided(lengths, self.stride)
+        return subsampled_lengths(lengths, self.stride)
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
@@ -53,4 +53,4 @@ class Convolution(nn.Module):
 
 def _cut(x: Tensor, lengths: Tensor) -> Tensor:
     """Zeros behind each length of (N, C, T, F)."""
-    return x * inside(lengths.to(x.device), x.shape[2])[:, None, :, None]
+    return x * length_mask(lengths.to(x.device), x.shape[2])[:, None, :, None]

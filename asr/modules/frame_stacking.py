@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from asr.errors import InputError
-from asr.utils.masks import inside
+from asr.utils.masks import length_mask
 
 
-def strided(lengths: Tensor, stride: int) -> Tensor:
+def subsampled_lengths(lengths: Tensor, stride: int) -> Tensor:
     """ceil(lengths / stride): the frames that are left of so many when one in ``stride`` is."""
     return (lengths + stride - 1).div(stride, rounding_mode="floor")
 
@@ -29,14 +29,14 @@ class FrameStacking(nn.Module):
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """ceil(lengths / stride)."""
-        return strided(lengths, self.stride)
+        return subsampled_lengths(lengths, self.stride)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Stack ``features`` (N, T, F) with ``lengths`` (N,); see the class."""
         if self.stack == self.stride == 1:
             return features, lengths
         n, total, dim = features.shape
-        within = inside(lengths.to(features.device), total)
+        within = length_mask(lengths.to(features.device), total)
         features = features.masked_fill(~within[:, :, None], 0)
         frames = -(-total // self.stride)
         features = nn.functional.pad(features, (0, 0, 0, (frames - 1) * self.stride + self.stack - total))

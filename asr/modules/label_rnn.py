@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from asr.errors import InputError
 from asr.modules.cells import CELLS
 from asr.modules.dropout import Dropout
-from asr.utils.masks import inside
+from asr.utils.masks import length_mask
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Memory:
 
     values: Tensor
     keys: Tensor
-    counts: Tensor
+    mask: Tensor
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,13 @@ class LabelRNN(nn.Module):
         return cast(nn.RNNBase, self.layers[0]).hidden_size
 
     @property
-    def hidden_numbers(self) -> int:
+    def state_size(self) -> int:
         """How many numbers a state has, but for what it attends to."""
         return len(self.layers) * self.hidden_size * (2 if self.cell == "lstm" else 1)
 
     def hidden(self, numbers: Tensor) -> list[tuple[Tensor, ...]]:
-        """All layers' hidden tensors (1, R, H), as `start` takes them, out of (R, `hidden_numbers`)."""
-        parts = numbers[None].chunk(self.hidden_numbers // self.hidden_size, -1)
+        """All layers' hidden tensors (1, R, H), as `start` takes them, out of (R, `state_size`)."""
+        parts = numbers[None].chunk(self.state_size // self.hidden_size, -1)
         each = 2 if self.cell == "lstm" else 1
         return [tuple(part.contiguous() for part in parts[i : i + each]) for i in range(0, len(parts), each)]
 
@@ -125,7 +125,7 @@ class LabelRNN(nn.Module):
         if memory is None or self.key is None:
             return State(tuple(hidden))
         places = memory.shape[1]
-        counts = inside(torch.full((rows,), places) if lengths is None else lengths, places).to(memory.device)
+        counts = length_mask(torch.full((rows,), places) if lengths is None else lengths, places).to(memory.device)
         return State(tuple(hidden), Memory(memory, self.key(memory), counts), memory.new_zeros(rows, places))
 
     def forward(self, labels: Tensor, state: State) -> tuple[Tensor, State]:
@@ -134,7 +134,7 @@ class LabelRNN(nn.Module):
         log_probs = self.output(self.dropout(x)).float().log_softmax(-1).transpose(0, 1)
         return log_probs, then
 
-    def tell(self, vectors: Tensor, state: State) -> State:
+    def feed_inputs(self, vectors: Tensor, state: State) -> State:
         """The state after ``vectors`` (R, U, embedding_size) have been read in place of labels."""
         return self._layers(vectors, state)[1]
 
@@ -157,7 +157,7 @@ class LabelRNN(nn.Module):
         """Answers (U, R, M) to what layers ask (U, R, H), and the attention (R, U, S)."""
         scores = torch.bmm(asked.transpose(0, 1), memory.keys.transpose(1, 2)).float()  # (R, U, S)
         scores = scores / math.sqrt(asked.shape[-1])
-        weights = scores.masked_fill(~memory.counts[:, None], -torch.inf).softmax(-1)
+        weights = scores.masked_fill(~memory.mask[:, None], -torch.inf).softmax(-1)
         return torch.bmm(weights.to(memory.values.dtype), memory.values).transpose(0, 1), weights
 
     def step(self, state: State, labels: Tensor) -> tuple[Tensor, State]:
@@ -170,7 +170,7 @@ class LabelRNN(nn.Module):
         layers = tuple(tuple(part.index_select(1, rows) for part in hidden) for hidden in state.layers)
         if (memory := state.memory) is None or state.attended is None:
             return State(layers)
-        chosen = Memory(memory.values[rows], memory.keys[rows], memory.counts[rows])
+        chosen = Memory(memory.values[rows], memory.keys[rows], memory.mask[rows])
         return State(layers, chosen, state.attended[rows])
 
     def join(self, states: Sequence[State]) -> State:
@@ -184,4 +184,4 @@ class LabelRNN(nn.Module):
         """The sum (R, S) of the attention that each place got so far; 1 for padding."""
         if state.memory is None or state.attended is None:
             raise InputError("this network attends to nothing")
-        return state.attended.masked_fill(~state.memory.counts, 1)
+        return state.attended.masked_fill(~state.memory.mask, 1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.text.normalization import check_choice
-from asr.utils.masks import inside
+from asr.utils.masks import length_mask
 
 POOLINGS = ("last", "mean", "attention")
 
@@ -36,5 +36,5 @@ class Pooling(nn.Module):
         if self.kind == "mean":
             return x.sum(1) / lengths[:, None]
         scores = self.score(x)[..., 0].float()  # (N, T)
-        weights = scores.masked_fill(~inside(lengths, x.shape[1]), -torch.inf).softmax(1).to(x.dtype)
+        weights = scores.masked_fill(~length_mask(lengths, x.shape[1]), -torch.inf).softmax(1).to(x.dtype)
         return (weights[..., None] * x).sum(1)

@@ -17,7 +17,7 @@ from asr.errors import InputError
 from asr.modules.cells import CELLS
 from asr.modules.dropout import Dropout
 from asr.modules.parallel import side_by_side
-from asr.utils.masks import inside
+from asr.utils.masks import length_mask
 
 
 class _TakeRows(torch.autograd.Function):
@@ -98,7 +98,7 @@ class RNN(nn.Module):
                 if between is not None:
                     x = between(layer, x)
             x = forwards(x)[0] if index is None else self._both_ways(layer, x, index)
-        mask = inside(lengths, frames).T[..., None]  # (T, N, 1)
+        mask = length_mask(lengths, frames).T[..., None]  # (T, N, 1)
         return x.masked_fill(~mask, 0).transpose(0, 1)
 
     def _both_ways(self, layer: int, x: Tensor, index: Tensor) -> Tensor:

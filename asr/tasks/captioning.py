@@ -102,9 +102,9 @@ class CaptioningTask(WritingTask):
         grid = self.dropout(self.encode(inputs))
         told = self.image(self.normalization(grid.mean(1, keepdim=True)))
         if self.places is None:
-            return self.network.tell(told, self.network.start(len(inputs)))
+            return self.network.feed_inputs(told, self.network.start(len(inputs)))
         begin = self.network.start(len(inputs), torch.relu(self.places(self.normalization(grid))))
-        state = self.network.tell(told, begin)
+        state = self.network.feed_inputs(told, begin)
         return replace(state, attended=begin.attended)  # what was attended to before the first label does not count
 
 

@@ -197,7 +197,7 @@ class CTCTask(Task):
         if self._views > 1:
             for head, target in targets.items():
                 if len(target.rows):
-                    divergence = self._head(head).divergence(scores[head], lengths, target)
+                    divergence = self._head(head).divergence(scores[head], lengths, target.lengths)
                     loss = loss + self.consistency * self.weights[head] * divergence
         return loss, impossible
 
@@ -207,7 +207,14 @@ class CTCTask(Task):
         impossible = 0
         for head, target in targets.items():
             if len(target.rows):
-                nll, left_out = self._head(head).loss(scores[head], lengths, target)
+                nll, left_out = self._head(head).loss(
+                    scores[head],
+                    lengths,
+                    target.labels,
+                    target.lengths,
+                    rows=target.rows,
+                    frames_needed=target.frames_needed,
+                )
                 total = total + self.weights[head] * nll
                 impossible += left_out
         return total, impossible

@@ -17,7 +17,7 @@ from asr.errors import InputError
 from asr.modules.label_rnn import LabelRNN, State
 from asr.tasks.base import Task
 from asr.text.vocabulary import SPECIALS, Vocabulary
-from asr.utils.masks import inside
+from asr.utils.masks import length_mask
 
 SEARCHES = {"beam": LabelBeamOptions}
 
@@ -72,7 +72,7 @@ class WritingTask(Task):
     def loss(self, inputs: Tensor, lengths: Tensor, labels: Tensor, ends: Tensor) -> Tensor:
         """Mean nats a label of ``labels`` (N, U + 1), padded, each row's first left out; ``ends`` (N,) more count."""
         log_probs = self(inputs, lengths, labels[:, :-1])
-        counts = inside(ends, log_probs.shape[1]).to(log_probs.device)
+        counts = length_mask(ends, log_probs.shape[1]).to(log_probs.device)
         chosen, wanted = log_probs[counts], labels[:, 1:][counts]
         nats = F.nll_loss(chosen, wanted)
         smoothing = self.smoothing if self.training else 0.0

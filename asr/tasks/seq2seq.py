@@ -49,7 +49,7 @@ class Seq2SeqTask(WritingTask):
         self.embedding = nn.Embedding(len(self.source), source_size)
         self.encoder = encoder
         self.ends = Pooling("last", encoder.output_size, encoder.bidirectional)
-        self.bridge = nn.Linear(encoder.output_size, network.hidden_numbers)
+        self.bridge = nn.Linear(encoder.output_size, network.state_size)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> Seq2SeqTask:

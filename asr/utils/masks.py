@@ -6,6 +6,6 @@ import torch
 from torch import Tensor
 
 
-def inside(lengths: Tensor, total: int) -> Tensor:
+def length_mask(lengths: Tensor, total: int) -> Tensor:
     """Boolean (N, total): which positions lie within each row's own length (N,)."""
     return torch.arange(total, device=lengths.device) < lengths[:, None]

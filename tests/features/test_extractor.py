@@ -39,7 +39,7 @@ class TestBatchEqualsSingles:
         batch, sizes = ragged([30000, 200, 16000, 401])
         batch = torch.nn.functional.pad(batch, (0, 5000), value=1e4)
         expected, frames = extractor(batch, sizes)
-        monkeypatch.setattr(extractor_module, "one_by_one", lambda inputs: False)
+        monkeypatch.setattr(extractor_module, "per_utterance", lambda inputs: False)
         at_once, same_frames = extractor(batch, sizes)
         assert torch.equal(frames, same_frames)
         torch.testing.assert_close(at_once, expected, rtol=1e-5, atol=1e-5)

@@ -48,7 +48,7 @@ def test_equals_torch() -> None:
 @pytest.mark.parametrize("memory", [None, MEMORY])
 def test_to_be_told_an_embedding_is_to_read_its_label(memory: int | None) -> None:
     net, labels = network(memory=memory), torch.randint(LABELS, (3, 2))
-    told = net.tell(net.embedding(labels), begun(net, 3))
+    told = net.feed_inputs(net.embedding(labels), begun(net, 3))
     _, read = net(labels, begun(net, 3))
     for one, other in zip(told.layers, read.layers, strict=True):
         torch.testing.assert_close(one, other)
@@ -57,7 +57,7 @@ def test_to_be_told_an_embedding_is_to_read_its_label(memory: int | None) -> Non
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_hidden_tensors_of_numbers(cell: str) -> None:
     net = network(cell)
-    numbers = torch.randn(3, net.hidden_numbers)
+    numbers = torch.randn(3, net.state_size)
     hidden = net.hidden(numbers)
     assert torch.equal(torch.cat([part[0] for layer in hidden for part in layer], -1), numbers)
     _, then = net.step(net.start(3, hidden=hidden), torch.tensor([0, 1, 2]))

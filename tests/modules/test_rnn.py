@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from asr.errors import InputError
 from asr.modules.encoder import Encoder
 from asr.modules.rnn import RNN, reversal, reverse
-from asr.utils.masks import inside
+from asr.utils.masks import length_mask
 from asr.utils.threads import torch_threads
 
 MAKERS: dict[str, Any] = {"lstm": nn.LSTM, "gru": nn.GRU, "tanh": nn.RNN}
@@ -100,7 +100,7 @@ def test_padding_is_never_seen() -> None:
     torch.manual_seed(0)
     rnn = RNN(5, 4, 3)
     x = torch.randn(len(LENGTHS), 11, 5)
-    outside = ~inside(torch.tensor(LENGTHS), 11)
+    outside = ~length_mask(torch.tensor(LENGTHS), 11)
     y = rnn(x, torch.tensor(LENGTHS))
     assert torch.equal(y, rnn(x.masked_fill(outside[..., None], 1e6), torch.tensor(LENGTHS)))
 

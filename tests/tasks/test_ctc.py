@@ -226,7 +226,7 @@ def test_the_head_with_a_penalty_is_the_one_for_times() -> None:
 
 @pytest.mark.parametrize("nats", [-0.1, math.inf, math.nan])
 def test_a_penalty_is_not_below_zero(nats: float) -> None:
-    with pytest.raises(InputError, match=r"blank_penalty=.*: use 0, or some nats"):
+    with pytest.raises(InputError, match=r"blank_penalty=.*: use 0 or a positive number of nats per frame"):
         with_penalty(nats)
 
 

@@ -19,7 +19,7 @@ from asr.decoding.label.sampling import Sampling
 from asr.modules.dropout import Dropout
 from asr.tasks.encoder_decoder import Reader, WritingTask, search
 from asr.training.module import TrainingModule
-from asr.utils.masks import inside
+from asr.utils.masks import length_mask
 
 Measure = Callable[[Sequence[str], Sequence[Sequence[str]]], Mapping[str, float]]
 Reward = Callable[[Sequence[str], Sequence[str]], Sequence[float]]
@@ -144,7 +144,7 @@ def reward_loss(task: WritingTask, batch: WritingBatch, reward: Reward) -> tuple
     labels = labels.to(task.network.device)
     state = Reader(task, batch.inputs, batch.lengths, each).start(len(drawn))
     log_probs = task.network(labels[:, :-1], state)[0].gather(2, labels[:, 1:, None])[..., 0]
-    counts = inside(ends, log_probs.shape[1]).to(log_probs.device)
+    counts = length_mask(ends, log_probs.shape[1]).to(log_probs.device)
     of_each = log_probs.masked_fill(~counts, 0).sum(1)
     task.train()
     loss = -(better.flatten().to(of_each) * of_each).sum() / int(ends.sum())
