@@ -16,8 +16,8 @@ from asr.audio.perturbation import Perturbation
 from asr.data import manifest
 from asr.data.batch import pad
 from asr.data.caption_dataset import CaptionDataset, Grids
-from asr.data.caption_manifest import Captioned
-from asr.data.pairs import PairDataset, WritingBatch
+from asr.data.caption_manifest import CaptionedImage
+from asr.data.pairs import PairDataset, Seq2SeqBatch
 from asr.errors import InputError
 from asr.features import Precomputed
 from asr.models import store
@@ -99,14 +99,14 @@ def check_seq2seq(config: dict[str, Any], cuts: list[Any]) -> None:
 
 
 def check_captioning(config: dict[str, Any], cuts: list[Any]) -> None:
-    items = [Captioned(str(number), "", (text,) * 5) for number, text in enumerate(TEXTS)]
+    items = [CaptionedImage(str(number), "", (text,) * 5) for number, text in enumerate(TEXTS)]
     task = caption_training.make_task(config, items)
     grids = Grids(np.random.default_rng(1).normal(size=(len(items), 9, 1280)).astype(np.float16), pooled=False)
     data = CaptionDataset(items, [grids], task.vocabulary)
     check_writing(config, task, data.collate([data[0], data[7]]))
 
 
-def check_writing(config: dict[str, Any], task: WritingTask, batch: WritingBatch) -> None:
+def check_writing(config: dict[str, Any], task: WritingTask, batch: Seq2SeqBatch) -> None:
     WritingModule(
         task, config["optimizer"], config["seed"], "dev_loss", batches=10, measure=lambda *_: {}, reward=lambda *_: []
     )

@@ -97,7 +97,7 @@ def evaluate(
         if found := report.calibration:
             typer.echo(
                 f"confidence: {found.tokens} {UNITS[report.kinds[0]]} at {found.confidence:.3f} on average, "
-                f"{found.right:.3f} right, expected calibration error {found.error:.3f}"
+                f"{found.accuracy:.3f} correct, expected calibration error {found.error:.3f}"
             )
         if worst and (listing := report.worst(worst)):
             typer.echo(f"\nworst utterances\n{listing}\n")

@@ -105,9 +105,9 @@ def known_words(path: Path, normalization: str) -> list[str]:
     """The word that each line of a file begins with, normalised as text is; a dictionary's variants count once."""
     from asr.data.texts import lines
     from asr.text.lexicon import headword
-    from asr.text.normalization import Normalization
+    from asr.text.normalization import TextNormalizer
 
-    apply = Normalization.from_config(normalization).apply
+    apply = TextNormalizer.from_config(normalization).apply
     first = [line.split()[0] for line in lines(path) if line.strip() and not line.startswith(";;;")]
     found = (apply(headword(word)).split() for word in first)
     if not (known := list(dict.fromkeys(chain.from_iterable(found)))):
@@ -120,9 +120,9 @@ def sentences(paths: list[Path], normalization: str, characters: bool, prose: bo
     from asr.data.texts import lines
     from asr.lm.estimate import characters_of
     from asr.text import sentences as books
-    from asr.text.normalization import Normalization
+    from asr.text.normalization import TextNormalizer
 
-    apply = Normalization.from_config(normalization).apply
+    apply = TextNormalizer.from_config(normalization).apply
     for path in paths:
         for line in books.sentences(lines(path)) if prose else lines(path):
             if line := apply(line):

@@ -41,7 +41,7 @@ def tune(
     from asr.evaluation.ctc import kinds_of
     from asr.inference import recognizer
     from asr.inference.decoders.beam import BeamDecoder
-    from asr.metrics.calibration import fit, held_out, joined
+    from asr.metrics.calibration import concatenate, cross_validate, fit_calibration
     from asr.models import decoder_files
     from asr.models import directory as store
 
@@ -74,9 +74,9 @@ def tune(
     if picture is not None:
         tuning.draw(picture, best, trials, rate)
     report = tuning.report_of(tuning.decoded(search.changed(**best.numbers), stored))
-    before, after = report.calibration, held_out(report.answers)
+    before, after = report.calibration, cross_validate(report.answers)
     if before is not None and after is not None:
-        options["calibration"] = [round(number, 4) for number in fit(*joined(report.answers))]
+        options["calibration"] = [round(number, 4) for number in fit_calibration(*concatenate(report.answers))]
         typer.echo(
             f"confidence: expected calibration error {before.error:.3f}, calibrated {after.error:.3f} "
             "(half the utterances, by what fits the other half)"

@@ -11,7 +11,7 @@ import logging
 import re
 from pathlib import Path
 
-from asr.data.pairs import Pairs
+from asr.data.pairs import ParallelTexts
 from asr.errors import InputError
 from asr.text.lexicon import read_lexicon
 
@@ -21,7 +21,7 @@ KIND = "pairs"
 NAMES = ("cmudict.dict", "cmudict-0.7b", "cmudict")
 
 
-def prepare(root: Path) -> dict[str, Pairs]:
+def prepare(root: Path) -> dict[str, ParallelTexts]:
     """Splits ``train``, ``dev`` and ``test`` of the dictionary in a folder (or of the file itself).
 
     Words are of the letters a to z, apostrophes, hyphens and full stops; how many others there are is logged. Raises
@@ -30,7 +30,7 @@ def prepare(root: Path) -> dict[str, Pairs]:
     files = [root] if root.is_file() else [root / name for name in NAMES if (root / name).is_file()]
     if not files:
         raise InputError(f"{root}: none of {', '.join(NAMES)} is in it")
-    splits: dict[str, Pairs] = {"train": {}, "dev": {}, "test": {}}
+    splits: dict[str, ParallelTexts] = {"train": {}, "dev": {}, "test": {}}
     lexicon = read_lexicon(files[0], keep_stress=True)
     usable = {word: phones for word, phones in lexicon.items() if re.fullmatch(r"[a-z'.-]*[a-z][a-z'.-]*", word)}
     if left_out := len(lexicon) - len(usable):

@@ -6,7 +6,7 @@ import logging
 import re
 from pathlib import Path
 
-from asr.data.caption_manifest import Captioned, tokenize
+from asr.data.caption_manifest import CaptionedImage, tokenize
 from asr.data.image_files import EXTENSIONS
 from asr.data.manifest_files import decode
 from asr.errors import InputError
@@ -22,7 +22,7 @@ LISTS = {
 }
 
 
-def prepare(root: Path) -> dict[str, list[Captioned]]:
+def prepare(root: Path) -> dict[str, list[CaptionedImage]]:
     """The official splits ``train``, ``dev`` and ``test``. Images may lie in any folder below, in any format.
 
     Images of the lists that are not there are left out, which is logged as a warning; captions of images that are in
@@ -45,7 +45,7 @@ def prepare(root: Path) -> dict[str, list[Captioned]]:
         message = "%s: %d of %d images in the lists are missing and were left out (the first: %s)"
         log.warning(message, root, len(missing), len(everything), missing[0])
     splits = {
-        split: [Captioned(id, str(images[id]), tuple(captions[id])) for id in ids if id in images]
+        split: [CaptionedImage(id, str(images[id]), tuple(captions[id])) for id in ids if id in images]
         for split, ids in listed.items()
     }
     return {split: items for split, items in splits.items() if items}

@@ -14,11 +14,11 @@ from torch.utils.data import Dataset
 
 from asr.data import image_files
 from asr.data.batch import pad
-from asr.data.caption_manifest import Captioned
-from asr.data.pairs import WritingBatch
+from asr.data.caption_manifest import CaptionedImage
+from asr.data.pairs import Seq2SeqBatch
 from asr.modules.mobilenet import MobileNetV2
 from asr.text.vocabulary import Vocabulary
-from asr.utils.atomic import replacing
+from asr.utils.atomic import atomic_path
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,9 @@ def batches(paths: Sequence[str], size: int, view: str = "plain") -> Iterator[Te
 
 
 @torch.inference_mode()
-def cached_grids(encoder: MobileNetV2, items: Sequence[Captioned], size: int, folder: Path, view: str) -> np.ndarray:
+def cached_grids(
+    encoder: MobileNetV2, items: Sequence[CaptionedImage], size: int, folder: Path, view: str
+) -> np.ndarray:
     """The grids (images, places, channels) float16 that the encoder writes for a view, in a file of the folder.
 
     The file's name tells of the weights, the images, the size and the view: what is there already is not computed
@@ -48,7 +50,7 @@ def cached_grids(encoder: MobileNetV2, items: Sequence[Captioned], size: int, fo
     if not path.exists():
         log.info("encoding %d images (%s), once, to %s", len(paths), view, path)
         encoder.eval()
-        with replacing(path) as temporary, temporary.open("wb") as file:
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
             for number, pictures in enumerate(batches(paths, size, view)):
                 grid = encoder(pictures).half().numpy()
                 if number == 0:
@@ -70,7 +72,7 @@ def fingerprint(encoder: MobileNetV2, names: Sequence[str]) -> str:
 class Pictures:
     """The pictures themselves, read from their files each time they are asked for: for an encoder that is trained."""
 
-    def __init__(self, items: Sequence[Captioned], size: int, view: str = "plain") -> None:
+    def __init__(self, items: Sequence[CaptionedImage], size: int, view: str = "plain") -> None:
         self.paths, self.size, self.view = [item.image for item in items], size, view
 
     def __call__(self, number: int) -> Tensor:
@@ -99,7 +101,7 @@ class CaptionDataset(Dataset[tuple[int, Tensor, Tensor]]):
 
     def __init__(
         self,
-        items: Sequence[Captioned],
+        items: Sequence[CaptionedImage],
         views: Sequence[View],
         vocabulary: Vocabulary,
         *,
@@ -129,12 +131,12 @@ class CaptionDataset(Dataset[tuple[int, Tensor, Tensor]]):
         chosen = 0 if epoch is None else np.random.default_rng([self.seed, epoch, index]).integers(len(self.views))
         return number, self.views[chosen](number), labels
 
-    def collate(self, examples: Sequence[tuple[int, Tensor, Tensor]]) -> WritingBatch:
+    def collate(self, examples: Sequence[tuple[int, Tensor, Tensor]]) -> Seq2SeqBatch:
         """A padded batch of examples."""
         numbers, read, labels = zip(*examples, strict=True)
         inputs = torch.stack(read)
         padded, sizes = pad(labels)
-        return WritingBatch(
+        return Seq2SeqBatch(
             ids=[self.items[number].id for number in numbers],
             inputs=inputs,
             lengths=torch.full((len(inputs),), inputs.shape[1]),

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from asr.data.manifest_files import absolute, check_there, check_unique, records, relative, write_records
+from asr.data.manifest_files import (
+    check_files_exist,
+    check_unique,
+    from_manifest_path,
+    records,
+    to_manifest_path,
+    write_records,
+)
 from asr.errors import InputError
 
 EXTENSION = ".jsonl"  # of the manifests that are made of a corpus
@@ -20,7 +27,7 @@ _WORD = re.compile(r"'?[^\W_]+(?:-[^\W_]+)*")
 
 
 @dataclass(frozen=True)
-class Captioned:
+class CaptionedImage:
     """An image file and its captions, each as `tokenize` leaves it."""
 
     id: str
@@ -28,7 +35,7 @@ class Captioned:
     captions: tuple[str, ...]
 
 
-class Summary(NamedTuple):
+class CaptionSummary(NamedTuple):
     """Size of a manifest."""
 
     images: int
@@ -45,13 +52,13 @@ def tokenize(text: str) -> str:
     return " ".join(_WORD.findall(unicodedata.normalize("NFKC", text).lower()))
 
 
-def summary(items: Iterable[Captioned]) -> Summary:
+def summary(items: Iterable[CaptionedImage]) -> CaptionSummary:
     """How many images, and captions of them all."""
     counts = [len(item.captions) for item in items]
-    return Summary(len(counts), sum(counts))
+    return CaptionSummary(len(counts), sum(counts))
 
 
-def write(items: Iterable[Captioned], path: str | Path) -> bool:
+def write(items: Iterable[CaptionedImage], path: str | Path) -> bool:
     """Write lines of JSON with the keys id, image and captions to ``.jsonl`` or ``.jsonl.gz``.
 
     As `asr.data.manifest.write` does: at once, unless the file has these contents already; paths relative where the
@@ -59,11 +66,13 @@ def write(items: Iterable[Captioned], path: str | Path) -> bool:
     """
     path = Path(path)
     folder = os.path.abspath(path.parent)
-    written = ((i.id, dict(zip(KEYS, (i.id, relative(i.image, folder), i.captions), strict=True))) for i in items)
+    written = (
+        (i.id, dict(zip(KEYS, (i.id, to_manifest_path(i.image, folder), i.captions), strict=True))) for i in items
+    )
     return write_records(written, path, "images")
 
 
-def read(path: str | Path) -> list[Captioned]:
+def read(path: str | Path) -> list[CaptionedImage]:
     """Read what `write` has written, or lines like those by others: captions are tokenized, an id may be missing.
 
     Relative paths start at the manifest's folder or, where there is no such file, at the working directory. Every image
@@ -77,11 +86,11 @@ def read(path: str | Path) -> list[Captioned]:
         raise InputError(f"{path}: is empty")
     items = [(where, _parse(record, where, path.parent)) for where, record in found.items()]
     check_unique((item.id, where) for where, item in items)
-    check_there([(where, item.image) for where, item in items], path, "images")
+    check_files_exist([(where, item.image) for where, item in items], path, "images")
     return [item for _, item in items]
 
 
-def _parse(record: dict[str, Any], where: str, folder: Path) -> Captioned:
+def _parse(record: dict[str, Any], where: str, folder: Path) -> CaptionedImage:
     image, captions = record.get("image"), record.get("captions")
     if not isinstance(image, str) or not image:
         raise InputError(f"{where}: image is {image!r}, expected the path of a file")
@@ -91,4 +100,4 @@ def _parse(record: dict[str, Any], where: str, folder: Path) -> Captioned:
     if "" in tokenized:
         raise InputError(f"{where}: there is no word in the caption {captions[tokenized.index('')]!r}")
     id = str(record.get("id") or os.path.splitext(image)[0])
-    return Captioned(id, absolute(image, folder), tokenized)
+    return CaptionedImage(id, from_manifest_path(image, folder), tokenized)

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from asr import audio
 from asr.data.manifest_files import (
     FORMATS,
-    Row,
-    absolute,
-    check_there,
+    ManifestRow,
+    check_files_exist,
     check_unique,
     folder_rows,
+    from_manifest_path,
     parse,
     records,
-    relative,
+    to_manifest_path,
     write_records,
 )
 from asr.errors import InputError
@@ -43,7 +43,7 @@ SPHINX_FRAME_SECONDS = 0.01
 SPHINX_SAMPLE_RATE = 16000
 
 
-class Summary(NamedTuple):
+class ManifestSummary(NamedTuple):
     """Size of a manifest; ``speakers`` counts the named ones only."""
 
     hours: float
@@ -76,11 +76,11 @@ def features_path(cut: MonoCut) -> str | None:
     return cut.features.storage_path if cut.features is not None else None
 
 
-def summary(cuts: Iterable[MonoCut]) -> Summary:
+def summary(cuts: Iterable[MonoCut]) -> ManifestSummary:
     """Hours, named speakers and utterances of the cuts."""
     cuts = list(cuts)
     speakers = {speaker(cut) for cut in cuts} - {""}
-    return Summary(sum(cut.duration for cut in cuts) / 3600, len(speakers), len(cuts))
+    return ManifestSummary(sum(cut.duration for cut in cuts) / 3600, len(speakers), len(cuts))
 
 
 def make_cut(
@@ -211,9 +211,9 @@ def write(cuts: Iterable[MonoCut], path: str | Path) -> bool:
 def _portable(record: dict[str, Any], folder: str) -> dict[str, Any]:
     """The cut's dictionary with paths below ``folder`` made relative to it."""
     for source in record.get("recording", {}).get("sources", []):
-        source["source"] = relative(source["source"], folder)
+        source["source"] = to_manifest_path(source["source"], folder)
     if "features" in record:
-        record["features"]["storage_path"] = relative(record["features"]["storage_path"], folder)
+        record["features"]["storage_path"] = to_manifest_path(record["features"]["storage_path"], folder)
     return record
 
 
@@ -235,7 +235,7 @@ def read(path: str | Path) -> list[MonoCut]:
     """
     path = Path(path)
     if path.is_dir():
-        entries: list[tuple[str, Row | MonoCut]] = [(str(path / row.audio), row) for row in folder_rows(path)]
+        entries: list[tuple[str, ManifestRow | MonoCut]] = [(str(path / row.audio), row) for row in folder_rows(path)]
     elif path.exists():
         entries = [_entry(record, f"{path}, line {line}") for line, record in records(path)]
     else:
@@ -246,11 +246,11 @@ def read(path: str | Path) -> list[MonoCut]:
     check_unique((entry.id, where) for where, entry in entries)
     folder = path if path.is_dir() else path.parent
     located = [(where, *_locate(entry, folder)) for where, entry in entries]
-    check_there([(where, file) for where, _, file in located], path, "audio files")
+    check_files_exist([(where, file) for where, _, file in located], path, "audio files")
     return [_cut(entry, file, where) for where, entry, file in located]
 
 
-def _entry(record: dict[str, Any], where: str) -> tuple[str, Row | MonoCut]:
+def _entry(record: dict[str, Any], where: str) -> tuple[str, ManifestRow | MonoCut]:
     is_lhotse = not record.keys().isdisjoint({"type", "supervisions", "sources", "recording_id"})
     return where, _parse_cut(record, where) if is_lhotse else parse(record, where)
 
@@ -297,21 +297,21 @@ def _check_recording(cut: MonoCut, where: str) -> None:
         )
 
 
-def _locate(entry: Row | MonoCut, folder: Path) -> tuple[Row | MonoCut, str]:
+def _locate(entry: ManifestRow | MonoCut, folder: Path) -> tuple[ManifestRow | MonoCut, str]:
     """The entry and the absolute path of its audio or feature file; a cut is changed to hold that path."""
-    if isinstance(entry, Row):
-        return entry, absolute(entry.audio, folder)
+    if isinstance(entry, ManifestRow):
+        return entry, from_manifest_path(entry.audio, folder)
     if entry.features is not None:
-        entry.features.storage_path = absolute(entry.features.storage_path, folder)
+        entry.features.storage_path = from_manifest_path(entry.features.storage_path, folder)
     if entry.recording is None:
         return entry, entry.features.storage_path
     source = entry.recording.sources[0]
-    source.source = absolute(source.source, folder)
+    source.source = from_manifest_path(source.source, folder)
     return entry, source.source
 
 
-def _cut(entry: Row | MonoCut, file: str, where: str) -> MonoCut:
-    if not isinstance(entry, Row):
+def _cut(entry: ManifestRow | MonoCut, file: str, where: str) -> MonoCut:
+    if not isinstance(entry, ManifestRow):
         return entry
     try:
         return make_cut(entry.id, file, entry.text, entry.speaker, start=entry.start, duration=entry.duration)

@@ -16,7 +16,7 @@ from typing import Any
 
 from asr import audio
 from asr.errors import InputError
-from asr.utils.atomic import update
+from asr.utils.atomic import write_if_changed
 
 AUDIO_COLUMNS = ("audio_filepath", "audio", "path", "file", "wav")
 TEXT_COLUMNS = ("text", "transcript", "sentence")
@@ -26,7 +26,7 @@ SHOWN = 5  # how many offenders a message lists
 
 
 @dataclass(frozen=True)
-class Row:
+class ManifestRow:
     """One utterance as a table or folder names it, before its audio has been looked at; times in seconds."""
 
     id: str
@@ -132,18 +132,18 @@ def write_records(records: Iterable[tuple[str, dict[str, Any]]], path: Path, wha
             file.write(content)
         content = buffer.getvalue()
     try:
-        return update(path, content)
+        return write_if_changed(path, content)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def relative(location: str, folder: str) -> str:
-    """A path as a manifest in ``folder`` names it: relative if the file lies below, else absolute."""
-    absolute = os.path.abspath(location)
-    return os.path.relpath(absolute, folder) if absolute.startswith(folder + os.sep) else absolute
+def to_manifest_path(path: str, folder: str) -> str:
+    """Return a path as a manifest in ``folder`` names it: relative if the file lies below, else absolute."""
+    full = os.path.abspath(path)
+    return os.path.relpath(full, folder) if full.startswith(folder + os.sep) else full
 
 
-def absolute(location: str, folder: Path) -> str:
+def from_manifest_path(location: str, folder: Path) -> str:
     """The file that a manifest in ``folder`` names, there or else where the program runs."""
     beside = os.path.abspath(folder / location)
     return beside if os.path.exists(beside) or not os.path.exists(location) else os.path.abspath(location)
@@ -158,7 +158,7 @@ def check_unique(ids: Iterable[tuple[str, str]]) -> None:
         seen[id] = where
 
 
-def check_there(files: Sequence[tuple[str, str]], manifest: Path, what: str) -> None:
+def check_files_exist(files: Sequence[tuple[str, str]], manifest: Path, what: str) -> None:
     """InputError listing those of the ``what`` of a manifest, (where it names it, path), that do not exist."""
     missing = [f"{where}: {file}" for where, file in files if not os.path.isfile(file)]
     if missing:
@@ -166,7 +166,7 @@ def check_there(files: Sequence[tuple[str, str]], manifest: Path, what: str) -> 
         raise InputError(f"{manifest}: {len(missing)} of {len(files)} {what} do not exist:\n  {listed}")
 
 
-def parse(record: dict[str, Any], where: str) -> Row:
+def parse(record: dict[str, Any], where: str) -> ManifestRow:
     """The row out of a record with the keys of NeMo, or those of AUDIO_COLUMNS and TEXT_COLUMNS.
 
     Raises:
@@ -184,7 +184,7 @@ def parse(record: dict[str, Any], where: str) -> Row:
     # Segments of one file need names of their own.
     default = name if start is None else f"{name}-{round(start * 1000):07d}"
     id, speaker = (str(record.get(key) or "") for key in ("id", "speaker"))
-    return Row(id or default, location, said, speaker, start or 0.0, duration)
+    return ManifestRow(id or default, location, said, speaker, start or 0.0, duration)
 
 
 def _required(record: dict[str, Any], names: Sequence[str], where: str) -> str:
@@ -209,7 +209,7 @@ def _seconds(record: dict[str, Any], names: Sequence[str], where: str) -> float 
     return seconds
 
 
-def folder_rows(folder: Path) -> list[Row]:
+def folder_rows(folder: Path) -> list[ManifestRow]:
     """One row for every audio file below ``folder``, with the text of the ``.txt`` beside it.
 
     The speaker is the folder that a file lies in; empty for files directly in ``folder``.
@@ -229,7 +229,7 @@ def folder_rows(folder: Path) -> list[Row]:
             silent.append(name.as_posix())
             continue
         said = " ".join(decode(transcript).split())
-        rows.append(Row(name.with_suffix("").as_posix(), name.as_posix(), said, name.parent.name))
+        rows.append(ManifestRow(name.with_suffix("").as_posix(), name.as_posix(), said, name.parent.name))
     if silent:
         listed = ", ".join(silent[:SHOWN]) + (", …" if len(silent) > SHOWN else "")
         raise InputError(f"{folder}: {len(silent)} audio files have no .txt beside them: {listed}")

@@ -15,18 +15,18 @@ from asr.data.batch import pad
 from asr.data.texts import lines
 from asr.errors import InputError
 from asr.text.vocabulary import Vocabulary
-from asr.utils.atomic import update
+from asr.utils.atomic import write_if_changed
 
 EXTENSION = ".tsv"  # of the files that are made of a corpus
-Pairs = dict[str, list[str]]  # what is read, and all that is right to write for it
+ParallelTexts = dict[str, list[str]]  # what is read, and all that is right to write for it
 
 
-def read(path: str | Path) -> Pairs:
+def read(path: str | Path) -> ParallelTexts:
     """The pairs of a file, plain or compressed: ``source TAB target`` a line; a source again has one more target.
 
     Raises InputError naming the file, and the line that is not such.
     """
-    pairs: Pairs = {}
+    pairs: ParallelTexts = {}
     for number, line in enumerate(lines(path), start=1):
         if not line.strip():
             continue
@@ -39,26 +39,26 @@ def read(path: str | Path) -> Pairs:
     return pairs
 
 
-class Summary(NamedTuple):
+class ParallelTextSummary(NamedTuple):
     """Size of a file."""
 
     sources: int
     pairs: int
 
 
-def summary(pairs: Mapping[str, Sequence[str]]) -> Summary:
+def summary(pairs: Mapping[str, Sequence[str]]) -> ParallelTextSummary:
     """How many sources, and with all their targets pairs."""
-    return Summary(len(pairs), sum(map(len, pairs.values())))
+    return ParallelTextSummary(len(pairs), sum(map(len, pairs.values())))
 
 
 def write(pairs: Mapping[str, Iterable[str]], path: Path) -> bool:
     """Make a file of pairs, as `read` reads it; whether it was another before."""
     rows = (f"{source}\t{target}\n" for source, targets in pairs.items() for target in targets)
-    return update(path, "".join(rows).encode())
+    return write_if_changed(path, "".join(rows).encode())
 
 
 @dataclass(frozen=True)
-class WritingBatch:
+class Seq2SeqBatch:
     """What a `asr.tasks.encoder_decoder.WritingTask` reads, and the labels that it should write.
 
     ``inputs`` (N, …) and ``lengths`` (N,); ``labels`` (N, U + 1), padded, that begin with <eos> and end with it after
@@ -76,10 +76,10 @@ class WritingBatch:
     def amounts(self) -> dict[str, float]:
         return {"labels": int(self.ends.sum())}
 
-    def to(self, device: torch.device) -> WritingBatch:
+    def to(self, device: torch.device) -> Seq2SeqBatch:
         """The same batch on another device."""
         moved = (self.inputs.to(device), self.lengths, self.labels.to(device), self.ends)
-        return WritingBatch(self.ids, *moved, self.references)
+        return Seq2SeqBatch(self.ids, *moved, self.references)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class PairDataset(Dataset[PairExample]):
     the first target of each source (to score against), else each makes an example.
     """
 
-    def __init__(self, pairs: Pairs, source: Vocabulary, target: Vocabulary, *, one: bool = False) -> None:
+    def __init__(self, pairs: ParallelTexts, source: Vocabulary, target: Vocabulary, *, one: bool = False) -> None:
         assert target.eos is not None
         self.examples: list[PairExample] = []
         end = torch.tensor([target.eos])
@@ -123,9 +123,9 @@ class PairDataset(Dataset[PairExample]):
     def __getitem__(self, key: int | tuple[int, int]) -> PairExample:
         return self.examples[key[1] if isinstance(key, tuple) else key]
 
-    def collate(self, examples: Sequence[PairExample]) -> WritingBatch:
+    def collate(self, examples: Sequence[PairExample]) -> Seq2SeqBatch:
         """A padded batch of examples."""
         inputs, lengths = pad([example.inputs for example in examples])
         labels, sizes = pad([example.labels for example in examples])
         sources = [example.source for example in examples]
-        return WritingBatch(sources, inputs, lengths, labels, sizes - 1, [e.references for e in examples])
+        return Seq2SeqBatch(sources, inputs, lengths, labels, sizes - 1, [e.references for e in examples])

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asr.data.text_stream import Streams
+from asr.data.text_stream import BPTTBatches
 from asr.data.texts import lines
 from asr.errors import InputError
 from asr.evaluation.scores import Changes, Scores, _alone
@@ -31,9 +31,9 @@ def encoded(task: LanguageTask, text: Sequence[str], where: str) -> Tensor:
     return torch.tensor([task.eos, *chain.from_iterable(parts)])
 
 
-def streams(labels: Tensor, steps: int = 128) -> Streams:
+def streams(labels: Tensor, steps: int = 128) -> BPTTBatches:
     """Labels to score, from the first to the last."""
-    return Streams(labels, min(DEV_ROWS, len(labels) - 1), steps)
+    return BPTTBatches(labels, min(DEV_ROWS, len(labels) - 1), steps)
 
 
 def score(task: LanguageTask, text: Sequence[str], where: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import InputError
-from asr.metrics.calibration import Calibration, calibration, hits, joined
+from asr.metrics.calibration import Calibration, concatenate, correct_tokens, measure_calibration
 from asr.metrics.error_rate import UNITS, ErrorCounts, ErrorRates, Fold, Kind, align, tokens
 from asr.metrics.significance import bootstrap_interval
 from asr.utils.atomic import write_atomic
@@ -74,7 +74,7 @@ class Report:
         return [
             (
                 row.confidence,
-                hits(*(tokens(self.kinds[0], text, self.fold) for text in (row.reference, row.hypothesis))),
+                correct_tokens(*(tokens(self.kinds[0], text, self.fold) for text in (row.reference, row.hypothesis))),
             )
             for row in self.rows
             if row.confidence is not None
@@ -83,7 +83,7 @@ class Report:
     @cached_property
     def calibration(self) -> Calibration | None:
         """How far the confidences of hypotheses' tokens can be trusted; None where they are not known."""
-        return calibration(*joined(self.answers))
+        return measure_calibration(*concatenate(self.answers))
 
     def interval(self, kind: Kind | None = None, level: float = 0.95) -> tuple[float, float]:
         """Bootstrap confidence interval of a rate (default: the first kind) over utterances."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from asr.data import pairs
-from asr.data.pairs import PairDataset, Pairs
+from asr.data.pairs import PairDataset, ParallelTexts
 from asr.data.sampler import plan_batches
 from asr.decoding.label import beam
 from asr.decoding.label.beam import LabelBeamOptions
@@ -24,7 +24,7 @@ from asr.text.vocabulary import Vocabulary
 
 
 def evaluate(
-    tasks: Sequence[Seq2SeqTask], found: Pairs, options: LabelBeamOptions | None = None, labels: int = 4000
+    tasks: Sequence[Seq2SeqTask], found: ParallelTexts, options: LabelBeamOptions | None = None, labels: int = 4000
 ) -> dict[str, Any]:
     """What one model, or several together, get wrong of pairs, as `errors` counts it."""
     first = tasks[0]

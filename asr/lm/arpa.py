@@ -12,7 +12,7 @@ import numpy as np
 
 from asr.errors import InputError
 from asr.lm.ngram import BOS, EOS, NEVER, NONE, ROOT, UNK, NGram, Order, build, step
-from asr.utils.atomic import replacing
+from asr.utils.atomic import atomic_path
 
 LN10 = float(np.log(10))
 
@@ -34,7 +34,7 @@ def read(path: str | Path) -> NGram:
 def write(model: NGram, path: str | Path) -> None:
     """Write an ARPA file; gzipped if its name ends in .gz."""
     path = Path(path)
-    with replacing(path) as temporary, _to_write(temporary, path.suffix == ".gz") as file:
+    with atomic_path(path) as temporary, _to_write(temporary, path.suffix == ".gz") as file:
         file.writelines(_lines(model))
 
 

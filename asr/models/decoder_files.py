@@ -10,7 +10,7 @@ from typing import Any
 from asr.decoding.ctc.options import OPTION_ALIASES
 from asr.models.directory import CONFIG, dump_config, find, read_config
 from asr.utils.aliases import rename_keys
-from asr.utils.atomic import replacing, write_atomic
+from asr.utils.atomic import atomic_path, write_atomic
 
 # what a decoder's options may name, and what these files, or the directory of a model, are called in a model directory
 # (.gz stays)
@@ -38,7 +38,7 @@ def copy_decoder_files(decoder: Mapping[str, Any], directory: Path) -> dict[str,
             if source.is_dir():
                 shutil.copytree(source, target, dirs_exist_ok=True)
             else:
-                with replacing(target) as temporary:
+                with atomic_path(target) as temporary:
                     shutil.copyfile(source, temporary)
     return options
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from asr.data import image_files
-from asr.utils.atomic import replacing, write_atomic
+from asr.utils.atomic import atomic_path, write_atomic
 
 THUMBNAIL = 240  # pixels
 TILE, COLUMNS, LINE = 160, 6, 16  # of a picture of attention
@@ -80,5 +80,5 @@ def write_attention(path: Path, image: str, words: Sequence[str], attention: Ten
         x, y = TILE * (number % COLUMNS), (TILE + LINE) * (number // COLUMNS)
         drawn.paste(tile, (x, y + LINE))
         draw.text((x + 3, y + 2), word, fill="black")
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         drawn.save(temporary, "PNG")

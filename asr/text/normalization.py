@@ -17,7 +17,7 @@ def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
 
 
 @dataclass(frozen=True)
-class Normalization:
+class TextNormalizer:
     """What is done to text, in this order: replace, unicode, case, remove, white space.
 
     ``replace`` maps strings to strings and is applied entry by entry, in its order; ``remove`` holds the
@@ -60,7 +60,7 @@ class Normalization:
         return text if self.white_space == "keep" else " ".join(text.split())
 
     @classmethod
-    def english(cls) -> Normalization:
+    def english(cls) -> TextNormalizer:
         """Letters, apostrophe and space: lower case, straight quotes, dashes to spaces, punctuation removed.
 
         Digits and symbols that are spoken (``& % $ + = @ #``) stay, so that encoding names them instead of
@@ -70,9 +70,9 @@ class Normalization:
         return cls(unicode="NFKC", case="lower", replace=replace, remove='.,;:!?"“”„«»()[]{}*_`¡¿')
 
     @classmethod
-    def from_config(cls, config: str | Mapping[str, Any] | Normalization | None) -> Normalization:
+    def from_config(cls, config: str | Mapping[str, Any] | TextNormalizer | None) -> TextNormalizer:
         """A preset's name ("english", "none"), a mapping of the fields, or None for "none"."""
-        if isinstance(config, Normalization):
+        if isinstance(config, TextNormalizer):
             return config
         if config is None or config == "none":
             return cls()

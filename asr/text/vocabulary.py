@@ -17,7 +17,7 @@ from typing import Any
 
 from asr.errors import InputError
 from asr.text import sentencepiece_model, vocabulary_file
-from asr.text.normalization import Normalization, check_choice
+from asr.text.normalization import TextNormalizer, check_choice
 from asr.text.phones import PHONE_SETS, fold
 
 log = logging.getLogger(__name__)
@@ -36,16 +36,16 @@ class Vocabulary:
     ``tokens[i]`` is the token of label i: first the special ones (``<blank>`` alone, unless asked otherwise), then the
     units. ``unknown`` says what happens to text outside it: "error", "skip" (dropped, counted in ``skipped``, logged
     once a character) or "map" (label ``<unk>``). ``fold`` (None, 48 or 39) is what `scoring` folds phones to. With
-    ``edges``, for characters, a text's labels begin and end with a space, which so stands for silence too: words then
-    have better times (see `asr.inference.decoders.aligner`).
+    ``boundary_spaces``, for characters, a text begins and ends with a space label, which so stands for silence too:
+    words then have better times (see `asr.inference.decoders.aligner`).
     """
 
     kind: str
     tokens: tuple[str, ...]
-    normalization: Normalization = field(default_factory=Normalization)
+    normalization: TextNormalizer = field(default_factory=TextNormalizer)
     unknown: str = "error"
     fold: int | None = None
-    edges: bool = False
+    boundary_spaces: bool = False
     model: bytes = field(default=b"", repr=False)
     skipped: Counter[str] = field(default_factory=Counter, init=False, compare=False, repr=False)
 
@@ -57,8 +57,8 @@ class Vocabulary:
             if self.kind != "phones":
                 raise InputError(f"fold={self.fold} is for phones, not for {self.kind}")
             fold((token for token in self.tokens if token not in SPECIALS), self.fold)
-        if self.edges and (self.kind != "characters" or " " not in self.tokens):
-            raise InputError(f"edges are for characters with a space among them, not for these {self.kind}")
+        if self.boundary_spaces and (self.kind != "characters" or " " not in self.tokens):
+            raise InputError(f"boundary_spaces is for characters with a space among them, not for these {self.kind}")
         seen: set[str] = set()
         for token in self.tokens:
             _check_token(self.kind, token, seen)
@@ -77,14 +77,14 @@ class Vocabulary:
     def characters(
         cls,
         source: str | Iterable[str],
-        normalization: Normalization | None = None,
+        normalization: TextNormalizer | None = None,
         *,
-        edges: bool = False,
+        boundary_spaces: bool = False,
         unknown: str = "error",
         specials: Sequence[str] = (BLANK,),
     ) -> Vocabulary:
         """Characters of an alphabet (a string, in its order), or of texts (normalised; sorted)."""
-        normalization = normalization or Normalization()
+        normalization = normalization or TextNormalizer()
         if not isinstance(source, str):
             units = sorted(set().union(*(normalization.apply(text) for text in source)))
         elif changed := [c for c in source if c != " " and normalization.apply(c) != c]:
@@ -92,20 +92,20 @@ class Vocabulary:
         else:
             units = list(source)
         tokens = _with_specials(units, specials, unknown)
-        return cls("characters", tokens, normalization, unknown, edges=edges)
+        return cls("characters", tokens, normalization, unknown, boundary_spaces=boundary_spaces)
 
     @classmethod
     def words_of(
         cls,
         texts: Iterable[str],
-        normalization: Normalization | None = None,
+        normalization: TextNormalizer | None = None,
         *,
         min_count: int = 1,
         unknown: str = "error",
         specials: Sequence[str] = (BLANK,),
     ) -> Vocabulary:
         """Words that texts have ``min_count`` times at least, the commonest first (of equal ones by the alphabet)."""
-        normalization = normalization or Normalization()
+        normalization = normalization or TextNormalizer()
         counts = Counter(word for text in texts for word in normalization.apply(text).split())
         units = [word for word, count in sorted(counts.items(), key=lambda e: (-e[1], e[0])) if count >= min_count]
         return cls("words", _with_specials(units, specials, unknown), normalization, unknown)
@@ -115,7 +115,7 @@ class Vocabulary:
         cls,
         source: str | Iterable[str],
         fold: int | None = None,
-        normalization: Normalization | None = None,
+        normalization: TextNormalizer | None = None,
         *,
         unknown: str = "error",
         specials: Sequence[str] = (BLANK,),
@@ -124,7 +124,7 @@ class Vocabulary:
         if isinstance(source, str):
             check_choice("phone set", source, tuple(PHONE_SETS))
             source = PHONE_SETS[source]
-        normalization = normalization or Normalization()
+        normalization = normalization or TextNormalizer()
         units = list(dict.fromkeys(map(normalization.apply, source)))  # as they will stand in the texts
         return cls("phones", _with_specials(units, specials, unknown), normalization, unknown, fold)
 
@@ -132,7 +132,7 @@ class Vocabulary:
     def sentencepiece(
         cls,
         model: bytes | str | Path,
-        normalization: Normalization | None = None,
+        normalization: TextNormalizer | None = None,
         *,
         unknown: str = "error",
         specials: Sequence[str] = (BLANK,),
@@ -144,14 +144,14 @@ class Vocabulary:
         data = model if isinstance(model, bytes) else sentencepiece_model.read(Path(model))
         units = sentencepiece_model.units(data, "SentencePiece model" if isinstance(model, bytes) else str(model))
         tokens = _with_specials(units, specials, unknown)
-        return cls("sentencepiece", tokens, normalization or Normalization(), unknown, model=data)
+        return cls("sentencepiece", tokens, normalization or TextNormalizer(), unknown, model=data)
 
     @classmethod
     def train_sentencepiece(
         cls,
         texts: Iterable[str],
         size: int,
-        normalization: Normalization | None = None,
+        normalization: TextNormalizer | None = None,
         *,
         model_type: str = "unigram",
         unknown: str = "error",
@@ -161,7 +161,7 @@ class Vocabulary:
 
         Every character of the texts gets a piece. Raises InputError when they cannot give that many pieces.
         """
-        normalization = normalization or Normalization()
+        normalization = normalization or TextNormalizer()
         added = len(_with_specials([], specials, unknown))
         # the model counts its own <unk>, which we leave out
         model = sentencepiece_model.train(
@@ -170,9 +170,9 @@ class Vocabulary:
         return cls.sentencepiece(model, normalization, unknown=unknown, specials=specials)
 
     @classmethod
-    def classes(cls, source: Iterable[str], normalization: Normalization | None = None) -> Vocabulary:
+    def classes(cls, source: Iterable[str], normalization: TextNormalizer | None = None) -> Vocabulary:
         """Each distinct text (normalised; sorted), spaces and all, is one unit; there are no special tokens."""
-        normalization = normalization or Normalization()
+        normalization = normalization or TextNormalizer()
         return cls("classes", _with_specials(sorted(set(map(normalization.apply, source))), (), "error"), normalization)
 
     # -- ids of the special tokens
@@ -221,10 +221,10 @@ class Vocabulary:
         Raises InputError naming what is outside the vocabulary, unless ``unknown`` says otherwise.
         """
         labels = self.spell(text, utterance)
-        return [self._units[" "], *labels, self._units[" "]] if self.edges and labels else labels
+        return [self._units[" "], *labels, self._units[" "]] if self.boundary_spaces and labels else labels
 
     def spell(self, text: str, utterance: str = "") -> list[int]:
-        """As `encode`, of a part of a text: without ``edges``."""
+        """As `encode`, of a part of a text: without ``boundary_spaces``."""
         text = self.normalization.apply(text)
         units = self._split(text)
         unknown = [unit for unit in units if unit not in self._units]
@@ -331,7 +331,7 @@ class Vocabulary:
             "kind": self.kind,
             "unknown": self.unknown,
             "fold": self.fold,
-            "edges": self.edges,
+            "boundary_spaces": self.boundary_spaces,
             "normalization": normalization,
         }
         vocabulary_file.write(path, header, self.tokens, self.model)
@@ -348,9 +348,9 @@ class Vocabulary:
                 raise InputError(f"{path}:{number}: {error}") from error
         kind, unknown = header.get("kind", ""), header.get("unknown", "")
         try:
-            normalization = Normalization.from_config(header.get("normalization"))
+            normalization = TextNormalizer.from_config(header.get("normalization"))
             vocabulary = cls(
-                kind, tokens, normalization, unknown, header.get("fold"), header.get("edges", False), model
+                kind, tokens, normalization, unknown, header.get("fold"), header.get("boundary_spaces", False), model
             )
             if kind == "sentencepiece" and set(vocabulary._units) - set(cls.sentencepiece(model).tokens):
                 raise InputError("the tokens are not the pieces of the SentencePiece model that follows them")

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import InputError
+from asr.utils.aliases import rename_keys
 
 FORMAT = 1
+OPTION_ALIASES = {"edges": "boundary_spaces"}  # present by former name; a configuration's heads have them too
 _ESCAPED = re.compile(r"\\(?:\\|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 
 
@@ -92,4 +94,7 @@ def _header(path: str | Path, line: str) -> dict[str, Any]:
         raise InputError(f"{path}:1: format {header.get('format')!r}; this version reads format {FORMAT}")
     if not isinstance(size := header.get("size"), int) or size < 1:
         raise InputError(f"{path}:1: size: {size!r} is not the number of tokens")
-    return header
+    try:
+        return rename_keys(header, OPTION_ALIASES)
+    except InputError as error:
+        raise InputError(f"{path}:1: {error}") from error

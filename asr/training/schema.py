@@ -10,6 +10,8 @@ from asr.errors import InputError
 from asr.evaluation.ctc import kinds_of
 from asr.models import directory
 from asr.tasks.ctc import CTCTask
+from asr.text.vocabulary_file import OPTION_ALIASES
+from asr.utils.aliases import rename_keys
 
 # Smallest value of each number, and whether null is a value too; those that are int here must be whole.
 NUMBERS: dict[str, tuple[float, bool]] = {
@@ -49,7 +51,7 @@ TRAINER_KEYS = (
     "monitor early_stopping"
 )
 HEAD_KEYS = {
-    "characters": "alphabet edges",
+    "characters": "alphabet boundary_spaces",
     "words": "min_count",
     "phones": "phones fold",
     "sentencepiece": "size",
@@ -70,6 +72,7 @@ def check_settings(config: Mapping[str, Any]) -> None:
     _check_keys("data", config["data"], " ".join([DATA_KEYS[kind], *(name.split(".")[1] for name in numbers)]))
     for head, options in (config["task"].get("heads") or {}).items():
         if (kind := options.get("kind")) in HEAD_KEYS:
+            options = rename_keys(options, OPTION_ALIASES)
             _check_keys(f"task.heads.{head}", options, f"{COMMON_HEAD_KEYS} {HEAD_KEYS[kind]}")
     _check_numbers(config, NUMBERS | numbers)
 

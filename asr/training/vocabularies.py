@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asr.errors import InputError
-from asr.text.normalization import Normalization
+from asr.text.normalization import TextNormalizer
 from asr.text.vocabulary import BLANK, KINDS, Vocabulary
+from asr.text.vocabulary_file import OPTION_ALIASES
+from asr.utils.aliases import rename_keys
 
 
 def make_vocabulary(
@@ -18,12 +20,13 @@ def make_vocabulary(
     specials: Sequence[str] = (BLANK,),
 ) -> Vocabulary:
     """The vocabulary of one head, by its ``kind``; ``phones`` are those of the training data."""
+    options = rename_keys(options, OPTION_ALIASES)
     kind, unknown = options.get("kind"), options.get("unknown", "error")
-    normalization = Normalization.from_config(options.get("normalization"))
+    normalization = TextNormalizer.from_config(options.get("normalization"))
     if kind == "characters":
         source = options.get("alphabet") or texts
-        edges = options.get("edges", False)
-        return Vocabulary.characters(source, normalization, edges=edges, unknown=unknown, specials=specials)
+        spaces = options.get("boundary_spaces", False)
+        return Vocabulary.characters(source, normalization, boundary_spaces=spaces, unknown=unknown, specials=specials)
     if kind == "words":
         least = options.get("min_count", 1)
         return Vocabulary.words_of(texts, normalization, min_count=least, unknown=unknown, specials=specials)

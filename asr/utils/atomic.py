@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path) -> Iterator[Path]:
     """A file beside ``path`` to write to, which then takes its place: a reader sees the old content or the new one.
 
     Makes missing folders. If writing fails nothing is left of it.
@@ -26,12 +26,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Make ``content`` a file's, by `replacing` it."""
-    with replacing(path) as temporary:
+    """Make ``content`` a file's, by `atomic_path` it."""
+    with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
 
-def update(path: Path, content: bytes) -> bool:
+def write_if_changed(path: Path, content: bytes) -> bool:
     """`write_atomic` unless the file has this content already; whether it was written."""
     if path.is_file() and path.read_bytes() == content:
         return False

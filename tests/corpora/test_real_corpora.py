@@ -6,7 +6,7 @@ import pytest
 
 from asr.corpora import CORPORA, hold_out, load
 from asr.corpora.add_phones import add_phones
-from asr.data.manifest import Summary, phones, speaker, summary, text
+from asr.data.manifest import ManifestSummary, phones, speaker, summary, text
 from asr.text.lexicon import read_lexicon
 
 # corpus, folder → split: utterances, speakers, hours
@@ -41,7 +41,7 @@ def prepared(shared_data):
     return prepare
 
 
-def rounded(size: Summary) -> tuple[int, int, float]:
+def rounded(size: ManifestSummary) -> tuple[int, int, float]:
     return size.utterances, size.speakers, round(size.hours, 2)
 
 

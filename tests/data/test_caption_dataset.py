@@ -11,7 +11,7 @@ from PIL import Image
 
 from asr.data import image_files
 from asr.data.caption_dataset import CaptionDataset, Grids, Pictures, cached_grids
-from asr.data.caption_manifest import Captioned
+from asr.data.caption_manifest import CaptionedImage
 from asr.errors import InputError
 from asr.modules.mobilenet import MobileNetV2
 from asr.text.vocabulary import EOS, Vocabulary
@@ -20,14 +20,14 @@ WORDS = Vocabulary.words_of(["a red square", "a blue square"], specials=(EOS,))
 
 
 @pytest.fixture(scope="module")
-def items(tmp_path_factory: pytest.TempPathFactory) -> list[Captioned]:
+def items(tmp_path_factory: pytest.TempPathFactory) -> list[CaptionedImage]:
     folder = tmp_path_factory.mktemp("images")
     found = []
     for number, colour in enumerate(["red", "blue"]):
         picture = Image.new("RGB", (64, 64), colour)
         picture.paste("white", (0, 0, 20, 64))  # on the left
         picture.save(folder / f"{colour}.png")
-        found.append(Captioned(str(number), str(folder / f"{colour}.png"), (f"a {colour} square", "a square")))
+        found.append(CaptionedImage(str(number), str(folder / f"{colour}.png"), (f"a {colour} square", "a square")))
     return found
 
 
@@ -37,7 +37,7 @@ def encoder() -> MobileNetV2:
     return MobileNetV2(10).eval()
 
 
-def test_grids_are_computed_once(items: list[Captioned], encoder: MobileNetV2, tmp_path: Path) -> None:
+def test_grids_are_computed_once(items: list[CaptionedImage], encoder: MobileNetV2, tmp_path: Path) -> None:
     grids = cached_grids(encoder, items, 64, tmp_path, "plain")
     pictures = torch.stack([image_files.read(item.image, 64) for item in items])
     np.testing.assert_allclose(grids, encoder(pictures).detach().numpy(), atol=1e-3, rtol=1e-2)
@@ -52,15 +52,17 @@ def test_grids_are_computed_once(items: list[Captioned], encoder: MobileNetV2, t
     assert len(list(tmp_path.iterdir())) == 5
 
 
-def test_nothing_is_left_of_a_cache_that_failed(items: list[Captioned], encoder: MobileNetV2, tmp_path: Path) -> None:
+def test_nothing_is_left_of_a_cache_that_failed(
+    items: list[CaptionedImage], encoder: MobileNetV2, tmp_path: Path
+) -> None:
     bad = tmp_path / "bad.png"
     bad.write_text("no image")
     with pytest.raises(InputError, match=r"bad\.png: not an image"):
-        cached_grids(encoder, [*items, Captioned("bad", str(bad), ("a",))], 32, tmp_path / "cache", "plain")
+        cached_grids(encoder, [*items, CaptionedImage("bad", str(bad), ("a",))], 32, tmp_path / "cache", "plain")
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_views(items: list[Captioned]) -> None:
+def test_views(items: list[CaptionedImage]) -> None:
     plain, mirrored = Pictures(items, 64), Pictures(items, 64, "mirrored")
     assert torch.equal(plain(0).flip(-1), mirrored(0)) and not torch.equal(plain(0), mirrored(0))
     data = CaptionDataset(items, [plain, mirrored], WORDS, seed=3)
@@ -70,7 +72,7 @@ def test_views(items: list[Captioned]) -> None:
     assert all(torch.equal(data[0][1], plain(0)) for _ in range(5))  # no draw when scoring
 
 
-def test_a_batch(items: list[Captioned]) -> None:
+def test_a_batch(items: list[CaptionedImage]) -> None:
     grids = Grids(np.arange(2 * 4 * 3, dtype=np.float16).reshape(2, 4, 3), pooled=True)
     data = CaptionDataset(items, [grids], WORDS)
     assert data.sizes == [5, 4, 5, 4] and len(CaptionDataset(items, [grids], WORDS, one=True)) == 2

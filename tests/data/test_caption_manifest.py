@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.data import caption_manifest
-from asr.data.caption_manifest import Captioned, tokenize
+from asr.data.caption_manifest import CaptionedImage, tokenize
 from asr.errors import InputError
 
 
@@ -38,18 +38,18 @@ def test_tokenized_text_stays_as_it_is(text: str) -> None:
 
 
 @pytest.fixture
-def items(tmp_path: Path) -> list[Captioned]:
+def items(tmp_path: Path) -> list[CaptionedImage]:
     (tmp_path / "images").mkdir()
     for name in ("a.webp", "b.jpg"):
         (tmp_path / "images" / name).touch()
     return [
-        Captioned("a", str(tmp_path / "images" / "a.webp"), ("a dog runs", "a café")),
-        Captioned("b", str(tmp_path / "images" / "b.jpg"), ("two girls",)),
+        CaptionedImage("a", str(tmp_path / "images" / "a.webp"), ("a dog runs", "a café")),
+        CaptionedImage("b", str(tmp_path / "images" / "b.jpg"), ("two girls",)),
     ]
 
 
 @pytest.mark.parametrize("name", ["m.jsonl", "m.jsonl.gz"])
-def test_written_and_read(tmp_path: Path, items: list[Captioned], name: str) -> None:
+def test_written_and_read(tmp_path: Path, items: list[CaptionedImage], name: str) -> None:
     assert caption_manifest.write(items, tmp_path / name)
     assert caption_manifest.read(tmp_path / name) == items
     before = (tmp_path / name).stat().st_mtime_ns
@@ -58,7 +58,7 @@ def test_written_and_read(tmp_path: Path, items: list[Captioned], name: str) -> 
     assert caption_manifest.summary(items) == (2, 3)
 
 
-def test_a_folder_with_its_images_can_be_moved(tmp_path: Path, items: list[Captioned]) -> None:
+def test_a_folder_with_its_images_can_be_moved(tmp_path: Path, items: list[CaptionedImage]) -> None:
     caption_manifest.write(items, tmp_path / "m.jsonl")
     assert json.loads((tmp_path / "m.jsonl").read_text("utf-8").splitlines()[0]) == {
         "id": "a",
@@ -69,9 +69,9 @@ def test_a_folder_with_its_images_can_be_moved(tmp_path: Path, items: list[Capti
     assert caption_manifest.read(moved / "m.jsonl")[0].image == str(moved / "images" / "a.webp")
 
 
-def test_lines_of_others(tmp_path: Path, items: list[Captioned]) -> None:
+def test_lines_of_others(tmp_path: Path, items: list[CaptionedImage]) -> None:
     (tmp_path / "m.jsonl").write_text('\n{"image": "images/b.jpg", "captions": ["Two girls."], "split": "test"}\n')
-    assert caption_manifest.read(tmp_path / "m.jsonl") == [Captioned("images/b", items[1].image, ("two girls",))]
+    assert caption_manifest.read(tmp_path / "m.jsonl") == [CaptionedImage("images/b", items[1].image, ("two girls",))]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_lines_of_others(tmp_path: Path, items: list[Captioned]) -> None:
         ('{"image": "c.jpg", "captions": ["a"]}', r"1 of 3 images do not exist:\n  .*line 3: .*/c\.jpg"),
     ],
 )
-def test_wrong_lines(tmp_path: Path, items: list[Captioned], line: str, message: str) -> None:
+def test_wrong_lines(tmp_path: Path, items: list[CaptionedImage], line: str, message: str) -> None:
     caption_manifest.write(items, tmp_path / "m.jsonl")
     with (tmp_path / "m.jsonl").open("a") as file:
         file.write(line)
@@ -95,7 +95,7 @@ def test_wrong_lines(tmp_path: Path, items: list[Captioned], line: str, message:
         caption_manifest.read(tmp_path / "m.jsonl")
 
 
-def test_wrong_files(tmp_path: Path, items: list[Captioned]) -> None:
+def test_wrong_files(tmp_path: Path, items: list[CaptionedImage]) -> None:
     (tmp_path / "m.jsonl").touch()
     with pytest.raises(InputError, match=r"m\.jsonl: is empty"):
         caption_manifest.read(tmp_path / "m.jsonl")

@@ -56,6 +56,6 @@ def test_each_target_is_an_example_and_all_are_references() -> None:
 @pytest.mark.parametrize(
     ("found", "message"), [({"ax": ["ah"]}, "utterance ax: .*'x'"), ({"a": ["zh"]}, "utterance a: .*'zh'")]
 )
-def test_what_a_vocabulary_does_not_know_is_named(found: pairs.Pairs, message: str) -> None:
+def test_what_a_vocabulary_does_not_know_is_named(found: pairs.ParallelTexts, message: str) -> None:
     with pytest.raises(InputError, match=message):
         PairDataset(found, SOURCE, TARGET)

@@ -7,11 +7,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asr.errors import InputError
-from asr.text.normalization import Normalization
+from asr.text.normalization import TextNormalizer
 
 
 def test_english_normalisation():
-    apply = Normalization.english().apply
+    apply = TextNormalizer.english().apply
     assert apply("  “Don’t,” she\tsaid — well-known…  ") == "don't she said well known"
     assert apply("Café No. 3 & Co") == "café no 3 & co"
 
@@ -19,7 +19,7 @@ def test_english_normalisation():
 @given(st.text())
 @example("C.\u0327")
 def test_normalised_text_is_stable_and_has_single_spaces(text: str):
-    normalization = Normalization.english()
+    normalization = TextNormalizer.english()
     once = normalization.apply(text)
     assert once == " ".join(once.split())
     assert not set(once) & set(normalization.remove)
@@ -27,13 +27,13 @@ def test_normalised_text_is_stable_and_has_single_spaces(text: str):
 
 
 def test_what_is_removed_is_gone_after_composition_too():
-    assert Normalization(remove=".ç").apply("ac.\u0327b") == "ab"
+    assert TextNormalizer(remove=".ç").apply("ac.\u0327b") == "ab"
 
 
 def test_normalisation_order_and_case():
-    normalization = Normalization(case="upper", replace={"&": " and ", "and": "AND"}, remove="!")
+    normalization = TextNormalizer(case="upper", replace={"&": " and ", "and": "AND"}, remove="!")
     assert normalization.apply("this & that!") == "THIS AND THAT"
-    assert Normalization().apply("e\u0301 A!") == "é A!"
+    assert TextNormalizer().apply("e\u0301 A!") == "é A!"
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,10 @@ def test_normalisation_order_and_case():
 )
 def test_wrong_normalisation_is_an_error(config):
     with pytest.raises(InputError, match="normalization"):
-        Normalization.from_config(config)
+        TextNormalizer.from_config(config)
 
 
 def test_normalisation_from_config():
-    assert Normalization.from_config(None) == Normalization.from_config("none") == Normalization()
-    assert Normalization.from_config("english") == Normalization.english()
-    assert Normalization.from_config({"case": "upper", "remove": "."}).apply("a.b") == "AB"
+    assert TextNormalizer.from_config(None) == TextNormalizer.from_config("none") == TextNormalizer()
+    assert TextNormalizer.from_config("english") == TextNormalizer.english()
+    assert TextNormalizer.from_config({"case": "upper", "remove": "."}).apply("a.b") == "AB"

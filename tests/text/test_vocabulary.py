@@ -16,39 +16,52 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.errors import InputError
-from asr.text.normalization import Normalization
+from asr.text.normalization import TextNormalizer
 from asr.text.phones import TIMIT_61
 from asr.text.vocabulary import BLANK, BOS, EOS, SPECIALS, UNKNOWN, Vocabulary
 
-ENGLISH = Vocabulary.characters(" 'abcdefghijklmnopqrstuvwxyz", Normalization.english())
+ENGLISH = Vocabulary.characters(" 'abcdefghijklmnopqrstuvwxyz", TextNormalizer.english())
 SENTENCES = ["the cat sat on the mat", "she sells sea shells", "a cat's tale", "on the shore she sat"]
 
 
 @pytest.fixture(scope="module")
 def pieces() -> Vocabulary:
-    return Vocabulary.train_sentencepiece(SENTENCES, 24, Normalization.english())
+    return Vocabulary.train_sentencepiece(SENTENCES, 24, TextNormalizer.english())
 
 
 # ---- characters
 
 
 def test_blank_is_label_zero_and_texts_give_their_characters():
-    vocabulary = Vocabulary.characters(["Bad cab", "dab"], Normalization(case="lower"))
+    vocabulary = Vocabulary.characters(["Bad cab", "dab"], TextNormalizer(case="lower"))
     assert vocabulary.tokens == (BLANK, " ", "a", "b", "c", "d")
     assert vocabulary.blank == 0 and vocabulary.bos is vocabulary.eos is vocabulary.unk is None
     assert len(vocabulary) == 6
 
 
-def test_edges_are_spaces_about_a_text(tmp_path: Path):
-    vocabulary = Vocabulary.characters(" abc", edges=True, unknown="skip")
+def test_boundary_spaces(tmp_path: Path):
+    vocabulary = Vocabulary.characters(" abc", boundary_spaces=True, unknown="skip")
     assert vocabulary.encode("ab c") == [1, 2, 3, 1, 4, 1]
     assert vocabulary.spell("ab c") == [2, 3, 1, 4]
     assert vocabulary.encode("") == vocabulary.encode("z") == []
     assert vocabulary.decode(vocabulary.encode("ab c")) == "ab c"
     vocabulary.save(tmp_path / "vocabulary.txt")
     assert Vocabulary.load(tmp_path / "vocabulary.txt") == vocabulary
-    with pytest.raises(InputError, match="edges are for characters with a space among them"):
-        Vocabulary.characters("abc", edges=True)
+    with pytest.raises(InputError, match="boundary_spaces is for characters with a space among them"):
+        Vocabulary.characters("abc", boundary_spaces=True)
+
+
+def test_the_former_name_of_an_option_in_a_file(tmp_path: Path):
+    path = tmp_path / "vocabulary.txt"
+    vocabulary = Vocabulary.characters(" abc", boundary_spaces=True)
+    vocabulary.save(path)
+    content = path.read_text(encoding="utf-8")
+    path.write_text(content.replace('"boundary_spaces"', '"edges"'), encoding="utf-8")
+    assert '"edges": true' in path.read_text(encoding="utf-8")
+    assert Vocabulary.load(path) == vocabulary
+    path.write_text(content.replace('"fold"', '"edges"'), encoding="utf-8")
+    with pytest.raises(InputError, match=r"vocabulary\.txt:1: edges is the former name of boundary_spaces"):
+        Vocabulary.load(path)
 
 
 def test_special_tokens():
@@ -126,7 +139,7 @@ def test_special_names_in_a_text_are_only_characters():
     ("make", "message"),
     [
         (lambda: Vocabulary.characters("aba"), "'a' is there twice"),
-        (lambda: Vocabulary.characters("aB", Normalization(case="lower")), r"'B' \(U\+0042\)"),
+        (lambda: Vocabulary.characters("aB", TextNormalizer(case="lower")), r"'B' \(U\+0042\)"),
         (lambda: Vocabulary.characters([]), "without a single unit"),
         (lambda: Vocabulary.characters("ab", unknown="ignore"), "ignore"),
         (lambda: Vocabulary("characters", (BLANK, "ab")), "single character"),
@@ -229,7 +242,7 @@ def test_sentencepiece_from_a_file_and_pickled(pieces: Vocabulary, tmp_path: Pat
 def test_character_vocabularies_survive_their_file(tmp_path_factory, alphabet: set[str], unknown: str):
     path = tmp_path_factory.getbasetemp() / "characters.txt"
     tokens = (BLANK, UNKNOWN, *sorted(alphabet))
-    vocabulary = Vocabulary("characters", tokens, Normalization(replace={"a": "\u2028"}), unknown)
+    vocabulary = Vocabulary("characters", tokens, TextNormalizer(replace={"a": "\u2028"}), unknown)
     vocabulary.save(path)
     assert Vocabulary.load(path) == vocabulary
 
@@ -326,7 +339,7 @@ def test_tokens_and_model_must_agree(pieces: Vocabulary, tmp_path: Path):
 def test_equality():
     assert Vocabulary.characters("ab") == Vocabulary.characters("ab")
     assert Vocabulary.characters("ab") != Vocabulary.characters("ba")
-    assert Vocabulary.characters("ab") != Vocabulary.characters("ab", Normalization(case="lower"))
+    assert Vocabulary.characters("ab") != Vocabulary.characters("ab", TextNormalizer(case="lower"))
 
 
 def test_nothing_heavy_is_imported():

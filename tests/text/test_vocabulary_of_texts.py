@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from asr.errors import InputError
-from asr.text.normalization import Normalization
+from asr.text.normalization import TextNormalizer
 from asr.text.vocabulary import EOS, UNKNOWN, Vocabulary
 
 TEXTS = ["the dog sees the cat", "The cat sees a dog", "the end"]
 
 
 def test_words_by_how_often_they_occur(tmp_path: Path) -> None:
-    words = Vocabulary.words_of(TEXTS, Normalization(case="lower"), min_count=2, unknown="map", specials=(EOS,))
+    words = Vocabulary.words_of(TEXTS, TextNormalizer(case="lower"), min_count=2, unknown="map", specials=(EOS,))
     assert words.tokens == (EOS, UNKNOWN, "the", "cat", "dog", "sees")
     labels = words.encode("The dog  sees an end")
     assert labels == [2, 4, 5, 1, 1] and words.decode([*labels, words.eos or 0]) == "the dog sees <unk> <unk>"

@@ -24,7 +24,7 @@ from asr.corpora.synthetic import _espeak
 from asr.corpora.synthetic.grammar import Grammar
 from asr.data.manifest import make_cut
 from asr.errors import InputError
-from asr.utils.atomic import update
+from asr.utils.atomic import write_if_changed
 from asr.utils.threads import available_cores
 
 if TYPE_CHECKING:
@@ -335,7 +335,7 @@ def _write_audio(path: Path, waveform: np.ndarray) -> None:
     else:
         soundfile.write(buffer, waveform, SAMPLE_RATE, "PCM_16", format=path.suffix[1:].upper())
         content = buffer.getvalue()
-    update(path, content)
+    write_if_changed(path, content)
 
 
 def with_serial_number(ogg: bytes, serial: int) -> bytes:

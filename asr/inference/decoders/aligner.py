@@ -79,7 +79,7 @@ class Aligner(GreedyDecoder):
         return self._align(log_probs, chosen)
 
     def _align(self, log_probs: np.ndarray, spelled: Variants) -> Hypothesis:
-        edge = self.separator if self.vocabulary.edges else ()
+        edge = self.separator if self.vocabulary.boundary_spaces else ()
         labels = list(edge)
         words = []
         for number, units in enumerate(spelled):

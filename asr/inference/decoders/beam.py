@@ -23,7 +23,7 @@ from asr.inference.decoders.greedy import GreedyDecoder
 from asr.inference.decoders.models import label_model, word_model
 from asr.inference.decoders.segments import Segments
 from asr.lm import arpa
-from asr.text.normalization import Normalization
+from asr.text.normalization import TextNormalizer
 from asr.text.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class BeamDecoder(GreedyDecoder):
         self.models = words, letters, neural
         self.graph = make_graph(len(vocabulary), *self.models)
         if words and vocabulary.kind == "phones":
-            self.scoring = Vocabulary.characters(words.words, Normalization.english())
+            self.scoring = Vocabulary.characters(words.words, TextNormalizer.english())
 
     @property
     def numbers(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from asr.decoding.ctc import greedy
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.inference.decoders.base import Search
-from asr.metrics.calibration import calibrated
+from asr.metrics.calibration import calibrate
 from asr.text.vocabulary import Vocabulary
 
 
@@ -39,7 +39,7 @@ class GreedyDecoder:
     """The best path (`asr.decoding.ctc.greedy`) of one head, whose ``vocabulary`` it is.
 
     ``scoring`` is the vocabulary that its texts are scored by. ``calibration`` are slope and offset of what
-    `calibrated` makes of the words' confidences; None: they stay as they are.
+    `calibrate` makes of the words' confidences; None: they stay as they are.
     """
 
     def __init__(self, vocabulary: Vocabulary, *, calibration: Sequence[float] | None = None) -> None:
@@ -66,7 +66,7 @@ class GreedyDecoder:
         (Measured on dev of recipes/english, expected calibration error of words: 0.157; of their labels' mean 0.462.)
         """
         found = [float(np.prod(hypothesis.confidence[first:end])) for _, first, end in self.words(hypothesis)]
-        return found if self.calibration is None else calibrated(found, *self.calibration).tolist()
+        return found if self.calibration is None else calibrate(found, *self.calibration).tolist()
 
     def text(self, hypothesis: Hypothesis) -> str:
         """Text of a hypothesis."""

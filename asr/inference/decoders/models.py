@@ -47,8 +47,10 @@ def word_model(
         unknown = None
     else:
         raise InputError(f"words are spelled in characters or phones; this head writes {vocabulary.kind}")
-    if vocabulary.edges:
-        raise InputError("words cannot be searched with a head whose texts begin and end with a space (edges)")
+    if vocabulary.boundary_spaces:
+        raise InputError(
+            "words cannot be searched with a head whose texts begin and end with a space (boundary_spaces)"
+        )
     labels = {token: label for label, token in enumerate(vocabulary.tokens) if token not in SPECIALS}
     names: list[str] = []
     entries: list[tuple[int, tuple[int, ...]]] = []

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from asr.data.batch import pad
 from asr.data.loader import ResumableLoader
-from asr.data.pairs import WritingBatch
+from asr.data.pairs import Seq2SeqBatch
 from asr.data.sampler import BucketSampler, plan_batches
 from asr.decoding.label import sampling
 from asr.decoding.label.sampling import Sampling
@@ -61,7 +61,7 @@ class WritingModule(TrainingModule):
         self.reward = reward
         self.written: list[tuple[str, str, Sequence[str]]] = []
 
-    def loss(self, batch: WritingBatch) -> tuple[Tensor, int]:
+    def loss(self, batch: Seq2SeqBatch) -> tuple[Tensor, int]:
         if self.task.samples:
             loss, reward = reward_loss(self.task, batch, self.reward)
             self.log("train_reward", reward, on_step=True, on_epoch=True, batch_size=len(batch.ids))
@@ -71,7 +71,7 @@ class WritingModule(TrainingModule):
     def on_validation_epoch_start(self) -> None:
         self.written = []
 
-    def validation_step(self, batch: WritingBatch, batch_idx: int) -> None:
+    def validation_step(self, batch: Seq2SeqBatch, batch_idx: int) -> None:
         loss = self.task.loss(batch.inputs, batch.lengths, batch.labels, batch.ends)
         self.log("dev_loss", loss, batch_size=int(batch.ends.sum()), sync_dist=True)
         greedy = replace(self.task.options, beam=1, nbest=1, coverage=0.0)
@@ -111,7 +111,7 @@ class WritingJob:
         raise NotImplementedError
 
 
-def reward_loss(task: WritingTask, batch: WritingBatch, reward: Reward) -> tuple[Tensor, float]:
+def reward_loss(task: WritingTask, batch: Seq2SeqBatch, reward: Reward) -> tuple[Tensor, float]:
     """A loss whose gradient is that of the expected reward, downwards; and the mean reward.
 
     REINFORCE: of each input ``task.samples`` sequences are drawn, and each one's log-probability counts by how much

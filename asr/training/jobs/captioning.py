@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from asr.data import caption_manifest
 from asr.data.caption_dataset import VIEWS, CaptionDataset, Grids, Pictures, View, cached_grids
-from asr.data.caption_manifest import Captioned
+from asr.data.caption_manifest import CaptionedImage
 from asr.data.loader import ResumableLoader
 from asr.errors import InputError
 from asr.evaluation.captioning import figures_of, line, write
@@ -108,7 +108,7 @@ class CaptionJob(WritingJob):
         return card.captioning(self.config, self.task, figures)
 
 
-def read_split(path: Any, split: str) -> list[Captioned]:
+def read_split(path: Any, split: str) -> list[CaptionedImage]:
     """The images of ``data.train``, ``data.dev`` or ``data.test``, a manifest; none for a test that is not given."""
     if path is None and split == "test":
         return []
@@ -117,7 +117,7 @@ def read_split(path: Any, split: str) -> list[Captioned]:
     return caption_manifest.read(path)
 
 
-def make_task(config: Mapping[str, Any], train: Sequence[Captioned]) -> CaptioningTask:
+def make_task(config: Mapping[str, Any], train: Sequence[CaptionedImage]) -> CaptioningTask:
     """An untrained task whose vocabulary comes from the training captions."""
     heads = config["task"].get("heads") or {}
     if len(heads) != 1:

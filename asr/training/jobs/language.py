@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asr.data.text_stream import StreamBatch, Streams
+from asr.data.text_stream import BPTTBatches, StreamBatch
 from asr.decoding.label.sampling import sample
 from asr.evaluation.language import encoded, line, pieces, streams, surprise
 from asr.models import card, store
@@ -85,10 +85,10 @@ class LanguageJob:
                 log.info("%s: %d labels of %d characters", split, len(labels) - 1, self.characters[split])
         log.info("network: %s weights, %d labels", card.millions(self.task), len(self.task.vocabulary))
 
-    def loaders(self, rank: int, world: int) -> tuple[Streams, Streams]:
-        """Streams to train on, for one of so many processes, and those of dev."""
+    def loaders(self, rank: int, world: int) -> tuple[BPTTBatches, BPTTBatches]:
+        """Batches to train on, for one of so many processes, and those of dev."""
         data = self.config["data"]
-        train = Streams(
+        train = BPTTBatches(
             self.labels["train"],
             data["rows"],
             data["steps"],

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from asr.data import pairs
 from asr.data.loader import ResumableLoader
-from asr.data.pairs import PairDataset, Pairs
+from asr.data.pairs import PairDataset, ParallelTexts
 from asr.errors import InputError
 from asr.evaluation.seq2seq import _counts, _errors, evaluate, line
 from asr.models import card, store
@@ -79,7 +79,7 @@ class PairJob(WritingJob):
         return card.seq2seq(self.config, self.task, figures)
 
 
-def read_split(path: Any, split: str) -> Pairs:
+def read_split(path: Any, split: str) -> ParallelTexts:
     """The pairs of ``data.train``, ``data.dev`` or ``data.test``, a path; none for a test that is not given."""
     if path is None and split == "test":
         return {}
@@ -88,7 +88,7 @@ def read_split(path: Any, split: str) -> Pairs:
     return pairs.read(path)
 
 
-def make_task(config: Mapping[str, Any], train: Pairs) -> Seq2SeqTask:
+def make_task(config: Mapping[str, Any], train: ParallelTexts) -> Seq2SeqTask:
     """An untrained task whose vocabularies come from the configuration and the training pairs."""
     heads = list((config["task"].get("heads") or {}).items())
     if len(heads) != 2:

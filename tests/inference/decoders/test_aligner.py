@@ -81,7 +81,7 @@ def test_equals_the_best_path_of_the_whole_label_sequence(trained: Recognizer) -
 
 
 def test_silence_is_the_edges() -> None:
-    vocabulary = Vocabulary.characters(" abc", edges=True)
+    vocabulary = Vocabulary.characters(" abc", boundary_spaces=True)
     said = [1, 1, 1, 2, 3, 1, 4, 1, 1]
     aligner = Aligner(vocabulary, "ab c")
     found = aligner.align(peaky(said, len(vocabulary), frames_each=1))
@@ -93,7 +93,7 @@ def test_silence_is_the_edges() -> None:
 def test_the_head_made_for_times_aligns(tones: Any) -> None:
     """Without being asked to: the other one knows no c."""
     features = FilterBank(8000, num_mels=10, deltas=0, normalization="utterance")
-    vocabularies = {"text": Vocabulary.characters(" ab"), "times": Vocabulary.characters(" abc", edges=True)}
+    vocabularies = {"text": Vocabulary.characters(" ab"), "times": Vocabulary.characters(" abc", boundary_spaces=True)}
     task = CTCTask(features, Encoder(features.dim, 6), vocabularies, blank_penalties={"times": 1.5})
     model = Recognizer(task)
     found = model.align(tones("ac ca"), "ac ca").words

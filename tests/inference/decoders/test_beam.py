@@ -23,7 +23,7 @@ from asr.text.vocabulary import EOS, Vocabulary
 
 TEXT = ["the cat sat", "the dog sat", "a cat", "the cat ran"]
 CHARACTERS = Vocabulary.characters(TEXT)
-EDGES = Vocabulary.characters(TEXT, edges=True)
+EDGES = Vocabulary.characters(TEXT, boundary_spaces=True)
 PHONES = Vocabulary.phones(["dh", "ah", "k", "ae", "t", "d", "ao", "g"])
 DICTIONARY = "the DH AH0\nthe(2) DH IY0\ncat K AE1 T\ndog D AO1 G\nzebra Z IY1 B R AH0\n"
 

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from asr.data import caption_manifest, image_files
-from asr.data.caption_manifest import Captioned
+from asr.data.caption_manifest import CaptionedImage
 from asr.decoding.label.beam import LabelBeamOptions
 from asr.errors import InputError
 from asr.inference import captioner
@@ -34,7 +34,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("coloured")
     for colour in COLOURS:
         Image.new("RGB", (40, 30), colour).save(folder / f"{colour}.png")
-    items = [Captioned(c, str(folder / f"{c}.png"), (f"a {c} picture", f"the picture is all {c}") * 5) for c in COLOURS]
+    items = [
+        CaptionedImage(c, str(folder / f"{c}.png"), (f"a {c} picture", f"the picture is all {c}") * 5) for c in COLOURS
+    ]
     caption_manifest.write(items, folder / "manifest.jsonl")
     torch.manual_seed(1)
     encoder = MobileNetV2(10)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from asr.data.batch import pad
-from asr.data.pairs import WritingBatch
+from asr.data.pairs import Seq2SeqBatch
 from asr.errors import InputError
 from asr.models import store
 from asr.tasks.seq2seq import Seq2SeqTask
@@ -35,10 +35,10 @@ def make(samples: int) -> Seq2SeqTask:
     return task
 
 
-def batch(*texts: str) -> WritingBatch:
+def batch(*texts: str) -> Seq2SeqBatch:
     inputs, lengths = pad([torch.tensor(READ.encode(text)) for text in texts])
     unused = torch.zeros(len(texts), 1, dtype=torch.long)
-    return WritingBatch(texts, inputs, lengths, unused, unused[:, 0], [["ah b"]] * len(texts))
+    return Seq2SeqBatch(texts, inputs, lengths, unused, unused[:, 0], [["ah b"]] * len(texts))
 
 
 def reward(found: Sequence[str], right: Sequence[str]) -> list[float]:
