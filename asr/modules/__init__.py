@@ -1,1 +1,1 @@
-"""Network parts: recurrent layers and the encoder built from them."""
+"""Network parts: recurrent cells, encoders, label RNNs, output layers."""

@@ -1,4 +1,4 @@
-"""The encoder RNN: reads a sequence of feature frames, writes one vector a frame."""
+"""The recurrent encoder: feature frames to one vector per frame, or per ``stride`` frames."""
 
 from __future__ import annotations
 
@@ -16,9 +16,25 @@ from asr.modules.rnn import RNN
 class Encoder(nn.Module):
     """Frame stacking or convolutions, a deep (bidirectional) RNN, dropout.
 
-    ``stack`` consecutive frames are read as one and ``stride`` frames lie between two reads, so that the output has
-    ``ceil(T / stride)`` frames. With ``channels``, as many as it shall have layers, `Convolution` reads them instead.
-    Shapes: ``(N, T, input_size)``, ``(N,)`` to ``(N, T', output_size)``, ``(N,)``.
+    Maps features ``(N, T, input_size)`` and lengths ``(N,)`` to ``(N, T', output_size)`` and lengths ``(N,)``, where
+    T' = ceil(T / stride).
+
+    Args:
+        input_size: features per frame.
+        hidden_size: units of a recurrent layer in one direction.
+        num_layers: number of recurrent layers.
+        cell: recurrent cell, a name in `asr.modules.cells.CELLS`: ``"lstm"``, ``"gru"`` or ``"tanh"``.
+        bidirectional: whether each layer also reads the utterance backwards.
+        dropout: probability, between layers and of the output, in training.
+        stack: number of consecutive frames that are joined to one input of the RNN.
+        stride: frames from one input of the RNN to the next.
+        channels: output channels of `Convolution` layers, which then replace the stacking; empty: no convolutions.
+
+    Attributes:
+        output_size: elements of an output vector, ``hidden_size`` times the number of directions.
+
+    Raises:
+        InputError: a size is not a positive integer, the cell is unknown, or both ``channels`` and ``stack`` are given.
     """
 
     def __init__(
@@ -36,17 +52,17 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         if channels and stack != 1:
-            raise InputError(f"stack={stack}: convolutions (channels) read frames as they are: use stack=1")
+            raise InputError(f"stack={stack}: convolutions (channels) read single frames: use stack=1")
         self.front: Convolution | FrameStacking
         if channels:
             self.front = Convolution(input_size, channels, stride)
-            read = self.front.output_size
+            rnn_input_size = self.front.output_size
         else:
             self.front = FrameStacking(stack, stride)
-            read = input_size * stack
+            rnn_input_size = input_size * stack
         self.stride = stride
         self.rnn = RNN(
-            read,
+            rnn_input_size,
             hidden_size,
             num_layers,
             bidirectional=bidirectional,
@@ -59,12 +75,12 @@ class Encoder(nn.Module):
         self.bidirectional = bidirectional
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
-        """Frames written for so many frames read, both (N,)."""
+        """Return the number of output frames (N,) for ``lengths`` (N,) input frames."""
         return self.front.output_lengths(lengths)
 
     def forward(
         self, x: Tensor, lengths: Tensor, between: Callable[[int, Tensor], Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """See the class; ``between`` as in `RNN.forward`."""
+        """Encode features; see the class, and `RNN.forward` for ``between``."""
         x, lengths = self.front(x, lengths)
         return self.dropout(self.rnn(x, lengths, between)), lengths

@@ -1,4 +1,4 @@
-"""Two networks over one input at the same time, each on half of the CPU's threads."""
+"""Run two networks on one input at the same time, each on half of the CPU's threads."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ Pair = tuple[nn.Module, nn.Module]
 
 
 def side_by_side(call: Callable[[int, Tensor], Tensor], networks: Pair, x: Tensor) -> tuple[Tensor, Tensor]:
-    """``call(0, x)`` and ``call(1, x)``, differentiable by ``x`` and by the parameters of the two ``networks``.
+    """Return ``call(0, x)`` and ``call(1, x)``, differentiable by ``x`` and by the parameters of both networks.
 
-    ``call(n, x)`` may use ``networks[n]`` and nothing else that a gradient is wanted of. On a CPU with several threads
-    the two run at the same time, forward and backward: the threads of one LSTM meet after each time step, which takes
-    a third of its time, those of two LSTMs once. Elsewhere they run one after the other. Results are the same.
+    On a CPU with several threads the two run at the same time, forward and backward: the threads of one LSTM meet
+    after each time step, which takes a third of its time, those of two LSTMs meet once. Elsewhere they run one after
+    the other. Results are the same.
+
+    Args:
+        call: ``call(n, x)`` may use ``networks[n]`` and nothing else that needs a gradient.
+        networks: the two networks.
+        x: input of both, of any shape.
     """
     if x.device.type != "cpu" or torch.get_num_threads() < 2 or torch.compiler.is_compiling():
         return call(0, x), call(1, x)
@@ -27,7 +32,7 @@ def side_by_side(call: Callable[[int, Tensor], Tensor], networks: Pair, x: Tenso
     if torch.is_grad_enabled() and (x.requires_grad or any(parameters)):
         first, second = _SideBySide.apply(call, [len(own) for own in parameters], x, *parameters[0], *parameters[1])
         return first, second
-    return _both(lambda number: call(number, x))
+    return _run_both(lambda number: call(number, x))
 
 
 class _SideBySide(torch.autograd.Function):
@@ -44,7 +49,7 @@ class _SideBySide(torch.autograd.Function):
             with torch.enable_grad():
                 return call(number, leaves[number])
 
-        results = _both(run)
+        results = _run_both(run)
         ctx.halves = [
             (y, (leaf, *weights) if x.requires_grad else weights)
             for y, leaf, weights in zip(results, leaves, own, strict=True)
@@ -60,31 +65,32 @@ class _SideBySide(torch.autograd.Function):
             y, inputs = halves[number]
             return torch.autograd.grad(y, inputs, gradients[number]) if inputs else ()
 
-        first, second = _both(run)
+        first, second = _run_both(run)
         if not ctx.by_x:
             return None, None, None, *first, *second
+        # both halves read x: its gradient is the sum of theirs
         return None, None, first[0] + second[0], *first[1:], *second[1:]
 
 
-def _both(run: Callable[[int], T]) -> tuple[T, T]:
-    """``run(0)`` on this thread and ``run(1)`` on another, in the same modes."""
+def _run_both(run: Callable[[int], T]) -> tuple[T, T]:
+    """Return ``run(0)``, from this thread, and ``run(1)``, from another one in the same modes of torch."""
     threads = torch.get_num_threads()
     inference, gradients = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
-    cast, precision = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+    autocast, precision = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
 
-    def within(number: int) -> T:
+    def run_in_modes(number: int) -> T:
         with (
             torch.inference_mode(inference),
             torch.set_grad_enabled(gradients),
-            # nothing kept of what is cast: it would belong to the graph of one call
-            torch.autocast("cpu", precision, enabled=cast, cache_enabled=False),
+            # no cache of casted weights: it would belong to the graph of one call
+            torch.autocast("cpu", precision, enabled=autocast, cache_enabled=False),
         ):
             return run(number)
 
     with torch_threads(threads // 2):
-        other = pool(1, threads // 2).submit(within, 1)
+        other = pool(1, threads // 2).submit(run_in_modes, 1)
         try:
-            mine = within(0)
+            mine = run_in_modes(0)
         finally:
-            other.exception()  # waits, so that nothing is at work when an error leaves here
+            other.exception()  # waits, so that nothing is running when an error leaves here
     return mine, other.result()

@@ -1,8 +1,8 @@
-"""Deep recurrent layers over ragged batches, dense: as fast as matrix products, equal to packed sequences.
+"""Deep recurrent layers over padded batches: as fast as dense tensors allow, equal to packed sequences.
 
 ``nn.LSTM`` over a ``PackedSequence`` runs each time step with a batch of its own size and is several times slower
 than over a dense tensor. Only the backward direction needs the packing, so that it starts at each utterance's own
-end; here every utterance is reversed within its own length instead, run forward, and reversed back.
+end. Here every utterance is reversed within its own length instead, run forward, and reversed back.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from asr.errors import InputError
-from asr.modules.cells import CELLS
+from asr.modules.cells import check_sizes, make_layers
 from asr.modules.dropout import Dropout
 from asr.modules.parallel import side_by_side
 from asr.utils.masks import length_mask
@@ -35,9 +34,16 @@ class _TakeRows(torch.autograd.Function):
 
 
 def reversal(lengths: Tensor, frames: int) -> Tensor:
-    """Index (frames * N,) into a flattened time-major batch that reverses each sequence within its own length.
+    """Return the index that reverses each sequence of a flattened time-major batch within its own length.
 
-    ``lengths`` is (N,), integer; the frames behind a sequence's end stay where they are. The index is its own inverse.
+    The index is its own inverse. Frames beyond a sequence's end stay where they are.
+
+    Args:
+        lengths: frames of each sequence, integers ``(N,)``.
+        frames: number T of frames of the padded batch.
+
+    Returns:
+        Index ``(T * N,)`` into rows.
     """
     time = torch.arange(frames, device=lengths.device)[:, None]  # (T, 1)
     source = torch.where(time < lengths, lengths - 1 - time, time)  # (T, N)
@@ -46,7 +52,7 @@ def reversal(lengths: Tensor, frames: int) -> Tensor:
 
 
 def reverse(x: Tensor, index: Tensor) -> Tensor:
-    """Apply `reversal` to a time-major batch (T, N, F)."""
+    """Apply the index of `reversal` to a time-major batch ``(T, N, F)``; same shape."""
     return _TakeRows.apply(x.flatten(0, 1), index).view_as(x)
 
 
@@ -55,10 +61,24 @@ class RNN(nn.Module):
 
     Equations 3-7 of Graves, Mohamed & Hinton (2013, arXiv 1303.5778) without peepholes for ``cell="lstm"``, equations
     8-10 (the deep bidirectional stack) for the composition. Outputs and gradients equal those of
-    ``nn.LSTM(bidirectional=True)`` over a ``PackedSequence``; ``from_torch`` copies such a network's weights.
+    ``nn.LSTM(bidirectional=True)`` over a ``PackedSequence``; `from_torch` copies the weights of one.
 
-    Shapes: ``(N, T, input_size)`` and lengths ``(N,)`` (integers up to T) to ``(N, T, output_size)``, zero behind
-    each length, where ``output_size`` is ``hidden_size`` times the directions.
+    Maps ``(N, T, input_size)`` and lengths ``(N,)`` (integers from 1 to T) to ``(N, T, output_size)``, zero beyond
+    each length.
+
+    Args:
+        input_size: elements of an input frame.
+        hidden_size: units of a layer in one direction.
+        num_layers: number of layers.
+        bidirectional: whether each layer also runs backwards.
+        dropout: probability, of the input of each layer but the lowest, in training.
+        cell: name in `asr.modules.cells.CELLS`.
+
+    Attributes:
+        output_size: elements of an output frame, ``hidden_size`` times the number of directions.
+
+    Raises:
+        InputError: the cell is unknown or a size is not a positive integer.
     """
 
     def __init__(
@@ -72,37 +92,40 @@ class RNN(nn.Module):
         cell: str = "lstm",
     ) -> None:
         super().__init__()
-        if cell not in CELLS:
-            raise InputError(f"cell={cell!r} is not one of {', '.join(CELLS)}")
-        if not all(isinstance(size, int) and size > 0 for size in (input_size, hidden_size, num_layers)):
-            raise InputError(
-                f"sizes of an RNN must be positive whole numbers: {input_size=}, {hidden_size=}, {num_layers=}"
-            )
-        make, options = CELLS[cell]
-        directions = 2 if bidirectional else 1
-        self.output_size = hidden_size * directions
+        check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        self.output_size = hidden_size * (2 if bidirectional else 1)
         sizes = [input_size] + [self.output_size] * (num_layers - 1)
-        self.forwards = nn.ModuleList(make(size, hidden_size, **options) for size in sizes)
-        self.backwards = nn.ModuleList(make(size, hidden_size, **options) for size in (sizes if bidirectional else []))
+        self.forwards = make_layers(cell, sizes, hidden_size)
+        self.backwards = make_layers(cell, sizes if bidirectional else [], hidden_size)
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, lengths: Tensor, between: Callable[[int, Tensor], Tensor] | None = None) -> Tensor:
-        """See the class. ``between(n, y)`` may replace what layer n + 1 reads of the n layers below it, (T, N, H)."""
+        """Run all layers; see the class.
+
+        Args:
+            x: padded inputs, ``(N, T, input_size)``.
+            lengths: frames of each sequence, ``(N,)``.
+            between: ``between(n, y)`` may replace the outputs ``y`` (T, N, output_size) of layer n, counted from 1,
+                before layer n + 1 reads them.
+
+        Returns:
+            Outputs of the highest layer, ``(N, T, output_size)``.
+        """
         frames = x.shape[1]
         lengths = lengths.to(x.device)
-        x = x.transpose(0, 1).contiguous()  # (T, N, F): time-major rows are what the kernels read
+        x = x.transpose(0, 1).contiguous()  # (T, N, F): the kernels read time-major rows fastest
         index = reversal(lengths, frames) if self.backwards else None
         for layer, forwards in enumerate(self.forwards):
             if layer:
                 x = self.dropout(x)
                 if between is not None:
                     x = between(layer, x)
-            x = forwards(x)[0] if index is None else self._both_ways(layer, x, index)
+            x = forwards(x)[0] if index is None else self._both_directions(layer, x, index)
         mask = length_mask(lengths, frames).T[..., None]  # (T, N, 1)
         return x.masked_fill(~mask, 0).transpose(0, 1)
 
-    def _both_ways(self, layer: int, x: Tensor, index: Tensor) -> Tensor:
-        """Outputs of a bidirectional layer, (T, N, F) to (T, N, 2H)."""
+    def _both_directions(self, layer: int, x: Tensor, index: Tensor) -> Tensor:
+        """Return the outputs of a bidirectional layer, (T, N, F) to (T, N, 2H)."""
         directions = self.forwards[layer], self.backwards[layer]
 
         def run(number: int, x: Tensor) -> Tensor:
@@ -114,9 +137,9 @@ class RNN(nn.Module):
 
     @classmethod
     def from_torch(cls, network: nn.RNNBase) -> RNN:
-        """The same network as a ``torch.nn.LSTM``, ``GRU`` or tanh ``RNN`` (with biases), its weights copied."""
+        """Copy a ``torch.nn.LSTM``, ``GRU`` or tanh ``RNN`` (with biases), its weights included."""
         cell = {"RNN_TANH": "tanh"}.get(network.mode, network.mode.lower())
-        ours = cls(
+        rnn = cls(
             network.input_size,
             network.hidden_size,
             network.num_layers,
@@ -125,8 +148,8 @@ class RNN(nn.Module):
             cell=cell,
         )
         with torch.no_grad():
-            for layers, suffix in ((ours.forwards, ""), (ours.backwards, "_reverse")):
+            for layers, suffix in ((rnn.forwards, ""), (rnn.backwards, "_reverse")):
                 for number, layer in enumerate(layers):
                     for name, parameter in layer.named_parameters():  # weight_ih_l0, …
                         parameter.copy_(getattr(network, f"{name[:-1]}{number}{suffix}"))
-        return ours
+        return rnn

@@ -9,11 +9,16 @@ from torch import nn
 
 
 class WeightNoise:
-    """Makes networks simpler, in the amount of information that is needed to write down their weights.
+    """Regularize networks by Gaussian noise on their weights.
 
-    Graves, Mohamed & Hinton (2013, arXiv 1303.5778) add noise of standard deviation 0.075 once a training sequence;
-    here it is once a batch. ``add`` before the forward pass and ``remove`` after the backward pass: the gradient is
-    that of the noisy weights, and the clean ones take the step. Random numbers are torch's global ones.
+    The noise makes a network simpler, in the amount of information that is needed to describe its weights. Graves,
+    Mohamed & Hinton (2013, arXiv 1303.5778) add noise of standard deviation 0.075 once per training sequence; here it
+    is once per batch. Call `add` before the forward pass and `remove` after the backward pass: the gradient is that of
+    the noisy weights, and the optimizer steps from the clean ones. Random numbers are torch's global ones.
+
+    Args:
+        parameters: those that need no gradient are left alone.
+        std: standard deviation of the noise; 0 is off, and draws no random numbers.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], std: float) -> None:
@@ -23,14 +28,14 @@ class WeightNoise:
 
     @torch.no_grad()
     def add(self) -> None:
-        """Put noise on the weights; once only until `remove`."""
+        """Add noise to the weights; does nothing if there is noise on them already."""
         if self.std and not self._clean:
             self._clean = [parameter.clone() for parameter in self.parameters]
             torch._foreach_add_(self.parameters, [torch.randn_like(w) for w in self._clean], alpha=self.std)
 
     @torch.no_grad()
     def remove(self) -> None:
-        """Restore the weights, exactly."""
+        """Restore the clean weights, exactly."""
         if self._clean:
             torch._foreach_copy_(self.parameters, self._clean)
             self._clean = []

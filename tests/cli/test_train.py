@@ -74,7 +74,7 @@ def test_sweep(asr: Command, recipe: Path, tmp_path: Path, monkeypatch: pytest.M
         (["{recipe}", "trainer.epochs=1,2"], "Ambiguous value for argument 'trainer.epochs=1,2'"),
         (["{recipe}", "trainer.epochs=abc"], "trainer.epochs='abc': a whole number from 1 is wanted"),
         (["{recipe}", "features.energy=maybe"], "features.energy='maybe': true or false is wanted"),
-        (["{recipe}", "encoder.hidden_size=abc"], "positive whole numbers: .*hidden_size='abc'"),
+        (["{recipe}", "encoder.hidden_size=abc"], "hidden_size='abc': positive integers"),
         (["{recipe}", "optimizer.lr=-1"], "optimizer: adamw: Invalid learning rate: -1"),
         (["{recipe}", "data.train=none.jsonl"], "none.jsonl: no such manifest"),
         (["{recipe}", "data.train=???"], "Missing mandatory value: train"),

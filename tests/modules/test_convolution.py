@@ -64,7 +64,7 @@ def test_in_the_encoder() -> None:
 
 @pytest.mark.parametrize(("channels", "stride"), [([0], 1), (["a"], 1), ([2], 0), ([2.0], 1)])
 def test_wrong_sizes(channels: list[int], stride: int) -> None:
-    with pytest.raises(InputError, match=r"channels=.*, stride=.*: positive whole numbers are needed"):
+    with pytest.raises(InputError, match=r"channels=.*, stride=.*: positive integers are expected"):
         Encoder(8, 5, channels=channels, stride=stride)
     with pytest.raises(InputError, match=r"stack=3: convolutions .*use stack=1"):
         Encoder(8, 5, channels=[2], stack=3)

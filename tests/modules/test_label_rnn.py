@@ -120,7 +120,7 @@ def test_states_are_joined() -> None:
     _, state = net(torch.randint(LABELS, (3, 2)), net.start(3))
     apart = [net.select(state, torch.tensor(rows)) for rows in ([0], [1, 2])]
     torch.testing.assert_close(net.join(apart).layers, state.layers)
-    with pytest.raises(InputError, match="attend"):
+    with pytest.raises(InputError, match="cannot be joined"):
         net.join([begun(network(memory=MEMORY), 2)])
 
 
@@ -136,11 +136,11 @@ def test_a_search_goes_along_it() -> None:
 def test_what_does_not_fit() -> None:
     with pytest.raises(InputError, match="cell='rnn' is not one of lstm, gru, tanh"):
         network("rnn")
-    with pytest.raises(InputError, match="num_layers=0: sizes are positive"):
+    with pytest.raises(InputError, match="num_layers=0: positive integers"):
         network(layers=0)
-    with pytest.raises(InputError, match="a memory is not wanted"):
+    with pytest.raises(InputError, match="start it without a memory"):
         network().start(2, torch.zeros(2, 3, MEMORY))
-    with pytest.raises(InputError, match="a memory is wanted"):
+    with pytest.raises(InputError, match="start it with a memory"):
         network(memory=MEMORY).start(2)
-    with pytest.raises(InputError, match="attends to nothing"):
+    with pytest.raises(InputError, match="has no attention"):
         network().attention(network().start(2))

@@ -181,8 +181,8 @@ def test_encoder_batch_gives_what_singles_give(stack: int, stride: int) -> None:
     ("options", "message"),
     [
         ({"cell": "qrnn"}, "cell='qrnn' is not one of lstm, gru, tanh"),
-        ({"num_layers": 0}, "must be positive.*num_layers=0"),
-        ({"hidden_size": 0}, "must be positive.*hidden_size=0"),
+        ({"num_layers": 0}, "num_layers=0: positive integers"),
+        ({"hidden_size": 0}, "hidden_size=0: positive integers"),
     ],
 )
 def test_wrong_sizes(options: dict[str, Any], message: str) -> None:

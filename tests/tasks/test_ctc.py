@@ -248,7 +248,7 @@ def test_from_config() -> None:
         ("task", {"priors": 0.3}, "task: ctc has no option priors; it has .*self_condition"),
         ("encoder", {"input_size": 3}, "encoder: rnn has no option input_size"),
         ("encoder", {"dropout": 2.0}, "encoder: rnn: dropout probability"),
-        ("encoder", {"hidden_size": "many"}, "positive whole numbers: .*hidden_size='many'"),
+        ("encoder", {"hidden_size": "many"}, "hidden_size='many': positive integers"),
         ("augmentation", {"masks": {"type": "x"}}, r"augmentation\.masks: type='x' is not one of"),
     ],
 )
