@@ -11,6 +11,7 @@ import typer
 
 from asr.cli._decoder_options import Lexicon, Pronouncer
 from asr.errors import InputError
+from asr.utils.text_files import read_text
 
 
 def align(
@@ -57,12 +58,3 @@ def align(
         print(render(found, format), end="")
     else:
         write_text_atomic(output, render(found, format))
-
-
-def read_text(path: str) -> str:
-    """A file's text; InputError unless it is UTF-8."""
-    content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 at byte {error.start}") from error

@@ -15,7 +15,7 @@ from asr.errors import InputError
 app = typer.Typer(help="Estimate, score and prune n-gram language models.", no_args_is_help=True)
 
 TEXT = typer.Argument(
-    metavar="TEXT...", help="Text, a sentence a line (also .gz, .xz; - is standard input), or manifests."
+    metavar="TEXT...", help="Text, a sentence a line (also .gz, .xz, .bz2; - is standard input), or manifests."
 )
 MODEL = typer.Argument(metavar="MODEL", help="An ARPA file, plain or .gz.")
 NORMALIZATION = typer.Option(help="What is done to text: english (as recipes' text heads do) or none.")
@@ -103,12 +103,12 @@ def prune(
 
 def known_words(path: Path, normalization: str) -> list[str]:
     """The word that each line of a file begins with, normalised as text is; a dictionary's variants count once."""
-    from asr.data.texts import lines
     from asr.text.lexicon import headword
     from asr.text.normalization import TextNormalizer
+    from asr.utils.text_files import read_lines
 
     apply = TextNormalizer.from_config(normalization).apply
-    first = [line.split()[0] for line in lines(path) if line.strip() and not line.startswith(";;;")]
+    first = [line.split()[0] for line in read_lines(path) if line.strip() and not line.startswith(";;;")]
     found = (apply(headword(word)).split() for word in first)
     if not (known := list(dict.fromkeys(chain.from_iterable(found)))):
         raise InputError(f"{path}: there is no word in it")
@@ -117,13 +117,13 @@ def known_words(path: Path, normalization: str) -> list[str]:
 
 def sentences(paths: list[Path], normalization: str, characters: bool, prose: bool) -> Iterator[list[str]]:
     """The words (or characters) of each line or sentence of text files, or utterance of manifests, that has any."""
-    from asr.data.texts import lines
+    from asr.data.texts import read_texts
     from asr.lm.estimate import characters_of
     from asr.text import sentences as books
     from asr.text.normalization import TextNormalizer
 
     apply = TextNormalizer.from_config(normalization).apply
     for path in paths:
-        for line in books.sentences(lines(path)) if prose else lines(path):
+        for line in books.sentences(read_texts(path)) if prose else read_texts(path):
             if line := apply(line):
                 yield characters_of(line) if characters else line.split()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from asr.cli._inputs import end
+from asr.utils.text_files import read_lines
 
 
 def pronounce(
@@ -26,7 +26,7 @@ def pronounce(
 
     from asr.inference import pronouncer
 
-    texts = [line.strip() for line in sys.stdin if line.strip()] if words == ["-"] else words
+    texts = [line.strip() for line in read_lines("-") if line.strip()] if words == ["-"] else words
     loaded = pronouncer.load(*model, device=device)
     readable, failed = loaded.readable(texts)
     for text, written in zip(readable, loaded.write(readable, nbest=nbest, beam=beam), strict=True):

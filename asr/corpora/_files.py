@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from asr.audio import INPUT_EXTENSIONS
-from asr.data.manifest_files import decode
 from asr.errors import InputError
+from asr.utils.text_files import read_lines
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +29,7 @@ def lines(path: Path) -> list[tuple[str, str]]:
     Raises:
         InputError: the file is missing or not UTF-8.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    split = [line.split(maxsplit=1) for line in decode(path).split("\n") if line.strip()]
+    split = [line.split(maxsplit=1) for line in read_lines(path) if line.strip()]
     return [(fields[0], fields[1].strip() if len(fields) > 1 else "") for fields in split]
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from asr.data.caption_manifest import CaptionedImage, tokenize
 from asr.data.image_files import EXTENSIONS
-from asr.data.manifest_files import decode
 from asr.errors import InputError
+from asr.utils.text_files import read_lines
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def prepare(root: Path) -> dict[str, list[CaptionedImage]]:
 def _captions(path: Path) -> dict[str, list[str]]:
     """Captions by image, of lines like ``name.jpg#0<TAB>text``. One name there is ``2258277193_586949ec62.jpg.1``."""
     captions: dict[str, list[str]] = {}
-    for number, line in enumerate(decode(path).splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         match = re.fullmatch(r"([^\s.#]+)\.\S+#\d+\t(.*)", line)
@@ -67,7 +67,7 @@ def _captions(path: Path) -> dict[str, list[str]]:
 def _listed(path: Path, captions: dict[str, list[str]]) -> list[str]:
     """The images of a list, without their extension."""
     ids = []
-    for number, line in enumerate(decode(path).splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if name := line.strip():
             if (id := name.partition(".")[0]) not in captions:
                 raise InputError(f"{path}, line {number}: there are no captions of {name} in {CAPTIONS}")

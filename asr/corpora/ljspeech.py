@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from asr.corpora._files import audio_files, pair
 from asr.corpora.download import Archive
 from asr.data.manifest import make_cut
-from asr.data.manifest_files import decode
 from asr.errors import InputError
+from asr.utils.text_files import read_lines
 
 if TYPE_CHECKING:
     from lhotse import MonoCut
@@ -33,7 +33,7 @@ def prepare(root: Path) -> dict[str, list[MonoCut]]:
     if len(found) != 1:
         raise InputError(f"{root}: expected one metadata.csv in it or in one folder below, found {len(found)}")
     texts: dict[str, str] = {}
-    for number, line in enumerate(decode(found[0]).split("\n"), start=1):
+    for number, line in enumerate(read_lines(found[0]), start=1):
         fields = line.strip().split("|")
         if fields == [""]:
             continue

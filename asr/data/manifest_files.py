@@ -8,7 +8,6 @@ import io
 import json
 import math
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,12 @@ from typing import Any
 from asr import audio
 from asr.errors import InputError
 from asr.utils.atomic import write_if_changed
+from asr.utils.text_files import read_lines, read_text
 
 AUDIO_COLUMNS = ("audio_filepath", "audio", "path", "file", "wav")
 TEXT_COLUMNS = ("text", "transcript", "sentence")
-FORMATS = ".jsonl, .json, .csv, .tsv (each also with .gz), or a folder of audio files with side-by-side .txt"
+COMPRESSED = (".gz", ".xz", ".bz2")
+FORMATS = ".jsonl, .json, .csv, .tsv (also with .gz, .xz or .bz2), or a folder of audio files beside .txt files"
 
 SHOWN = 5  # how many offenders a message lists
 
@@ -44,33 +45,19 @@ def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         InputError: naming the file and line, for an unknown extension or whatever cannot be parsed.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    compressed = suffixes[-1:] == [".gz"]
-    kind = (["", *suffixes][:-1] if compressed else ["", *suffixes])[-1]
+    if suffixes[-1:] and suffixes[-1] in COMPRESSED:
+        suffixes.pop()
+    kind = suffixes[-1] if suffixes else ""
     if kind in (".jsonl", ".json"):
-        yield from _json_records(path, compressed)
+        yield from _json_records(path)
     elif kind in (".csv", ".tsv"):
-        yield from _table_records(path, compressed, kind)
+        yield from _table_records(path, kind)
     else:
         raise InputError(f"{path}: unknown kind of manifest (accepted: {FORMATS})")
 
 
-def decode(path: Path, compressed: bool = False) -> str:
-    """The text of a UTF-8 file (gzip if ``compressed``); a byte-order mark is dropped."""
-    try:
-        data = path.read_bytes()
-        data = gzip.decompress(data) if compressed else data
-        return data.decode("utf-8-sig")
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: not a complete gzip file: {error}") from error
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}, line {line}: not UTF-8 text") from error
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-
-
-def _json_records(path: Path, compressed: bool) -> Iterator[tuple[int, dict[str, Any]]]:
-    for line, item in enumerate(decode(path, compressed).split("\n"), start=1):
+def _json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    for line, item in enumerate(read_lines(path), start=1):
         if not item.strip():
             continue
         try:
@@ -82,8 +69,8 @@ def _json_records(path: Path, compressed: bool) -> Iterator[tuple[int, dict[str,
         yield line, record
 
 
-def _table_records(path: Path, compressed: bool, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    lines = io.StringIO(decode(path, compressed), newline="")
+def _table_records(path: Path, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    lines = io.StringIO(read_text(path), newline="")
     if kind == ".tsv":
         # TSV has no quoting: a sentence that begins with a quotation mark would swallow the lines behind it.
         reader = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -228,7 +215,7 @@ def folder_rows(folder: Path) -> list[ManifestRow]:
         if transcript is None:
             silent.append(name.as_posix())
             continue
-        said = " ".join(decode(transcript).split())
+        said = " ".join(read_text(transcript).split())
         rows.append(ManifestRow(name.with_suffix("").as_posix(), name.as_posix(), said, name.parent.name))
     if silent:
         listed = ", ".join(silent[:SHOWN]) + (", …" if len(silent) > SHOWN else "")

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from asr.data.batch import pad
-from asr.data.texts import lines
 from asr.errors import InputError
 from asr.text.vocabulary import Vocabulary
 from asr.utils.atomic import write_if_changed
+from asr.utils.text_files import read_lines
 
 EXTENSION = ".tsv"  # of the files that are made of a corpus
 ParallelTexts = dict[str, list[str]]  # what is read, and all that is right to write for it
@@ -27,10 +27,10 @@ def read(path: str | Path) -> ParallelTexts:
     Raises InputError naming the file, and the line that is not such.
     """
     pairs: ParallelTexts = {}
-    for number, line in enumerate(lines(path), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
-        source, _, target = (part.strip() for part in line.rstrip("\n").partition("\t"))
+        source, _, target = (part.strip() for part in line.partition("\t"))
         if not (source and target) or "\t" in target:
             raise InputError(f"{path}, line {number}: 'source TAB target' is wanted, not {line.strip()[:60]!r}")
         pairs.setdefault(source, []).append(target)

@@ -1,34 +1,53 @@
-"""Lines of text files, compressed ones too."""
+"""Texts for language models: lines of text files, or transcripts of speech manifests."""
 
 from __future__ import annotations
 
-import gzip
-import lzma
-import sys
+import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from asr.data import manifest
 from asr.errors import InputError
+from asr.utils.text_files import STDIN, read_lines, read_text
 
 
-def lines(path: str | Path) -> Iterator[str]:
-    """The lines of a text file, plain or compressed (.gz, .xz), or of standard input (-), or the texts of a manifest.
+def read_texts(path: str | Path) -> Iterator[str]:
+    """Yield the lines of a text file without their ends, or the transcripts of a manifest.
 
-    Raises InputError naming a file that cannot be read as text.
+    Args:
+        path: a file for `asr.utils.text_files.read_lines`, which reads it as it goes. If its first line is a JSON
+            object, it is a manifest for `asr.data.manifest.read`, whatever its name.
+
+    Raises:
+        InputError: a file that cannot be read as text, or a faulty manifest; the line is named.
     """
-    if str(path) == "-":
-        yield from sys.stdin
-        return
-    path = Path(path)
-    if path.name.endswith((".jsonl", ".jsonl.gz")):
-        from asr.data import manifest
+    lines = read_lines(path)
+    for number, line in enumerate(lines):
+        if number == 0 and _is_record(line):
+            yield from _transcripts(path)
+            return
+        yield line
 
-        yield from (manifest.text(cut) for cut in manifest.read(path))
-        return
-    opened: Any = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
+
+def read_document(path: str | Path) -> str:
+    r"""Read a text file as one string, or the transcripts of a manifest, each ended by ``\n``; see `read_texts`."""
+    text = read_text(path)
+    if _is_record(text.partition("\n")[0]):
+        return "".join(f"{transcript}\n" for transcript in _transcripts(path))
+    return text
+
+
+def _is_record(line: str) -> bool:
+    """Tell whether the line is a JSON object, as all lines of a manifest are."""
+    if not line.lstrip().startswith("{"):
+        return False
     try:
-        with opened(path, "rt", encoding="utf-8") as file:
-            yield from file
-    except (EOFError, UnicodeDecodeError, gzip.BadGzipFile, lzma.LZMAError) as error:
-        raise InputError(f"{path}: not readable as text: {error}") from error
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _transcripts(path: str | Path) -> Iterator[str]:
+    if str(path) == STDIN:
+        raise InputError("standard input has a manifest, which cannot be read from there: give its file")
+    yield from (manifest.text(cut) for cut in manifest.read(path))

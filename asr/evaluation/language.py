@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from asr.data.text_stream import BPTTBatches
-from asr.data.texts import lines
+from asr.data.texts import read_document, read_texts
 from asr.errors import InputError
 from asr.evaluation.scores import Changes, Scores, _alone
 from asr.models import directory, store
@@ -75,11 +75,11 @@ def pieces(files: Any, split: str, kind: str) -> list[str]:
 
 def _pieces(path: Path, kind: str) -> Iterator[str]:
     if kind == "file":
-        yield "".join(lines(path))
+        yield read_document(path)
     elif kind == "line":
-        yield from (line.rstrip("\n") for line in lines(path))
+        yield from read_texts(path)
     else:
-        yield from sentences.sentences(lines(path))
+        yield from sentences.sentences(read_texts(path))
 
 
 def of_text(models: Sequence[Path], data: str, options: Changes, worst: int) -> Scores:

@@ -13,6 +13,7 @@ import numpy as np
 from asr.errors import InputError
 from asr.lm.ngram import BOS, EOS, NEVER, NONE, ROOT, UNK, NGram, Order, build, step
 from asr.utils.atomic import atomic_path
+from asr.utils.text_files import read_lines
 
 LN10 = float(np.log(10))
 
@@ -23,12 +24,7 @@ def read(path: str | Path) -> NGram:
     n-grams whose own beginning is missing (SRILM prunes such) get it, with the probability that the model gives it. A
     model without <unk> gives unknown words the probability 10^-99.
     """
-    with _opened(Path(path)) as file:
-        lines = _Lines(path, file)
-        try:
-            return _parse(lines)
-        except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, OSError) as error:
-            raise InputError(f"{path}: not a readable ARPA file: {error}") from error
+    return _parse(_Lines(path))
 
 
 def write(model: NGram, path: str | Path) -> None:
@@ -58,25 +54,17 @@ def _lines(model: NGram) -> Iterator[str]:
     yield "\n\\end\\\n"
 
 
-def _opened(path: Path) -> IO[str]:
-    try:
-        with path.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-        return gzip.open(path, "rt", encoding="utf-8") if zipped else path.open(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-
-
 class _Lines:
     """Lines of a file without blank ones, counted, for messages."""
 
-    def __init__(self, path: str | Path, file: IO[str]) -> None:
-        self.path, self.file, self.number = path, file, 0
+    def __init__(self, path: str | Path) -> None:
+        self.path, self.number = path, 0
+        self._lines = read_lines(path)
 
     def next(self) -> str:
-        for line in self.file:
+        for line in self._lines:
             self.number += 1
-            if line := line.strip("\r\n"):
+            if line:
                 return line
         raise self.error("the file ends here; \\end\\ is missing")
 

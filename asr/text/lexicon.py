@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from asr.errors import InputError
 from asr.text.phones import ARPABET
-
-if TYPE_CHECKING:
-    pass
+from asr.utils.text_files import read_text
 
 Lexicon = dict[str, list[tuple[str, ...]]]
 
@@ -26,15 +23,7 @@ def read_lexicon(path: str | Path, keep_stress: bool = False) -> Lexicon:
     Raises:
         InputError: not a lexicon; the line is named.
     """
-    path = Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")  # cmudict-0.7b has a few French words in it
+    text = read_text(path, fallback="latin-1")  # of cmudict-0.7b, which has a few French words
     lexicon: Lexicon = {}
     for number, line in enumerate(text.split("\n"), start=1):
         fields = line.split(" #")[0].split()

@@ -16,6 +16,7 @@ from typing import Any
 
 from asr.errors import InputError
 from asr.utils.aliases import rename_keys
+from asr.utils.text_files import read_text
 
 FORMAT = 1
 OPTION_ALIASES = {"edges": "boundary_spaces"}  # present by former name; a configuration's heads have them too
@@ -31,12 +32,7 @@ def write(path: str | Path, header: Mapping[str, Any], tokens: Sequence[str], mo
 
 def read(path: str | Path) -> tuple[dict[str, Any], tuple[str, ...], bytes]:
     """Header, tokens and model of such a file. Raises InputError naming the file and the line."""
-    try:
-        lines = Path(path).read_bytes().decode("utf-8-sig").replace("\r\n", "\n").split("\n")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text: {error}") from error
+    lines = read_text(path).split("\n")
     header = _header(path, lines[0])
     size = header["size"]
     if len(lines) < size + 2:  # the last token's line also ends in a newline

@@ -80,7 +80,7 @@ def test_vocabulary(asr: Command, tmp_path: Path, text: Path) -> None:
         (["train", "text.txt", "--output", "x.arpa", "--cutoffs", "a"], "whole numbers"),
         (["train", "text.txt", "--output", "x.arpa", "--words", "3", "--vocabulary", "text.txt"], "give one"),
         (["train", "text.txt", "--output", "x.arpa", "--normalization", "german"], "neither english"),
-        (["train", "broken.txt.gz", "--output", "x.arpa"], "broken.txt.gz: not readable as text"),
+        (["train", "broken.txt.gz", "--output", "x.arpa"], "broken.txt.gz: the compressed file is damaged"),
         (["train", "text.txt", "--output", "x.arpa", "--vocabulary", "empty.txt"], "empty.txt: there is no word in it"),
         (["score", "text.txt", "text.txt"], "not an ARPA file|is missing"),
         (["score", "none.arpa", "text.txt"], "none.arpa"),

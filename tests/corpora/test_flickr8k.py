@@ -74,7 +74,7 @@ def test_names_without_captions(root: Path) -> None:
 
 def test_missing_files(root: Path) -> None:
     next(root.rglob("Flickr_8k.devImages.txt")).unlink()
-    with pytest.raises(InputError, match=r"devImages\.txt: No such file"):
+    with pytest.raises(InputError, match=r"devImages\.txt: cannot be read: No such file"):
         flickr8k.prepare(root)
     with pytest.raises(InputError, match="no Flickr8k here"):
         flickr8k.prepare(root / "images")

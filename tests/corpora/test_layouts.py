@@ -100,7 +100,7 @@ def test_speechocean762(tmp_path: Path, sound: Write, text: Write, suffix: str, 
     with pytest.raises(InputError, match="utt2spk: no speaker for 000030001"):
         speechocean762.prepare(tmp_path)
     (home / "test" / "utt2spk").unlink()
-    with pytest.raises(InputError, match="utt2spk: no such file"):
+    with pytest.raises(InputError, match="utt2spk: cannot be read: No such file"):
         speechocean762.prepare(tmp_path)
 
 

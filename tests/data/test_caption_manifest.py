@@ -99,7 +99,7 @@ def test_wrong_files(tmp_path: Path, items: list[CaptionedImage]) -> None:
     (tmp_path / "m.jsonl").touch()
     with pytest.raises(InputError, match=r"m\.jsonl: is empty"):
         caption_manifest.read(tmp_path / "m.jsonl")
-    with pytest.raises(InputError, match=r"none\.jsonl: No such file"):
+    with pytest.raises(InputError, match=r"none\.jsonl: cannot be read: No such file"):
         caption_manifest.read(tmp_path / "none.jsonl")
     with pytest.raises(InputError, match=r"m\.csv: a manifest of captions is \.jsonl"):
         caption_manifest.read(tmp_path / "m.csv")

@@ -238,7 +238,7 @@ ROW = '{"audio": "a.wav", "text": "x"}'
         ("m.csv", "a.wav,x\n", r"line 1: no column audio_filepath or audio"),
         ("m.csv", "audio,text\na.wav\n", r"line 2: 1 columns where the header has 2"),
         ("m.csv", 'audio,text\na.wav,"x\n', r"m\.csv, line \d: unexpected end of data"),
-        ("m.csv.gz", "audio,text\na.wav,x\n", r"m\.csv\.gz: not a complete gzip file"),
+        ("m.csv.gz", "audio,text\na.wav\n", r"m\.csv\.gz, line 2: 1 columns where the header has 2"),  # not compressed
         ("m.jsonl", ROW.replace("a.wav", "m.jsonl"), r"m\.jsonl, line 1: .*m\.jsonl"),
     ],
 )
@@ -266,7 +266,7 @@ def test_not_utf8_names_the_line(folder: Path, name: str) -> None:
 
 def test_truncated_gzip(folder: Path) -> None:
     (folder / "m.jsonl.gz").write_bytes(gzip.compress(ROW.encode() * 100)[:-20])
-    with pytest.raises(InputError, match="not a complete gzip file"):
+    with pytest.raises(InputError, match=r"m\.jsonl\.gz: the compressed file is damaged or cut short"):
         manifest.read(folder / "m.jsonl.gz")
 
 

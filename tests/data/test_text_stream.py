@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.data.text_stream import BPTTBatches
-from asr.data.texts import lines
 from asr.errors import InputError
 
 
@@ -71,12 +68,3 @@ def test_an_interrupted_epoch_goes_on() -> None:
     assert first + [batch.labels.tolist() for batch in resumed] == expected
     assert [batch.labels.tolist() for batch in resumed] == expected  # the next epoch is whole
     assert resumed.state_dict() == {"done": 0}
-
-
-def test_lines_of_files(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("é\n\nb")
-    (tmp_path / "a.gz").write_bytes(gzip.compress("é\n\nb".encode()))
-    assert list(lines(tmp_path / "a.txt")) == list(lines(str(tmp_path / "a.gz"))) == ["é\n", "\n", "b"]
-    (tmp_path / "b.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match=r"b\.txt: not readable as text"):
-        list(lines(tmp_path / "b.txt"))

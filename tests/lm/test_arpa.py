@@ -118,5 +118,5 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         arpa.read(tmp_path / "none.arpa")
     (tmp_path / "cut.arpa.gz").write_bytes(gzip.compress(BY_HAND.encode())[:100])
-    with pytest.raises(InputError, match="not a readable ARPA file"):
+    with pytest.raises(InputError, match=r"cut\.arpa\.gz: the compressed file is damaged or cut short"):
         arpa.read(tmp_path / "cut.arpa.gz")

@@ -22,6 +22,7 @@ from pathlib import Path
 from random import Random
 
 from asr.errors import InputError
+from asr.utils.text_files import read_text
 
 START = "sentence"
 MAX_REPEATS = 100
@@ -82,12 +83,7 @@ class Grammar:
     @classmethod
     def load(cls, path: str | Path) -> Grammar:
         """Read a grammar file (UTF-8)."""
-        try:
-            return cls(Path(path).read_text(encoding="utf-8"), str(path))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: not UTF-8 text: {error}") from error
+        return cls(read_text(path), str(path))
 
     def sample(self, random: Random) -> str:
         """One sentence; the same state of ``random`` gives the same one."""

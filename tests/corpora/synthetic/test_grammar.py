@@ -82,5 +82,5 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.txt: cannot be read: No such file"):
         Grammar.load(tmp_path / "none.txt")
     (tmp_path / "latin.txt").write_bytes("<sentence> = été".encode("latin-1"))
-    with pytest.raises(InputError, match=r"latin\.txt: not UTF-8 text"):
+    with pytest.raises(InputError, match=r"latin\.txt, line 1: not UTF-8 text"):
         Grammar.load(tmp_path / "latin.txt")

@@ -147,7 +147,7 @@ def test_the_command(asr: Callable[..., Any], tone_run: Path, tmp_path: Path, to
     assert json.loads(piped.out)["words"] == words
     assert asr("align", wav, "-", "--model", tone_run, "--output", out, "--format", "ctm", stdin=b"ac cd").status == 0
     assert out.read_text().splitlines()[1].startswith("a 1 ")
-    asr("align", wav, wav, "--model", tone_run).check_refusal("a.wav: not UTF-8")
+    asr("align", wav, wav, "--model", tone_run).check_refusal("a.wav, line 1: not UTF-8")
     asr("align", wav, tmp_path / "b.txt", "--model", tone_run).check_refusal("b.txt")
     asr("align", tmp_path / "b.wav", text, "--model", tone_run).check_refusal("b.wav")
     asr("align", "-", "-", "--model", tone_run).check_refusal("both be standard input")

@@ -190,7 +190,7 @@ def test_a_model_directory_takes_it_in(neural_lm: Path, tmp_path: Path) -> None:
             "have no words in common, of 1 .'CAT'",
         ),
         (CHARACTERS, {"type": "beam", "character_lm": "upper.arpa"}, "have no labels in common"),
-        (CHARACTERS, {"type": "beam", "lm": "none.arpa"}, "none.arpa: No such file"),
+        (CHARACTERS, {"type": "beam", "lm": "none.arpa"}, "none.arpa: cannot be read: No such file"),
     ],
 )
 def test_what_does_not_fit(

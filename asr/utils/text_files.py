@@ -1,0 +1,94 @@
+"""Reading text files, the same way in the whole package: UTF-8, plain or compressed, or standard input.
+
+Compression (gzip, bzip2, xz) is recognized by a file's first bytes, whatever its name. A byte-order mark is dropped.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import io
+import lzma
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from asr.errors import InputError
+
+STDIN = "-"  # the name of standard input
+_BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")  # bytes 4 to 9: the first block, or the end of an empty file
+
+
+def read_text(path: str | Path, fallback: str | None = None) -> str:
+    r"""Read a whole text file; line ends ``\r\n`` become ``\n``.
+
+    Args:
+        path: a file, or ``-`` for standard input.
+        fallback: encoding of a file that is not UTF-8, such as "latin-1"; None: there is none.
+
+    Raises:
+        InputError: the file cannot be read, is damaged, or is not text in the encoding; the line is named.
+    """
+    with _open(path) as file:
+        data = file.read()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if fallback is None:
+            raise _not_text(path, data.count(b"\n", 0, error.start) + 1) from error
+        text = data.decode(fallback)
+    return text.replace("\r\n", "\n")
+
+
+def read_lines(path: str | Path) -> Iterator[str]:
+    r"""Yield the lines of a text file without their ends (``\n`` or ``\r\n``), reading as it goes.
+
+    Args:
+        path: a file, or ``-`` for standard input.
+
+    Raises:
+        InputError: the file cannot be read, is damaged, or is not UTF-8 text; the line is named.
+    """
+    with _open(path) as file:
+        for number, line in enumerate(file, start=1):
+            line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            try:
+                yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise _not_text(path, number) from error
+
+
+def _not_text(path: str | Path, line: int) -> InputError:
+    return InputError(f"{path}, line {line}: not UTF-8 text")
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a file, or standard input, for reading its decompressed bytes."""
+    try:
+        if str(path) == STDIN:
+            yield _decompressed(sys.stdin.buffer)
+            return
+        with open(path, "rb") as file:
+            yield _decompressed(file)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        raise InputError(f"{path}: the compressed file is damaged or cut short: {error}") from error
+
+
+def _decompressed(file: Any) -> IO[bytes]:
+    """Return the file, or a decompressing one over it."""
+    head = file.peek(10)[:10] if isinstance(file, io.BufferedReader) else b""
+    decompressed: Any = None
+    if head.startswith(b"\x1f\x8b"):
+        decompressed = gzip.GzipFile(fileobj=file)
+    elif head.startswith(b"\xfd7zXZ\x00"):
+        decompressed = lzma.LZMAFile(file)
+    elif head.startswith(b"BZh") and head[4:] in _BZIP2_BLOCKS:
+        decompressed = bz2.BZ2File(file)
+    return file if decompressed is None else io.BufferedReader(decompressed)  # whose lines come faster

@@ -1,0 +1,77 @@
+"""Text files: plain and compressed, in UTF-8 with or without a byte-order mark, and what is wrong with others."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from asr.errors import InputError
+from asr.utils.text_files import read_lines, read_text
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes, ".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+@pytest.mark.parametrize("content", ["é\n\nb", "é\n\nb\n", "\ufeffé\r\n\r\nb\r\n", "", "\n", "no compression: BZh9"])
+def test_content_whatever_the_compression(tmp_path: Path, content: str, suffix: str) -> None:
+    text = content.removeprefix("\ufeff").replace("\r\n", "\n")
+    for name in ("a.txt" + suffix, "a.txt"):  # the name does not tell
+        path = tmp_path / name
+        path.write_bytes(COMPRESS[suffix](content.encode()))
+        assert read_text(path) == text
+        assert list(read_lines(str(path))) == text.removesuffix("\n").split("\n") * bool(text)
+
+
+def test_only_newlines_end_a_line(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("a\x0b\x85\u2028b\rc\n".encode())
+    assert list(read_lines(tmp_path / "a.txt")) == ["a\x0b\x85\u2028b\rc"]
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_standard_input(monkeypatch: pytest.MonkeyPatch, compressed: bool) -> None:
+    data = "\ufeffé\r\nb".encode()
+    for read, expected in ((read_text, "é\nb"), (lambda path: list(read_lines(path)), ["é", "b"])):
+        raw = io.BytesIO(gzip.compress(data) if compressed else data)
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(raw)))
+        assert read("-") == expected
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\n\xff")))
+    with pytest.raises(InputError, match="-, line 2: not UTF-8 text"):
+        list(read_lines("-"))
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_what_is_not_utf8(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / ("a.txt" + suffix)
+    path.write_bytes(COMPRESS[suffix]("a\ncaf\xe9".encode("latin-1")))
+    with pytest.raises(InputError, match=r"a\.txt.*, line 2: not UTF-8 text"):
+        read_text(path)
+    with pytest.raises(InputError, match=r"a\.txt.*, line 2: not UTF-8 text"):
+        list(read_lines(path))
+    assert read_text(path, fallback="latin-1") == "a\ncafé"
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xz", ".bz2"])
+def test_a_damaged_file(tmp_path: Path, suffix: str) -> None:
+    data = COMPRESS[suffix](bytes(range(32, 127)) * 100)
+    whole = tmp_path / ("a" + suffix)
+    for broken in (data[:-9], data[:30] + bytes(10) + data[40:]):
+        whole.write_bytes(broken)
+        for read in (read_text, lambda path: list(read_lines(path))):
+            with pytest.raises(InputError, match=rf"a\{suffix}: the compressed file is damaged or cut short"):
+                read(whole)
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.txt: cannot be read: No such file"):
+        list(read_lines(tmp_path / "none.txt"))
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        read_text(tmp_path)
