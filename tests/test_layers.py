@@ -28,12 +28,6 @@ FLOORS = {
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 
-# Still to be cut; nothing may be added.
-ALLOWED = {
-    ("asr.inference.decoders.beam", "asr.inference.decoders.factory"),
-    ("asr.inference.decoders.models", "asr.inference.decoders.factory"),
-}
-
 
 class Import(NamedTuple):
     """One import of one module of the package by another."""
@@ -83,7 +77,7 @@ def imports(package: Path) -> Iterator[Import]:
             for name in imported_names(node, module, path.name == "__init__.py"):
                 while name and name not in modules:  # a name inside a module
                     name = name.rpartition(".")[0]
-                if name and name != module and (module, name) not in ALLOWED:
+                if name and name != module:
                     place = path.relative_to(package.parent).as_posix()
                     yield Import(module, name, f"{place}:{getattr(node, 'lineno', 0)}")
 

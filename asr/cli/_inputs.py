@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from glob import glob, has_magic
 from pathlib import Path
+from typing import TypeVar
 
 import typer
 
 from asr.errors import InputError
+
+T = TypeVar("T")
 
 
 def find_inputs(inputs: list[str], extensions: Collection[str]) -> list[str]:
@@ -32,6 +35,18 @@ def find_inputs(inputs: list[str], extensions: Collection[str]) -> list[str]:
         else:
             raise InputError(f"{given}: no such file, folder or match")
     return list(dict.fromkeys(found))
+
+
+def collect(results: Iterable[tuple[int, T | InputError]]) -> tuple[dict[int, T], dict[int, InputError]]:
+    """Split the results of a runner into those that succeeded and those that failed, by index."""
+    done: dict[int, T] = {}
+    failed: dict[int, InputError] = {}
+    for index, result in results:
+        if isinstance(result, InputError):
+            failed[index] = result
+        else:
+            done[index] = result
+    return done, failed
 
 
 def end(failed: Mapping[int, Exception], count: int, what: str = "files") -> None:

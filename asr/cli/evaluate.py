@@ -78,7 +78,7 @@ def evaluate(
     decoders = {loaded.head: loaded.decoder}
     if head is None and type(loaded.decoder) is GreedyDecoder:
         decoders = greedy_decoders(task)
-    scoring = {name: decoder.scoring for name, decoder in decoders.items()}
+    scoring = {name: decoder.scoring_vocabulary for name, decoder in decoders.items()}
     dataset = SpeechDataset(cuts, scoring, task.features.sample_rate, encode=False)
     several = by_speaker or len(data) > 1
     with progress_bar(sum(dataset.seconds), "evaluating") as advance:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from asr.cli._inputs import end
+from asr.cli._inputs import collect, end
 from asr.utils.text_files import read_lines
 
 
@@ -24,16 +24,16 @@ def pronounce(
     """
     from json import dumps
 
-    from asr.inference import pronouncer
+    from asr.inference.pronouncer import pronounce_words
 
     texts = [line.strip() for line in read_lines("-") if line.strip()] if words == ["-"] else words
-    loaded = pronouncer.load(*model, device=device)
-    readable, failed = loaded.readable(texts)
-    for text, written in zip(readable, loaded.write(readable, nbest=nbest, beam=beam), strict=True):
+    first, *others = model
+    done, failed = collect(pronounce_words(texts, first, ensemble=others, nbest=nbest, beam=beam, device=device))
+    for index, outputs in sorted(done.items()):
         if json:
-            rows = [{"text": best.text, "score": round(best.score, 4)} for best in written]
-            typer.echo(dumps({"source": text, "written": rows}, ensure_ascii=False))
+            rows = [{"text": best.text, "score": round(best.score, 4)} for best in outputs]
+            typer.echo(dumps({"source": texts[index], "written": rows}, ensure_ascii=False))
         else:
-            for best in written:
-                typer.echo(f"{text}\t{best.text}")
+            for best in outputs:
+                typer.echo(f"{texts[index]}\t{best.text}")
     end(failed, len(texts), "words")

@@ -53,11 +53,11 @@ def tune(
     assert isinstance(search, BeamDecoder)
     grid = {**tuning.values_for(search), **read_values(values or [])}
     cuts = [cut for path in data for cut in manifest.read(path)]
-    dataset = SpeechDataset(cuts, {head: search.scoring}, loaded.sample_rate, encode=False)
+    dataset = SpeechDataset(cuts, {head: search.scoring_vocabulary}, loaded.sample_rate, encode=False)
     with progress_bar(sum(dataset.seconds), "listening") as advance:
         stored = tuning.store(loaded.task, dataset, head, advance)
     names = list(grid)
-    rate = kinds_of(search.scoring)[0].upper()
+    rate = kinds_of(search.scoring_vocabulary)[0].upper()
     typer.echo("  ".join(f"{name:>14}" for name in [*names, f"{rate} %", "real time"]))
 
     def show(trial: Trial) -> None:
@@ -67,13 +67,13 @@ def tune(
         ]
         typer.echo("  ".join(f"{cell:>14}" for cell in cells))
 
-    start = {name: search.numbers[name] for name in names}
+    start = {name: search.weights[name] for name in names}
     best, trials = tuning.tune(search, stored, start, grid, show)
     typer.echo("best:")
     show(best)
     if picture is not None:
         tuning.draw(picture, best, trials, rate)
-    report = tuning.report_of(tuning.decoded(search.changed(**best.numbers), stored))
+    report = tuning.report_of(tuning.decoded(search.with_weights(**best.numbers), stored))
     before, after = report.calibration, cross_validate(report.answers)
     if before is not None and after is not None:
         options["calibration"] = [round(number, 4) for number in fit_calibration(*concatenate(report.answers))]
@@ -88,9 +88,9 @@ def tune(
 
 def read_values(given: list[str]) -> dict[str, list[float]]:
     """Numbers to try by name, of KEY=A,B,…"""
-    from asr.inference.decoders.beam import NUMBERS
+    from asr.inference.decoders.beam import TUNABLE
 
-    known = ["beam", *NUMBERS]
+    known = ["beam", *TUNABLE]
     found: dict[str, list[float]] = {}
     for entry in given:
         key, _, numbers = entry.partition("=")

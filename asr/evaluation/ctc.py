@@ -14,6 +14,7 @@ from asr.data.speech_dataset import SpeechDataset
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.evaluation.report import Report, evaluate_pairs
+from asr.inference.decoders.base import Decoder
 from asr.inference.decoders.greedy import GreedyDecoder
 from asr.tasks.ctc import CTCTask
 from asr.text.vocabulary import Vocabulary
@@ -33,7 +34,7 @@ def batches(dataset: SpeechDataset, max_seconds: float) -> Iterator[Batch]:
 class Pairs:
     """References and decoded texts of each head, collected batch by batch."""
 
-    def __init__(self, decoders: Mapping[str, GreedyDecoder]) -> None:
+    def __init__(self, decoders: Mapping[str, Decoder]) -> None:
         self.decoders = decoders
         self.rows: dict[str, list[tuple[str, str, str, list[float] | None]]] = {head: [] for head in decoders}
 
@@ -42,7 +43,7 @@ class Pairs:
         for head, decoder in self.decoders.items():
             for id, text, hypothesis in zip(batch.ids, batch.references[head], found[head], strict=True):
                 if text is not None:
-                    decoded = decoder.scoring.scoring(decoder.text(hypothesis))
+                    decoded = decoder.scoring_vocabulary.scoring(decoder.text(hypothesis))
                     confidence: list[float] | None = decoder.confidence(hypothesis)
                     if len(confidence or ()) != len(decoded.split()):
                         confidence = None  # scoring has folded or parted words
@@ -57,11 +58,11 @@ class Pairs:
         if not (rows := self.rows[head]):
             raise InputError(f"no utterance has a reference for the head {head!r} (phones in the manifest?)")
         ids, references, decoded, confidences = zip(*rows, strict=True)
-        kinds = kinds_of(self.decoders[head].scoring)
+        kinds = kinds_of(self.decoders[head].scoring_vocabulary)
         return evaluate_pairs(ids, references, decoded, kinds, by=by, confidences=confidences)
 
 
-def greedy_decoders(task: CTCTask) -> dict[str, GreedyDecoder]:
+def greedy_decoders(task: CTCTask) -> dict[str, Decoder]:
     """The greedy decoder of each head."""
     return {head: GreedyDecoder(vocabulary) for head, vocabulary in task.vocabularies.items()}
 
@@ -83,14 +84,14 @@ def evaluate(
     task: CTCTask,
     dataset: SpeechDataset,
     *,
-    decoders: Mapping[str, GreedyDecoder] | None = None,
+    decoders: Mapping[str, Decoder] | None = None,
     max_seconds: float = 240.0,
     by: Mapping[str, str] | None = None,
     progress: Callable[[float], None] = lambda seconds: None,
 ) -> dict[str, Report]:
     """Decode a dataset and report each head that has references.
 
-    ``decoders``: of the heads to decode (all, greedily). The dataset's references must be of their ``scoring``
+    ``decoders``: of the heads to decode (all, greedily). The dataset's references must be of their scoring
     vocabularies. ``progress`` gets seconds of audio done.
     """
     decoders = decoders or greedy_decoders(task)

@@ -81,7 +81,7 @@ def tune(
     def trial(wanted: Mapping[str, float]) -> Trial:
         key = tuple(sorted(wanted.items()))
         if key not in trials:
-            trials[key] = measure(decoder.changed(**wanted), stored, wanted)
+            trials[key] = measure(decoder.with_weights(**wanted), stored, wanted)
             report(trials[key])
         return trials[key]
 

@@ -1,9 +1,9 @@
-"""A loaded seq2seq model that writes: pronunciations of words, those that a dictionary lacks among them."""
+"""Run seq2seq models: pronunciations of words, among them those that a dictionary lacks."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from asr.data.batch import pad
+from asr.decoding.label.beam import LabelBeamOptions
 from asr.errors import InputError
 from asr.models import directory, store
 from asr.tasks.encoder_decoder import search
@@ -21,77 +22,140 @@ from asr.text.phones import without_stress
 
 log = logging.getLogger(__name__)
 
-BATCH = 256  # texts that are searched together
-SHOWN = 5
+BATCH_SIZE = 256  # texts that are searched together
+MAX_NAMED = 5  # words named in a warning
 
 
-class Written(NamedTuple):
-    """What a model writes for a text, with its natural-log score."""
+class ScoredText(NamedTuple):
+    """An output text with the score (natural log) by which the search ranks it."""
 
     text: str
     score: float
 
 
-def load(*models: str | Path, device: str = "cpu") -> Pronouncer:
-    """The writer of a seq2seq model's directory or run, or of several that write together (an ensemble).
-
-    Raises InputError for anything else.
-    """
-    tasks = [store.load(directory.find(model), Seq2SeqTask) for model in models]
-    return Pronouncer([store.on_device(task, device) for task in tasks])
-
-
 class Pronouncer:
-    """Writes with one task, or several of the same vocabularies."""
+    """Writes the output texts of seq2seq models for input texts, such as pronunciations for words.
+
+    Args:
+        tasks: one task, or several of the same vocabularies that search together (an ensemble).
+    """
 
     def __init__(self, tasks: Sequence[Seq2SeqTask]) -> None:
         self.tasks = [task.eval() for task in tasks]
 
-    def write(self, texts: Sequence[str], *, nbest: int = 1, beam: int | None = None) -> list[list[Written]]:
-        """The n best that the model writes for each text, best first.
+    @classmethod
+    def load(cls, model: str | Path, *, device: str = "cpu", ensemble: Sequence[str | Path] = ()) -> Pronouncer:
+        """Load a seq2seq model.
 
-        Raises InputError, before any work, naming a text that is empty or has characters that the model does not know.
+        Args:
+            model: a model directory, or the directory of a training run.
+            device: of torch: cpu, cuda, cuda:1 …
+            ensemble: further models of the same vocabularies, which search together with it.
+
+        Raises:
+            InputError: a path that holds no seq2seq model, or a device that cannot be used.
         """
-        first = self.tasks[0]
-        beam = beam or max(first.options.beam, nbest)
-        options = replace(first.options, beam=beam, nbest=nbest)
-        read = [self.read(text) for text in texts]
-        order = sorted(range(len(read)), key=lambda index: len(read[index]))
-        found: dict[int, list[Written]] = {}
-        for begin in range(0, len(order), BATCH):
-            chosen = order[begin : begin + BATCH]
-            inputs, lengths = pad([read[index] for index in chosen])
-            best = search(self.tasks, inputs.to(first.network.device), lengths, options)
-            for index, hypotheses in zip(chosen, best, strict=True):
-                found[index] = [Written(first.vocabulary.decode(h.labels), h.score) for h in hypotheses]
-        return [found[index] for index in range(len(read))]
+        tasks = [store.load(directory.find(path), Seq2SeqTask) for path in (model, *ensemble)]
+        return cls([store.on_device(task, device) for task in tasks])
 
-    def read(self, text: str) -> Tensor:
-        """The labels (U,) of a text. Raises InputError, naming it, for one that `write` refuses."""
+    def pronounce(self, text: str, *, nbest: int = 1, beam: int | None = None) -> list[ScoredText]:
+        """Return the output texts for one input text, best first; see `pronounce_all`.
+
+        Raises:
+            InputError: the text is empty or has characters that the model does not know.
+        """
+        ((_, result),) = self.pronounce_all([text], nbest=nbest, beam=beam)
+        if isinstance(result, InputError):
+            raise result
+        return result
+
+    def pronounce_all(
+        self, texts: Sequence[str], *, nbest: int = 1, beam: int | None = None
+    ) -> Iterator[tuple[int, list[ScoredText] | InputError]]:
+        """Write output texts for many input texts, in batches.
+
+        Args:
+            texts: the input texts.
+            nbest: number of output texts for each.
+            beam: width of the search; None: the model's own, or ``nbest`` if that is more.
+
+        Yields:
+            The index of an input text and its output texts, best first, or the error of one that cannot be read.
+
+        Raises:
+            InputError: at once, for a beam narrower than ``nbest``.
+        """
+        options = self.tasks[0].options
+        return self._pronounce(texts, replace(options, beam=beam or max(options.beam, nbest), nbest=nbest))
+
+    def _pronounce(
+        self, texts: Sequence[str], options: LabelBeamOptions
+    ) -> Iterator[tuple[int, list[ScoredText] | InputError]]:
+        labels: dict[int, Tensor] = {}
+        for index, text in enumerate(texts):
+            try:
+                labels[index] = self._encode(text)
+            except InputError as error:
+                yield index, error
+        order = sorted(labels, key=lambda index: len(labels[index]))
+        first = self.tasks[0]
+        for begin in range(0, len(order), BATCH_SIZE):
+            indices = order[begin : begin + BATCH_SIZE]
+            inputs, lengths = pad([labels[index] for index in indices])
+            n_best_lists = search(self.tasks, inputs.to(first.network.device), lengths, options)
+            for index, hypotheses in zip(indices, n_best_lists, strict=True):
+                yield index, [ScoredText(first.vocabulary.decode(h.labels), h.score) for h in hypotheses]
+
+    def _encode(self, text: str) -> Tensor:
+        """The labels (U,) of an input text."""
         labels = self.tasks[0].source.encode(text, text)
         if not labels:
-            raise InputError(f"{text!r}: there is nothing to read in it")
+            raise InputError(f"{text!r}: there is nothing to pronounce; use a text with a letter in it")
         return torch.tensor(labels)
 
-    def readable(self, texts: Iterable[str]) -> tuple[list[str], dict[int, InputError]]:
-        """The texts that can be read, and of each of the others, by its number, what is wrong with it."""
-        good: list[str] = []
-        bad: dict[int, InputError] = {}
-        for number, text in enumerate(texts):
-            try:
-                self.read(text)
-                good.append(text)
-            except InputError as error:
-                bad[number] = error
-        return good, bad
-
     def pronunciations(self, words: Iterable[str], keep_stress: bool = False) -> Lexicon:
-        """The best pronunciation of each word; words that the model cannot read are left out, and logged."""
-        wanted = list(dict.fromkeys(words))
-        readable, unreadable = self.readable(wanted)
+        """Return the best pronunciation of each word; words that cannot be read are left out, and logged.
+
+        Args:
+            words: each counts once.
+            keep_stress: keep the stress digits of CMUdict's phones.
+        """
+        distinct = list(dict.fromkeys(words))
+        best: dict[int, str] = {}
+        unreadable: list[str] = []
+        for index, result in self.pronounce_all(distinct):
+            if isinstance(result, InputError):
+                unreadable.append(distinct[index])
+            else:
+                best[index] = result[0].text if keep_stress else without_stress(result[0].text)
         if unreadable:
-            shown = ", ".join(wanted[number] for number in list(unreadable)[:SHOWN])
-            log.warning("%d words cannot be read: %s", len(unreadable), shown)
-        best = [n_best[0].text for n_best in self.write(readable)]
-        texts = best if keep_stress else map(without_stress, best)
-        return {word: [tuple(text.split())] for word, text in zip(readable, texts, strict=True) if text}
+            log.warning("%d words cannot be pronounced: %s", len(unreadable), ", ".join(unreadable[:MAX_NAMED]))
+        return {word: [tuple(best[index].split())] for index, word in enumerate(distinct) if best.get(index)}
+
+
+def pronounce_words(
+    words: Sequence[str],
+    model: str | Path,
+    *,
+    ensemble: Sequence[str | Path] = (),
+    nbest: int = 1,
+    beam: int | None = None,
+    device: str = "cpu",
+) -> Iterator[tuple[int, list[ScoredText] | InputError]]:
+    """Pronounce words with a model directory (`asr pronounce`).
+
+    Args:
+        words: the words, or the input texts of another seq2seq model.
+        model: as in `Pronouncer.load`.
+        ensemble: as in `Pronouncer.load`.
+        nbest: as in `Pronouncer.pronounce_all`.
+        beam: as in `Pronouncer.pronounce_all`.
+        device: as in `Pronouncer.load`.
+
+    Returns:
+        An iterator over the results, see `Pronouncer.pronounce_all`.
+
+    Raises:
+        InputError: what `Pronouncer.load` and `Pronouncer.pronounce_all` raise.
+    """
+    return Pronouncer.load(model, device=device, ensemble=ensemble).pronounce_all(words, nbest=nbest, beam=beam)

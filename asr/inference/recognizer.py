@@ -15,8 +15,8 @@ from asr.data.batch import pad
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.features.cmvn import Statistics
-from asr.inference.decoders.base import Search
-from asr.inference.decoders.factory import make_decoder
+from asr.inference.decoders.base import Decoder, Search
+from asr.inference.decoders.factory import make_aligner, make_decoder
 from asr.inference.decoders.greedy import GreedyDecoder
 from asr.inference.inputs import Source, blocks, prepared
 from asr.models import decoder_files, store
@@ -75,7 +75,7 @@ class Recognizer:
         device: str = "cpu",
         batch_seconds: float = 240.0,
         head: str | None = None,
-        decoder: GreedyDecoder | None = None,
+        decoder: Decoder | None = None,
     ) -> None:
         torch.set_flush_denormal(True)
         self.device = torch.device(device)
@@ -125,10 +125,8 @@ class Recognizer:
         for words that are in none a ``pronouncer``, the directory of a seq2seq model.
         Raises InputError too for words that the model cannot write, and for a recording that is too short for them.
         """
-        from asr.inference.decoders.aligner import Aligner
-
         head = head or (self.head if lexicon or pronouncer else self.task.timing)
-        aligner = Aligner(self.task.vocabularies[head], text, lexicon, pronouncer)
+        aligner = make_aligner(self.task.vocabularies[head], text, lexicon, pronouncer)
         one = Recognizer(
             self.task,
             device=str(self.device),

@@ -1,4 +1,4 @@
-"""Decoder options of a model directory, and the language models and dictionaries they name."""
+"""Decoder options of a model directory, and the language models and dictionaries that they name."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from asr.models.directory import CONFIG, dump_config, find, read_config
 from asr.utils.aliases import rename_keys
 from asr.utils.atomic import atomic_path, write_atomic
 
-# what a decoder's options may name, and what these files, or the directory of a model, are called in a model directory
-# (.gz stays)
+# decoder options that name a file or a model directory, and the name of its copy in a model directory (.gz is kept)
 DECODER_FILES = {
     "lm": "lm.arpa",
     "character_lm": "character_lm.arpa",
@@ -21,12 +20,19 @@ DECODER_FILES = {
     "pronouncer": "pronouncer",
     "neural_lm": "neural_lm",
 }
-
-MODELS = ("pronouncer", "neural_lm")  # of those, what is a model directory
+MODELS = ("pronouncer", "neural_lm")  # those that name a model directory
 
 
 def copy_decoder_files(decoder: Mapping[str, Any], directory: Path) -> dict[str, Any]:
-    """Copy the models and dictionaries that a decoder's options name; the options with the copies' names."""
+    """Copy the files and model directories that a decoder's options name into a model directory.
+
+    Returns:
+        The options with the copies' names, relative to ``directory``.
+
+    Raises:
+        InputError: an option names a model directory that does not exist.
+        OSError: an option names a file that cannot be read.
+    """
     options = dict(decoder)
     for key, name in DECODER_FILES.items():
         if options.get(key) is not None:
@@ -44,7 +50,11 @@ def copy_decoder_files(decoder: Mapping[str, Any], directory: Path) -> dict[str,
 
 
 def set_decoder(directory: Path, decoder: Mapping[str, Any]) -> None:
-    """Make ``decoder`` how a model directory's model is decoded; the files that it names are copied."""
+    """Write decoder options to a model directory, and copy the files that they name.
+
+    Raises:
+        InputError, OSError: as `copy_decoder_files`.
+    """
     config = read_config(directory) | {"decoder": copy_decoder_files(decoder, directory)}
     write_atomic(directory / CONFIG, dump_config(config))
 
@@ -52,17 +62,26 @@ def set_decoder(directory: Path, decoder: Mapping[str, Any]) -> None:
 def decoder_config(
     directory: Path, given: Mapping[str, Any] | None = None, head: str | None = None
 ) -> tuple[str, dict[str, Any]]:
-    """How to decode: which head, and the options of `asr.inference.decoders.factory.make_decoder`.
+    """Return the head to decode, and the options of `asr.inference.decoders.factory.make_decoder`.
 
-    Those are the model's own, if ``head`` is the one (or None) that they were made for, and over them those that are
-    ``given``. With ``type`` among these the model's own do not count.
+    Options that are ``given`` replace the model directory's own ones. Those count only for the head that they were made
+    for, not if ``type`` is given, and those of a greedy decoder not if anything is given. Without ``type`` in the
+    result `make_decoder` chooses one by the options.
+
+    Args:
+        directory: a model directory.
+        given: options by former or present name.
+        head: the head to decode; None: the one of the directory's own options, or else the first.
+
+    Raises:
+        InputError: the directory's configuration cannot be read, or an option is given by two names.
     """
     config = read_config(directory)
     given = rename_keys(given or {}, OPTION_ALIASES)
     own = rename_keys(config.get("decoder") or {}, OPTION_ALIASES)
     own_head = own.pop("head", None) or next(iter(config["task"]["heads"]))
     head = own_head if head is None else head
-    if "type" in given or head != own_head or own.get("type") == "greedy":
+    if "type" in given or head != own_head or (given and own.get("type") == "greedy"):
         own = {}
     own |= {key: str(directory / own[key]) for key in DECODER_FILES if own.get(key) is not None}
-    return head, {"type": "beam" if given else "greedy"} | own | given
+    return head, own | given

@@ -47,7 +47,7 @@ def test_tries_one_number_after_another(model: Path, lm: Path, dev: Path) -> Non
     loaded = asr_.load(model, decoder={"type": "beam", "beam": 7, "lm": lm})
     decoder = loaded.decoder
     assert isinstance(decoder, BeamDecoder)
-    dataset = SpeechDataset(manifest.read(dev), {"text": decoder.scoring}, loaded.sample_rate, encode=False)
+    dataset = SpeechDataset(manifest.read(dev), {"text": decoder.scoring_vocabulary}, loaded.sample_rate, encode=False)
     heard: list[float] = []
     stored = store(loaded.task, dataset, "text", heard.append)
     assert sum(heard) == pytest.approx(sum(dataset.seconds))
@@ -60,12 +60,14 @@ def test_tries_one_number_after_another(model: Path, lm: Path, dev: Path) -> Non
     assert all(trial.reference == sum(len(text.split()) for text in decoder_texts(dev)) for trial in trials)
     every = [
         measure(
-            decoder.changed(**dict(zip(values, chosen, strict=True))), stored, dict(zip(values, chosen, strict=True))
+            decoder.with_weights(**dict(zip(values, chosen, strict=True))),
+            stored,
+            dict(zip(values, chosen, strict=True)),
         )
         for chosen in product(*values.values())
     ]
     assert best.errors == min(trial.errors for trial in every)
-    assert decoder.numbers["lm_weight"] == 0.7 and decoder.numbers["character_weight"] is None
+    assert decoder.weights["lm_weight"] == 0.7 and decoder.weights["character_weight"] is None
 
 
 def decoder_texts(dev: Path) -> list[str]:
@@ -81,8 +83,8 @@ def test_what_is_tried_depends_on_the_models(model: Path, lm: Path) -> None:
     assert names({}) == names({"hotwords": {"he": 1.0}}) == ["beam"]
     assert names({"lm": lm}) == ["lm_weight", "word_bonus", "beam"]
     loaded: Any = asr_.load(model, decoder={"type": "beam"}).decoder
-    with pytest.raises(InputError, match="lm_weight: there is no model of words"):
-        loaded.changed(lm_weight=1.0)
+    with pytest.raises(InputError, match="lm_weight: this decoder has no such model; it has beam"):
+        loaded.with_weights(lm_weight=1.0)
 
 
 def test_the_model_directory_keeps_what_was_found(
@@ -106,7 +108,7 @@ def test_the_model_directory_keeps_what_was_found(
     assert isinstance(decoder, BeamDecoder) and decoder.options.beam == kept["beam"]
     assert not isinstance(asr_.load(model, decoder={"type": "greedy"}).decoder, BeamDecoder)
     wider: Any = asr_.load(model, decoder={"beam": 77}).decoder
-    assert wider.options.beam == 77 and wider.numbers["lm_weight"] == kept["lm_weight"]
+    assert wider.options.beam == 77 and wider.weights["lm_weight"] == kept["lm_weight"]
     again = asr("tune", model, dev, *values)  # with the model's own
     assert again.status == 0 and (model / "lm.arpa.gz").read_bytes() == lm.read_bytes()
     evaluated = asr("evaluate", model, dev, "--json", tmp_path / "figures.json")
@@ -130,8 +132,12 @@ def test_a_decoder_is_for_its_head(tmp_path: Path) -> None:
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(groups | {"decoder": decoder}, sort_keys=False))
 
     config()
-    assert decoder_files.decoder_config(tmp_path) == ("text", {"type": "greedy"})
-    assert decoder_files.decoder_config(tmp_path, {"beam": 3}, "phones") == ("phones", {"type": "beam", "beam": 3})
+    assert decoder_files.decoder_config(tmp_path) == ("text", {})
+    assert decoder_files.decoder_config(tmp_path, {"beam": 3}, "phones") == ("phones", {"beam": 3})
+    config(type="greedy", calibration=[0.5, 0.1])
+    greedy = {"type": "greedy", "calibration": [0.5, 0.1]}
+    assert decoder_files.decoder_config(tmp_path) == ("text", greedy)
+    assert decoder_files.decoder_config(tmp_path, {"beam": 3}) == ("text", {"beam": 3})
     config(type="beam", head="phones", lm="lm.arpa", beam=9)
     own = {"type": "beam", "lm": str(tmp_path / "lm.arpa"), "beam": 9}
     assert (
@@ -140,5 +146,5 @@ def test_a_decoder_is_for_its_head(tmp_path: Path) -> None:
         == ("phones", own)
     )
     assert decoder_files.decoder_config(tmp_path, {"beam": 3}) == ("phones", own | {"beam": 3})
-    assert decoder_files.decoder_config(tmp_path, {}, "text") == ("text", {"type": "greedy"})
+    assert decoder_files.decoder_config(tmp_path, {}, "text") == ("text", {})
     assert decoder_files.decoder_config(tmp_path, {"type": "beam"}) == ("phones", {"type": "beam"})

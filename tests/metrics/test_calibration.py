@@ -125,5 +125,5 @@ def test_a_decoder_calibrates_its_words() -> None:
     assert GreedyDecoder(vocabulary).confidence(hypothesis) == pytest.approx([0.4, 0.9])
     own = GreedyDecoder(vocabulary, calibration=[0.5, 0.0])
     assert own.confidence(hypothesis) == pytest.approx(calibrate([0.4, 0.9], 0.5, 0.0))
-    with pytest.raises(InputError, match=r"calibration=\[1\]: a slope and an offset"):
+    with pytest.raises(InputError, match=r"calibration=\[1\]: expected two numbers, a slope and an offset"):
         GreedyDecoder(vocabulary, calibration=[1])

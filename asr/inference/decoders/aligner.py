@@ -1,49 +1,48 @@
-"""Forced alignment: when each word of a known text was said."""
+"""Forced alignment: the times of the words of a known text."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from asr.decoding.ctc.alignment import align, align_hypothesis
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
-from asr.inference.decoders.base import Search
-from asr.inference.decoders.factory import lexicon_for
-from asr.inference.decoders.greedy import GreedyDecoder
+from asr.inference.decoders.base import BaseDecoder, Search, check_lexicon
 from asr.text import lexicon as lexicon_
+from asr.text.lexicon import Lexicon
 from asr.text.vocabulary import Vocabulary
 
-Variants = Sequence[tuple[int, ...]]  # of a word, as labels
+Variants = Sequence[tuple[int, ...]]  # the label sequences that a word may have
 
 
-class Aligner(GreedyDecoder):
-    """A decoder that is told what was said: its one hypothesis is ``text`` on its best path.
+class Aligner(BaseDecoder):
+    """A decoder whose one hypothesis is a given text, on the best path through the frames.
 
-    Words are what blanks part in the text, as it writes them; those of punctuation alone are left out. A head of phones
-    needs a ``lexicon`` (the file of a pronouncing dictionary), or a ``pronouncer`` (the directory of a seq2seq model)
-    for words that are in none. Of several pronunciations that one is taken which fits
-    best where the first was found.
+    Words are separated by white space and keep their spelling; those of punctuation alone are left out. Of several
+    pronunciations the one is chosen that fits best where the first one was aligned.
 
-    Raises InputError naming words that the vocabulary cannot write, or that the dictionary does not have.
+    Args:
+        vocabulary: of the head that aligns.
+        text: the text that is spoken.
+        lexicon: pronunciations of the text's words, required for a head of phones.
+
+    Raises:
+        InputError: words that the vocabulary cannot spell or the lexicon does not have, a text without words, or a
+            missing or superfluous lexicon.
     """
 
-    def __init__(
-        self, vocabulary: Vocabulary, text: str, lexicon: str | Path | None = None, pronouncer: str | Path | None = None
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary, text: str, lexicon: Lexicon | None = None) -> None:
         super().__init__(vocabulary)
-        words = text.split()
-        if vocabulary.kind == "phones":
-            if lexicon is None and pronouncer is None:
-                raise InputError("to align words with a head of phones a pronouncing dictionary is needed (lexicon)")
-            variants = pronounced(words, vocabulary, lexicon_for(lexicon_.words(text), lexicon, pronouncer))
-        else:
-            if lexicon is not None or pronouncer is not None:
-                raise InputError(f"a pronouncing dictionary is for a head of phones; this one writes {vocabulary.kind}")
-            variants = [[tuple(vocabulary.spell(word))] for word in words]
-        spoken = [(word, units) for word, units in zip(words, variants, strict=True) if units[0]]
+        check_lexicon(vocabulary, lexicon is not None)
+        names = text.split()
+        variants = (
+            pronunciation_labels(names, vocabulary, lexicon)
+            if lexicon is not None
+            else [[tuple(vocabulary.spell(word))] for word in names]
+        )
+        spoken = [(word, units) for word, units in zip(names, variants, strict=True) if units[0]]
         if not spoken:
             raise InputError("there is no word in the text")
         self.names = [word for word, _ in spoken]
@@ -52,37 +51,41 @@ class Aligner(GreedyDecoder):
         self.separator = tuple(spaces) if vocabulary.kind == "characters" else ()
 
     def search(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
-        """The text on each utterance: natural logs (N, T, V) and lengths (N,) to lists of one hypothesis."""
-        return [[self.align(scores[:frames])] for scores, frames in zip(log_probs, lengths, strict=True)]
+        """Align the text to each utterance: log-probabilities (N, T, V) and lengths (N,) to lists of one hypothesis."""
+        return [[self.align(row[:length])] for row, length in zip(log_probs, lengths, strict=True)]
 
     def start(self) -> Search:
-        """An alignment to one recording."""
-        return _Alignment(self)
+        """Begin an alignment to one recording."""
+        return AlignmentSearch(self)
 
     def words(self, hypothesis: Hypothesis) -> list[tuple[str, int, int]]:
-        """Words of a hypothesis as the text writes them: (text, first label, last + 1)."""
+        """Return the words of a hypothesis as the text spells them: (text, first label, last label + 1)."""
         return [(self.names[word], first, end) for word, first, end in hypothesis.words]
 
     def align(self, log_probs: np.ndarray) -> Hypothesis:
-        """The text on scores (T, V), natural logs; InputError where it does not fit in."""
-        found = self._align(log_probs, [variants[0] for variants in self.variants])
-        if all(len(variants) == 1 for variants in self.variants):
-            return found
-        starts = [found.frames[first][0] for _, first, _ in found.words]
-        ends = [found.frames[end - 1][1] for _, _, end in found.words]
-        chosen = [
-            best_variant(log_probs[before:behind], variants, self.vocabulary.blank)
-            for variants, before, behind in zip(
-                self.variants, [0, *ends[:-1]], [*starts[1:], len(log_probs)], strict=True
-            )
-        ]
-        return self._align(log_probs, chosen)
+        """Align the text to log-probabilities (T, V), natural.
 
-    def _align(self, log_probs: np.ndarray, spelled: Variants) -> Hypothesis:
+        Raises:
+            InputError: there are fewer frames than the text needs.
+        """
+        first = self._align(log_probs, [variants[0] for variants in self.variants])
+        if all(len(variants) == 1 for variants in self.variants):
+            return first
+        starts = [first.frames[begin][0] for _, begin, _ in first.words]
+        ends = [first.frames[end - 1][1] for _, _, end in first.words]
+        # of each word: from the end of the word before it to the start of the next one
+        surroundings = zip([0, *ends[:-1]], [*starts[1:], len(log_probs)], strict=True)
+        best = [
+            best_variant(log_probs[begin:end], variants, self.vocabulary.blank)
+            for variants, (begin, end) in zip(self.variants, surroundings, strict=True)
+        ]
+        return self._align(log_probs, best)
+
+    def _align(self, log_probs: np.ndarray, spellings: Variants) -> Hypothesis:
         edge = self.separator if self.vocabulary.boundary_spaces else ()
         labels = list(edge)
         words = []
-        for number, units in enumerate(spelled):
+        for number, units in enumerate(spellings):
             labels += self.separator if number else ()
             words.append((number, len(labels), len(labels) + len(units)))
             labels += units
@@ -90,8 +93,29 @@ class Aligner(GreedyDecoder):
         return align_hypothesis(log_probs, labels, self.vocabulary.blank, words=words)
 
 
+class AlignmentSearch:
+    """Collects the frames of one recording, and aligns an aligner's text to all of them."""
+
+    def __init__(self, aligner: Aligner) -> None:
+        self.aligner = aligner
+        self._log_probs: list[np.ndarray] = []
+
+    @property
+    def frames(self) -> int:
+        """Number of frames fed so far."""
+        return sum(map(len, self._log_probs))
+
+    def feed(self, frames: np.ndarray) -> None:
+        """Take in the next log-probabilities (T, V), natural."""
+        self._log_probs.append(frames)
+
+    def finish(self) -> list[Hypothesis]:
+        """Return a list of the one hypothesis. Raises InputError as `Aligner.align` does."""
+        return [self.aligner.align(np.concatenate(self._log_probs))]
+
+
 def best_variant(log_probs: np.ndarray, variants: Variants, blank: int) -> tuple[int, ...]:
-    """The label sequence that fits scores (T, V) best; the first of them fits in."""
+    """Return the label sequence with the best alignment to log-probabilities (T, V); the first if none fits in."""
 
     def score(labels: tuple[int, ...]) -> float:
         try:
@@ -102,37 +126,23 @@ def best_variant(log_probs: np.ndarray, variants: Variants, blank: int) -> tuple
     return variants[0] if len(variants) == 1 else max(variants, key=score)
 
 
-def pronounced(
+def pronunciation_labels(
     words: Sequence[str], vocabulary: Vocabulary, lexicon: Mapping[str, list[tuple[str, ...]]]
 ) -> list[Variants]:
-    """Pronunciations of words as labels; InputError naming the words that have none."""
-    found: list[Variants] = []
+    """Return the pronunciations of each word as labels of ``vocabulary``.
+
+    Raises:
+        InputError: words that have none; the message names them.
+    """
+    labels: list[Variants] = []
     missing: list[str] = []
     for word in words:
         plain = lexicon_.words(word)
         first, unknown = lexicon_.pronounce(word, lexicon)
         variants = lexicon[plain[0]] if len(plain) == 1 and plain[0] in lexicon else [tuple(first)]
-        found.append([tuple(vocabulary.spell(" ".join(units), word)) for units in variants])
+        labels.append([tuple(vocabulary.spell(" ".join(units), word)) for units in variants])
         missing += unknown
     if missing:
         some = ", ".join(dict.fromkeys(missing))
-        raise InputError(f"{len(missing)} words of the text are not in the dictionary: {some[:200]}")
-    return found
-
-
-class _Alignment:
-    """Scores as they arrive, and the text on all of them."""
-
-    def __init__(self, aligner: Aligner) -> None:
-        self.aligner = aligner
-        self._heard: list[np.ndarray] = []
-
-    @property
-    def frames(self) -> int:
-        return sum(map(len, self._heard))
-
-    def feed(self, log_probs: np.ndarray) -> None:
-        self._heard.append(log_probs)
-
-    def finish(self) -> list[Hypothesis]:
-        return [self.aligner.align(np.concatenate(self._heard))]
+        raise InputError(f"{len(missing)} words of the text are not in the pronunciation dictionary: {some[:200]}")
+    return labels

@@ -1,23 +1,102 @@
-"""Searches that take a recording's scores as they arrive, and the decoders that make words of them."""
+"""What a decoder is, and what all decoders share: from the network's output to words with confidences."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
 from asr.decoding.hypothesis import Hypothesis
+from asr.errors import InputError
+from asr.metrics.calibration import calibrate
+from asr.text.vocabulary import Vocabulary
 
 
 class Search(Protocol):
-    """A search over one recording, as its scores arrive."""
+    """A search over one recording, whose frames arrive in pieces."""
 
     @property
     def frames(self) -> int:
-        """How many frames it has been given."""
+        """Number of frames fed so far."""
 
-    def feed(self, log_probs: np.ndarray) -> None:
-        """Take in the next frames (T, V), natural logs."""
+    def feed(self, frames: np.ndarray) -> None:
+        """Take in the next frames (T, D): log-probabilities (natural) for CTC, encoder vectors for a transducer."""
 
     def finish(self) -> list[Hypothesis]:
-        """The best hypotheses, best first."""
+        """Return the n best hypotheses, best first."""
+
+
+class Decoder(Protocol):
+    """Turns the network's output frames into text.
+
+    Attributes:
+        vocabulary: of the head that is decoded; what the labels of a hypothesis mean.
+        scoring_vocabulary: by which texts and references are normalized before they are compared.
+    """
+
+    vocabulary: Vocabulary
+    scoring_vocabulary: Vocabulary
+
+    def search(self, frames: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
+        """Return the n best hypotheses, best first, of each utterance of padded frames (N, T, D), lengths (N,)."""
+
+    def start(self) -> Search:
+        """Begin a search over one recording."""
+
+    def words(self, hypothesis: Hypothesis) -> list[tuple[str, int, int]]:
+        """Return the words of a hypothesis (of phones: every phone): (text, first label, last label + 1)."""
+
+    def confidence(self, hypothesis: Hypothesis) -> list[float]:
+        """Return the probability, calibrated if the decoder is, that each of `words` is right."""
+
+    def text(self, hypothesis: Hypothesis) -> str:
+        """Return the text of a hypothesis."""
+
+
+class BaseDecoder:
+    """Words, text and confidences of hypotheses over one vocabulary: what decoders share.
+
+    Args:
+        vocabulary: of the head that is decoded; also the ``scoring_vocabulary``.
+        calibration: slope and offset of `asr.metrics.calibration.calibrate` for the words' confidences; None: leave
+            them as they are.
+
+    Raises:
+        InputError: ``calibration`` is not two numbers.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, *, calibration: Sequence[float] | None = None) -> None:
+        if calibration is not None and len(calibration) != 2:
+            raise InputError(f"calibration={list(calibration)}: expected two numbers, a slope and an offset")
+        self.vocabulary = vocabulary
+        self.scoring_vocabulary = vocabulary
+        self.calibration = calibration
+
+    def words(self, hypothesis: Hypothesis) -> list[tuple[str, int, int]]:
+        """Return the words of a hypothesis (of phones: every phone): (text, first label, last label + 1)."""
+        return self.vocabulary.words(hypothesis.labels)
+
+    def confidence(self, hypothesis: Hypothesis) -> list[float]:
+        """Return the calibrated probability that each of `words` is right.
+
+        Before calibration it is the product of the confidences of the word's labels, as if these were independent.
+        (Measured on dev of recipes/english, expected calibration error of words: 0.157; of their labels' mean 0.462.)
+        """
+        products = [float(np.prod(hypothesis.confidence[first:end])) for _, first, end in self.words(hypothesis)]
+        return products if self.calibration is None else calibrate(products, *self.calibration).tolist()
+
+    def text(self, hypothesis: Hypothesis) -> str:
+        """Return the text of a hypothesis: its words with single spaces between them."""
+        return " ".join(word for word, _, _ in self.words(hypothesis))
+
+
+def check_lexicon(vocabulary: Vocabulary, given: bool) -> None:
+    """Raise InputError if a head of phones has no pronunciation dictionary, or another head is given one."""
+    if vocabulary.kind == "phones" and not given:
+        raise InputError("words from a head of phones need a pronunciation dictionary: give lexicon or pronouncer")
+    if vocabulary.kind != "phones" and given:
+        raise InputError(
+            f"a pronunciation dictionary (lexicon, pronouncer) is for a head of phones; "
+            f"this head's vocabulary is of kind {vocabulary.kind}"
+        )

@@ -1,57 +1,197 @@
-"""Build decoders from a configuration; the only module here that opens files."""
+"""Build decoders from a configuration; the only module of the decoders that opens files."""
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from asr.decoding.ctc.neural_lm import NeuralModel
-from asr.decoding.ctc.options import OPTION_ALIASES
+from asr.decoding.ctc.options import OPTION_ALIASES, CTCBeamOptions
+from asr.errors import InputError
+from asr.inference.decoders.base import Decoder, check_lexicon
 from asr.inference.decoders.greedy import GreedyDecoder
-from asr.inference.decoders.models import say_coverage
-from asr.inference.pronouncer import load
+from asr.inference.pronouncer import Pronouncer
 from asr.models import directory, store
 from asr.registry import build
+from asr.text import lexicon as lexicon_
 from asr.text.lexicon import Lexicon, read_lexicon
 from asr.text.vocabulary import SPECIALS, Vocabulary
 from asr.utils.aliases import rename_keys
 
+if TYPE_CHECKING:
+    from asr.decoding.ctc.neural_lm import NeuralModel
+    from asr.inference.decoders.aligner import Aligner
+    from asr.inference.decoders.beam import BeamDecoder
+
 log = logging.getLogger(__name__)
 
 
+def beam_decoder(
+    vocabulary: Vocabulary,
+    *,
+    beam: int = 100,
+    nbest: int = 1,
+    max_labels: int | None = None,
+    min_label_prob: float = 0.0,
+    beam_threshold: float | None = None,
+    lm: str | Path | None = None,
+    lm_weight: float = 0.7,
+    word_bonus: float = 0.0,
+    unknown_words: float | None = None,
+    lexicon: str | Path | None = None,
+    pronouncer: str | Path | None = None,
+    character_lm: str | Path | None = None,
+    character_weight: float = 0.4,
+    character_bonus: float = 0.0,
+    neural_lm: str | Path | None = None,
+    neural_weight: float = 0.4,
+    neural_bonus: float = 0.0,
+    hotwords: Mapping[str, float] | None = None,
+    calibration: Sequence[float] | None = None,
+) -> BeamDecoder:
+    """Build a CTC prefix beam search (`asr.decoding.ctc.beam`) and read the models that it uses.
+
+    Args:
+        vocabulary: of the head that is decoded.
+        beam: number of prefixes kept after each frame.
+        nbest: number of hypotheses returned.
+        max_labels: number of the most probable labels of a frame that may extend a prefix; None: all.
+        min_label_prob: probability below which a label does not extend a prefix.
+        beam_threshold: prefixes whose score is this much (natural log) below the best one's are dropped; None: none.
+        lm: ARPA file of an n-gram model of words. A head of characters spells them; one of phones needs ``lexicon`` or
+            ``pronouncer``.
+        lm_weight: factor of the natural-log probability that ``lm`` gives a word.
+        word_bonus: added to the score for each word.
+        unknown_words: score (natural log) of a word that ``lm`` does not have, added to that of its <unk>; None: such
+            words are impossible (as they always are for phones).
+        lexicon: pronunciation dictionary (CMUdict or Kaldi), for phones; words of ``lm`` that it lacks are left out.
+        pronouncer: directory of a seq2seq model (`asr.tasks.seq2seq`) that pronounces words that ``lexicon`` lacks.
+        character_lm: ARPA file of an n-gram model of the head's characters (the space is |) or phones.
+        character_weight: factor of the natural-log probability that ``character_lm`` gives a label.
+        character_bonus: added to the score for each label.
+        neural_lm: directory of a language model (`asr.tasks.language`) of the head's characters. It scores each new
+            prefix, which takes far longer than the other models do.
+        neural_weight: factor of the natural-log probability that ``neural_lm`` gives a label.
+        neural_bonus: added to the score for each label.
+        hotwords: words to favor, with what each adds to the score (natural log).
+        calibration: see `asr.inference.decoders.base.BaseDecoder`.
+
+    Raises:
+        InputError: a file that cannot be read, options that make no sense, or models that do not fit the vocabulary.
+    """
+    # these import Numba, which takes seconds
+    from asr.inference.decoders import models
+    from asr.inference.decoders.beam import BeamDecoder, FusionModels
+    from asr.lm import arpa
+
+    options = CTCBeamOptions(beam, nbest, max_labels, min_label_prob, beam_threshold)
+    words = labels = neural = None
+    if pronouncer is not None and lm is None and lexicon is None and not hotwords:
+        raise InputError("a pronouncer needs words to pronounce: give lm, lexicon or hotwords as well")
+    if lm is not None or lexicon is not None or hotwords:
+        ngram = arpa.read(lm) if lm is not None else None
+        pronunciations = None
+        if lexicon is not None or pronouncer is not None:
+            check_lexicon(vocabulary, given=True)
+            wanted = [*models.words_of_model(ngram), *(hotwords or {})]
+            pronunciations = lexicon_for(wanted, lexicon, pronouncer)
+        words = models.word_model(
+            vocabulary, ngram, pronunciations, hotwords or {}, lm_weight, word_bonus, unknown_words
+        )
+    if character_lm is not None:
+        labels = models.label_model(vocabulary, arpa.read(character_lm), character_weight, character_bonus)
+    if neural_lm is not None:
+        neural = neural_model(vocabulary, neural_lm, neural_weight, neural_bonus)
+    return BeamDecoder(vocabulary, options, FusionModels(words, labels, neural), calibration=calibration)
+
+
+# decoders by the ``type`` of their configuration; their keyword arguments are the options
+DECODERS: dict[str, Callable[..., Decoder]] = {"greedy": GreedyDecoder, "beam": beam_decoder}
+
+
+def make_decoder(vocabulary: Vocabulary, config: Mapping[str, Any]) -> Decoder:
+    """Build the decoder of one head from a configuration (group ``decoder``).
+
+    Args:
+        vocabulary: of the head that is decoded.
+        config: ``type`` (a key of `DECODERS`) and the options of that decoder. Without ``type`` decoding is greedy,
+            unless there are options that only the beam search has.
+
+    Raises:
+        InputError: an unknown type, an option that the decoder does not have, or what the decoder itself refuses.
+    """
+    config = rename_keys(config, OPTION_ALIASES)
+    if "type" not in config:
+        config = {"type": implied_type(config), **config}
+    decoder: Decoder = build(DECODERS, config, "decoder", vocabulary=vocabulary)
+    return decoder
+
+
+def implied_type(options: Iterable[str]) -> str:
+    """Return the type of decoder that options without a ``type`` imply: greedy where it has them all, or else beam."""
+    greedy = inspect.signature(GreedyDecoder).parameters
+    if beam := [option for option in options if option not in greedy]:
+        log.info("decoding with a beam search, which %s implies", ", ".join(beam))
+        return "beam"
+    return "greedy"
+
+
+def make_aligner(
+    vocabulary: Vocabulary, text: str, lexicon: str | Path | None = None, pronouncer: str | Path | None = None
+) -> Aligner:
+    """Build the decoder that aligns a text.
+
+    Args:
+        vocabulary: of the head that aligns.
+        text: the text that is spoken.
+        lexicon: pronunciation dictionary (CMUdict or Kaldi), for a head of phones.
+        pronouncer: directory of a seq2seq model that pronounces words that ``lexicon`` lacks.
+
+    Raises:
+        InputError: what `Aligner` refuses, or a file that cannot be read.
+    """
+    from asr.inference.decoders.aligner import Aligner  # imports Numba
+
+    given = lexicon is not None or pronouncer is not None
+    check_lexicon(vocabulary, given)
+    return Aligner(vocabulary, text, lexicon_for(lexicon_.words(text), lexicon, pronouncer) if given else None)
+
+
 def neural_model(vocabulary: Vocabulary, model: str | Path, weight: float, bonus: float) -> NeuralModel:
-    """A network's model of a head's labels; those that it does not have are said."""
+    """Load a neural language model for a search over the labels of ``vocabulary``; log labels that it lacks.
+
+    Raises:
+        InputError: the directory does not hold a language model, or it has none of the labels.
+    """
+    from asr.decoding.ctc.neural_lm import NeuralModel
+    from asr.inference.decoders.models import log_uncovered
     from asr.tasks.language import LanguageScorer, LanguageTask
 
     task = store.load(directory.find(model), LanguageTask)
     scorer = LanguageScorer(task, vocabulary.tokens)
-    wanted = [token for token in vocabulary.tokens if token not in SPECIALS]
-    say_coverage("labels", len(wanted), [token for token in wanted if token not in task.vocabulary.tokens])
+    required = [token for token in vocabulary.tokens if token not in SPECIALS]
+    log_uncovered("labels", len(required), [token for token in required if token not in task.vocabulary.tokens])
     return NeuralModel(scorer, scorer.end, scorer.end, weight, bonus)
-
-
-def make_decoder(vocabulary: Vocabulary, config: Mapping[str, Any]) -> GreedyDecoder:
-    """The decoder that a configuration (group ``decoder``) describes, for one head."""
-    config = rename_keys(config, OPTION_ALIASES)
-    decoders: dict[str, type[GreedyDecoder]] = {"greedy": GreedyDecoder}
-    if config.get("type") == "beam":
-        from asr.inference.decoders.beam import BeamDecoder
-
-        decoders["beam"] = BeamDecoder
-    return build(decoders, config, "decoder", vocabulary=vocabulary)
 
 
 def lexicon_for(
     words: Iterable[str], dictionary: str | Path | None, model: str | Path | None = None, keep_stress: bool = False
 ) -> Lexicon:
-    """The pronunciations of a dictionary's file, and by a model those of ``words`` that are not in it.
+    """Read a pronunciation dictionary, and add those of ``words`` that it lacks with a seq2seq model.
 
-    Either may be missing. Raises InputError for a file that is no dictionary, and a model of another kind.
+    Args:
+        words: the words that are needed.
+        dictionary: file of the dictionary; None: there is none.
+        model: directory of the seq2seq model; None: words that the dictionary lacks are left out.
+        keep_stress: keep the stress digits of CMUdict's phones.
+
+    Raises:
+        InputError: a file that is no dictionary, or a model of another kind.
     """
     lexicon = read_lexicon(dictionary, keep_stress) if dictionary is not None else {}
     if model is not None and (missing := [word for word in dict.fromkeys(words) if word not in lexicon]):
-        log.info("%d words that the dictionary does not have are pronounced by %s", len(missing), model)
-        lexicon |= load(model).pronunciations(missing, keep_stress)
+        log.info("%d words that the dictionary lacks are pronounced by %s", len(missing), model)
+        lexicon |= Pronouncer.load(model).pronunciations(missing, keep_stress)
     return lexicon

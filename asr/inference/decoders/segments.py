@@ -1,4 +1,4 @@
-"""Decode recordings of any length in segments between pauses."""
+"""Beam search over recordings of any length, in segments that end at pauses."""
 
 from __future__ import annotations
 
@@ -11,77 +11,84 @@ import numpy as np
 from asr.decoding.ctc.beam import CTCBeamSearch
 from asr.decoding.hypothesis import Hypothesis
 
-# Frames of scores: stretches of a long recording end in the first pause of so many after so many, at the latest after
-# so many.
-PAUSE, STRETCH, LONGEST = 15, 1000, 4000
+MIN_PAUSE_FRAMES = 15  # of blank, where a segment may end
+MIN_SEGMENT_FRAMES = 1000  # before a segment may end
+MAX_SEGMENT_FRAMES = 4000  # without a pause a segment ends within these
+
+PAUSE_LOG_PROB = np.log(0.9)  # of blank, from which on a frame counts as a pause
 
 
-class Segments:
-    """A search over a recording of any length, as one after another over stretches between pauses.
+class SegmentedSearch:
+    """A beam search over a recording of any length, one segment between pauses after another.
 
-    A pause is what a language model may take for the end of a sentence, and memory stays bounded.
+    A pause is where a language model may assume the end of a sentence, and memory stays bounded.
+
+    Args:
+        search: the search over one segment; it is started anew for each.
     """
 
     def __init__(self, search: CTCBeamSearch) -> None:
         self.search = search
-        self.frames = 0
+        self.frames = 0  # fed so far
         self._waiting = np.zeros((0, search.labels), dtype=np.float32)
-        self._done: list[Hypothesis] = []
-        self._begin = 0  # frame at which the stretch begins that is searched now
+        self._finished: list[Hypothesis] = []  # the best one of each segment
+        self._begin = 0  # frame of the recording at which the current segment begins
 
-    def feed(self, log_probs: np.ndarray) -> None:
-        """Take in the next frames (T, V), natural logs."""
-        self.frames += len(log_probs)
-        self._waiting = np.concatenate([self._waiting, log_probs])
-        while (cut := pause(self._waiting[:, self.search.blank])) is not None:
-            self._search(cut)
+    def feed(self, frames: np.ndarray) -> None:
+        """Take in the next log-probabilities (T, V), natural."""
+        self.frames += len(frames)
+        self._waiting = np.concatenate([self._waiting, frames])
+        while (end := segment_end(self._waiting[:, self.search.blank])) is not None:
+            self._search_segment(end)
 
-    def _search(self, frames: int) -> list[Hypothesis]:
+    def _search_segment(self, frames: int) -> list[Hypothesis]:
         self.search.start()
         self.search.feed(self._waiting[:frames])
-        found = [shifted(hypothesis, self._begin) for hypothesis in self.search.finish()]
+        hypotheses = [shift_frames(hypothesis, self._begin) for hypothesis in self.search.finish()]
         self._waiting = self._waiting[frames:]
         self._begin += frames
-        self._done.append(found[0])
-        return found
+        self._finished.append(hypotheses[0])
+        return hypotheses
 
     def finish(self) -> list[Hypothesis]:
-        """The best hypotheses; of a recording that was cut only the best one."""
-        found = self._search(len(self._waiting))
-        return found if len(self._done) == 1 else [joined(self._done)]
+        """Return the n best hypotheses, best first; of a recording of several segments only the best one."""
+        hypotheses = self._search_segment(len(self._waiting))
+        return hypotheses if len(self._finished) == 1 else [concatenate(self._finished)]
 
 
-def pause(blank: np.ndarray) -> int | None:
-    """Where to cut scores of blank (T,), natural logs: in the first pause after `STRETCH` frames.
+def segment_end(blank: np.ndarray) -> int | None:
+    """Return the frame at which to end a segment, given the log-probabilities (T,) of blank; None: not yet.
 
-    None: not yet. Where there is no pause up to `LONGEST` frames, at the surest blank of the second half.
+    That is the middle of the first pause after `MIN_SEGMENT_FRAMES`. If there is none within `MAX_SEGMENT_FRAMES`, it
+    is the frame with the most probable blank in the second half of these.
     """
-    sure = blank[STRETCH:LONGEST] > np.log(0.9)
-    runs = np.convolve(sure, np.ones(PAUSE), "valid") if len(sure) >= PAUSE else np.zeros(0)
-    if (found := np.flatnonzero(runs > PAUSE - 0.5)).size:
-        return STRETCH + int(found[0]) + PAUSE // 2
-    if len(blank) < LONGEST:
+    is_pause = blank[MIN_SEGMENT_FRAMES:MAX_SEGMENT_FRAMES] > PAUSE_LOG_PROB
+    if len(is_pause) >= MIN_PAUSE_FRAMES:
+        run_lengths = np.convolve(is_pause, np.ones(MIN_PAUSE_FRAMES), "valid")
+        if (starts := np.flatnonzero(run_lengths > MIN_PAUSE_FRAMES - 0.5)).size:
+            return MIN_SEGMENT_FRAMES + int(starts[0]) + MIN_PAUSE_FRAMES // 2
+    if len(blank) < MAX_SEGMENT_FRAMES:
         return None
-    half = LONGEST // 2
-    return half + int(blank[half:LONGEST].argmax())
+    half = MAX_SEGMENT_FRAMES // 2
+    return half + int(blank[half:MAX_SEGMENT_FRAMES].argmax())
 
 
-def shifted(hypothesis: Hypothesis, frames: int) -> Hypothesis:
-    """The same, so many frames later."""
-    return replace(hypothesis, frames=tuple((first + frames, end + frames) for first, end in hypothesis.frames))
+def shift_frames(hypothesis: Hypothesis, offset: int) -> Hypothesis:
+    """Return a hypothesis whose frames are ``offset`` later."""
+    return replace(hypothesis, frames=tuple((first + offset, end + offset) for first, end in hypothesis.frames))
 
 
-def joined(parts: Sequence[Hypothesis]) -> Hypothesis:
-    """Hypotheses one after another as one."""
+def concatenate(hypotheses: Sequence[Hypothesis]) -> Hypothesis:
+    """Join the hypotheses of consecutive segments into one."""
     words: list[tuple[int, int, int]] = []
     labels = 0
-    for part in parts:
-        words += [(word, first + labels, end + labels) for word, first, end in part.words]
-        labels += len(part.labels)
+    for hypothesis in hypotheses:
+        words += [(word, first + labels, end + labels) for word, first, end in hypothesis.words]
+        labels += len(hypothesis.labels)
     return Hypothesis(
-        labels=tuple(chain.from_iterable(part.labels for part in parts)),
-        score=sum(part.score for part in parts),
-        frames=tuple(chain.from_iterable(part.frames for part in parts)),
-        confidence=tuple(chain.from_iterable(part.confidence for part in parts)),
+        labels=tuple(chain.from_iterable(hypothesis.labels for hypothesis in hypotheses)),
+        score=sum(hypothesis.score for hypothesis in hypotheses),
+        frames=tuple(chain.from_iterable(hypothesis.frames for hypothesis in hypotheses)),
+        confidence=tuple(chain.from_iterable(hypothesis.confidence for hypothesis in hypotheses)),
         words=tuple(words),
     )

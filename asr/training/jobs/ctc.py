@@ -16,8 +16,8 @@ from asr.decoding.ctc import greedy
 from asr.errors import InputError
 from asr.evaluation.ctc import Pairs, evaluate, greedy_decoders
 from asr.evaluation.report import Report
+from asr.inference.decoders.base import Decoder
 from asr.inference.decoders.factory import make_decoder
-from asr.inference.decoders.greedy import GreedyDecoder
 from asr.models import card, store
 from asr.tasks.ctc import CTCTask
 from asr.training.jobs._speech_data import ManifestJob
@@ -69,7 +69,7 @@ class SpeechJob(ManifestJob):
             for name, cuts in self.splits[split].items():
                 reports: dict[str, Report] = {}
                 for kind, used in self.decoders.items():
-                    scoring = {head: decoder.scoring for head, decoder in used.items()}
+                    scoring = {head: decoder.scoring_vocabulary for head, decoder in used.items()}
                     data = SpeechDataset(cuts, scoring, self.task.features.sample_rate, encode=False)
                     found = evaluate(self.task, data, decoders=used, max_seconds=self.config["data"]["seconds"])
                     reports |= {head + kind: report for head, report in found.items()}
@@ -96,7 +96,7 @@ def make_task(config: Mapping[str, Any], train_cuts: Sequence[MonoCut]) -> CTCTa
     return task
 
 
-def make_decoders(config: Mapping[str, Any], task: CTCTask) -> dict[str, dict[str, GreedyDecoder]]:
+def make_decoders(config: Mapping[str, Any], task: CTCTask) -> dict[str, dict[str, Decoder]]:
     """Decoders of heads, by what figures call them: the greedy ones of all heads, and that of the group ``decoder``."""
     options = dict(config)
     head = options.pop("head", None) or task.primary

@@ -16,6 +16,7 @@ from asr.decoding.ctc.alignment import align_hypothesis
 from asr.errors import InputError
 from asr.features import FilterBank
 from asr.inference.decoders.aligner import Aligner
+from asr.inference.decoders.factory import make_aligner
 from asr.inference.recognizer import Recognizer
 from asr.modules.encoder import Encoder
 from asr.tasks.ctc import CTCTask
@@ -105,9 +106,9 @@ def test_the_head_made_for_times_aligns(tones: Any) -> None:
 
 @pytest.mark.parametrize("said", ["t ey m", "t ah m ey t ow", "t ah m ah t ow"])
 def test_the_pronunciation_that_fits_is_taken(lexicon: Path, said: str) -> None:
-    aligner = Aligner(PHONES, "Mop, tomato-up!", lexicon)
+    aligner = make_aligner(PHONES, "Mop, tomato-up!", lexicon)
     assert [len(variants) for variants in aligner.variants] == [1, 1]
-    aligner = Aligner(PHONES, "mop Tomato up", lexicon)
+    aligner = make_aligner(PHONES, "mop Tomato up", lexicon)
     scores = peaky(PHONES.encode(f"m ah p {said} ah p"), len(PHONES))
     found = aligner.align(scores)
     wanted = "t ah m ah t ow" if said == "t ah m ah t ow" else "t ah m ey t ow"
@@ -120,12 +121,12 @@ def test_the_pronunciation_that_fits_is_taken(lexicon: Path, said: str) -> None:
 
 
 def test_what_cannot_be_aligned(lexicon: Path, trained: Recognizer, tones: Any) -> None:
-    with pytest.raises(InputError, match="dictionary is needed"):
+    with pytest.raises(InputError, match="need a pronunciation dictionary"):
         Aligner(PHONES, "mop")
-    with pytest.raises(InputError, match="2 words of the text are not in the dictionary: cat, dog"):
-        Aligner(PHONES, "the-mop cat up dog".replace("the-", ""), lexicon)
+    with pytest.raises(InputError, match="2 words of the text are not in the pronunciation dictionary: cat, dog"):
+        make_aligner(PHONES, "the-mop cat up dog".replace("the-", ""), lexicon)
     with pytest.raises(InputError, match="for a head of phones"):
-        Aligner(trained.vocabulary, "ac", lexicon)
+        make_aligner(trained.vocabulary, "ac", lexicon)
     with pytest.raises(InputError, match="no word"):
         Aligner(trained.vocabulary, " ! \n")
     with pytest.raises(InputError, match="'z'"):

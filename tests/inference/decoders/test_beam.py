@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from asr.errors import InputError
+from asr.inference.decoders.base import Decoder
 from asr.inference.decoders.factory import make_decoder
-from asr.inference.decoders.greedy import GreedyDecoder
-from asr.inference.decoders.segments import LONGEST, PAUSE, STRETCH, pause
+from asr.inference.decoders.segments import MAX_SEGMENT_FRAMES, MIN_PAUSE_FRAMES, MIN_SEGMENT_FRAMES, segment_end
 from asr.lm import arpa
 from asr.lm.estimate import characters_of, kneser_ney, read_text
 from asr.models import decoder_files, store
@@ -54,7 +54,7 @@ def saying(vocabulary: Vocabulary, tokens: list[str], p: float = 0.9) -> np.ndar
     return scores(vocabulary, *({token: p} for token in tokens))
 
 
-def best(decoder: GreedyDecoder, log_probs: np.ndarray) -> str:
+def best(decoder: Decoder, log_probs: np.ndarray) -> str:
     ((found, *_),) = decoder.search(log_probs, np.array([log_probs.shape[1]]))
     return decoder.text(found)
 
@@ -95,25 +95,25 @@ def test_phones_make_words(lm: Path, dictionary: Path, caplog: pytest.LogCapture
     log_probs = saying(PHONES, ["dh", "ah", "k", "ae", "t"])
     ((found, *_),) = decoder.search(log_probs, np.array([5]))
     assert decoder.words(found) == [("the", 0, 2), ("cat", 2, 5)]
-    assert decoder.scoring.kind == "characters"
+    assert decoder.scoring_vocabulary.kind == "characters"
 
 
 class TestLongRecordings:
     def test_pauses(self) -> None:
         blank = np.full(5000, np.log(0.5))
-        assert pause(blank[:STRETCH]) is None
-        assert pause(blank[:3000]) is None
-        blank[500:900] = blank[1500 : 1500 + PAUSE] = blank[2000:2400] = np.log(0.95)
-        assert pause(blank[:3000]) == 1500 + PAUSE // 2
+        assert segment_end(blank[:MIN_SEGMENT_FRAMES]) is None
+        assert segment_end(blank[:3000]) is None
+        blank[500:900] = blank[1500 : 1500 + MIN_PAUSE_FRAMES] = blank[2000:2400] = np.log(0.95)
+        assert segment_end(blank[:3000]) == 1500 + MIN_PAUSE_FRAMES // 2
         blank[1505] = np.log(0.5)
-        assert pause(blank[:3000]) == 2000 + PAUSE // 2
+        assert segment_end(blank[:3000]) == 2000 + MIN_PAUSE_FRAMES // 2
         blank[:] = np.log(0.5)
         blank[2222] = np.log(0.6)
-        assert pause(blank[:LONGEST]) == 2222
+        assert segment_end(blank[:MAX_SEGMENT_FRAMES]) == 2222
 
     def test_what_is_cut_at_pauses_is_put_together(self, lm: Path) -> None:
-        silence = ["<blank>"] * PAUSE
-        spoken = [*"the cat", *silence, *" a cat", *silence, *["<blank>"] * STRETCH, *" the dog ran"]
+        silence = ["<blank>"] * MIN_PAUSE_FRAMES
+        spoken = [*"the cat", *silence, *" a cat", *silence, *["<blank>"] * MIN_SEGMENT_FRAMES, *" the dog ran"]
         log_probs = saying(CHARACTERS, spoken, 1 - 1e-6)[0]
         decoder = make_decoder(CHARACTERS, {"type": "beam", "lm": lm})
         search = decoder.start()
@@ -162,9 +162,9 @@ def test_a_network_of_characters_scores_hypotheses(neural_lm: Path, caplog: pyte
         text = [task.eos, *(known[CHARACTERS.tokens[label]] for label in labels), task.eos]
         said = task.loss(torch.tensor([text]))[0].item() * -(len(text) - 1)
         assert after[labels] == pytest.approx(before[labels] + 0.6 * said + 0.3 * len(labels), abs=1e-3)
-    assert fused.changed(neural_weight=0.1).numbers["neural_weight"] == 0.1  # type: ignore[attr-defined]
-    with pytest.raises(InputError, match="there is no model of characters by a network to weigh"):
-        plain.changed(neural_weight=0.1)  # type: ignore[attr-defined]
+    assert fused.with_weights(neural_weight=0.1).weights["neural_weight"] == 0.1  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match="neural_weight: this decoder has no such model; it has beam"):
+        plain.with_weights(neural_weight=0.1)  # type: ignore[attr-defined]
 
 
 def test_a_model_directory_takes_it_in(neural_lm: Path, tmp_path: Path) -> None:
@@ -183,13 +183,13 @@ def test_a_model_directory_takes_it_in(neural_lm: Path, tmp_path: Path) -> None:
         (CHARACTERS, {"type": "beam", "width": 3}, "decoder: beam has no option width; it has beam"),
         (CHARACTERS, {"type": "beam", "lexicon": "dictionary.txt"}, "is for a head of phones"),
         (EDGES, {"type": "beam", "lm": "lm.arpa"}, "begin and end with a space"),
-        (PHONES, {"type": "beam", "lm": "lm.arpa"}, "need a pronouncing dictionary"),
+        (PHONES, {"type": "beam", "lm": "lm.arpa"}, "need a pronunciation dictionary"),
         (
             CHARACTERS,
             {"type": "beam", "lm": "upper.arpa"},
-            "have no words in common, of 1 .'CAT'",
+            "have none of 1 words in common .'CAT'",
         ),
-        (CHARACTERS, {"type": "beam", "character_lm": "upper.arpa"}, "have no labels in common"),
+        (CHARACTERS, {"type": "beam", "character_lm": "upper.arpa"}, "have none of .* labels in common"),
         (CHARACTERS, {"type": "beam", "lm": "none.arpa"}, "none.arpa: cannot be read: No such file"),
     ],
 )

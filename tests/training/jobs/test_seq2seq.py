@@ -15,9 +15,8 @@ import soundfile
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.evaluation.seq2seq import errors
-from asr.inference import pronouncer
-from asr.inference.decoders.aligner import Aligner
-from asr.inference.decoders.factory import lexicon_for, make_decoder
+from asr.inference.decoders.factory import lexicon_for, make_aligner, make_decoder
+from asr.inference.pronouncer import Pronouncer
 from asr.lm import arpa
 from asr.lm.estimate import kneser_ney, read_text
 from asr.models import decoder_files, store
@@ -94,10 +93,12 @@ def test_without_attention_too(pair_config: Config, tmp_path: Path) -> None:
 
 
 def test_a_longer_batch_changes_nothing(run: Path) -> None:
-    loaded = pronouncer.load(run)
-    together = loaded.write(list(PAIRS), nbest=3)
-    for word, found in zip(PAIRS, together, strict=True):
-        (alone,) = loaded.write([word], nbest=3)
+    loaded = Pronouncer.load(run)
+    together = dict(loaded.pronounce_all(list(PAIRS), nbest=3))
+    for index, word in enumerate(PAIRS):
+        found = together[index]
+        assert not isinstance(found, InputError)
+        alone = loaded.pronounce(word, nbest=3)
         assert [w.text for w in alone] == [w.text for w in found]
         assert [w.score for w in alone] == pytest.approx([w.score for w in found], abs=1e-4)
         assert found[0].text in PAIRS[word]
@@ -130,7 +131,7 @@ def test_the_command(run: Path, asr: Callable[..., Any], tone_run: Path) -> None
     outcome = asr("pronounce", "xyz", "cab", " ", "--model", run)
     assert (outcome.status, outcome.out) == (1, "cab\tk aa1 b\n")
     first, second, last = outcome.err.splitlines()
-    assert "xyz" in first and "'x'" in first and "nothing to read" in second and last == "asr: 2 of 3 words failed"
+    assert "xyz" in first and "'x'" in first and "nothing to pronounce" in second and last == "asr: 2 of 3 words failed"
     assert asr("pronounce", "xyz", "--model", run).status == 1
     asr("pronounce", "ca", "--model", tone_run).check_refusal("a model of type ctc, where one of seq2seq")
 
@@ -155,7 +156,7 @@ def test_words_that_a_lexicon_lacks_are_pronounced(run: Path, lexicon: Path, cap
     caplog.set_level(logging.INFO)
     found = lexicon_for(["ca", "cab", "éé", "cab"], lexicon, run)
     assert found == {"ca": [("k", "aa")], "ci": [("s", "iy")], "cab": [("k", "aa", "b")]}
-    assert "2 words that the dictionary does not have" in caplog.text and "cannot be read: éé" in caplog.text
+    assert "2 words that the dictionary lacks" in caplog.text and "cannot be pronounced: éé" in caplog.text
     assert lexicon_for(["ib"], None, run) == {"ib": [("iy", "b")]}
     assert lexicon_for(["ib"], None, run, keep_stress=True) == {"ib": [("iy1", "b")]}
 
@@ -187,13 +188,13 @@ def test_the_lexicon_search_finds_them(run: Path, lexicon: Path, tmp_path: Path)
 
 
 def test_alignment_takes_them_too(run: Path, lexicon: Path) -> None:
-    aligner = Aligner(PHONES, "ca bib", lexicon, run)
+    aligner = make_aligner(PHONES, "ca bib", lexicon, run)
     found = aligner.align(spoken(PHONES.encode("k aa b iy b"))[0])
     assert aligner.words(found) == [("ca", 0, 2), ("bib", 2, 5)]
-    with pytest.raises(InputError, match="1 words of the text are not in the dictionary: bib"):
-        Aligner(PHONES, "ca bib", lexicon)
+    with pytest.raises(InputError, match="1 words of the text are not in the pronunciation dictionary: bib"):
+        make_aligner(PHONES, "ca bib", lexicon)
     with pytest.raises(InputError, match="for a head of phones"):
-        Aligner(Vocabulary.characters("abc "), "ca", None, run)
+        make_aligner(Vocabulary.characters("abc "), "ca", None, run)
 
 
 def test_a_model_aligns_with_its_own_pronouncer(
@@ -211,7 +212,7 @@ def test_a_model_aligns_with_its_own_pronouncer(
     }
     task = store.make_task(config, {"phones": PHONES})
     store.save(task, model, config, {}, "")
-    asr("align", wav, text, "--model", model).check_refusal("not in the dictionary: bib")
+    asr("align", wav, text, "--model", model).check_refusal("not in the pronunciation dictionary: bib")
     config["decoder"]["pronouncer"] = str(run)
     store.save(task, model, config, {}, "")
     outcome = asr("align", wav, text, "--model", model)
@@ -220,7 +221,7 @@ def test_a_model_aligns_with_its_own_pronouncer(
 
 
 def test_a_pronouncer_alone_has_no_words(run: Path) -> None:
-    with pytest.raises(InputError, match=r"decoder\.lexicon, decoder\.lm"):
+    with pytest.raises(InputError, match="a pronouncer needs words"):
         make_decoder(PHONES, {"type": "beam", "pronouncer": str(run)})
 
 
