@@ -1,4 +1,4 @@
-"""What a model directory says of its model, without loading it."""
+"""Describe a model directory without loading the model."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from asr.errors import InputError
 from asr.models import directory as store
 from asr.text import vocabulary_file
 
-SHOWN = ("data", "init")  # of the training's own configuration, what is not said elsewhere
+SHOWN = ("data", "init")  # keys of the training configuration that no other part of the description has
 
 
 def read(model: str | Path) -> dict[str, Any]:
-    """Configuration, vocabularies, number of weights and figures of a model directory or run.
+    """Return the configuration, vocabularies, number of weights and figures of a model directory or training run.
 
-    Raises InputError naming the file that is missing or cannot be understood.
+    Raises:
+        InputError: a file is missing or cannot be read; the message names it.
     """
     directory = store.find(model)
     config = store.read_config(directory)
@@ -43,7 +44,11 @@ def read(model: str | Path) -> dict[str, Any]:
 
 
 def weights(path: Path) -> int:
-    """How many numbers a file of weights holds, by its header."""
+    """Return the number of weights in a safetensors file, from its header.
+
+    Raises:
+        InputError: the file is missing or is not safetensors.
+    """
     try:
         with safe_open(path, framework="numpy") as file:
             return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
@@ -55,16 +60,16 @@ def _figures(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        figures = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not JSON: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(figures, dict):
         raise InputError(f"{path}: not a JSON object")
-    return found
+    return figures
 
 
 def render(info: Mapping[str, Any]) -> str:
-    """The same for people, a fact a line."""
+    """Format the result of `read` for people, a fact a line."""
     config, figures = dict(info["config"]), dict(info["figures"])
     task = {key: value for key, value in config.pop("task").items() if key != "heads"}
     version = config.pop("asr_version", None)
@@ -75,10 +80,10 @@ def render(info: Mapping[str, Any]) -> str:
     ]
     rows += [(f"head {head}", f"{v['size']} {v['kind']}") for head, v in info["vocabularies"].items()]
     rows += [(group, _options(options)) for group, options in [("task", task), *config.items()] if options]
-    trained = figures.pop("training", {})
-    rows += [("trained", _options(trained))] if trained else []
+    training = figures.pop("training", {})
+    rows += [("trained", _options(training))] if training else []
     rows += [(f"its {key}", _options(value)) for key, value in info["trained_on"].items()]
-    rows += [row for split, found in figures.items() for row in _scores(split, found)]
+    rows += [row for split, scores in figures.items() for row in _scores(split, scores)]
     width = max(len(name) for name, _ in rows)
     return "".join(f"{name:<{width}}  {value}\n" for name, value in rows)
 
@@ -95,13 +100,13 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _scores(where: str, found: Any) -> Iterator[tuple[str, str]]:
-    """A line for each set of figures, which may lie under the names of manifests and heads."""
-    if not isinstance(found, Mapping):
+def _scores(name: str, scores: Any) -> Iterator[tuple[str, str]]:
+    """Yield a line for each set of figures, which may be nested by manifest and head."""
+    if not isinstance(scores, Mapping):
         return
-    plain = {key: value for key, value in found.items() if isinstance(value, (int, float, str))}
+    plain = {key: value for key, value in scores.items() if isinstance(value, (int, float, str))}
     if plain:
-        yield where, _options(plain)
+        yield name, _options(plain)
         return
-    for name, inner in found.items():
-        yield from _scores(where if name == where else f"{where} {name}", inner)
+    for key, inner in scores.items():
+        yield from _scores(name if key == name else f"{name} {key}", inner)

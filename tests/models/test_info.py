@@ -1,4 +1,4 @@
-"""What is said of a model directory, and what other models than recognisers score."""
+"""Descriptions of model directories."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from asr.errors import InputError
 from asr.models import info, store
 
 
-def test_a_recogniser(tone_run: Path, asr: Callable[..., Any]) -> None:
-    found = info.read(tone_run)
+def test_description_of_a_recognizer(tone_run: Path, asr: Callable[..., Any]) -> None:
+    description = info.read(tone_run)
     task = store.load(tone_run / "model")
     state = task.state_dict()
-    assert found["weights"] == sum(value.numel() for value in state.values())
-    assert found["vocabularies"] == {"text": {"kind": "characters", "size": len(task.vocabulary)}}
-    assert found["name"] == "tiny" and found["figures"]["training"]["seed"] == 1
+    assert description["weights"] == sum(value.numel() for value in state.values())
+    assert description["vocabularies"] == {"text": {"kind": "characters", "size": len(task.vocabulary)}}
+    assert description["name"] == "tiny" and description["figures"]["training"]["seed"] == 1
     outcome = asr("info", tone_run)
     lines = dict(line.split("  ", 1) for line in outcome.out.splitlines())
     assert lines["model"].strip().startswith("tiny, of type ctc")
-    rate = found["figures"]["dev"]["train"]["text"]["wer"]
+    rate = description["figures"]["dev"]["train"]["text"]["wer"]
     assert f"wer {rate:g}" in lines["dev train text"]
-    assert json.loads(asr("info", tone_run, "--json").out) == found
+    assert json.loads(asr("info", tone_run, "--json").out) == description
 
 
-def test_what_is_not_there(tone_run: Path, tmp_path: Path, asr: Callable[..., Any]) -> None:
+def test_missing_and_damaged_files(tone_run: Path, tmp_path: Path, asr: Callable[..., Any]) -> None:
     asr("info", tmp_path / "none").check_refusal("no such model directory")
     asr("info", tmp_path).check_refusal("not a model directory")
     model = tmp_path / "model"

@@ -177,7 +177,7 @@ def test_goes_on_from_a_model(
     frozen = {"init": str(tone_run), "trainer.epochs": 1, "optimizer": {"type": "sgd", "lr": 1e-9}}
     figures = train(tiny_config(tmp_path / "same", corpus, **frozen))
     assert figures["dev"]["train"]["text"]["wer"] == 0.0  # as the model had it
-    assert f"began with the weights of `{tone_run}`" in (tmp_path / "same" / "model" / "README.md").read_text()
+    assert f"started from the weights of `{tone_run}`" in (tmp_path / "same" / "model" / "README.md").read_text()
     other = tone_corpus(tmp_path, ["ab cd", "fe gh"], "other")
     caplog.clear()
     train(tiny_config(tmp_path / "other", other, **frozen))
