@@ -6,7 +6,7 @@ import numpy as np
 
 from asr.data import manifest
 from asr.data.speech_dataset import SpeechDataset
-from asr.evaluation.ctc import scored
+from asr.evaluation.ctc import log_prob_batches
 from asr.models import directory, store
 from asr.text.vocabulary import Vocabulary
 
@@ -32,7 +32,7 @@ def real(model: str, path: str, most: int | None) -> tuple[Vocabulary, Said]:
         raise SystemExit(f"{model}: its blank is label {vocabulary.blank}; the peers are set up for 0")
     data = SpeechDataset(manifest.read(path)[:most], {task.primary: vocabulary}, task.features.sample_rate)
     said = []
-    for batch, scores, lengths in scored(task, data, [task.primary]):
+    for batch, scores, lengths in log_prob_batches(task, data, [task.primary]):
         for log_probs, frames, text in zip(scores[task.primary], lengths, batch.references[task.primary], strict=True):
             if text is not None:
                 said.append((np.ascontiguousarray(log_probs[:frames]), text))

@@ -24,18 +24,15 @@ from asr.models import store
 from asr.registry import build
 from asr.systems import SYSTEMS
 from asr.tasks.classification import ClassificationTask
-from asr.tasks.encoder_decoder import WritingTask, search
+from asr.tasks.encoder_decoder import EncoderDecoderTask, search
 from asr.tasks.language import LanguageTask
 from asr.text.phones import PHONE_SETS
 from asr.text.vocabulary import EOS
 from asr.training.jobs import captioning as caption_training
 from asr.training.jobs import classification
 from asr.training.jobs import seq2seq as pair_training
-from asr.training.jobs._encoder_decoder import WritingModule
-from asr.training.jobs.classification import ClassificationModule
-from asr.training.jobs.ctc import SpeechModule, make_task
-from asr.training.jobs.language import LanguageModule
-from asr.training.module import OPTIMIZERS
+from asr.training.jobs.ctc import make_task
+from asr.training.module import OPTIMIZERS, TrainingModule
 from asr.training.schema import check_settings
 from asr.training.vocabularies import make_vocabulary
 from asr.utils import resources
@@ -86,7 +83,7 @@ def check_language(config: dict[str, Any], cuts: list[Any]) -> None:
     }
     task = store.make_task(config, made)
     assert isinstance(task, LanguageTask)
-    LanguageModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10)
+    TrainingModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10)
     nats, _ = task.loss(torch.randint(len(task.vocabulary), (3, 5)))
     assert torch.isfinite(nats)
 
@@ -106,10 +103,8 @@ def check_captioning(config: dict[str, Any], cuts: list[Any]) -> None:
     check_writing(config, task, data.collate([data[0], data[7]]))
 
 
-def check_writing(config: dict[str, Any], task: WritingTask, batch: Seq2SeqBatch) -> None:
-    WritingModule(
-        task, config["optimizer"], config["seed"], "dev_loss", batches=10, measure=lambda *_: {}, reward=lambda *_: []
-    )
+def check_writing(config: dict[str, Any], task: EncoderDecoderTask, batch: Seq2SeqBatch) -> None:
+    TrainingModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10)
     assert torch.isfinite(task.loss(batch.inputs, batch.lengths, batch.labels, batch.ends))
     found = search([task], batch.inputs, batch.lengths)
     assert len(found) == len(batch.ids)
@@ -119,7 +114,7 @@ def check_classification(config: dict[str, Any], cuts: list[Any]) -> None:
     task = classification.make_task(config, TEXTS)
     assert isinstance(task, ClassificationTask)
     build({"perturbation": Perturbation}, {"type": "perturbation", **(config["data"]["perturbation"] or {})}, "data")
-    ClassificationModule(task, config["optimizer"], config["seed"], "dev_error", batches=10)
+    TrainingModule(task, config["optimizer"], config["seed"], "dev_error", batches=10)
     inputs, lengths = waveforms(task)
     task.features.fit([(inputs, lengths)])
     for mode in (True, False):
@@ -136,7 +131,7 @@ def waveforms(task: Any) -> tuple[torch.Tensor, torch.Tensor]:
 def check_speech(config: dict[str, Any], cuts: list[Any]) -> None:
     task = make_task(config, cuts)
     build({"perturbation": Perturbation}, {"type": "perturbation", **(config["data"]["perturbation"] or {})}, "data")
-    module = SpeechModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10)
+    module = TrainingModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10)
     assert config["optimizer"]["type"] in OPTIMIZERS and module.task is task
     if isinstance(task.features, Precomputed):
         inputs, lengths = pad([torch.randn(300, task.features.input_dim), torch.randn(200, task.features.input_dim)])
@@ -212,7 +207,7 @@ def test_optimisers_step(optimizer: str, cuts: list[Any]) -> None:
     config = shrunk(composed(CONFIGS / "train.yaml", f"optimizer={optimizer}"))
 
     def configured(settings: dict[str, Any]) -> Any:
-        module = SpeechModule(make_task(config, cuts), settings, 1, "dev_wer", batches=10)
+        module = TrainingModule(make_task(config, cuts), settings, 1, "dev_wer", batches=10)
         module.trainer = L.Trainer(max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False)
         return module.configure_optimizers()
 

@@ -38,7 +38,7 @@ def tune(
     from asr.data import manifest
     from asr.data.speech_dataset import SpeechDataset
     from asr.evaluation import tune as tuning
-    from asr.evaluation.ctc import kinds_of
+    from asr.evaluation.ctc import error_kinds
     from asr.inference import recognizer
     from asr.inference.decoders.beam import BeamDecoder
     from asr.metrics.calibration import concatenate, cross_validate, fit_calibration
@@ -57,7 +57,7 @@ def tune(
     with progress_bar(sum(dataset.seconds), "listening") as advance:
         stored = tuning.store(loaded.task, dataset, head, advance)
     names = list(grid)
-    rate = kinds_of(search.scoring_vocabulary)[0].upper()
+    rate = error_kinds(search.scoring_vocabulary)[0].upper()
     typer.echo("  ".join(f"{name:>14}" for name in [*names, f"{rate} %", "real time"]))
 
     def show(trial: Trial) -> None:

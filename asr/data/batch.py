@@ -49,7 +49,7 @@ class Targets:
 
 
 @dataclass(frozen=True)
-class Batch:
+class SpeechBatch:
     """Utterances padded to one length.
 
     ``inputs`` is (N, S) waveforms or (N, T, D) features, ``lengths`` (N,) integers; ``references`` holds for
@@ -69,7 +69,7 @@ class Batch:
         """How much there is in it."""
         return {"utt": len(self.ids), "audio-s": self.seconds}
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self, device: torch.device) -> SpeechBatch:
         """The same batch on another device."""
         return replace(
             self,

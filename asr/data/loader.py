@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from torch.utils.data import DataLoader
 
-from asr.data.batch import Batch
 from asr.data.sampler import BucketSampler
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ class ResumableLoader(DataLoader[Any]):
         self.sampler_ = sampler
         self.done = 0
 
-    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         self.done = self.sampler_.skip
         for batch in super().__iter__():
             self.done += 1

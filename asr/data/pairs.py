@@ -1,4 +1,4 @@
-"""Pairs of texts, what is read and what is to be written: files of them, and padded batches."""
+"""ParallelTexts of texts, what is read and what is to be written: files of them, and padded batches."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class PairExample:
 
 
 class PairDataset(Dataset[PairExample]):
-    """Pairs as labels; raises InputError naming the source of what a vocabulary does not know.
+    """ParallelTexts as labels; raises InputError naming the source of what a vocabulary does not know.
 
     An item is asked for by its index, or by (epoch, index) as `asr.data.sampler.BucketSampler` does. ``one`` takes only
     the first target of each source (to score against), else each makes an example.

@@ -16,7 +16,7 @@ from asr import audio
 from asr.audio import perturbation as augmentation
 from asr.audio.perturbation import WHITE, Perturbation
 from asr.data import manifest
-from asr.data.batch import Batch, Targets, pad
+from asr.data.batch import SpeechBatch, Targets, pad
 from asr.errors import InputError
 from asr.features import read_kaldi, read_sphinx
 from asr.text.vocabulary import Vocabulary
@@ -142,10 +142,10 @@ class SpeechDataset(Dataset[Example]):
             samples = augmentation.add_noise(samples, noise, rng.uniform(*self.perturbation.snr), rng)
         return samples
 
-    def collate(self, examples: Sequence[Example]) -> Batch:
+    def collate(self, examples: Sequence[Example]) -> SpeechBatch:
         """A padded batch of examples."""
         inputs, lengths = pad([example.inputs for example in examples])
-        return Batch(
+        return SpeechBatch(
             ids=[example.id for example in examples],
             inputs=inputs,
             lengths=lengths,

@@ -14,39 +14,38 @@ from torch import Tensor
 from asr.data.text_stream import BPTTBatches
 from asr.data.texts import read_document, read_texts
 from asr.errors import InputError
-from asr.evaluation.scores import Changes, Scores, _alone
+from asr.evaluation.base import Evaluation, EvaluationOptions, single_model
 from asr.models import directory, store
 from asr.tasks.language import LanguageTask
 from asr.text import sentences
 
-DEV_ROWS = 8  # streams that dev text is read in: few, as each begins without knowing what stands before it
+DEV_ROWS = 8  # parallel streams of dev text: few, as each starts without context
 
 PIECES = ("file", "line", "sentence")
 
 
-def encoded(task: LanguageTask, text: Sequence[str], where: str) -> Tensor:
-    """All labels of some pieces of text, <eos> before the first piece and behind each; ``where`` names it in errors."""
+def encode_texts(task: LanguageTask, texts: Sequence[str], where: str) -> Tensor:
+    """Return the labels (L,) of texts, <eos> before the first and after each; ``where`` names them in errors."""
     encode = task.vocabulary.encode
-    parts = ([*encode(piece, f"{number} of {where}"), task.eos] for number, piece in enumerate(text, start=1))
+    parts = ([*encode(piece, f"{number} of {where}"), task.eos] for number, piece in enumerate(texts, start=1))
     return torch.tensor([task.eos, *chain.from_iterable(parts)])
 
 
-def streams(labels: Tensor, steps: int = 128) -> BPTTBatches:
-    """Labels to score, from the first to the last."""
+def dev_batches(labels: Tensor, steps: int = 128) -> BPTTBatches:
+    """Return the batches that score labels (L,) from the first to the last."""
     return BPTTBatches(labels, min(DEV_ROWS, len(labels) - 1), steps)
 
 
-def score(task: LanguageTask, text: Sequence[str], where: str) -> dict[str, Any]:
-    """`surprise` at pieces of text; ``where`` names them in errors."""
-    return surprise(task, encoded(task, text, where), sum(map(len, text)))
-
-
 @torch.inference_mode()
-def surprise(task: LanguageTask, labels: Tensor, characters: int, steps: int = 128) -> dict[str, Any]:
-    """How unlikely labels are, each after those before it: nats of one, and bits of each of so many characters."""
+def cross_entropy(task: LanguageTask, labels: Tensor, characters: int, steps: int = 128) -> dict[str, Any]:
+    """Compute the cross entropy of labels (L,), each given those before it.
+
+    Returns:
+        JSON values: number of ``labels``, ``nats_per_label``, and ``bits_per_character`` of the text's ``characters``.
+    """
     task.eval()
     nats, state = 0.0, None
-    for batch in streams(labels, steps):
+    for batch in dev_batches(labels, steps):
         loss, state = task.loss(batch.labels, state)
         nats += loss.item() * batch.labels[:, 1:].numel()
     count = len(labels) - 1
@@ -55,25 +54,34 @@ def surprise(task: LanguageTask, labels: Tensor, characters: int, steps: int = 1
 
 
 def line(figures: Mapping[str, Any]) -> str:
-    """Figures of `surprise` on one line."""
+    """Format the figures of `cross_entropy` as one line."""
     nats, bits = figures["nats_per_label"], figures["bits_per_character"]
     return f"{figures['labels']} labels: {nats:.4f} nats a label, {bits:.4f} bits a character"
 
 
-def pieces(files: Any, split: str, kind: str) -> list[str]:
-    """The pieces of text of ``data.train``, ``data.dev`` or ``data.test`` (a path or a list of them), none empty."""
+def read_texts(files: Any, split: str, kind: str) -> list[str]:
+    """Read the texts of ``data.train``, ``data.dev`` or ``data.test``, leaving out empty ones.
+
+    Args:
+        files: a path, a list of paths, or None for no test data.
+        split: train, dev or test, for errors.
+        kind: what one text is: a file, a line, or a sentence (of prose).
+
+    Raises:
+        InputError: the kind is unknown, no file is named, or the files hold no text.
+    """
     if kind not in PIECES:
         raise InputError(f"data.pieces={kind!r} is not one of {', '.join(PIECES)}")
     paths = [files] if isinstance(files, str) else list(files or ())
     if not paths and split != "test":
         raise InputError(f"data.{split} names no text file")
-    found = [piece for path in paths for piece in _pieces(Path(path), kind) if piece.strip()]
-    if paths and not found:
+    texts = [text for path in paths for text in _texts(Path(path), kind) if text.strip()]
+    if paths and not texts:
         raise InputError(f"data.{split}: there is no text in {', '.join(paths)}")
-    return found
+    return texts
 
 
-def _pieces(path: Path, kind: str) -> Iterator[str]:
+def _texts(path: Path, kind: str) -> Iterator[str]:
     if kind == "file":
         yield read_document(path)
     elif kind == "line":
@@ -82,10 +90,15 @@ def _pieces(path: Path, kind: str) -> Iterator[str]:
         yield from sentences.sentences(read_texts(path))
 
 
-def of_text(models: Sequence[Path], data: str, options: Changes, worst: int) -> Scores:
-    """How surprised a language model is by a text file."""
-    _alone(models, options)
-    task = store.load(models[0], LanguageTask)
-    kind = directory.read_config(models[0]).get("training", {}).get("data", {}).get("pieces", "file")
-    figures = score(task, pieces(data, "test", kind), data)
-    return Scores(figures, line(figures))
+def evaluate(models: Sequence[Path], data: Sequence[str], options: EvaluationOptions) -> Evaluation:
+    """Score a language model on text files; see `asr.evaluation.base.Evaluate`."""
+    options.reject("language", "decoder", "head", "by_speaker", "details", "html")
+    model = single_model(models, "language")
+    task = store.load(model, LanguageTask)
+    unit = directory.read_config(model).get("training", {}).get("data", {}).get("pieces", "file")
+    figures = {}
+    for path in data:
+        texts = read_texts(path, "test", unit)
+        figures[path] = cross_entropy(task, encode_texts(task, texts, path), sum(map(len, texts)))
+    text = "\n".join(f"{path}: {line(summary)}" for path, summary in figures.items())
+    return Evaluation(text, figures)

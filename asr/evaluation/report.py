@@ -202,18 +202,17 @@ def evaluate_pairs(
     return Report(list(rows.values()), tuple(kinds), fold)
 
 
-def write_summaries(path: str | Path, reports: Mapping[str, Report]) -> None:
-    """Write one JSON object with the figures of several heads' reports; it appears only when it is complete.
+def merged_summaries(reports: Mapping[str, Report]) -> dict[str, Any]:
+    """Merge the summaries of several heads into one JSON object.
 
-    Its top level is the first head's `Report.summary`, with the rates that only the others have filled in; "heads"
-    holds each head's own.
+    Its top level is the first head's `Report.summary`, completed by the rates that only the other heads have; "heads"
+    holds each head's own summary.
     """
     summaries = {head: report.summary() for head, report in reports.items()}
     merged: dict[str, Any] = {}
     for summary in summaries.values():
         merged |= {key: value for key, value in summary.items() if merged.get(key) is None}
-    whole = merged | {"heads": summaries}
-    _write(path, [json.dumps(whole, ensure_ascii=False, indent=2, allow_nan=False)])
+    return merged | {"heads": summaries}
 
 
 def _sum(rows: Sequence[Row], kinds: Sequence[Kind]) -> dict[Kind, ErrorCounts]:

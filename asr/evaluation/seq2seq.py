@@ -13,8 +13,7 @@ from asr.data.pairs import PairDataset, ParallelTexts
 from asr.data.sampler import plan_batches
 from asr.decoding.label import beam
 from asr.decoding.label.beam import LabelBeamOptions
-from asr.evaluation import seq2seq as pair_training
-from asr.evaluation.scores import Changes, Scores
+from asr.evaluation.base import Evaluation, EvaluationOptions
 from asr.metrics.error_rate import ErrorCounts, count_nearest
 from asr.models import store
 from asr.tasks.encoder_decoder import search
@@ -23,58 +22,69 @@ from asr.text.phones import without_stress
 from asr.text.vocabulary import Vocabulary
 
 
-def evaluate(
-    tasks: Sequence[Seq2SeqTask], found: ParallelTexts, options: LabelBeamOptions | None = None, labels: int = 4000
+def evaluate_tasks(
+    tasks: Sequence[Seq2SeqTask], texts: ParallelTexts, options: LabelBeamOptions | None = None, labels: int = 4000
 ) -> dict[str, Any]:
-    """What one model, or several together, get wrong of pairs, as `errors` counts it."""
+    """Return the `error_rates` of one task or an ensemble on parallel texts, in batches of at most ``labels``."""
     first = tasks[0]
     device = first.network.device
-    data = PairDataset(found, first.source, first.vocabulary, one=True)
-    written: list[str] = []
+    data = PairDataset(texts, first.source, first.vocabulary, one=True)
+    hypotheses: list[str] = []
     references: list[Sequence[str]] = []
     with torch.inference_mode():
         for indices in plan_batches(data.sizes, labels):
             batch = data.collate([data[index] for index in indices])
             best = search(tasks, batch.inputs.to(device), batch.lengths, options)
-            written += [first.vocabulary.decode(n_best[0].labels) for n_best in best]
+            hypotheses += [first.vocabulary.decode(n_best[0].labels) for n_best in best]
             references += batch.references
-    return errors(first.vocabulary, written, references)
+    return error_rates(first.vocabulary, hypotheses, references)
 
 
-def errors(vocabulary: Vocabulary, written: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """Shares of labels and of whole sequences that are wrong; of phones with stress, without it as well.
+def error_rates(
+    vocabulary: Vocabulary, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
+) -> dict[str, Any]:
+    """Compute the rates of wrong labels and of wrong sequences; of phones with stress, also without stress.
 
-    Of several references the nearest counts.
+    Of several references the nearest one counts.
     """
-    figures: dict[str, Any] = {"sequences": len(written)} | _errors(vocabulary, written, references)
+    figures: dict[str, Any] = {"sequences": len(hypotheses)} | label_and_sequence_error(
+        vocabulary, hypotheses, references
+    )
     if vocabulary.kind == "phones" and any(token[-1] in "012" for token in vocabulary.tokens):
         plain = [[without_stress(text) for text in texts] for texts in references]
-        found = _errors(vocabulary, list(map(without_stress, written)), plain)
-        figures |= {f"{name}_without_stress": value for name, value in found.items()}
+        unstressed = label_and_sequence_error(vocabulary, list(map(without_stress, hypotheses)), plain)
+        figures |= {f"{name}_without_stress": value for name, value in unstressed.items()}
     return figures
 
 
-def _errors(vocabulary: Vocabulary, written: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
-    counts = _counts(vocabulary, written, references)
+def label_and_sequence_error(
+    vocabulary: Vocabulary, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
+) -> dict[str, float]:
+    """Compute the label error rate and the rate of sequences with an error."""
+    counts = error_counts(vocabulary, hypotheses, references)
     wrong = sum(counted.errors > 0 for counted in counts)
     return {"label_error": sum(counts, ErrorCounts()).rate, "sequence_error": wrong / len(counts)}
 
 
-def _counts(vocabulary: Vocabulary, written: Sequence[str], references: Sequence[Sequence[str]]) -> list[ErrorCounts]:
-    """What is wrong in each text beside the nearest of its references."""
+def error_counts(
+    vocabulary: Vocabulary, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
+) -> list[ErrorCounts]:
+    """Count the errors of each hypothesis against the nearest of its references."""
     units = str.split if vocabulary.kind in ("phones", "words") else list
-    return [count_nearest([units(r) for r in right], units(w)) for w, right in zip(written, references, strict=True)]
+    return [count_nearest([units(r) for r in right], units(w)) for w, right in zip(hypotheses, references, strict=True)]
 
 
 def line(figures: Mapping[str, Any]) -> str:
-    """Figures of `errors` on one line."""
+    """Format the figures of `error_rates` as one line."""
     shares = ", ".join(f"{name.replace('_', ' ')} {100 * v:.2f} %" for name, v in figures.items() if "error" in name)
     return f"{figures['sequences']} sequences: {shares}"
 
 
-def seq2seq(models: Sequence[Path], data: str, options: Changes, worst: int) -> Scores:
-    """Errors in a file of pairs."""
+def evaluate(models: Sequence[Path], data: Sequence[str], options: EvaluationOptions) -> Evaluation:
+    """Score a seq2seq model or an ensemble on parallel texts; see `asr.evaluation.base.Evaluate`."""
+    options.reject("seq2seq", "head", "by_speaker", "details", "html")
     tasks = [store.load(model, Seq2SeqTask) for model in models]
-    search = beam.replace_options(tasks[0].options, options)
-    figures = pair_training.evaluate(tasks, pairs.read(data), search)
-    return Scores(figures, pair_training.line(figures))
+    search_options = beam.replace_options(tasks[0].options, options.decoder)
+    figures = {path: evaluate_tasks(tasks, pairs.read(path), search_options) for path in data}
+    text = "\n".join(f"{path}: {line(summary)}" for path, summary in figures.items())
+    return Evaluation(text, figures)

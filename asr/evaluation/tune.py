@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from asr.data.batch import Batch
+from asr.data.batch import SpeechBatch
 from asr.data.speech_dataset import SpeechDataset
 from asr.errors import InputError
-from asr.evaluation.ctc import Pairs, scored
+from asr.evaluation.ctc import DecodedTexts, log_prob_batches
 from asr.evaluation.report import Report
 from asr.inference.decoders.beam import BeamDecoder
 from asr.tasks.ctc import CTCTask
 
 # of each batch: itself without its audio, scores (N, T, V) of the head, lengths (N,)
-Stored = Sequence[tuple[Batch, dict[str, np.ndarray], np.ndarray]]
+Stored = Sequence[tuple[SpeechBatch, dict[str, np.ndarray], np.ndarray]]
 Values = Mapping[str, Sequence[float]]
 
 # What is tried, of a model of words and of those of characters; the beam comes last, with the rest at its best.
@@ -62,7 +62,7 @@ def values_for(decoder: BeamDecoder) -> dict[str, Sequence[float]]:
 def store(task: CTCTask, dataset: SpeechDataset, head: str, progress: Callable[[float], None]) -> Stored:
     """What the network says of a dataset."""
     stored = []
-    for batch, scores, frames in scored(task, dataset, [head]):
+    for batch, scores, frames in log_prob_batches(task, dataset, [head]):
         stored.append((replace(batch, inputs=torch.empty(0)), scores, frames))
         progress(batch.seconds)
     return stored
@@ -109,16 +109,16 @@ def measure(decoder: BeamDecoder, stored: Stored, numbers: Mapping[str, float]) 
     return Trial(dict(numbers), counts.errors, counts.reference, seconds / audio)
 
 
-def decoded(decoder: BeamDecoder, stored: Stored) -> Pairs:
+def decoded(decoder: BeamDecoder, stored: Stored) -> DecodedTexts:
     """What a decoder makes of stored scores."""
     head = next(iter(stored[0][1]))
-    pairs = Pairs({head: decoder})
+    pairs = DecodedTexts({head: decoder})
     for batch, scores, frames in stored:
         pairs.decode(batch, scores, frames)
     return pairs
 
 
-def report_of(pairs: Pairs) -> Report:
+def report_of(pairs: DecodedTexts) -> Report:
     """Error rates of what was `decoded`."""
     (head,) = pairs.decoders
     if not pairs.rows[head]:

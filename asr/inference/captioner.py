@@ -92,7 +92,7 @@ class Captioner:
     def _looked(self, grid: Tensor, hypothesis: Hypothesis) -> Tensor:
         """Where the model looks (labels, rows, columns) for each label, of an image's grid (1, places, channels)."""
         task = self.tasks[0]
-        state = task.read(grid, torch.ones(1))
+        state = task.encode_state(grid, torch.ones(1))
         weights = []
         for label in (task.eos, *hypothesis.labels[:-1]):
             _, then = task.network.step(state, torch.tensor([label], device=grid.device))

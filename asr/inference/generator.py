@@ -46,7 +46,7 @@ class Generator:
     @torch.inference_mode()
     def _write(self, written: list[int], options: Sampling, most: int, random: torch.Generator) -> Iterator[str]:
         decode = self.task.vocabulary.decode
-        label, state = self.task.read(written)
+        label, state = self.task.read_prompt(written)
         told = len(written)
         for _ in range(most):
             log_probs, state = self.task.network.step(state, label)

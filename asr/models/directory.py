@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from asr.errors import InputError
+from asr.models.aliases import rename_groups
 from asr.systems import SYSTEMS, System
 from asr.tasks.base import Task
 
@@ -82,4 +83,4 @@ def read_config(directory: Path) -> dict[str, Any]:
     for group in ("augmentation", "decoder"):
         if not isinstance(config.get(group) or {}, dict):
             raise InputError(f"{path}: {group} is not a mapping")
-    return config
+    return rename_groups(config)

@@ -15,14 +15,14 @@ from asr.modules.dropout import Dropout
 from asr.modules.label_rnn import LabelRNN, State
 from asr.modules.mobilenet import GRID_SIZE, MobileNetV2
 from asr.registry import build
-from asr.tasks.encoder_decoder import SEARCHES, WritingTask
+from asr.tasks.encoder_decoder import SEARCHES, EncoderDecoderTask
 from asr.text.vocabulary import Vocabulary
 
 IMAGE_ENCODERS = {"mobilenet_v2": MobileNetV2}
 NETWORKS = {"label_rnn": LabelRNN}
 
 
-class CaptioningTask(WritingTask):
+class CaptioningTask(EncoderDecoderTask):
     """The label RNN is told the image once, in place of a label before the first one, and then writes its caption.
 
     What it is told is a linear layer of the mean of the encoder's grid, normalised (Vinyals et al. 2015, arXiv
@@ -44,13 +44,13 @@ class CaptioningTask(WritingTask):
         encoder: MobileNetV2,
         *,
         options: LabelBeamOptions | None = None,
-        smoothing: float = 0.0,
+        label_smoothing: float = 0.0,
         samples: int = 0,
         frozen: bool = True,
         image_size: int = 224,
         image_dropout: float = 0.0,
     ) -> None:
-        super().__init__(vocabularies, network, options=options, smoothing=smoothing, samples=samples)
+        super().__init__(vocabularies, network, options=options, label_smoothing=label_smoothing, samples=samples)
         if not isinstance(image_size, int) or image_size < 32:
             raise InputError(f"image_size={image_size!r}: a whole number of pixels from 32 is wanted")
         self.encoder = encoder.requires_grad_(not frozen)
@@ -94,7 +94,7 @@ class CaptioningTask(WritingTask):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             return self.encoder(inputs)
 
-    def read(self, inputs: Tensor, lengths: Tensor) -> State:
+    def encode_state(self, inputs: Tensor, lengths: Tensor) -> State:
         """The state after images, or their grids as `encode` gives them (or the grids' mean alone, as one place).
 
         All places count, so ``lengths`` are not looked at.

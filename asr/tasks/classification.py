@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from asr.data.batch import SpeechBatch
 from asr.errors import InputError
 from asr.features import Extractor
 from asr.features.cmvn import Statistics
@@ -16,7 +17,7 @@ from asr.modules.dropout import Dropout
 from asr.modules.encoder import Encoder
 from asr.modules.pooling import Pooling
 from asr.registry import build
-from asr.tasks.base import Task
+from asr.tasks.base import Loss, Task, Validation
 from asr.tasks.speech_frontend import front
 from asr.text.vocabulary import Vocabulary
 
@@ -78,6 +79,24 @@ class ClassificationTask(Task):
         return self.heads[self.primary](self.dropout(self.pooling(x, lengths))).float().log_softmax(-1)
 
     def loss(self, log_probs: Tensor, classes: Tensor) -> Tensor:
-        """Mean cross entropy, in nats an utterance, of what `forward` gave with the labels (N,) of its classes."""
+        """Return the mean cross entropy in nats per utterance, with label smoothing in training mode only.
+
+        Args:
+            log_probs: (N, C), from `forward`.
+            classes: (N,) labels of the right classes.
+        """
         nats = F.nll_loss(log_probs, classes)
-        return torch.lerp(nats, -log_probs.mean(), self.label_smoothing)
+        return torch.lerp(nats, -log_probs.mean(), self.label_smoothing) if self.training else nats
+
+    def training_loss(self, batch: SpeechBatch) -> Loss:
+        """Compute `loss` for a batch of utterances."""
+        return Loss(self.loss(self(batch.inputs, batch.lengths), batch.targets[self.primary].labels))
+
+    def validation_step(self, batch: SpeechBatch) -> Validation:
+        """Compute the cross entropy, the error rate and the most probable class (N,) of each utterance."""
+        classes = batch.targets[self.primary].labels
+        log_probs = self(batch.inputs, batch.lengths)
+        predictions = log_probs.argmax(-1)
+        size = len(classes)
+        error = (predictions != classes).float().mean()
+        return Validation({"dev_loss": (self.loss(log_probs, classes), size), "dev_error": (error, size)}, predictions)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from asr.data.batch import SpeechBatch, Targets
 from asr.decoding.ctc import greedy
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
@@ -16,12 +17,9 @@ from asr.features.cmvn import Statistics
 from asr.modules.ctc_head import CTCHead
 from asr.modules.encoder import Encoder
 from asr.registry import build
-from asr.tasks.base import Task
+from asr.tasks.base import Loss, Task, Validation
 from asr.tasks.speech_frontend import front
 from asr.text.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from asr.data.batch import Targets
 
 
 class CTCTask(Task):
@@ -178,17 +176,29 @@ class CTCTask(Task):
         x, lengths, _ = self.encode(inputs, lengths, statistics)
         return self._scores(x, heads or self.vocabularies), lengths
 
-    def training_loss(self, inputs: Tensor, lengths: Tensor, targets: Mapping[str, Targets]) -> tuple[Tensor, int]:
-        """The `loss` of a batch, that of the self-conditioning layers and the views' divergence included."""
+    def training_loss(self, batch: SpeechBatch) -> Loss:
+        """Compute `loss` with the losses of the self-conditioning layers and the divergence of the views."""
         views = self._views
-        x, lengths, lower = self.encode(inputs, lengths, views=views)
-        targets = {head: target.repeat(views, len(inputs)) for head, target in targets.items()}
+        x, lengths, lower = self.encode(batch.inputs, batch.lengths, views=views)
+        targets = {head: target.repeat(views, len(batch.inputs)) for head, target in batch.targets.items()}
         scores = self._scores(x, self.vocabularies)
         loss, impossible = self._loss_of_views(scores, lengths, targets)
         if lower:
             below = torch.stack([self._loss_of_views(scores, lengths, targets)[0] for scores in lower]).mean()
             loss = torch.lerp(loss, below, self.self_condition_weight)
-        return loss, impossible // views
+        return Loss(loss, skipped=impossible // views)
+
+    def validation_step(self, batch: SpeechBatch) -> Validation:
+        """Compute the loss, the blank rate of the primary head, and the best path of each head."""
+        scores, lengths = self(batch.inputs, batch.lengths)
+        loss, _ = self.loss(scores, lengths, batch.targets)
+        log_probs = scores[self.primary].detach().cpu().numpy()
+        blank, frames = greedy.blank_rate(log_probs, lengths.cpu().numpy(), self.vocabulary.blank)
+        means: dict[str, tuple[Tensor | float, int]] = {
+            "dev_loss": (loss, len(batch.ids)),
+            "blank_rate": (blank / max(frames, 1), frames),
+        }
+        return Validation(means, self.hypotheses(scores, lengths))
 
     def _loss_of_views(
         self, scores: Mapping[str, Tensor], lengths: Tensor, targets: Mapping[str, Targets]

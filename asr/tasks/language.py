@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from asr.data.text_stream import StreamBatch
 from asr.errors import InputError
 from asr.modules.label_rnn import LabelRNN, State
 from asr.registry import build
-from asr.tasks.base import Task
+from asr.tasks.base import Loss, Task, Validation
 from asr.text.vocabulary import Vocabulary
 
 NETWORKS = {"label_rnn": LabelRNN}
 NONE = -1
-UNHEARD_OF = -20.0  # natural log
+MISSING_LABEL_LOG_PROB = -20.0  # natural log
 
 
 class LanguageTask(Task):
@@ -35,6 +36,9 @@ class LanguageTask(Task):
             raise InputError("the vocabulary of a language model needs the label <eos>")
         self.eos = eos
         self.network = network
+        # states at the end of the last batch of training and of dev text (truncated BPTT)
+        self._state: State | None = None
+        self._dev_state: State | None = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> LanguageTask:
@@ -60,9 +64,27 @@ class LanguageTask(Task):
         layers = tuple(tuple(part.detach() for part in hidden) for hidden in then.layers)
         return nats, State(layers)
 
+    def training_loss(self, batch: StreamBatch) -> Loss:
+        """Compute `loss` from the state at the end of the previous batch; batch 0 of a pass starts anew."""
+        loss, self._state = self.loss(batch.labels, self._state if batch.number else None)
+        return Loss(loss)
+
+    def validation_step(self, batch: StreamBatch) -> Validation:
+        """Compute `loss` from the state at the end of the previous batch of dev text."""
+        loss, self._dev_state = self.loss(batch.labels, self._dev_state if batch.number else None)
+        return Validation({"dev_loss": (loss, batch.labels[:, 1:].numel())})
+
+    def training_state(self) -> Any:
+        """Return the state at the end of the last training batch, as nested lists of tensors."""
+        return None if self._state is None else [list(hidden) for hidden in self._state.layers]
+
+    def load_training_state(self, state: Any) -> None:
+        """Restore what `training_state` returned."""
+        self._state = None if state is None else State(tuple(map(tuple, state)))
+
     @torch.no_grad()
-    def read(self, labels: Sequence[int]) -> tuple[Tensor, State]:
-        """What comes before the next label of a text that begins so: the last one (1,), and the state before that."""
+    def read_prompt(self, labels: Sequence[int]) -> tuple[Tensor, State]:
+        """Return the last label (1,) of a prompt, or <eos> for an empty one, and the state before that label."""
         row = torch.tensor([[self.eos, *labels]], device=self.network.device)
         state = self.network.start(1)
         if row.shape[1] > 1:
@@ -74,7 +96,7 @@ class LanguageScorer:
     """A language model of other labels, those of ``tokens``: a `asr.decoding.ctc.neural_lm.JoiningScorer`.
 
     Its last label, ``end``, is the model's <eos>, and begins a text as well. Labels that the model does not have are
-    `UNHEARD_OF`.
+    `MISSING_LABEL_LOG_PROB`.
     """
 
     def __init__(self, task: LanguageTask, tokens: Sequence[str]) -> None:
@@ -94,7 +116,7 @@ class LanguageScorer:
 
     def step(self, state: State, labels: Tensor) -> tuple[Tensor, State]:
         log_probs, then = self.network.step(state, self._own[labels])
-        return log_probs[:, self._own].masked_fill(self._missing, UNHEARD_OF), then
+        return log_probs[:, self._own].masked_fill(self._missing, MISSING_LABEL_LOG_PROB), then
 
     def select(self, state: State, rows: Tensor) -> State:
         return self.network.select(state, rows)

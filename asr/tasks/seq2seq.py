@@ -14,14 +14,14 @@ from asr.modules.encoder import Encoder
 from asr.modules.label_rnn import LabelRNN, State
 from asr.modules.pooling import Pooling
 from asr.registry import build
-from asr.tasks.encoder_decoder import SEARCHES, WritingTask
+from asr.tasks.encoder_decoder import SEARCHES, EncoderDecoderTask
 from asr.text.vocabulary import Vocabulary
 
 ENCODERS = {"rnn": Encoder}
 NETWORKS = {"label_rnn": LabelRNN}
 
 
-class Seq2SeqTask(WritingTask):
+class Seq2SeqTask(EncoderDecoderTask):
     """An encoder RNN reads labels of one vocabulary, the label RNN writes those of another.
 
     Where the encoder ends (each of its directions) decides how the label RNN begins: a linear layer and tanh give its
@@ -41,10 +41,10 @@ class Seq2SeqTask(WritingTask):
         *,
         options: LabelBeamOptions | None = None,
         source_size: int = 64,
-        smoothing: float = 0.0,
+        label_smoothing: float = 0.0,
         samples: int = 0,
     ) -> None:
-        super().__init__(vocabularies, network, options=options, smoothing=smoothing, samples=samples)
+        super().__init__(vocabularies, network, options=options, label_smoothing=label_smoothing, samples=samples)
         self.source = list(self.vocabularies.values())[1]
         self.embedding = nn.Embedding(len(self.source), source_size)
         self.encoder = encoder
@@ -78,8 +78,8 @@ class Seq2SeqTask(WritingTask):
             options=build(SEARCHES, config["search"], "search"),
         )
 
-    def read(self, inputs: Tensor, lengths: Tensor) -> State:
-        """The state after labels (N, S), padded, of such lengths (N,) have been read."""
+    def encode_state(self, inputs: Tensor, lengths: Tensor) -> State:
+        """Return the label RNN's initial state for source labels (N, S), padded, of ``lengths`` (N,)."""
         encoded, lengths = self.encoder(self.embedding(inputs), lengths)
         hidden = self.network.hidden(torch.tanh(self.bridge(self.ends(encoded, lengths))))
         if self.network.key is None:

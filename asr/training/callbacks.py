@@ -15,7 +15,8 @@ import lightning as L
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 from asr.errors import Interruption
-from asr.training.module import Batch, TrainingModule
+from asr.tasks.base import Batch
+from asr.training.module import TrainingModule
 
 RATES = {"wer": "WER", "cer": "CER", "per": "PER"}
 
@@ -56,8 +57,8 @@ class EpochLine(L.Callback):
         if self.busy > 0:
             parts.append(", ".join(f"{amount / self.busy:.0f} {unit}/s" for unit, amount in self.done.items()))
         parts.append(f"{time.perf_counter() - self.began:.1f} s")
-        if impossible := int(figures.get("impossible", 0)):
-            parts.append(f"{impossible} utterances too short for their labels")
+        if skipped := int(figures.get("skipped", 0)):
+            parts.append(f"{skipped} utterances too short for their labels")
         lines = [" | ".join(parts)]
         lines += [f"    {_clip(sample)}" for sample in module.samples]
         if trainer.is_global_zero:

@@ -7,10 +7,19 @@ from pathlib import Path
 import torch
 
 from asr.errors import InputError
+from asr.utils.state_dict import check_shapes
 
 
 def find_checkpoint(resume: str | None, run_dir: Path) -> Path | None:
-    """The checkpoint to go on from: ``auto`` takes the run's last one if there is one, ``none`` refuses to touch it."""
+    """Return the checkpoint to resume from, or None to begin.
+
+    Args:
+        resume: "auto" for the last checkpoint of ``run_dir`` if there is one; "none" or None to begin; or a path.
+        run_dir: folder of the run.
+
+    Raises:
+        InputError: the path does not exist, or a run that is to begin has a checkpoint already.
+    """
     last = run_dir / "checkpoints" / "last.ckpt"
     if resume == "auto":
         return last if last.exists() else None
@@ -24,14 +33,12 @@ def find_checkpoint(resume: str | None, run_dir: Path) -> Path | None:
 
 
 def check_checkpoint(path: Path, task: torch.nn.Module) -> None:
-    """Raise InputError unless the file is a checkpoint of this network."""
+    """Raise InputError unless the file is a checkpoint of a network with these parameters."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        found = {name: tuple(value.shape) for name, value in state.items()}
-    except Exception as error:  # whatever torch, zipfile and pickle stumble over
+        found = {name.removeprefix("task."): value for name, value in state.items()}
+        difference = check_shapes(found, task.state_dict())
+    except Exception as error:  # any error of torch, zipfile or pickle
         raise InputError(f"{path}: not a checkpoint of a training: {error}") from error
-    wanted = {f"task.{name}": tuple(value.shape) for name, value in task.state_dict().items()}
-    for name in sorted(found.keys() | wanted.keys()):
-        if found.get(name) != wanted.get(name):
-            shapes = f"{name} is {found.get(name)} in it and {wanted.get(name)} in the network"
-            raise InputError(f"{path}: does not fit this configuration or its vocabulary: {shapes}")
+    if difference:
+        raise InputError(f"{path}: does not fit this configuration or its vocabulary: {difference}")

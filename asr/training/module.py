@@ -1,18 +1,19 @@
-"""The LightningModule: a task with its optimiser, for the Trainer."""
+"""The LightningModule that trains any task: its loss, its dev figures, its optimizer and learning-rate schedule."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import lightning as L
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from asr.errors import InputError
 from asr.modules.weight_noise import WeightNoise
 from asr.registry import build
+from asr.tasks.base import Batch, Task
 
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 SCHEDULES = {
@@ -21,87 +22,143 @@ SCHEDULES = {
     "constant": torch.optim.lr_scheduler.ConstantLR,
 }
 
-RISING = ("dev_cider",)  # figures that are best when they are highest; all others are errors
+
+class DevScorer(Protocol):
+    """Collects the predictions of one pass over dev data; see `asr.tasks.base.Validation`."""
+
+    def add(self, batch: Any, predictions: Any) -> None:
+        """Add a batch and what the task predicts for it."""
+
+    def figures(self) -> Mapping[str, float]:
+        """Return the dev figures by the name to log them by, "dev_wer" say."""
+
+    def samples(self) -> Sequence[str]:
+        """Return a few lines that show references and predictions, printed below the epoch's line."""
 
 
-def mode_of(monitor: str) -> str:
-    """Whether a figure is best at its ``min`` or ``max``."""
-    return "max" if monitor in RISING else "min"
+class NoScorer:
+    """A `DevScorer` for tasks whose dev figures are the means of `Validation` alone."""
 
+    def add(self, batch: Any, predictions: Any) -> None:
+        """Ignore the batch."""
 
-class Batch(Protocol):
-    """What a step is given."""
+    def figures(self) -> Mapping[str, float]:
+        """Return nothing."""
+        return {}
 
-    @property
-    def ids(self) -> Sequence[str]:
-        """Names of what is in it, for errors."""
-
-    @property
-    def amounts(self) -> Mapping[str, float]:
-        """How much there is in it, by unit, for the speed that an epoch's line tells."""
-
-    def to(self, device: torch.device) -> Any:
-        """The same batch on another device."""
+    def samples(self) -> Sequence[str]:
+        """Return nothing."""
+        return ()
 
 
 class TrainingModule(L.LightningModule):
-    """Trains a task; what is special to a kind of task is in its subclass: `loss`, the validation, ``samples``.
+    """Trains a task.
 
-    What is random in a step (dropout, masks) depends on (seed, epoch, batch) only, so that a resumed run equals an
-    uninterrupted one. ``monitor`` names the figure that checkpoints, early stopping and the plateau schedule go by;
-    ``batches`` is how many an epoch has, ``weight_noise`` the standard deviation of `WeightNoise`.
+    Random numbers of a step (dropout, masks) depend on (seed, epoch, batch) only, so that a resumed run equals an
+    uninterrupted one.
+
+    Args:
+        task: the network to train.
+        optimizer: the configuration group ``optimizer``.
+        seed: of the run.
+        monitor: logged dev figure that checkpoints, early stopping and the plateau schedule use.
+        batches: number of batches in an epoch.
+        mode: "min" or "max": where the figure ``monitor`` is best.
+        weight_noise: standard deviation of `WeightNoise`.
+        make_scorer: makes the scorer of one pass over dev data.
+
+    Attributes:
+        samples: lines of the last validation's `DevScorer.samples`.
     """
 
     def __init__(
         self,
-        task: nn.Module,
+        task: Task,
         optimizer: Mapping[str, Any],
         seed: int,
         monitor: str,
         batches: int,
+        *,
+        mode: str = "min",
         weight_noise: float = 0.0,
+        make_scorer: Callable[[], DevScorer] = NoScorer,
     ) -> None:
         super().__init__()
         self.task = task
         self.optimizer_config = dict(optimizer)
         self.seed = seed
         self.monitor = monitor
+        self.mode = mode
         self.batches = batches
         self.weight_noise = WeightNoise(task.parameters(), weight_noise)
-        self.samples: list[str] = []  # lines
+        self.make_scorer = make_scorer
+        self.scorer = make_scorer()
+        self.samples: Sequence[str] = ()
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move a batch to a device."""
         return batch.to(device)
 
     # -- training
 
-    def loss(self, batch: Any) -> tuple[Tensor, int]:
-        """The training loss of a batch, and how many label sequences it leaves out as impossible."""
-        raise NotImplementedError
-
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed torch for this batch of this epoch."""
         number = self.current_epoch * self.batches + batch_idx
         torch.manual_seed(self.seed * 1_000_003 + number * self.trainer.world_size + self.global_rank)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of a batch. Raises InputError when it is not finite, naming the batch's examples."""
         self.weight_noise.add()
-        loss, impossible = self.loss(batch)
-        if not torch.isfinite(loss):
+        loss = self.task.training_loss(batch)
+        if not torch.isfinite(loss.value):
             raise InputError(
-                f"the loss is {loss.item()} at step {self.global_step}, in {', '.join(batch.ids)}: "
+                f"the loss is {loss.value.item()} at step {self.global_step}, in {', '.join(batch.ids)}: "
                 "lower optimizer.lr, or clip gradients (trainer.gradient_clip)"
             )
         size = len(batch.ids)
-        self.log("train_loss", loss.detach(), on_step=True, on_epoch=True, batch_size=size)
-        self.log("impossible", float(impossible), on_step=False, on_epoch=True, reduce_fx="sum", batch_size=1)
-        return loss
+        self.log("train_loss", loss.value.detach(), on_step=True, on_epoch=True, batch_size=size)
+        for name, value in loss.logs.items():
+            self.log(name, value, on_step=True, on_epoch=True, batch_size=size)
+        self.log("skipped", float(loss.skipped), on_step=False, on_epoch=True, reduce_fx="sum", batch_size=1)
+        return loss.value
 
     def on_after_backward(self) -> None:
+        """Restore the weights that the gradient was taken at with noise."""
         self.weight_noise.remove()
 
-    # -- optimiser
+    # -- validation
+
+    def on_validation_epoch_start(self) -> None:
+        """Start a new scorer."""
+        self.scorer = self.make_scorer()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the means of a batch and collect its predictions."""
+        result = self.task.validation_step(batch)
+        for name, (value, weight) in result.means.items():
+            self.log(name, value, batch_size=weight, sync_dist=True)
+        self.scorer.add(batch, result.predictions)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the scorer's figures and keep its samples."""
+        for name, value in self.scorer.figures().items():
+            self.log(name, value, sync_dist=True)
+        self.samples = self.scorer.samples()
+
+    # -- checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what training carries from batch to batch."""
+        checkpoint["state"] = self.task.training_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore it."""
+        self.task.load_training_state(checkpoint.get("state"))
+
+    # -- optimizer
 
     def configure_optimizers(self) -> Any:
+        """Build the optimizer and its schedule. Raises InputError for a setting that they do not have."""
         config = dict(self.optimizer_config)
         schedule = dict(config.pop("schedule", None) or {"type": "constant", "factor": 1.0})
         optimizer = build(OPTIMIZERS, config, "optimizer", params=self.parameters())
@@ -111,10 +168,10 @@ class TrainingModule(L.LightningModule):
             assert self.trainer.max_epochs is not None
             steps = math.ceil(self.batches / self.trainer.accumulate_grad_batches) * self.trainer.max_epochs
             given |= {"max_lr": config["lr"], "total_steps": steps}
-            if steps * schedule.get("pct_start", 0.3) == 1:  # torch divides by the steps that then remain to rise in
+            if steps * schedule.get("pct_start", 0.3) == 1:  # torch would divide by the zero steps of the rise
                 schedule["pct_start"] = 0.0
         if schedule["type"] == "plateau":
-            given["mode"] = mode_of(self.monitor)
+            given["mode"] = self.mode
         scheduler = build(SCHEDULES, schedule, "optimizer.schedule", **given)
         plateau = schedule["type"] == "plateau"
         return {

@@ -4,76 +4,43 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import lightning as L
 import torch
 
 from asr.models import store
+from asr.models.aliases import rename_groups
+from asr.models.directory import system_of
 from asr.training.checkpoints import check_checkpoint, find_checkpoint
-from asr.training.jobs.captioning import CaptionJob
-from asr.training.jobs.classification import ClassificationJob
-from asr.training.jobs.ctc import SpeechJob
-from asr.training.jobs.language import LanguageJob
-from asr.training.jobs.seq2seq import PairJob
+from asr.training.jobs.base import Job
 from asr.training.memory import share_one_heap
 from asr.training.module import TrainingModule
 from asr.training.schema import check_settings
 from asr.training.trainer import hardware, make_trainer, quiet_lightning
-from asr.training.warm_start import take_weights
+from asr.training.warm_start import init_from_model
 
 log = logging.getLogger(__name__)
 
 
-class Job(Protocol):
-    """What is trained: a task, its data, and how it is scored. Made of a configuration; one a kind of task.
-
-    ``monitor`` names the logged dev figure that says which weights are best (`asr.training.module.mode_of`).
-    """
-
-    task: Any
-    monitor: str
-
-    def begin(self) -> None:
-        """What has to be known of the training data before the first step, where no weights are given."""
-
-    def describe(self) -> None:
-        """Log what is about to be trained."""
-
-    def loaders(self, rank: int, world: int) -> tuple[Any, Any]:
-        """Batches to train on, for one of so many processes, and those of dev."""
-
-    def module(self, batches: int) -> TrainingModule:
-        """What trains the task in epochs of so many batches."""
-
-    def size(self) -> dict[str, float]:
-        """How much there is to train on."""
-
-    def figures(self) -> dict[str, Any]:
-        """What the task scores on dev and test."""
-
-    def card(self, figures: Mapping[str, Any]) -> str:
-        """The model card."""
-
-
-JOBS: dict[str, Callable[[Mapping[str, Any]], Job]] = {
-    "ctc": SpeechJob,
-    "language": LanguageJob,
-    "seq2seq": PairJob,
-    "captioning": CaptionJob,
-    "classification": ClassificationJob,
-}
-
-
 def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, Any]:
-    """Train, test, write ``run_dir/model``; return the figures that are in its ``metrics.json``.
+    """Train, test, and write ``run_dir/model``.
 
-    ``config`` is the resolved ``configs/train.yaml``; ``interactive`` shows a progress bar. Raises InputError before
-    any work for whatever is wrong with the configuration or the data, and `Interruption` on SIGINT or SIGTERM.
+    Args:
+        config: the resolved ``configs/train*.yaml`` of a system.
+        interactive: show a progress bar.
+
+    Returns:
+        the figures that ``metrics.json`` of the model directory holds.
+
+    Raises:
+        InputError: configuration or data are wrong; before any work.
+        Interruption: SIGINT or SIGTERM stopped the run; it can be resumed.
     """
     began = time.perf_counter()
+    config = rename_groups(config)
     check_settings(config)
     quiet_lightning()
     share_one_heap()
@@ -83,18 +50,19 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     torch.manual_seed(config["seed"])
     run_dir = Path(config["run_dir"])
     resume = find_checkpoint(config["resume"], run_dir)
-    job = JOBS[config["task"]["type"]](config)
+    job: Job = system_of(config).load("job")(config)
     if resume is not None:
         check_checkpoint(resume, job.task)
     elif config["init"]:
-        take_weights(job.task, config["init"])
-    trainer = make_trainer(config["trainer"], job.monitor, run_dir, interactive)
+        init_from_model(job.task, config["init"])
+    trainer = make_trainer(config["trainer"], job.monitor, job.mode, run_dir, interactive)
     run_dir.mkdir(parents=True, exist_ok=True)
     if resume is None and not config["init"]:
-        job.begin()
+        job.fit_statistics()
     job.describe()
     train_loader, dev_loader = job.loaders(trainer.global_rank, trainer.world_size)
-    trainer.fit(job.module(len(train_loader)), train_loader, dev_loader, ckpt_path=resume, weights_only=True)
+    module = make_module(job, len(train_loader))
+    trainer.fit(module, train_loader, dev_loader, ckpt_path=resume, weights_only=True)
     figures = finish(job, config["seed"], trainer, began)
     if trainer.is_global_zero:
         groups = ("task", *job.task.groups, "augmentation", "decoder")
@@ -104,8 +72,22 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     return figures
 
 
+def make_module(job: Job, batches: int) -> TrainingModule:
+    """Make the module that trains a job's task in epochs of ``batches`` batches."""
+    return TrainingModule(
+        job.task,
+        job.config["optimizer"],
+        job.config["seed"],
+        job.monitor,
+        batches,
+        mode=job.mode,
+        weight_noise=job.config["trainer"]["weight_noise"],
+        make_scorer=job.dev_scorer,
+    )
+
+
 def finish(job: Job, seed: int, trainer: L.Trainer, began: float) -> dict[str, Any]:
-    """Load the best weights into the task, and score it."""
+    """Load the best weights into the task and score it; return the figures of training, dev and test."""
     path = Path(trainer.checkpoint_callback.best_model_path)  # type: ignore[union-attr]
     state = torch.load(path, map_location="cpu", weights_only=True)
     job.task.load_state_dict({name.removeprefix("task."): value for name, value in state["state_dict"].items()})
@@ -114,7 +96,7 @@ def finish(job: Job, seed: int, trainer: L.Trainer, began: float) -> dict[str, A
         "epochs": trainer.current_epoch,
         "best_epoch": state["epoch"] + 1,
         "minutes": round((time.perf_counter() - began) / 60, 2),
-        **job.size(),
+        **job.training_size(),
         "seed": seed,
         "hardware": hardware(trainer),
     }

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from asr.data.speech_dataset import SpeechDataset
 from asr.errors import InputError
-from asr.evaluation.ctc import kinds_of
 from asr.models import directory
-from asr.tasks.ctc import CTCTask
 from asr.text.vocabulary_file import OPTION_ALIASES
 from asr.utils.aliases import rename_keys
 
@@ -93,22 +90,3 @@ def _check_numbers(config: Mapping[str, Any], numbers: Mapping[str, tuple[float,
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not value >= smallest:
             kind = "whole number" if whole else "number"
             raise InputError(f"{name}={value!r}: a {kind} from {smallest:g} is wanted{', or null' * optional}")
-
-
-def monitored(monitor: str, task: CTCTask, dev_data: SpeechDataset) -> str:
-    """Name of the logged dev figure that ``trainer.monitor`` chooses.
-
-    Raises InputError for one that no head has, or that no dev utterance has a reference for.
-    """
-    vocabularies = task.vocabularies
-    heads = {kind: head for head in reversed(vocabularies) for kind in kinds_of(vocabularies[head])}
-    if monitor == "auto":
-        monitor = kinds_of(vocabularies[task.primary])[0]
-    if monitor == "loss":
-        return "dev_loss"
-    if monitor not in heads:
-        raise InputError(f"trainer.monitor={monitor} is not one of auto, loss, {', '.join(sorted(heads))}")
-    if all(references[heads[monitor]] is None for references in dev_data.references):
-        what = task.vocabularies[heads[monitor]].kind
-        raise InputError(f"data.dev: no utterance has {what}, which trainer.monitor={monitor} needs")
-    return f"dev_{monitor}"

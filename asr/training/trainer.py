@@ -18,22 +18,32 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from asr.errors import InputError
 from asr.training.callbacks import EpochLine, StopOnSignal
 from asr.training.memory import KeepFreedMemory
-from asr.training.module import mode_of
 
 log = logging.getLogger(__name__)
 
 
-def make_trainer(settings: Mapping[str, Any], monitor: str, run_dir: Path, interactive: bool) -> L.Trainer:
-    """Lightning's Trainer of the group ``trainer``; ``monitor`` names the figure that says which weights are best."""
+def make_trainer(settings: Mapping[str, Any], monitor: str, mode: str, run_dir: Path, interactive: bool) -> L.Trainer:
+    """Build the trainer.
+
+    Args:
+        settings: the configuration group ``trainer``.
+        monitor: logged dev figure that selects the best weights.
+        mode: "min" or "max": where that figure is best.
+        run_dir: folder for checkpoints and TensorBoard files.
+        interactive: show a progress bar.
+
+    Raises:
+        InputError: Lightning refuses a setting.
+    """
     if settings.get("threads"):
         torch.set_num_threads(settings["threads"])
     checkpoints = run_dir / "checkpoints"
-    # two, because save_last=True saves the last checkpoint in those epochs only that are the best so far
-    best = ModelCheckpoint(checkpoints, "best", monitor=monitor, mode=mode_of(monitor), enable_version_counter=False)
+    # two callbacks, because save_last=True saves the last checkpoint only in epochs that are the best so far
+    best = ModelCheckpoint(checkpoints, "best", monitor=monitor, mode=mode, enable_version_counter=False)
     last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False)
     callbacks: list[L.Callback] = [EpochLine(), StopOnSignal(checkpoints / "last.ckpt"), best, last, KeepFreedMemory()]
     if settings.get("early_stopping"):
-        callbacks.append(EarlyStopping(monitor, patience=settings["early_stopping"], mode=mode_of(monitor)))
+        callbacks.append(EarlyStopping(monitor, patience=settings["early_stopping"], mode=mode))
     if interactive:
         callbacks.append(TQDMProgressBar(leave=False))
     try:
@@ -60,7 +70,7 @@ def make_trainer(settings: Mapping[str, Any], monitor: str, run_dir: Path, inter
 
 
 def usable_precision(precision: Any, accelerator: str) -> Any:
-    """The precision, or ``32-true`` in place of ``bf16-mixed`` where a CPU trains that has no bfloat16 (no AVX-512)."""
+    """Return the precision, or ``32-true`` for ``bf16-mixed`` on a CPU without bfloat16 (no AVX-512), and warn."""
     on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
     if precision == "bf16-mixed" and on_cpu and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         log.warning("trainer.precision: this processor has no bfloat16; 32-true instead of bf16-mixed")
@@ -69,7 +79,7 @@ def usable_precision(precision: Any, accelerator: str) -> Any:
 
 
 def quiet_lightning() -> None:
-    """Keep Lightning's advice about loggers, workers and accelerators from drowning the epochs' lines."""
+    """Suppress Lightning's messages about loggers, workers and accelerators, which would hide the epochs' lines."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"lightning\..*")
@@ -77,7 +87,7 @@ def quiet_lightning() -> None:
 
 
 def hardware(trainer: L.Trainer) -> str:
-    """The machine in a few words."""
+    """Describe the hardware, for the model card."""
     if torch.cuda.is_available() and trainer.accelerator.name() == "cuda":
         return f"{trainer.num_devices} x {torch.cuda.get_device_name()}"
     return f"{torch.get_num_threads()} CPU threads, {platform.machine()}"

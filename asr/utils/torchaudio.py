@@ -16,7 +16,7 @@ LOGGER = logging.getLogger(__name__)
 
 
 def import_torchaudio() -> ModuleType:
-    """torchaudio as it is, or, if its compiled part does not load, without it."""
+    """Torchaudio as it is, or, if its compiled part does not load, without it."""
     try:
         return importlib.import_module("torchaudio")
     except OSError as error:

@@ -74,8 +74,10 @@ def test_the_last_outputs_are_the_final_states_of_a_torch_lstm() -> None:
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_the_loss_is_that_of_torch(smoothing: float) -> None:
     logits, classes = torch.randn(5, 3), torch.tensor([0, 2, 1, 1, 0])
-    found = make_task(label_smoothing=smoothing).loss(logits.log_softmax(-1), classes)
-    assert torch.allclose(found, torch.nn.functional.cross_entropy(logits, classes, label_smoothing=smoothing))
+    task = make_task(label_smoothing=smoothing)
+    for mode, share in ((True, smoothing), (False, 0.0)):  # smoothing is for training only
+        loss = task.train(mode).loss(logits.log_softmax(-1), classes)
+        assert torch.allclose(loss, torch.nn.functional.cross_entropy(logits, classes, label_smoothing=share))
 
 
 @pytest.mark.parametrize("channels", [[], [4, 4]])

@@ -54,7 +54,7 @@ def batch(*texts: str) -> tuple[torch.Tensor, torch.Tensor]:
 @torch.no_grad()
 def log_prob(task: Seq2SeqTask, text: str, labels: tuple[int, ...]) -> float:
     """Of a whole label sequence, label by label."""
-    state, last, total = task.read(*batch(text)), task.eos, 0.0
+    state, last, total = task.encode_state(*batch(text)), task.eos, 0.0
     for label in (*labels, task.eos):
         log_probs, state = task.network.step(state, torch.tensor([last]))
         total += float(log_probs[0, label])
@@ -82,7 +82,7 @@ def test_the_loss_is_that_of_a_loop(make: Make) -> None:
 
 
 def test_label_smoothing_is_for_training_only(make: Make) -> None:
-    plain, smooth = make(), make(smoothing=0.1)
+    plain, smooth = make(), make(label_smoothing=0.1)
     arguments = (*batch("ab"), torch.tensor([[0, 1, 2, 0]]), torch.tensor([3]))
     assert smooth.loss(*arguments) == plain.loss(*arguments)
     log_probs = plain(*arguments[:2], arguments[2][:, :-1])
@@ -102,7 +102,7 @@ def test_a_wide_search_finds_the_best_of_all_sequences(make: Make) -> None:
 def test_a_beam_of_one_is_greedy(make: Make) -> None:
     task = make()
     (found,), *_ = search([task], *batch("abc"), LabelBeamOptions(beam=1, max_length=20))
-    state, last, written = task.read(*batch("abc")), task.eos, []
+    state, last, written = task.encode_state(*batch("abc")), task.eos, []
     while len(written) < 20:
         log_probs, state = task.network.step(state, torch.tensor([last]))
         if (last := int(log_probs.argmax())) == task.eos:
@@ -153,7 +153,7 @@ def test_a_model_directory_gives_the_same_task_back(make: Make, tmp_path: Path) 
     ("written", "options", "message"),
     [
         (Vocabulary.phones(["ah"]), {}, "needs the label <eos>"),
-        (WRITTEN, {"smoothing": 1.0}, "smoothing=1.0"),
+        (WRITTEN, {"label_smoothing": 1.0}, "label_smoothing=1.0"),
         (WRITTEN, {"depth": 2}, "no option depth"),
     ],
 )

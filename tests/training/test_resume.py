@@ -14,7 +14,7 @@ import torch
 
 from asr.errors import InputError, Interruption
 from asr.training.checkpoints import find_checkpoint
-from asr.training.jobs.ctc import SpeechModule
+from asr.training.module import TrainingModule
 from asr.training.run import train
 
 Config = Callable[..., dict[str, Any]]
@@ -40,19 +40,19 @@ class Recorder:
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     recorder = Recorder()
-    step, validation = SpeechModule.training_step, SpeechModule.validation_step
+    step, validation = TrainingModule.training_step, TrainingModule.validation_step
 
-    def training_step(self: SpeechModule, batch: Any, batch_idx: int) -> Any:
+    def training_step(self: TrainingModule, batch: Any, batch_idx: int) -> Any:
         recorder.at.pop(len(recorder.batches), lambda: None)()
         recorder.batches.append(tuple(batch.ids))
         return step(self, batch, batch_idx)
 
-    def validation_step(self: SpeechModule, batch: Any, batch_idx: int) -> None:
+    def validation_step(self: TrainingModule, batch: Any, batch_idx: int) -> None:
         recorder.in_validation.pop(self.current_epoch, lambda: None)()
         validation(self, batch, batch_idx)
 
-    monkeypatch.setattr(SpeechModule, "training_step", training_step)
-    monkeypatch.setattr(SpeechModule, "validation_step", validation_step)
+    monkeypatch.setattr(TrainingModule, "training_step", training_step)
+    monkeypatch.setattr(TrainingModule, "validation_step", validation_step)
     return recorder
 
 
@@ -330,7 +330,7 @@ def test_a_checkpoint_must_fit(tmp_path: Path, tiny_config: Config, corpus: Path
     half = tmp_path / "half.ckpt"
     half.write_bytes(last.read_bytes()[:10000])
     for path, message in (
-        (last, r"does not fit .* is \(128,\) in it and \(28,\) in the network"),
+        (last, r"does not fit .* has shape \(128, 40\), \(28, 40\) is expected"),
         (corpus, "not a checkpoint"),
         (half, "not a checkpoint"),
     ):

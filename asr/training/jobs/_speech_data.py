@@ -1,14 +1,16 @@
-"""Training on manifests of speech: what is read of them, and in which batches."""
+"""What the jobs that train on manifests of speech share: datasets, batches, feature statistics."""
 
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from lhotse import MonoCut
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from asr.audio.perturbation import Perturbation
 from asr.data import manifest
@@ -17,20 +19,20 @@ from asr.data.sampler import BucketSampler, plan_batches
 from asr.data.speech_dataset import SpeechDataset
 from asr.errors import InputError
 from asr.registry import build
+from asr.training.jobs.base import Job
 
 log = logging.getLogger(__name__)
 
-STATISTICS_SECONDS = 2 * 3600.0  # of training audio that normalisation statistics are taken from
+STATISTICS_SECONDS = 2 * 3600.0  # training audio that feature statistics are estimated on
 
 
-class ManifestJob:
-    """The part of a `asr.training.run.Job` that all tasks have which learn from manifests of speech."""
+class SpeechDataJob(Job):
+    """A job that trains on manifests of speech; a subclass builds the task."""
 
-    task: Any
-    monitor: str
+    task: Any  # the subclass says which
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self.config = config
+        super().__init__(config)
         data = config["data"]
         self.splits = {split: read_split(data.get(split), split) for split in ("train", "dev", "test")}
         self.task = self.make_task()
@@ -39,16 +41,16 @@ class ManifestJob:
         self.train_data = self.dataset(self.cuts("train"))
         self.dev_data = self.dataset(self.cuts("dev"))
 
+    @abstractmethod
     def make_task(self) -> Any:
-        """An untrained task."""
-        raise NotImplementedError
+        """Build an untrained task."""
 
     def cuts(self, split: str) -> list[MonoCut]:
-        """Utterances of all manifests of a split."""
+        """Return the utterances of all manifests of a split."""
         return [cut for cuts in self.splits[split].values() for cut in cuts]
 
     def dataset(self, cuts: Sequence[MonoCut]) -> SpeechDataset:
-        """Utterances to train on."""
+        """Make a dataset with the labels of all heads, perturbed in training."""
         return SpeechDataset(
             cuts,
             self.task.vocabularies,
@@ -58,17 +60,17 @@ class ManifestJob:
             seed=self.config["seed"],
         )
 
-    def begin(self) -> None:
-        """Take the mean and variance of the features from the training set."""
+    def fit_statistics(self) -> None:
+        """Estimate mean and variance of the features on training data."""
         self.task.features.fit(statistics_batches(self.train_data))
 
     def describe(self) -> None:
-        """Log how much there is to train on."""
+        """Log the number of utterances and hours."""
         for name, data in (("train", self.train_data), ("dev", self.dev_data)):
             log.info("%s: %d utterances, %.2f h", name, len(data), sum(data.seconds) / 3600)
 
-    def loaders(self, rank: int, world: int) -> tuple[ResumableLoader, torch.utils.data.DataLoader[Any]]:
-        """Batches to train on, for one of so many processes, and those of dev."""
+    def loaders(self, rank: int, world: int) -> tuple[ResumableLoader, DataLoader[Any]]:
+        """Return the training batches of process ``rank`` of ``world``, and the dev batches."""
         data = self.config["data"]
         sampler = BucketSampler(
             self.train_data.seconds,
@@ -78,23 +80,31 @@ class ManifestJob:
             rank=rank,
             world=world,
         )
-        dev_loader = torch.utils.data.DataLoader(
+        dev_loader = DataLoader(
             self.dev_data,
-            # longest first: what does not fit in memory fails at once
+            # the longest batch first: what is too large for the memory fails at once
             batch_sampler=plan_batches(self.dev_data.seconds, data["seconds"])[::-1],
             collate_fn=self.dev_data.collate,
             num_workers=data["workers"],
         )
         return ResumableLoader(self.train_data, sampler, data["workers"]), dev_loader
 
-    def size(self) -> dict[str, float]:
-        """How much there is to train on."""
+    def training_size(self) -> dict[str, float]:
+        """Return the hours of audio."""
         seconds = sum(cut.duration for cut in self.cuts("train"))
         return {"hours_of_audio": round(seconds / 3600, 3)}
 
 
 def read_split(manifests: Any, split: str) -> dict[str, list[MonoCut]]:
-    """Cuts of each named manifest of ``data.train``, ``data.dev`` or ``data.test`` (a path, a list or a mapping)."""
+    """Read the cuts of each manifest of ``data.train``, ``data.dev`` or ``data.test``, by the manifest's name.
+
+    Args:
+        manifests: a path, a list of paths, or a mapping of names to paths; None for no test data.
+        split: train, dev or test.
+
+    Raises:
+        InputError: no manifest is named, or one cannot be read.
+    """
     if isinstance(manifests, str):
         manifests = [manifests]
     if not isinstance(manifests, Mapping):
@@ -106,8 +116,8 @@ def read_split(manifests: Any, split: str) -> dict[str, list[MonoCut]]:
     return {name: manifest.read(path) for name, path in manifests.items()}
 
 
-def statistics_batches(dataset: SpeechDataset) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of inputs spread over the training set, for the features' mean and variance."""
+def statistics_batches(dataset: SpeechDataset) -> Iterable[tuple[Tensor, Tensor]]:
+    """Yield batches (inputs, lengths) spread over the training set, for the features' mean and variance."""
     step = max(1, int(sum(dataset.seconds) / STATISTICS_SECONDS))
     for indices in plan_batches(dataset.seconds, 600.0):
         if chosen := [index for index in indices if index % step == 0]:

@@ -1,4 +1,4 @@
-"""Training of captioners: images to what their encoder makes of them, and how close captions are to people's."""
+"""Train image captioners on caption manifests."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from asr.data.caption_dataset import VIEWS, CaptionDataset, Grids, Pictures, Vie
 from asr.data.caption_manifest import CaptionedImage
 from asr.data.loader import ResumableLoader
 from asr.errors import InputError
-from asr.evaluation.captioning import figures_of, line, write
+from asr.evaluation.captioning import caption_images, line, rounded_figures
 from asr.metrics.captions import CiderD, score
 from asr.models import card, store
 from asr.tasks.captioning import CaptioningTask
 from asr.text.vocabulary import EOS
-from asr.training.jobs._encoder_decoder import WritingJob, loaders
+from asr.training.jobs._encoder_decoder import EncoderDecoderJob
 from asr.training.vocabularies import make_vocabulary
 
 log = logging.getLogger(__name__)
 
 
-class CaptionJob(WritingJob):
-    """A captioner and the images that it is trained and scored on: a `asr.training.run.Job`."""
+class CaptioningJob(EncoderDecoderJob):
+    """Trains a captioner; see `asr.training.jobs.base.Job`."""
 
     monitor = "dev_cider"
+    mode = "max"
+    task: CaptioningTask
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self.config = config
+        super().__init__(config)
         data = config["data"]
         self.splits = {split: read_split(data.get(split), split) for split in ("train", "dev", "test")}
         self.task = make_task(config, self.splits["train"])
+        self.task.reward = self.reward
         if data["cache"] and not self.task.frozen:
             raise InputError("data.cache is for an encoder that is not trained (task.frozen)")
         if weights := config["image_encoder"].get("weights"):
             self.task.encoder.load_weights(weights)
         elif self.task.frozen and not config["init"]:
-            raise InputError("image_encoder.weights: a frozen encoder needs weights that have been trained")
-
-    def begin(self) -> None:
-        """Nothing has to be known before the first step."""
+            raise InputError("image_encoder.weights: a frozen encoder needs trained weights")
 
     def describe(self) -> None:
-        """Log what is about to be trained, on what."""
+        """Log the size of data and network."""
         for split, items in self.splits.items():
             if items:
                 log.info("%s: %d images, %d captions", split, *caption_manifest.summary(items))
@@ -57,7 +57,7 @@ class CaptionJob(WritingJob):
         log.info("%d words", len(self.task.vocabulary))
 
     def views(self, split: str, views: Sequence[str]) -> list[View]:
-        """What is read of the images of a split, for each of some `VIEWS`."""
+        """Return what the task reads of the images of a split, for each of some `VIEWS`."""
         items, size, cache = self.splits[split], self.task.image_size, self.config["data"]["cache"]
         if not cache:
             return [Pictures(items, size, view) for view in views]
@@ -65,65 +65,84 @@ class CaptionJob(WritingJob):
         return [Grids(cached_grids(self.task.encoder, items, size, Path(cache), view), pooled) for view in views]
 
     def loaders(self, rank: int, world: int) -> tuple[ResumableLoader, DataLoader[Any]]:
-        """Batches to train on, for one of so many processes, and those of dev."""
-        data, seed = self.config["data"], self.config["seed"]
-        chosen = VIEWS if data["mirror"] else VIEWS[:1]
+        """Return the training batches of process ``rank`` of ``world``, and the dev batches."""
+        config, vocabulary = self.config, self.task.vocabulary
+        views = self.views("train", VIEWS if config["data"]["mirror"] else VIEWS[:1])
         one = self.task.samples > 0
-        views = self.views("train", chosen)
-        train = CaptionDataset(self.splits["train"], views, self.task.vocabulary, one=one, seed=seed)
-        dev = CaptionDataset(self.splits["dev"], self.views("dev", VIEWS[:1]), self.task.vocabulary, one=True)
-        return loaders(train, dev, data["labels"], seed, rank, world, max(self.task.samples, 1))
+        train = CaptionDataset(self.splits["train"], views, vocabulary, one=one, seed=config["seed"])
+        dev = CaptionDataset(self.splits["dev"], self.views("dev", VIEWS[:1]), vocabulary, one=True)
+        return self.text_loaders(train, dev, rank, world)
 
-    def measure(self, written: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
-        """The dev figures."""
-        found = score(written, references)
-        return {"bleu4": found.bleu[3], "cider": found.cider_d}
+    def measure(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+        """Return BLEU-4 and CIDEr-D."""
+        scores = score(hypotheses, references)
+        return {"bleu4": scores.bleu[3], "cider": scores.cider_d}
 
-    def reward(self, found: Sequence[str], right: Sequence[str]) -> list[float]:
-        """CIDEr-D of captions, their words as rare as in training."""
-        return self.metric([text.split() for text in found], [text.split() for text in right])
+    def reward(self, hypotheses: Sequence[str], references: Sequence[str]) -> list[float]:
+        """Return the CIDEr-D of each caption, with the word statistics of the training captions."""
+        return self.metric([text.split() for text in hypotheses], [text.split() for text in references])
 
     @cached_property
     def metric(self) -> CiderD:
-        """What `reward` goes by, made when it is first asked for."""
+        """CIDEr-D with the training captions' statistics, built on first use."""
         return CiderD([[text.split() for text in item.captions] for item in self.splits["train"]])
 
-    def size(self) -> dict[str, float]:
-        """How much there is to train on."""
+    def training_size(self) -> dict[str, float]:
+        """Return the number of images and captions."""
         return dict(caption_manifest.summary(self.splits["train"])._asdict())
 
     def figures(self) -> dict[str, Any]:
-        """Scores of captions of dev and test, which are logged too."""
+        """Compute, log and return the caption metrics of dev and test."""
         figures: dict[str, Any] = {}
         for split in ("dev", "test"):
             if items := self.splits[split]:
                 (view,) = self.views(split, VIEWS[:1])
-                written = write([self.task], view, len(items))
-                figures[split] = figures_of(score(written, [item.captions for item in items]))
+                captions = caption_images([self.task], view, len(items))
+                figures[split] = rounded_figures(score(captions, [item.captions for item in items]))
                 log.info("%s: %s", split, line(figures[split]))
         return figures
 
     def card(self, figures: Mapping[str, Any]) -> str:
-        """The model card."""
-        return card.captioning(self.config, self.task, figures)
+        """Return the model card."""
+        training, vocabulary = figures["training"], self.task.vocabulary
+        attention = "with" if self.task.network.key is not None else "without"
+        rows = list(card.splits(figures))
+        names = [name for name in rows[0][1] if name != "images"]
+        return card.model_card(
+            self.config,
+            figures,
+            description=f"image captioner, {card.millions(self.task)} weights, {attention} attention, {len(vocabulary)} words",
+            data=f"{training['captions']} captions of {training['images']} images",
+            header=["set", "images", *names],
+            rows=[[split, row["images"], *(f"{100 * row[name]:.1f}" for name in names)] for split, row in rows],
+            command="asr caption IMAGES --model THIS_DIRECTORY",
+        )
 
 
 def read_split(path: Any, split: str) -> list[CaptionedImage]:
-    """The images of ``data.train``, ``data.dev`` or ``data.test``, a manifest; none for a test that is not given."""
+    """Read the images of ``data.train``, ``data.dev`` or ``data.test``; no test data for None.
+
+    Raises:
+        InputError: the setting is no path, or the manifest cannot be read.
+    """
     if path is None and split == "test":
         return []
     if not isinstance(path, str):
-        raise InputError(f"data.{split}={path!r}: a manifest of captions is wanted (asr prepare flickr8k)")
+        raise InputError(f"data.{split}={path!r}: the path of a caption manifest is needed (asr prepare flickr8k)")
     return caption_manifest.read(path)
 
 
 def make_task(config: Mapping[str, Any], train: Sequence[CaptionedImage]) -> CaptioningTask:
-    """An untrained task whose vocabulary comes from the training captions."""
+    """Build an untrained task whose vocabulary comes from the training captions.
+
+    Raises:
+        InputError: there is not exactly one head.
+    """
     heads = config["task"].get("heads") or {}
     if len(heads) != 1:
         raise InputError(f"task.heads: a captioner has one head, not {len(heads)}")
     texts = list(chain.from_iterable(item.captions for item in train))
-    made = {head: make_vocabulary(head, options, texts, specials=(EOS,)) for head, options in heads.items()}
-    task = store.make_task(config, made)
+    vocabularies = {head: make_vocabulary(head, options, texts, specials=(EOS,)) for head, options in heads.items()}
+    task = store.make_task(config, vocabularies)
     assert isinstance(task, CaptioningTask)
     return task

@@ -1,51 +1,52 @@
-"""Training of speech recognisers: manifests to batches, and figures of what has been trained."""
+"""Train CTC recognizers."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lhotse import MonoCut
-from torch import Tensor
 
 from asr.data import manifest
-from asr.data.batch import Batch, Targets
+from asr.data.batch import SpeechBatch, Targets
 from asr.data.speech_dataset import SpeechDataset
-from asr.decoding.ctc import greedy
+from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
-from asr.evaluation.ctc import Pairs, evaluate, greedy_decoders
+from asr.evaluation.ctc import DecodedTexts, error_kinds, evaluate_task, greedy_decoders
 from asr.evaluation.report import Report
 from asr.inference.decoders.base import Decoder
 from asr.inference.decoders.factory import make_decoder
 from asr.models import card, store
 from asr.tasks.ctc import CTCTask
-from asr.training.jobs._speech_data import ManifestJob
-from asr.training.module import TrainingModule
-from asr.training.schema import monitored
+from asr.training.jobs._speech_data import SpeechDataJob
 from asr.training.vocabularies import make_vocabulary
 
 log = logging.getLogger(__name__)
 
 
-class SpeechJob(ManifestJob):
-    """A CTC task and the manifests that it is trained and scored on: a `asr.training.run.Job`."""
+class CTCJob(SpeechDataJob):
+    """Trains a CTC task on manifests of speech; see `asr.training.jobs.base.Job`."""
 
     task: CTCTask
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.decoders = make_decoders(config["decoder"], self.task)
-        too_short = config["data"]["too_short"]
-        self.train_data = without_too_short(self.train_data, self.task, too_short, self.dataset)
-        self.monitor = monitored(config["trainer"]["monitor"], self.task, self.dev_data)
+        policy = config["data"]["too_short"]
+        self.train_data = drop_too_short(self.train_data, self.task, policy, self.dataset)
+        self.monitor = dev_figure(config["trainer"]["monitor"], self.task, self.dev_data)
 
     def make_task(self) -> CTCTask:
-        """An untrained task whose vocabularies come from the configuration and the training manifests."""
+        """Build an untrained task; its vocabularies come from the configuration and the training manifests."""
         return make_task(self.config, self.cuts("train"))
 
     def describe(self) -> None:
-        """Log what is about to be trained, on what, and what some heads cannot use."""
+        """Log the size of data and network, and the utterances that a head cannot use.
+
+        Raises:
+            InputError: no training utterance has labels for a head.
+        """
         task = self.task
         super().describe()
         log.info("network: %s weights, a frame every %g ms", card.millions(task), 1000 * task.frame_seconds)
@@ -56,129 +57,169 @@ class SpeechJob(ManifestJob):
             if missing == len(self.train_data):
                 raise InputError(f"head {head}: no training utterance has {vocabulary.kind}")
 
-    def module(self, batches: int) -> SpeechModule:
-        """What trains the task in epochs of so many batches."""
-        config = self.config
-        noise = config["trainer"]["weight_noise"]
-        return SpeechModule(self.task, config["optimizer"], config["seed"], self.monitor, batches, noise)
+    def dev_scorer(self) -> ErrorRateScorer:
+        """Return a scorer of the error rates of all heads."""
+        return ErrorRateScorer(self.task)
 
     def figures(self) -> dict[str, Any]:
-        """Error rates of every dev and test manifest, which are logged too."""
+        """Compute, log and return the error rates on every dev and test manifest."""
         figures: dict[str, Any] = {}
         for split in ("dev", "test"):
             for name, cuts in self.splits[split].items():
                 reports: dict[str, Report] = {}
-                for kind, used in self.decoders.items():
-                    scoring = {head: decoder.scoring_vocabulary for head, decoder in used.items()}
+                for suffix, decoders in self.decoders.items():
+                    scoring = {head: decoder.scoring_vocabulary for head, decoder in decoders.items()}
                     data = SpeechDataset(cuts, scoring, self.task.features.sample_rate, encode=False)
-                    found = evaluate(self.task, data, decoders=used, max_seconds=self.config["data"]["seconds"])
-                    reports |= {head + kind: report for head, report in found.items()}
+                    max_seconds = self.config["data"]["seconds"]
+                    by_head = evaluate_task(self.task, data, decoders=decoders, max_seconds=max_seconds)
+                    reports |= {head + suffix: report for head, report in by_head.items()}
                 figures.setdefault(split, {})[name] = {head: r.summary() for head, r in reports.items()}
                 for head, report in reports.items():
                     log.info("%s %s, %s: %s", split, name, head, rates(report))
         return figures
 
     def card(self, figures: Mapping[str, Any]) -> str:
-        """The model card."""
-        return card.speech(self.config, self.task, figures)
+        """Return the model card."""
+        task, features = self.task, self.config["features"]["type"]
+        heads = ", ".join(f"{head} ({len(v)} {v.kind})" for head, v in task.vocabularies.items())
+        rows = [
+            [name, head, report["utterances"], *(card.percent(report.get(kind)) for kind in ("wer", "cer", "per"))]
+            for name, reports in card.named_sets(figures)
+            for head, report in reports.items()
+        ]
+        return card.model_card(
+            self.config,
+            figures,
+            description=f"speech recognizer, {features} features, {card.millions(task)} weights, CTC heads {heads}; "
+            f"a frame of scores every {1000 * task.frame_seconds:g} ms",
+            data=f"{figures['training']['hours_of_audio']} hours of audio",
+            header=["set", "head", "utterances", "WER %", "CER %", "PER %"],
+            rows=rows,
+            command="asr transcribe FILES --model THIS_DIRECTORY",
+            note="Greedy decoding unless a decoder is named. ",
+        )
+
+
+class ErrorRateScorer:
+    """Dev error rates of all heads by greedy decoding; an `asr.training.module.DevScorer`."""
+
+    def __init__(self, task: CTCTask) -> None:
+        self.task = task
+        self.texts = DecodedTexts(greedy_decoders(task))
+
+    def add(self, batch: SpeechBatch, predictions: Mapping[str, Sequence[Hypothesis]]) -> None:
+        """Add the hypotheses of a batch, by head."""
+        self.texts.add(batch, predictions)
+
+    def figures(self) -> dict[str, float]:
+        """Return dev_wer, dev_cer and dev_per, as far as a head has references for them."""
+        rates: dict[str, float] = {}
+        for head in reversed(self.task.vocabularies):  # the primary head last: its rates win where two heads have one
+            if self.texts.rows[head]:
+                totals = self.texts.report(head).totals
+                rates |= {f"dev_{kind}": counts.rate for kind, counts in totals.items()}
+        return rates
+
+    def samples(self) -> list[str]:
+        """Return reference and hypothesis of two utterances."""
+        rows = sorted(self.texts.rows[self.task.primary])
+        step = max(len(rows) // 2, 1)
+        return [line for _, ref, hyp, _ in rows[::step][:2] for line in (f"ref  {ref}", f"hyp  {hyp}")]
 
 
 def make_task(config: Mapping[str, Any], train_cuts: Sequence[MonoCut]) -> CTCTask:
-    """An untrained task whose vocabularies come from the configuration and, where it says so, the training texts."""
+    """Build an untrained task; its vocabularies come from the configuration, and where it says so the training texts.
+
+    Raises:
+        InputError: a setting is wrong, or no head is configured.
+    """
     heads = config["task"].get("heads") or {}
     if not heads:
         raise InputError("task.heads names no head")
     texts = [manifest.text(cut) for cut in train_cuts]
     phones = sorted({phone for cut in train_cuts for phone in (manifest.phones(cut) or "").split()})
-    made = {name: make_vocabulary(name, options, texts, phones) for name, options in heads.items()}
-    task = store.make_task(config, made)
+    vocabularies = {name: make_vocabulary(name, options, texts, phones) for name, options in heads.items()}
+    task = store.make_task(config, vocabularies)
     assert isinstance(task, CTCTask)
     return task
 
 
 def make_decoders(config: Mapping[str, Any], task: CTCTask) -> dict[str, dict[str, Decoder]]:
-    """Decoders of heads, by what figures call them: the greedy ones of all heads, and that of the group ``decoder``."""
+    """Build the decoders that dev and test are scored with.
+
+    Returns:
+        decoders by head, by the suffix that the figures' head names get: "" for the greedy decoders of all heads, and
+        ", beam" for the one of the configuration group ``decoder`` if it is not greedy.
+
+    Raises:
+        InputError: ``decoder.head`` is not a head.
+    """
     options = dict(config)
     head = options.pop("head", None) or task.primary
     if head not in task.vocabularies:
         raise InputError(f"decoder.head={head} is not one of {', '.join(task.vocabularies)}")
-    chosen = make_decoder(task.vocabularies[head], options)
-    own = {} if options["type"] == "greedy" else {f", {options['type']}": {head: chosen}}
-    return {"": greedy_decoders(task)} | own
+    decoder = make_decoder(task.vocabularies[head], options)
+    configured = {} if options["type"] == "greedy" else {f", {options['type']}": {head: decoder}}
+    return {"": greedy_decoders(task)} | configured
 
 
-def without_too_short(dataset: SpeechDataset, task: CTCTask, policy: str, remake: Any) -> SpeechDataset:
-    """The dataset but for utterances with fewer frames than CTC needs, all of which are named in the log.
+def drop_too_short(
+    dataset: SpeechDataset, task: CTCTask, policy: str, remake: Callable[[Sequence[MonoCut]], SpeechDataset]
+) -> SpeechDataset:
+    """Drop utterances with fewer frames than CTC needs (labels plus repeats), and log their names.
 
-    ``policy`` is "skip", or "error" to stop. Raises InputError then, and when nothing is left.
+    Args:
+        dataset: of training utterances.
+        task: whose frames and vocabularies count.
+        policy: "skip", or "error" to stop.
+        remake: makes a dataset of cuts.
+
+    Raises:
+        InputError: the policy is "error" or unknown, or no utterance is left.
     """
     if policy not in ("skip", "error"):
         raise InputError(f"data.too_short={policy!r} is not one of skip, error")
     frames = task.output_lengths(dataset.input_lengths())
-    bad: dict[str, str] = {}
+    too_short: dict[str, str] = {}
     for head in task.vocabularies:
         targets = Targets.of([labels[head] for labels in dataset.labels])
         needed = targets.frames_needed.clamp(min=1)
         for row, need in zip(targets.rows.tolist(), needed.tolist(), strict=True):
             if frames[row] < need:
-                cut = dataset.cuts[row]
-                bad[cut.id] = f"{cut.id} ({head}: {int(frames[row])} frames, {need} needed)"
-    if bad:
-        message = f"{len(bad)} of {len(dataset)} training utterances are too short for CTC: {'; '.join(bad.values())}"
-        if policy == "error" or len(bad) == len(dataset):
-            raise InputError(message + " (lower encoder.stride, or leave them out with data.too_short=skip)")
-        log.warning("%s; they are left out", message)
-        return remake([cut for cut in dataset.cuts if cut.id not in bad])
-    return dataset
+                id = dataset.cuts[row].id
+                too_short[id] = f"{id} ({head}: {int(frames[row])} frames, {need} needed)"
+    if not too_short:
+        return dataset
+    listing = "; ".join(too_short.values())
+    message = f"{len(too_short)} of {len(dataset)} training utterances are too short for CTC: {listing}"
+    if policy == "error" or len(too_short) == len(dataset):
+        raise InputError(message + " (lower encoder.stride, or leave them out with data.too_short=skip)")
+    log.warning("%s; they are left out", message)
+    return remake([cut for cut in dataset.cuts if cut.id not in too_short])
+
+
+def dev_figure(monitor: str, task: CTCTask, dev_data: SpeechDataset) -> str:
+    """Return the name of the logged dev figure that ``trainer.monitor`` selects.
+
+    Raises:
+        InputError: no head has that error rate, or no dev utterance has a reference for it.
+    """
+    vocabularies = task.vocabularies
+    heads = {kind: head for head in reversed(vocabularies) for kind in error_kinds(vocabularies[head])}
+    kind: Any = error_kinds(vocabularies[task.primary])[0] if monitor == "auto" else monitor
+    if kind == "loss":
+        return "dev_loss"
+    if kind not in heads:
+        raise InputError(f"trainer.monitor={kind} is not one of auto, loss, {', '.join(sorted(heads))}")
+    if all(references[heads[kind]] is None for references in dev_data.references):
+        what = vocabularies[heads[kind]].kind
+        raise InputError(f"data.dev: no utterance has {what}, which trainer.monitor={kind} needs")
+    return f"dev_{kind}"
 
 
 def rates(report: Report) -> str:
-    """Error rates of a report on one line."""
+    """Format the error rates of a report as one line."""
     return ", ".join(
         f"{kind.upper()} {100 * counts.rate:.2f}% ({counts.errors} of {counts.reference})"
         for kind, counts in report.totals.items()
     )
-
-
-class SpeechModule(TrainingModule):
-    """Trains a CTC task. Its samples are two utterances of dev: reference and what was heard."""
-
-    task: CTCTask
-
-    def __init__(self, task: CTCTask, optimizer: Mapping[str, Any], *args: Any, **options: Any) -> None:
-        super().__init__(task, optimizer, *args, **options)
-        self.pairs = Pairs(greedy_decoders(task))
-        self.blanks = (0, 0)
-
-    def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        return self.task.training_loss(batch.inputs, batch.lengths, batch.targets)
-
-    def on_validation_epoch_start(self) -> None:
-        self.pairs = Pairs(greedy_decoders(self.task))
-        self.blanks = (0, 0)
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        scores, lengths = self.task(batch.inputs, batch.lengths)
-        loss, _ = self.task.loss(scores, lengths, batch.targets)
-        self.log("dev_loss", loss, batch_size=len(batch.ids))
-        self.pairs.add(batch, self.task.hypotheses(scores, lengths))
-        primary = self.task.primary
-        blank, frames = greedy.blank_rate(
-            scores[primary].detach().cpu().numpy(),
-            lengths.cpu().numpy(),
-            self.task.vocabularies[primary].blank,
-        )
-        self.blanks = (self.blanks[0] + blank, self.blanks[1] + frames)
-
-    def on_validation_epoch_end(self) -> None:
-        rates: dict[str, float] = {}
-        for head in reversed(self.task.vocabularies):  # the primary head last: its figures win a common name
-            if self.pairs.rows[head]:
-                rates |= {kind: counts.rate for kind, counts in self.pairs.report(head).totals.items()}
-        for kind, rate in rates.items():
-            self.log(f"dev_{kind}", rate, sync_dist=True)
-        self.log("blank_rate", self.blanks[0] / max(self.blanks[1], 1), sync_dist=True)
-        rows = sorted(self.pairs.rows[self.task.primary])
-        step = max(len(rows) // 2, 1)
-        two = rows[::step][:2]
-        self.samples = [line for _, said, heard, _ in two for line in (f"said  {said}", f"heard {heard}")]

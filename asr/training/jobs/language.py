@@ -1,4 +1,4 @@
-"""Training of language models: text to streams, and what a model makes of text that it has not seen."""
+"""Train language models on text files."""
 
 from __future__ import annotations
 
@@ -7,119 +7,109 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from asr.data.text_stream import BPTTBatches, StreamBatch
+from asr.data.text_stream import BPTTBatches
 from asr.decoding.label.sampling import sample
-from asr.evaluation.language import encoded, line, pieces, streams, surprise
+from asr.evaluation.language import cross_entropy, dev_batches, encode_texts, line, read_texts
 from asr.models import card, store
-from asr.modules.label_rnn import State
 from asr.tasks.language import LanguageTask
 from asr.text.vocabulary import EOS
-from asr.training.module import TrainingModule
+from asr.training.jobs.base import Job
 from asr.training.vocabularies import make_vocabulary
 
 log = logging.getLogger(__name__)
 
-
-class LanguageModule(TrainingModule):
-    """Trains a language model by truncated backpropagation through time; its sample is what it writes after <eos>."""
-
-    task: LanguageTask
-
-    def __init__(self, task: LanguageTask, optimizer: Mapping[str, Any], *args: Any, **options: Any) -> None:
-        super().__init__(task, optimizer, *args, **options)
-        self.state: State | None = None
-        self.dev_state: State | None = None
-
-    def loss(self, batch: StreamBatch) -> tuple[Tensor, int]:
-        loss, self.state = self.task.loss(batch.labels, self.state if batch.number else None)
-        return loss, 0
-
-    def validation_step(self, batch: StreamBatch, batch_idx: int) -> None:
-        loss, self.dev_state = self.task.loss(batch.labels, self.dev_state if batch.number else None)
-        self.log("dev_loss", loss, batch_size=batch.labels[:, 1:].numel(), sync_dist=True)
-
-    def on_validation_epoch_end(self) -> None:
-        generator = torch.Generator().manual_seed(self.seed)
-        eos = self.task.eos
-        (written,) = sample(self.task.network, 1, eos, eos, max_length=100, generator=generator)
-        self.samples = [repr(self.task.vocabulary.decode(written.labels))]
-
-    # the state behind the last batch is a part of what a resumed run has to know
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["state"] = None if self.state is None else [list(hidden) for hidden in self.state.layers]
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if (layers := checkpoint.get("state")) is not None:
-            self.state = State(tuple(map(tuple, layers)))
+SAMPLE_LABELS = 100
 
 
-class LanguageJob:
-    """A language model and its text: a `asr.training.run.Job`."""
+class LanguageJob(Job):
+    """Trains a language model by truncated backpropagation through time; see `asr.training.jobs.base.Job`."""
 
     monitor = "dev_loss"
+    task: LanguageTask
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self.config = config
+        super().__init__(config)
         data = config["data"]
-        texts = {split: pieces(data.get(split), split, data["pieces"]) for split in ("train", "dev", "test")}
+        texts = {split: read_texts(data.get(split), split, data["pieces"]) for split in ("train", "dev", "test")}
         heads = config["task"].get("heads") or {}
-        made = {
+        vocabularies = {
             head: make_vocabulary(head, options, texts["train"], specials=(EOS,)) for head, options in heads.items()
         }
-        task = store.make_task(config, made)
+        task = store.make_task(config, vocabularies)
         assert isinstance(task, LanguageTask)
         self.task = task
-        self.labels = {split: encoded(task, text, f"data.{split}") for split, text in texts.items()}
-        self.characters = {split: sum(map(len, text)) for split, text in texts.items()}
-
-    def begin(self) -> None:
-        """Nothing has to be known before the first step."""
+        self.labels = {split: encode_texts(task, split_texts, f"data.{split}") for split, split_texts in texts.items()}
+        self.characters = {split: sum(map(len, split_texts)) for split, split_texts in texts.items()}
 
     def describe(self) -> None:
-        """Log what is about to be trained, on what."""
+        """Log the size of data and network."""
         for split, labels in self.labels.items():
             if len(labels) > 1:
                 log.info("%s: %d labels of %d characters", split, len(labels) - 1, self.characters[split])
         log.info("network: %s weights, %d labels", card.millions(self.task), len(self.task.vocabulary))
 
     def loaders(self, rank: int, world: int) -> tuple[BPTTBatches, BPTTBatches]:
-        """Batches to train on, for one of so many processes, and those of dev."""
-        data = self.config["data"]
+        """Return the training batches of process ``rank`` of ``world``, and the dev batches."""
+        data, seed = self.config["data"], self.config["seed"]
         train = BPTTBatches(
-            self.labels["train"],
-            data["rows"],
-            data["steps"],
-            shuffle=True,
-            seed=self.config["seed"],
-            rank=rank,
-            world=world,
+            self.labels["train"], data["rows"], data["steps"], shuffle=True, seed=seed, rank=rank, world=world
         )
-        return train, streams(self.labels["dev"], data["steps"])
+        return train, dev_batches(self.labels["dev"], data["steps"])
 
-    def module(self, batches: int) -> LanguageModule:
-        """What trains the task in epochs of so many batches."""
-        config = self.config
-        noise = config["trainer"]["weight_noise"]
-        return LanguageModule(self.task, config["optimizer"], config["seed"], self.monitor, batches, noise)
+    def dev_scorer(self) -> TextSample:
+        """Return what samples a text after each epoch."""
+        return TextSample(self.task, self.config["seed"])
 
-    def size(self) -> dict[str, float]:
-        """How much there is to train on."""
+    def training_size(self) -> dict[str, float]:
+        """Return the number of characters."""
         return {"characters": self.characters["train"]}
 
     def figures(self) -> dict[str, Any]:
-        """What the model makes of dev and test, which is logged too."""
+        """Compute, log and return the cross entropy of dev and test text."""
         figures: dict[str, Any] = {}
         for split in ("dev", "test"):
             if len(self.labels[split]) > 1:
-                figures[split] = surprise(
-                    self.task, self.labels[split], self.characters[split], self.config["data"]["steps"]
-                )
+                bptt = self.config["data"]["steps"]
+                figures[split] = cross_entropy(self.task, self.labels[split], self.characters[split], bptt)
                 log.info("%s: %s", split, line(figures[split]))
         return figures
 
     def card(self, figures: Mapping[str, Any]) -> str:
-        """The model card."""
-        return card.language(self.config, self.task, figures)
+        """Return the model card."""
+        rows = [
+            [split, row["labels"], f"{row['nats_per_label']:.4f}", f"{row['bits_per_character']:.4f}"]
+            for split, row in card.splits(figures)
+        ]
+        vocabulary = self.task.vocabulary
+        return card.model_card(
+            self.config,
+            figures,
+            description=f"language model, {card.millions(self.task)} weights, {len(vocabulary)} labels ({vocabulary.kind})",
+            data=f"{figures['training']['characters']} characters",
+            header=["set", "labels", "nats per label", "bits per character"],
+            rows=rows,
+            command="asr generate THIS_DIRECTORY --prompt TEXT",
+        )
+
+
+class TextSample:
+    """Samples a text that begins after <eos>, from the run's seed; an `asr.training.module.DevScorer`."""
+
+    def __init__(self, task: LanguageTask, seed: int) -> None:
+        self.task = task
+        self.seed = seed
+
+    def add(self, batch: Any, predictions: Any) -> None:
+        """Ignore the batch: the loss is a mean of `Validation`."""
+
+    def figures(self) -> dict[str, float]:
+        """Return nothing."""
+        return {}
+
+    def samples(self) -> list[str]:
+        """Sample the text."""
+        generator = torch.Generator().manual_seed(self.seed)
+        eos = self.task.eos
+        (hypothesis,) = sample(self.task.network, 1, eos, eos, max_length=SAMPLE_LABELS, generator=generator)
+        return [repr(self.task.vocabulary.decode(hypothesis.labels))]

@@ -114,7 +114,7 @@ def test_a_beam_of_one_is_greedy(run: Path, folder: Path) -> None:
     task = store.load(run / "model", CaptioningTask)
     image = image_files.read(pictures(folder)[1], 64)[None]
     (found,), *_ = search([task], image, torch.ones(1), LabelBeamOptions(beam=1, max_length=9))
-    state, label, written = task.read(image, torch.ones(1)), task.eos, []
+    state, label, written = task.encode_state(image, torch.ones(1)), task.eos, []
     for _ in range(9):
         log_probs, state = task.network.step(state, torch.tensor([label]))
         if (label := int(log_probs.argmax())) == task.eos:
@@ -178,7 +178,7 @@ def test_the_command(run: Path, folder: Path, tmp_path: Path, asr: Callable[...,
 
 def test_evaluate(run: Path, folder: Path, tmp_path: Path, asr: Callable[..., Any]) -> None:
     page = tmp_path / "page.html"
-    outcome = asr("evaluate", run, folder / "manifest.jsonl", "--html", page, "--worst", "1", "--together", run)
+    outcome = asr("evaluate", run, folder / "manifest.jsonl", "--html", page, "--worst", "1", "--ensemble", run)
     assert outcome.status == 0 and "4 images: BLEU-1 100.0" in outcome.out
     written = page.read_text()
     assert written.count("<img ") == 2 and "<h2>Worst</h2>" in written and "<h2>Best</h2>" in written
@@ -205,10 +205,10 @@ def test_attention_is_drawn(run: Path, folder: Path, tmp_path: Path, asr: Callab
     ("changes", "message"),
     [
         ({"task.frozen": False}, "data.cache is for an encoder that is not trained"),
-        ({"image_encoder.weights": None}, "image_encoder.weights: a frozen encoder needs weights"),
-        ({"image_encoder.num_classes": 11}, r"encoder\.safetensors: classifier\.1\.weight is \(10, 1280\) in it"),
+        ({"image_encoder.weights": None}, "image_encoder.weights: a frozen encoder needs trained weights"),
+        ({"image_encoder.num_classes": 11}, r"encoder\.safetensors: classifier\.1\.weight has shape \(10, 1280\)"),
         ({"task.image_size": 16}, "image_size=16"),
-        ({"data.train": ["a", "b"]}, "a manifest of captions is wanted"),
+        ({"data.train": ["a", "b"]}, "the path of a caption manifest is needed"),
         ({"data.mirrored": True}, "data has no option mirrored"),
     ],
 )

@@ -19,7 +19,7 @@ from asr.errors import InputError
 from asr.inference import generator
 from asr.models import store
 from asr.tasks.language import LanguageTask
-from asr.training.jobs.language import LanguageModule
+from asr.training.module import TrainingModule
 from asr.training.run import train
 
 TEXT = "To be, or not to be:\nthat is the question.\n\tWhether 'tis nobler\n" * 12
@@ -122,17 +122,17 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 ) -> None:
     changes = {"trainer.epochs": 3, "label_rnn.dropout": 0.3}
     train(language_config(tmp_path / "straight", **changes))
-    step = LanguageModule.training_step
+    step = TrainingModule.training_step
 
-    def stop(self: LanguageModule, batch: Any, batch_idx: int) -> Any:
+    def stop(self: TrainingModule, batch: Any, batch_idx: int) -> Any:
         if self.current_epoch == 1 and batch_idx == 4:
             os.kill(os.getpid(), signal.SIGTERM)
         return step(self, batch, batch_idx)
 
-    monkeypatch.setattr(LanguageModule, "training_step", stop)
+    monkeypatch.setattr(TrainingModule, "training_step", stop)
     with pytest.raises(BaseException, match="stopped by signal"):
         train(language_config(tmp_path / "broken", **changes))
-    monkeypatch.setattr(LanguageModule, "training_step", step)
+    monkeypatch.setattr(TrainingModule, "training_step", step)
     train(language_config(tmp_path / "broken", **changes) | {"resume": "auto"})
     weights = [(tmp_path / run / "model" / "weights.safetensors").read_bytes() for run in ("straight", "broken")]
     assert weights[0] == weights[1]

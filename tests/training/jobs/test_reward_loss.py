@@ -12,9 +12,9 @@ from asr.data.batch import pad
 from asr.data.pairs import Seq2SeqBatch
 from asr.errors import InputError
 from asr.models import store
+from asr.tasks.encoder_decoder import reward_loss
 from asr.tasks.seq2seq import Seq2SeqTask
 from asr.text.vocabulary import EOS, UNKNOWN, Vocabulary
-from asr.training.jobs._encoder_decoder import reward_loss
 
 WRITTEN = Vocabulary.phones(["ah", "b"], specials=(EOS, UNKNOWN))
 READ = Vocabulary.characters("abc", specials=())
@@ -32,6 +32,7 @@ def make(samples: int) -> Seq2SeqTask:
     }
     task = store.make_task(config, {"written": WRITTEN, "read": READ})
     assert isinstance(task, Seq2SeqTask)
+    task.reward = reward
     return task
 
 
@@ -49,12 +50,12 @@ def reward(found: Sequence[str], right: Sequence[str]) -> list[float]:
 def probabilities(task: Seq2SeqTask, text: str) -> dict[str, torch.Tensor]:
     """Of all that can be written, none of which has an unknown label, as the forbidden one is left out."""
     only = batch(text)
-    never = torch.tensor(task.never)
-    others = [label for label in range(len(WRITTEN)) if label not in (task.eos, *task.never)]
+    never = torch.tensor(task.suppressed_labels)
+    others = [label for label in range(len(WRITTEN)) if label not in (task.eos, *task.suppressed_labels)]
     found = {}
     for length in range(3):
         for labels in itertools.product(others, repeat=length):
-            state, last, total = task.read(only.inputs, only.lengths), task.eos, torch.zeros(())
+            state, last, total = task.encode_state(only.inputs, only.lengths), task.eos, torch.zeros(())
             for label in (*labels, task.eos)[:2]:
                 log_probs, state = task.network.step(state, torch.tensor([last]))
                 total = total + log_probs.index_fill(1, never, -torch.inf).log_softmax(1)[0, label]
@@ -67,7 +68,7 @@ def test_the_gradient_is_that_of_the_expected_reward() -> None:
     task = make(samples=3000).eval()
     bias = task.network.output.bias
     with torch.no_grad():
-        bias[task.never[0]] = -20.0  # else its own probability would have a part in the gradient
+        bias[task.suppressed_labels[0]] = -20.0  # else its own probability would have a part in the gradient
     texts = ("ab", "c")
     found = [probabilities(task, text) for text in texts]
     for each in found:
@@ -76,11 +77,11 @@ def test_the_gradient_is_that_of_the_expected_reward() -> None:
     lengths = [sum(p.item() * min(len(text.split()) + 1, 2) for text, p in each.items()) for each in found]
     (wanted,) = torch.autograd.grad(-torch.stack(expected).sum() / sum(lengths), bias)
     torch.manual_seed(1)
-    loss, mean = reward_loss(task, batch(*texts), reward)
-    (got,) = torch.autograd.grad(loss, bias)
+    loss = reward_loss(task, batch(*texts))
+    (got,) = torch.autograd.grad(loss.value, bias)
     torch.testing.assert_close(got, wanted, atol=0.02, rtol=0)
     assert wanted.abs().max() > 0.1  # so that the tolerance tells something
-    assert mean == pytest.approx(sum(e.item() for e in expected) / 2, abs=0.1)
+    assert loss.logs["train_reward"] == pytest.approx(sum(e.item() for e in expected) / 2, abs=0.1)
     assert all(module.training for module in task.modules())
 
 
@@ -88,9 +89,9 @@ def test_what_is_good_becomes_likely() -> None:
     task = make(samples=8)
     optimizer = torch.optim.Adam(task.parameters(), lr=0.05)
     for _ in range(40):
-        loss, _ = reward_loss(task, batch("ab", "c", "ba"), reward)
+        loss = reward_loss(task, batch("ab", "c", "ba"))
         optimizer.zero_grad()
-        loss.backward()
+        loss.value.backward()
         optimizer.step()
     assert all(probabilities(task.eval(), text)["ah b"] > 0.9 for text in ("ab", "c", "ba"))
 

@@ -14,7 +14,7 @@ import soundfile
 
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
-from asr.evaluation.seq2seq import errors
+from asr.evaluation.seq2seq import error_rates
 from asr.inference.decoders.factory import lexicon_for, make_aligner, make_decoder
 from asr.inference.pronouncer import Pronouncer
 from asr.lm import arpa
@@ -116,7 +116,7 @@ def test_a_longer_batch_changes_nothing(run: Path) -> None:
 def test_the_nearest_reference_counts(
     written: list[str], references: list[list[str]], expected: tuple[float, ...]
 ) -> None:
-    found = errors(Vocabulary.phones(["k", "b", "aa0", "aa1", "iy1"]), written, references)
+    found = error_rates(Vocabulary.phones(["k", "b", "aa0", "aa1", "iy1"]), written, references)
     names = ("label_error", "sequence_error", "label_error_without_stress", "sequence_error_without_stress")
     assert tuple(found[name] for name in names) == pytest.approx(expected)
 
@@ -139,7 +139,7 @@ def test_the_command(run: Path, asr: Callable[..., Any], tone_run: Path) -> None
 def test_evaluate(run: Path, tmp_path: Path, asr: Callable[..., Any], tone_run: Path) -> None:
     other = tmp_path / "other.tsv"
     other.write_text("ca\tk aa1\nib\tb b\n")
-    outcome = asr("evaluate", run, other, "--together", run, "--beam", "1", "--json", tmp_path / "figures.json")
+    outcome = asr("evaluate", run, other, "--ensemble", run, "--beam", "1", "--json", tmp_path / "figures.json")
     assert outcome.out == (
         f"{other}: 2 sequences: label error 25.00 %, sequence error 50.00 %, "
         "label error without stress 25.00 %, sequence error without stress 50.00 %\n"
@@ -147,9 +147,12 @@ def test_evaluate(run: Path, tmp_path: Path, asr: Callable[..., Any], tone_run: 
     assert json.loads((tmp_path / "figures.json").read_text())[str(other)]["sequences"] == 2
     asr("evaluate", run, other, "--decoder", "width=2").check_refusal("the search has no option width; it has beam, ")
     asr("evaluate", run, other, "--decoder", "beam=x").check_refusal("options of the search")
-    asr("evaluate", run, other, "--lm", other).check_refusal("--lm: for recognisers; .* of type seq2seq")
-    asr("evaluate", run, other, "--html", tmp_path / "x.html").check_refusal("--html: for captioners")
-    asr("evaluate", tone_run, other, "--together", run).check_refusal("--together is for models that write")
+    asr("evaluate", run, other, "--lm", other).check_refusal("the search has no option lm")
+    asr("evaluate", run, other, "--html", tmp_path / "x.html").check_refusal(
+        "a model of type seq2seq has no option html"
+    )
+    refused = asr("evaluate", tone_run, other, "--ensemble", run)
+    refused.check_refusal("ensembles are for captioners and seq2seq models")
 
 
 def test_words_that_a_lexicon_lacks_are_pronounced(run: Path, lexicon: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -228,9 +231,9 @@ def test_a_pronouncer_alone_has_no_words(run: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data.train": None}, "data.train=None: a file of pairs"),
+        ({"data.train": None}, "data.train=None: the path of a file of pairs"),
         ({"data.labels": 0}, "data.labels=0"),
-        ({"task.heads": {"phones": {"kind": "phones"}}}, "task.heads: one that is written"),
+        ({"task.heads": {"phones": {"kind": "phones"}}}, "task.heads: two heads are needed"),
         ({"search.beam": 0}, "beam=0"),
         ({"search.width": 3}, "beam has no option width"),
         ({"data.seconds": 3}, "data has no option seconds"),
