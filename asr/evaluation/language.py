@@ -59,7 +59,7 @@ def line(figures: Mapping[str, Any]) -> str:
     return f"{figures['labels']} labels: {nats:.4f} nats a label, {bits:.4f} bits a character"
 
 
-def read_texts(files: Any, split: str, kind: str) -> list[str]:
+def read_split(files: Any, split: str, kind: str) -> list[str]:
     """Read the texts of ``data.train``, ``data.dev`` or ``data.test``, leaving out empty ones.
 
     Args:
@@ -98,7 +98,7 @@ def evaluate(models: Sequence[Path], data: Sequence[str], options: EvaluationOpt
     unit = directory.read_config(model).get("training", {}).get("data", {}).get("pieces", "file")
     figures = {}
     for path in data:
-        texts = read_texts(path, "test", unit)
+        texts = read_split(path, "test", unit)
         figures[path] = cross_entropy(task, encode_texts(task, texts, path), sum(map(len, texts)))
     text = "\n".join(f"{path}: {line(summary)}" for path, summary in figures.items())
     return Evaluation(text, figures)

@@ -10,7 +10,7 @@ import torch
 
 from asr.data.text_stream import BPTTBatches
 from asr.decoding.label.sampling import sample
-from asr.evaluation.language import cross_entropy, dev_batches, encode_texts, line, read_texts
+from asr.evaluation.language import cross_entropy, dev_batches, encode_texts, line, read_split
 from asr.models import card, store
 from asr.tasks.language import LanguageTask
 from asr.text.vocabulary import EOS
@@ -31,7 +31,7 @@ class LanguageJob(Job):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         data = config["data"]
-        texts = {split: read_texts(data.get(split), split, data["pieces"]) for split in ("train", "dev", "test")}
+        texts = {split: read_split(data.get(split), split, data["pieces"]) for split in ("train", "dev", "test")}
         heads = config["task"].get("heads") or {}
         vocabularies = {
             head: make_vocabulary(head, options, texts["train"], specials=(EOS,)) for head, options in heads.items()
