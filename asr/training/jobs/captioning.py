@@ -111,7 +111,8 @@ class CaptioningJob(EncoderDecoderJob):
         return card.model_card(
             self.config,
             figures,
-            description=f"image captioner, {card.millions(self.task)} weights, {attention} attention, {len(vocabulary)} words",
+            description=f"image captioner, {card.millions(self.task)} weights, {attention} attention, "
+            f"{len(vocabulary)} words",
             data=f"{training['captions']} captions of {training['images']} images",
             header=["set", "images", *names],
             rows=[[split, row["images"], *(f"{100 * row[name]:.1f}" for name in names)] for split, row in rows],

@@ -77,7 +77,8 @@ class ClassificationJob(SpeechDataJob):
         return card.model_card(
             self.config,
             figures,
-            description=f"classifier of utterances, {self.config['features']['type']} features, {card.millions(task)} weights, "
+            description=f"classifier of utterances, {self.config['features']['type']} features, "
+            f"{card.millions(task)} weights, "
             f"{task.pooling.kind} pooling, {len(names)} classes: {', '.join(names)}",
             data=f"{figures['training']['hours_of_audio']} hours of audio",
             header=["set", "utterances", "errors", "accuracy %", "most frequent confusions"],

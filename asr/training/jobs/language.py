@@ -85,7 +85,8 @@ class LanguageJob(Job):
         return card.model_card(
             self.config,
             figures,
-            description=f"language model, {card.millions(self.task)} weights, {len(vocabulary)} labels ({vocabulary.kind})",
+            description=f"language model, {card.millions(self.task)} weights, "
+            f"{len(vocabulary)} labels ({vocabulary.kind})",
             data=f"{figures['training']['characters']} characters",
             header=["set", "labels", "nats per label", "bits per character"],
             rows=rows,

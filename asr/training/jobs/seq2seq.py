@@ -81,7 +81,8 @@ class Seq2SeqJob(EncoderDecoderJob):
         return card.model_card(
             self.config,
             figures,
-            description=f"seq2seq model, {card.millions(self.task)} weights, {attention} attention; output and input: {sizes}",
+            description=f"seq2seq model, {card.millions(self.task)} weights, {attention} attention; "
+            f"output and input: {sizes}",
             data=f"{figures['training']['pairs']} pairs",
             header=["set", "sequences", *(f"{name.replace('_', ' ')} %" for name in names)],
             rows=[[split, row["sequences"], *(card.percent(row[name]) for name in names)] for split, row in rows],
