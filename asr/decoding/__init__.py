@@ -1,1 +1,1 @@
-"""Searches: scores in, label sequences out. They know labels only, never text, networks or tasks."""
+"""Searches: from scores to label sequences. They know labels only, never text, networks or tasks."""

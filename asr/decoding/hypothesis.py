@@ -1,4 +1,4 @@
-"""What every search returns."""
+"""The result of every search."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One label sequence that a search found.
+    """A label sequence found by a search.
 
-    ``score`` is its natural-log score; ``frames[i]`` the span (first, last + 1) of frames that label i was read from,
-    ``confidence[i]`` a probability for label i, each in the units of the scores that were searched. A search along a
-    lexicon says which ``words`` it found: (number, first label, last + 1), the number -1 for an unknown word.
+    Attributes:
+        labels: the sequence, without blanks or sentence boundaries.
+        score: natural-log score of the sequence.
+        frames: span (first, last + 1) of each label in frames of the scores that were searched; empty if unknown.
+        confidence: probability of each label; empty if unknown.
+        words: words (number, first label, last label + 1) of a search with a lexicon; the number of a word outside the
+            lexicon is -1.
     """
 
     labels: tuple[int, ...]

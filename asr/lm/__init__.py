@@ -1,1 +1,1 @@
-"""n-gram language models: estimated from text, read from and written to ARPA files, asked by searches."""
+"""n-gram language models: estimation, pruning, ARPA files, scoring."""

@@ -1,4 +1,4 @@
-"""ARPA files: the text format in which n-gram models are exchanged (doc: SRILM's ngram-format(5))."""
+"""Read and write ARPA files, the exchange format of n-gram models (SRILM's manual page ngram-format(5))."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO
 import numpy as np
 
 from asr.errors import InputError
-from asr.lm.ngram import BOS, EOS, NEVER, NONE, ROOT, UNK, NGram, Order, build, step
+from asr.lm.ngram import ARPA_LOG_ZERO, BOS, EOS, NONE, ROOT, UNK, NGram, NGramOrder, build, step
 from asr.utils.atomic import atomic_path
 from asr.utils.text_files import read_lines
 
@@ -19,49 +19,60 @@ LN10 = float(np.log(10))
 
 
 def read(path: str | Path) -> NGram:
-    """The model of an ARPA file, plain or gzipped. Raises InputError that names the file and the line.
+    """Read the model of an ARPA file, plain or compressed.
 
-    n-grams whose own beginning is missing (SRILM prunes such) get it, with the probability that the model gives it. A
-    model without <unk> gives unknown words the probability 10^-99.
+    Prefixes of n-grams that the file lacks (SRILM prunes them) are added, with the probability that backing off gives
+    them. A model without <unk> gives unknown words the probability 10^-99.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: the file is missing, damaged or not an ARPA file; the message names the file and the line.
     """
-    return _parse(_Lines(path))
+    return _parse(_LineReader(path))
 
 
 def write(model: NGram, path: str | Path) -> None:
-    """Write an ARPA file; gzipped if its name ends in .gz."""
+    """Write a model to an ARPA file, gzipped if its name ends in .gz."""
     path = Path(path)
-    with atomic_path(path) as temporary, _to_write(temporary, path.suffix == ".gz") as file:
-        file.writelines(_lines(model))
+    with atomic_path(path) as temporary, _open_to_write(temporary, path.suffix == ".gz") as file:
+        file.writelines(_format(model))
 
 
-def _to_write(path: Path, zipped: bool) -> IO[str]:
+def _open_to_write(path: Path, zipped: bool) -> IO[str]:
     return gzip.open(path, "wt", encoding="utf-8") if zipped else path.open("w", encoding="utf-8")
 
 
-def _lines(model: NGram) -> Iterator[str]:
+def _format(model: NGram) -> Iterator[str]:
+    """Generate the lines of an ARPA file."""
     trie = model.trie
-    found = [model.ngrams(order) for order in range(1, model.order + 1)]
+    ngrams = [model.ngrams(order) for order in range(1, model.order + 1)]
     yield "\\data\\\n"
-    for order, (nodes, _) in enumerate(found, start=1):
+    for order, (nodes, _) in enumerate(ngrams, start=1):
         yield f"ngram {order}={len(nodes)}\n"
     names = np.array(model.words, dtype=object)
-    for order, (nodes, words) in enumerate(found, start=1):
+    for order, (nodes, words) in enumerate(ngrams, start=1):
         yield f"\n\\{order}-grams:\n"
         log_probs, backoffs = trie.log_prob[nodes] / LN10, trie.backoff[nodes] / LN10
         for row, log_prob, backoff in zip(words, log_probs, backoffs, strict=True):
             tail = "" if order == model.order else f"\t{backoff:.7g}"
-            yield f"{max(log_prob, NEVER):.7g}\t{' '.join(names[row])}{tail}\n"
+            yield f"{max(log_prob, ARPA_LOG_ZERO):.7g}\t{' '.join(names[row])}{tail}\n"
     yield "\n\\end\\\n"
 
 
-class _Lines:
-    """Lines of a file without blank ones, counted, for messages."""
+class _LineReader:
+    """Reads the lines of a file that are not empty, and counts all lines for error messages."""
 
     def __init__(self, path: str | Path) -> None:
         self.path, self.number = path, 0
         self._lines = read_lines(path)
 
     def next(self) -> str:
+        """Return the next line that is not empty; InputError at the end of the file."""
         for line in self._lines:
             self.number += 1
             if line:
@@ -69,10 +80,11 @@ class _Lines:
         raise self.error("the file ends here; \\end\\ is missing")
 
     def error(self, what: str) -> InputError:
+        """Return an error that names the file and the current line."""
         return InputError(f"{self.path}, line {self.number}: {what}")
 
 
-def _parse(lines: _Lines) -> NGram:
+def _parse(lines: _LineReader) -> NGram:
     counts = _header(lines)
     words: list[str] = []
     index: dict[str, int] = {}
@@ -85,12 +97,12 @@ def _parse(lines: _Lines) -> NGram:
         if special not in index:
             index[special] = len(words)
             words.append(special)
-            sections[0] = sections[0].plus(np.array([[index[special]]]), NEVER * LN10)
-    return from_sections(words, sections)
+            sections[0] = sections[0].plus(np.array([[index[special]]]), ARPA_LOG_ZERO * LN10)
+    return _build(words, sections)
 
 
-def _header(lines: _Lines) -> list[int]:
-    """Numbers of n-grams that ``\\data\\`` announces; what stands before it is a comment."""
+def _header(lines: _LineReader) -> list[int]:
+    r"""Read the numbers of n-grams of each order below ``\data\``; lines before it are comments."""
     while lines.next().strip() != "\\data\\":
         if lines.number > 1000:
             raise lines.error("no \\data\\ so far: this is not an ARPA file")
@@ -107,14 +119,14 @@ def _header(lines: _Lines) -> list[int]:
 
 @dataclass
 class _Section:
-    """The n-grams of one order as a file gives them: words (n, order), natural logs (n,)."""
+    """The n-grams of one order, as they come in a file."""
 
-    rows: np.ndarray
-    log_prob: np.ndarray  # not a number where the file has none
-    backoff: np.ndarray
+    rows: np.ndarray  # (n, order): word ids
+    log_prob: np.ndarray  # (n,), natural log; NaN: to be computed by backing off
+    backoff: np.ndarray  # (n,), natural log
 
     def plus(self, rows: np.ndarray, log_prob: float) -> _Section:
-        """With more n-grams, of the back-off weight 1."""
+        """Return the section with more n-grams, whose back-off weight is 1."""
         return _Section(
             np.concatenate([self.rows, rows]),
             np.concatenate([self.log_prob, np.full(len(rows), log_prob, dtype=np.float32)]),
@@ -122,13 +134,14 @@ class _Section:
         )
 
 
-def _section(lines: _Lines, order: int, count: int, words: list[str], index: dict[str, int]) -> _Section:
+def _section(lines: _LineReader, order: int, count: int, words: list[str], index: dict[str, int]) -> _Section:
+    """Read ``count`` n-grams of an order; unigrams are added to ``words`` and ``index``."""
     if order > 1 and (line := lines.next().strip()) != f"\\{order}-grams:":
         raise lines.error(f"{line!r}; \\{order}-grams: is expected")
     rows = np.empty((count, order), dtype=np.int32)
-    numbers = np.zeros((2, count), dtype=np.float32)
+    weights = np.zeros((2, count), dtype=np.float32)  # base-10 logs: probability, back-off weight
     for at in range(count):
-        # a tab or blanks: files of both kinds exist
+        # tabs or spaces: files of both kinds exist
         fields = lines.next().split()
         if len(fields) not in (order + 1, order + 2):
             raise lines.error(f"a log-probability, {order} words and perhaps a back-off weight are expected")
@@ -141,47 +154,47 @@ def _section(lines: _Lines, order: int, count: int, words: list[str], index: dic
         except KeyError as error:
             raise lines.error(f"{error.args[0]!r} is not among the 1-grams") from None
         try:
-            numbers[0, at] = float(fields[0])
-            numbers[1, at] = float(fields[order + 1]) if len(fields) == order + 2 else 0.0
+            weights[0, at] = float(fields[0])
+            weights[1, at] = float(fields[order + 1]) if len(fields) == order + 2 else 0.0
         except ValueError as error:
             raise lines.error(str(error)) from None
-        if not numbers[0, at] <= 0:
+        if not weights[0, at] <= 0:
             raise lines.error(f"a base-10 log-probability is at most 0, not {fields[0]}")
-    return _Section(rows, numbers[0] * np.float32(LN10), numbers[1] * np.float32(LN10))
+    return _Section(rows, weights[0] * np.float32(LN10), weights[1] * np.float32(LN10))
 
 
-def from_sections(words: Sequence[str], sections: Sequence[_Section]) -> NGram:
-    """The model of n-grams in any order, with <unk>, <s> and </s> moved to the front of the vocabulary."""
+def _build(words: Sequence[str], sections: Sequence[_Section]) -> NGram:
+    """Build the model of n-grams in any order, with <unk>, <s> and </s> moved to the front of the vocabulary."""
     special = (UNK, BOS, EOS)
     ordered = [*special, *(word for word in words if word not in special)]
-    number = {word: i for i, word in enumerate(ordered)}
-    renumber = np.array([number[word] for word in words])
-    parts = [_Section(renumber[s.rows], s.log_prob, s.backoff) for s in sections]
-    keys: list[np.ndarray] = []
-    orders: list[Order] = []
-    first = [1]  # node of each order
+    index = {word: i for i, word in enumerate(ordered)}
+    new_id = np.array([index[word] for word in words])
+    parts = [_Section(new_id[s.rows], s.log_prob, s.backoff) for s in sections]
+    keys: list[np.ndarray] = []  # of each order, sorted: index of the parent * vocabulary size + last word
+    orders: list[NGramOrder] = []
+    first = [1]  # first node of each order
     for part in parts:
         parent = _positions(part.rows[:, :-1], keys, len(ordered))
         if (parent == NONE).any():
-            return from_sections(ordered, _with_beginnings(parts))
+            return _build(ordered, _add_missing_prefixes(parts))
         key = parent * len(ordered) + part.rows[:, -1]
         sort = np.argsort(key, kind="stable")
         keys.append(key[sort])
         if (twice := np.flatnonzero(np.diff(keys[-1]) == 0)).size:
-            raise InputError(f"the n-gram {' '.join(ordered[w] for w in part.rows[sort[twice[0]]])!r} is there twice")
+            raise InputError(f"the n-gram {' '.join(ordered[w] for w in part.rows[sort[twice[0]]])!r} occurs twice")
         suffix = _suffixes(part.rows[sort], keys, first, len(ordered))
-        orders.append(Order(parent[sort], part.rows[sort, -1], suffix, part.log_prob[sort], part.backoff[sort]))
+        orders.append(NGramOrder(parent[sort], part.rows[sort, -1], suffix, part.log_prob[sort], part.backoff[sort]))
         first.append(first[-1] + len(key))
     model = build(ordered, orders)
     trie = model.trie
-    for node in np.flatnonzero(np.isnan(trie.log_prob)):  # shorter ones first
+    for node in np.flatnonzero(np.isnan(trie.log_prob)):  # shorter n-grams first
         context = model.parents[node]
         trie.log_prob[node] = trie.backoff[context] + step(trie, trie.suffix[context], trie.word[node])[1]
     return model
 
 
 def _positions(rows: np.ndarray, keys: Sequence[np.ndarray], size: int) -> np.ndarray:
-    """Where among the n-grams of its order each of ``rows`` (n, k) is, NONE where it is not; 0 for k = 0."""
+    """Return the index of each n-gram (n, k) among those of its order, NONE if it is missing; 0 for k = 0."""
     at = np.zeros(len(rows), dtype=np.int64)
     for column in range(rows.shape[1]):
         key = at * size + rows[:, column]
@@ -191,20 +204,20 @@ def _positions(rows: np.ndarray, keys: Sequence[np.ndarray], size: int) -> np.nd
 
 
 def _suffixes(rows: np.ndarray, keys: Sequence[np.ndarray], first: Sequence[int], size: int) -> np.ndarray:
-    """Node of the longest proper suffix of each n-gram that there is."""
-    found = np.full(len(rows), ROOT, dtype=np.int64)
-    for length in range(1, rows.shape[1]):  # longer ones overwrite
+    """Return the node (n,) of the longest proper suffix of each n-gram (n, k) that the model has."""
+    suffix = np.full(len(rows), ROOT, dtype=np.int64)
+    for length in range(1, rows.shape[1]):  # longer suffixes overwrite shorter ones
         at = _positions(rows[:, rows.shape[1] - length :], keys, size)
-        found = np.where(at == NONE, found, first[length - 1] + at)
-    return found
+        suffix = np.where(at == NONE, suffix, first[length - 1] + at)
+    return suffix
 
 
-def _with_beginnings(parts: Sequence[_Section]) -> list[_Section]:
-    """Add what is missing of the beginnings of longer n-grams, without a probability."""
+def _add_missing_prefixes(parts: Sequence[_Section]) -> list[_Section]:
+    """Add the prefixes of longer n-grams that are missing, without a probability."""
     parts = list(parts)
     for k in range(len(parts) - 1, 0, -1):
-        there = set(map(tuple, parts[k - 1].rows.tolist()))
-        wanted = set(map(tuple, parts[k].rows[:, :-1].tolist()))
-        if missing := sorted(wanted - there):
+        present = set(map(tuple, parts[k - 1].rows.tolist()))
+        needed = set(map(tuple, parts[k].rows[:, :-1].tolist()))
+        if missing := sorted(needed - present):
             parts[k - 1] = parts[k - 1].plus(np.array(missing, dtype=parts[k - 1].rows.dtype), np.nan)
     return parts

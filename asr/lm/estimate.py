@@ -1,9 +1,8 @@
-"""Estimation of n-gram models: interpolated modified Kneser-Ney smoothing, over sorted arrays.
+"""Estimation of n-gram models by interpolated modified Kneser-Ney smoothing, over sorted arrays.
 
-Chen & Goodman (1998), "An Empirical Study of Smoothing Techniques for Language Modeling", section 3 (interpolated
-modified Kneser-Ney); as KenLM's lmplz does it (Heafield et al. 2013): n-grams that begin a sentence keep
-their counts, others of lower orders count the words seen before them, unigrams are interpolated with the uniform
-distribution.
+Chen & Goodman (1998), "An Empirical Study of Smoothing Techniques for Language Modeling", section 3. Details are those
+of KenLM's lmplz (Heafield et al. 2013): n-grams that begin a sentence keep their counts, other n-grams of lower orders
+count the distinct words before them, and unigrams are interpolated with the uniform distribution.
 """
 
 from __future__ import annotations
@@ -16,90 +15,106 @@ from dataclasses import dataclass
 import numpy as np
 
 from asr.errors import InputError
-from asr.lm.ngram import BOS, EOS, NEVER, UNK, NGram, Order, build
+from asr.lm.ngram import ARPA_LOG_ZERO, BOS, EOS, UNK, NGram, NGramOrder, build
 
 log = logging.getLogger(__name__)
 
 SPECIAL = (UNK, BOS, EOS)
-MOST_ORDERS = 6
-FALLBACK = (0.5, 1.0, 1.5)  # discounts where there are too few n-grams to estimate them, as lmplz has
-LEAST = 1e-30  # weight of shorter contexts, whose logarithm must be a number
+MAX_ORDER = 6
+FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)  # as lmplz has them, where there are too few n-grams to estimate them
+MIN_BACKOFF = 1e-30  # back-off weights must have a finite logarithm
 
 
 @dataclass
-class Text:
-    """Sentences as numbers of words, one after another, each as <s> … </s>."""
+class EncodedText:
+    """Sentences as word ids, one after another, each as <s> … </s>.
+
+    Attributes:
+        words: the vocabulary; a word's id is its index. It begins with <unk>, <s> and </s>.
+        tokens: (tokens,) int32; word ids.
+        sentence: (tokens,) int32; index of the sentence that a token belongs to.
+    """
 
     words: tuple[str, ...]
-    tokens: np.ndarray  # (tokens,) int32
-    sentence: np.ndarray  # (tokens,) int32: which sentence a token is of
+    tokens: np.ndarray
+    sentence: np.ndarray
 
 
-def read_text(
+def encode_sentences(
     sentences: Iterable[Sequence[str]], *, max_words: int | None = None, vocabulary: Sequence[str] = ()
-) -> Text:
-    """Number the words of sentences.
+) -> EncodedText:
+    """Replace the words of sentences by ids; words outside the vocabulary become <unk>.
 
-    ``vocabulary``, if given, is all that the model will know; else all words are, or the ``max_words`` commonest (of
-    equal ones the first in the alphabet). Others become <unk>. Raises InputError for <s>, </s> or <unk> in the text,
-    and if there is none.
+    Args:
+        sentences: the words of each sentence.
+        max_words: the vocabulary is this many of the most frequent words (ties in alphabetical order); None: all words.
+        vocabulary: the vocabulary, if given; ``max_words`` is not used then.
+
+    Returns:
+        The encoded sentences with their vocabulary.
+
+    Raises:
+        InputError: <s>, </s> or <unk> occurs in a sentence, or there are no sentences.
     """
-    index: dict[str, int] = {word: number for number, word in enumerate(SPECIAL)}
-    numbers, lengths = array("i"), array("i")
+    index: dict[str, int] = {word: i for i, word in enumerate(SPECIAL)}
+    ids, lengths = array("i"), array("i")
     for number, sentence in enumerate(sentences, start=1):
         if found := set(SPECIAL).intersection(sentence):
-            raise InputError(f"sentence {number}: {', '.join(sorted(found))} is not a word that text may hold")
-        numbers.append(1)
-        numbers.extend([index.setdefault(word, len(index)) for word in sentence])
-        numbers.append(2)
+            raise InputError(f"sentence {number}: {', '.join(sorted(found))} is reserved, and not allowed in text")
+        ids.append(index[BOS])
+        ids.extend([index.setdefault(word, len(index)) for word in sentence])
+        ids.append(index[EOS])
         lengths.append(len(sentence) + 2)
     if not lengths:
         raise InputError("there is no text to estimate a language model from")
-    tokens = np.frombuffer(numbers, dtype=np.int32)
+    tokens = np.frombuffer(ids, dtype=np.int32)
     words = list(index)
     if vocabulary or max_words is not None:
-        kept = list(vocabulary) or _commonest(words, tokens, max_words or 0)
-        number_of = {word: number for number, word in enumerate([*SPECIAL, *(w for w in kept if w not in SPECIAL)])}
-        tokens = np.array([number_of.get(word, 0) for word in words], dtype=np.int32)[tokens]
-        words = list(number_of)
-    return Text(tuple(words), tokens, np.repeat(np.arange(len(lengths), dtype=np.int32), lengths))
+        kept = list(vocabulary) or _most_frequent(words, tokens, max_words or 0)
+        new_index = {word: i for i, word in enumerate([*SPECIAL, *(w for w in kept if w not in SPECIAL)])}
+        tokens = np.array([new_index.get(word, new_index[UNK]) for word in words], dtype=np.int32)[tokens]
+        words = list(new_index)
+    return EncodedText(tuple(words), tokens, np.repeat(np.arange(len(lengths), dtype=np.int32), lengths))
 
 
 def characters_of(text: str) -> list[str]:
-    """The units of a model of characters: blanks are |, as a unit of an ARPA file cannot be a blank."""
+    """Split a text into the units of a character model: a space becomes |, as units of ARPA files hold no spaces."""
     return ["|" if character == " " else character for character in text]
 
 
-def _commonest(words: Sequence[str], tokens: np.ndarray, count: int) -> list[str]:
+def _most_frequent(words: Sequence[str], tokens: np.ndarray, count: int) -> list[str]:
     counts = np.bincount(tokens, minlength=len(words))
-    ranked = sorted(range(len(SPECIAL), len(words)), key=lambda number: (-counts[number], words[number]))
-    return [words[number] for number in ranked[:count]]
+    ranked = sorted(range(len(SPECIAL), len(words)), key=lambda i: (-counts[i], words[i]))
+    return [words[i] for i in ranked[:count]]
 
 
 @dataclass
-class Counts:
-    """The distinct n-grams of one order, sorted, (n,) each; whole numbers of 32 bits above unigrams."""
+class NGramCounts:
+    """The distinct n-grams of one order in sorted order, (n,) each; int32 above unigrams."""
 
-    parent: np.ndarray  # index into those of the order below
-    word: np.ndarray
-    suffix: np.ndarray  # index into those of the order below
-    raw: np.ndarray  # times in the text
-    adjusted: np.ndarray  # what smoothing goes by
+    parent: np.ndarray  # index of the n-gram without its last word in the order below
+    word: np.ndarray  # id of the last word
+    suffix: np.ndarray  # index of the n-gram without its first word in the order below
+    raw: np.ndarray  # occurrences in the text
+    adjusted: np.ndarray  # the counts that are smoothed
     begins: np.ndarray  # whether the first word is <s>
 
 
-def count(text: Text, order: int) -> list[Counts]:
-    """Count all n-grams up to an order."""
+def count_ngrams(text: EncodedText, order: int) -> list[NGramCounts]:
+    """Count all n-grams up to an order, unigrams first."""
     size, tokens = len(text.words), text.tokens
     raw = np.bincount(tokens, minlength=size)
     unigrams = np.arange(size)
-    orders = [Counts(np.zeros(size, dtype=np.int64), unigrams, np.zeros(size, dtype=np.int64), raw, raw, unigrams == 1)]
-    rank = tokens  # of the n-gram that starts at each position, among those of its order
+    orders = [
+        NGramCounts(np.zeros(size, dtype=np.int64), unigrams, np.zeros(size, dtype=np.int64), raw, raw, unigrams == 1)
+    ]
+    rank = tokens  # of the n-gram that starts at each position, among the n-grams of its order
     for n in range(2, order + 1):
-        positions = np.flatnonzero(text.sentence[: len(tokens) - n + 1] == text.sentence[n - 1 :]).astype(np.int32)
+        starts = max(len(tokens) - n + 1, 0)
+        positions = np.flatnonzero(text.sentence[:starts] == text.sentence[n - 1 :]).astype(np.int32)
         key = rank[positions] * np.int64(size)
         key += tokens[positions + (n - 1)]
-        # as np.unique does, whose indices, inverse and counts would take twice the memory
+        # np.unique with indices, inverse and counts would take twice the memory
         places = np.argsort(key)
         key = key[places]
         is_new = np.ones(len(key), dtype=bool)
@@ -112,8 +127,8 @@ def count(text: Text, order: int) -> list[Counts]:
         parent = (keys // size).astype(np.int32)
         suffix = rank[positions[first] + 1]
         below = orders[-1]
-        orders.append(Counts(parent, (keys % size).astype(np.int32), suffix, raw, raw, below.begins[parent]))
-        before = np.bincount(suffix, minlength=len(below.word))  # distinct words seen before it
+        orders.append(NGramCounts(parent, (keys % size).astype(np.int32), suffix, raw, raw, below.begins[parent]))
+        before = np.bincount(suffix, minlength=len(below.word))  # distinct words before it
         below.adjusted = np.where(below.begins, below.raw, before)
         rank = np.zeros(len(tokens), dtype=np.int32)
         rank[positions] = np.cumsum(is_new, dtype=np.int32) - 1
@@ -122,73 +137,106 @@ def count(text: Text, order: int) -> list[Counts]:
 
 
 def discounts(adjusted: np.ndarray, order: int) -> np.ndarray:
-    """What to subtract from counts of 0, 1, 2 and more: (4,); Chen & Goodman's equation 26."""
+    """Estimate the discounts for counts of 0, 1, 2 and more, (4,): Chen & Goodman's equation 26.
+
+    Args:
+        adjusted: counts (n,) of the n-grams of one order.
+        order: that order, for the warning when the counts are too few and `FALLBACK_DISCOUNTS` are used.
+    """
     n1, n2, n3, n4 = (int((adjusted == k).sum()) for k in (1, 2, 3, 4))
     if n1 and n2 and n3:
         y = n1 / (n1 + 2 * n2)
-        found = np.array([0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3])
-        if all(0 <= d <= k for k, d in enumerate(found)):
-            return found
+        estimated = np.array([0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3])
+        if all(0 <= d <= k for k, d in enumerate(estimated)):
+            return estimated
     log.warning(
-        "order %d: counts of counts %d, %d, %d, %d do not give discounts; %s are taken", order, n1, n2, n3, n4, FALLBACK
+        "order %d: counts of counts %d, %d, %d, %d do not give discounts; %s are used",
+        order,
+        n1,
+        n2,
+        n3,
+        n4,
+        FALLBACK_DISCOUNTS,
     )
-    return np.array([0, *FALLBACK])
+    return np.array([0, *FALLBACK_DISCOUNTS])
 
 
-def kneser_ney(text: Text, order: int, cutoffs: Sequence[int] = ()) -> NGram:
-    """The model of an ``order`` of a text.
+def kneser_ney(text: EncodedText, order: int, cutoffs: Sequence[int] = ()) -> NGram:
+    """Estimate a model of an order from a text, by interpolated modified Kneser-Ney smoothing.
 
-    ``cutoffs[k]`` leaves out n-grams of order k + 1 that the text has that many times or fewer (the last stands for
-    higher orders too; unigrams are never left out). Their probability goes to shorter contexts.
+    Args:
+        text: the training text.
+        order: length of the longest n-grams, 1 to 6.
+        cutoffs: n-grams of order k + 1 that occur ``cutoffs[k]`` times or fewer are left out, and their probability
+            goes to shorter contexts. The last cut-off holds for higher orders too; unigrams are never left out.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: the order is out of range, or cut-offs decrease with the order.
     """
-    if not 1 <= order <= MOST_ORDERS:
-        raise InputError(f"order {order}: 1 to {MOST_ORDERS} is possible")
+    if not 1 <= order <= MAX_ORDER:
+        raise InputError(f"order {order}: use 1 to {MAX_ORDER}")
     limits = [0, *cutoffs[1:order]] if cutoffs else [0]
     limits += [limits[-1]] * (order - len(limits))
     if limits != sorted(limits):
         raise InputError(f"cut-offs {list(cutoffs)}: those of higher orders must not be lower")
-    orders = count(text, order)
-    nodes = 1  # of the order below: where they begin
-    found: list[Order] = []
-    probability = np.full(1, 1 / (len(text.words) - 1))  # uniform, but for <s>
-    renumber = np.zeros(1, dtype=np.int64)  # kept n-grams of the order below; -1: left out
+    orders = count_ngrams(text, order)
+    below = 0  # first node of the order below
+    estimated: list[NGramOrder] = []
+    probability = np.full(1, 1 / (len(text.words) - 1))  # of the order below: uniform, but for <s>
+    new_index = np.zeros(1, dtype=np.int64)  # of the n-grams of the order below among the kept ones; -1: left out
     for n, counts in enumerate(orders, start=1):
-        discount = discounts(counts.adjusted, n)[np.minimum(counts.adjusted, 3)]
         kept = counts.raw > limits[n - 1] if n > 1 else np.ones(len(counts.word), dtype=bool)
-        weights = np.maximum(counts.adjusted - discount, 0) * kept
         contexts = len(orders[n - 2].word) if n > 1 else 1
-        total = np.bincount(counts.parent, counts.adjusted, contexts)
-        taken = total - np.bincount(counts.parent, weights, contexts)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            gamma = np.where(total > 0, np.maximum(taken / total, LEAST), 1.0)
-        probability = weights / total[counts.parent] + gamma[counts.parent] * probability[counts.suffix]
+        discounted, gamma = _discount(counts, kept, contexts, n)
+        # what discounting leaves, and gamma times the probability in the shorter context
+        probability = discounted + gamma[counts.parent] * probability[counts.suffix]
         if n > 1:
-            found[-1].backoff = np.log(gamma[renumber >= 0])
-        above, renumber = renumber, np.where(kept, np.cumsum(kept) - 1, -1)
+            estimated[-1].backoff = np.log(gamma[new_index >= 0])
+        index_below, new_index = new_index, np.where(kept, np.cumsum(kept) - 1, -1)
         with np.errstate(divide="ignore"):
             log_prob = np.log(probability[kept])
         if n == 1:
-            log_prob[1] = NEVER * np.log(10)
-        suffix = nodes - (len(found[-1].word) if found else 1) + above[counts.suffix[kept]]
-        found.append(Order(above[counts.parent[kept]], counts.word[kept], suffix, log_prob, np.zeros(int(kept.sum()))))
-        nodes += int(kept.sum())
-    return build(text.words, found)
+            log_prob[text.words.index(BOS)] = ARPA_LOG_ZERO * np.log(10)
+        parent = index_below[counts.parent[kept]]
+        suffix = below + index_below[counts.suffix[kept]]
+        below = below + len(estimated[-1].word) if n > 1 else 1
+        estimated.append(NGramOrder(parent, counts.word[kept], suffix, log_prob, np.zeros(len(parent))))
+    return build(text.words, estimated)
+
+
+def _discount(counts: NGramCounts, kept: np.ndarray, contexts: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the discounted relative frequencies (n-grams,) of order n, and the rest (contexts,) of each context."""
+    discount = discounts(counts.adjusted, n)[np.minimum(counts.adjusted, 3)]
+    weights = np.maximum(counts.adjusted - discount, 0) * kept
+    total = np.bincount(counts.parent, counts.adjusted, contexts)
+    rest = total - np.bincount(counts.parent, weights, contexts)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        gamma = np.where(total > 0, np.maximum(rest / total, MIN_BACKOFF), 1.0)
+        return weights / total[counts.parent], gamma
 
 
 def perplexity(model: NGram, sentences: Iterable[Sequence[str]]) -> tuple[float, float, int, int]:
-    """Perplexity with and without unknown words, and the numbers of all words (ends of sentences too) and unknown ones.
+    """Compute the perplexity of sentences, as KenLM's ``query`` prints it.
 
-    As KenLM's query prints it.
+    Returns:
+        The perplexity with unknown words and without them, the number of words (ends of sentences included), and the
+        number of unknown words.
+
+    Raises:
+        InputError: there are no sentences.
     """
     total = known = 0.0
     words = unknown = 0
     unk = model.index[UNK]
     for sentence in sentences:
-        found = model.log_probs(sentence)
-        is_unknown = np.append(model.numbers(sentence) == unk, False)
-        total += float(found.sum())
-        known += float(found[~is_unknown].sum())
-        words += len(found)
+        log_probs = model.log_probs(sentence)
+        is_unknown = np.append(model.word_ids(sentence) == unk, False)
+        total += float(log_probs.sum())
+        known += float(log_probs[~is_unknown].sum())
+        words += len(log_probs)
         unknown += int(is_unknown.sum())
     if not words:
         raise InputError("there is no text to score")

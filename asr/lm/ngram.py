@@ -1,4 +1,4 @@
-"""A back-off n-gram model as a trie of arrays, asked one word at a time."""
+"""A back-off n-gram model as a trie of arrays, scored one word at a time."""
 
 from __future__ import annotations
 
@@ -13,29 +13,32 @@ from numba import njit
 BOS, EOS, UNK = "<s>", "</s>", "<unk>"
 NONE = -1
 ROOT = 0
-NEVER = -99.0  # the base-10 log-probability by which ARPA files say that a word, <s>, is never predicted
+ARPA_LOG_ZERO = -99.0  # base-10 log-probability of what is never predicted (<s>) in ARPA files
 
 
 class Trie(NamedTuple):
-    """All n-grams, (nodes,) each: the root is the empty one, then those of one word, of two, …
+    """All n-grams of a model, (nodes,) each: the root, which is the empty n-gram, then unigrams, bigrams and so on.
 
-    The n-grams of one order are sorted by the words they consist of, so that the continuations of an n-gram are next to
-    each other, sorted by their last word. Unigram w is node 1 + w.
+    The n-grams of one order are sorted by their words, so that the continuations of an n-gram are next to each other,
+    sorted by their last word. Unigram w is node 1 + w.
     """
 
     word: np.ndarray  # int32: the last word
     children: np.ndarray  # (nodes + 1,) int32: continuations of node n are nodes children[n] to children[n + 1] - 1
-    suffix: np.ndarray  # int32: the n-gram without its first word, or its longest suffix that there is
-    log_prob: np.ndarray  # float32, natural: of the last word after the others
-    backoff: np.ndarray  # float32, natural: weight of shorter contexts for words that do not follow here
+    suffix: np.ndarray  # int32: the longest proper suffix of the n-gram that the model has
+    log_prob: np.ndarray  # float32, natural log: of the last word after the others
+    backoff: np.ndarray  # float32, natural log: back-off weight, for words that do not follow here
 
 
 @njit(cache=True, nogil=True)
-def lower_bound(values: np.ndarray, low: int, high: int, wanted: int) -> int:
-    """The first place from ``low`` to ``high`` whose value is not below ``wanted``; ``values`` are sorted there."""
+def lower_bound(values: np.ndarray, low: int, high: int, target: int) -> int:
+    """Return the first index in ``low`` … ``high - 1`` whose value is at least ``target``, else ``high``.
+
+    ``values`` are sorted in that range.
+    """
     while low < high:
         middle = (low + high) // 2
-        if values[middle] < wanted:
+        if values[middle] < target:
             low = middle + 1
         else:
             high = middle
@@ -44,7 +47,7 @@ def lower_bound(values: np.ndarray, low: int, high: int, wanted: int) -> int:
 
 @njit(cache=True, nogil=True)
 def find(trie: Trie, node: int, word: int) -> int:
-    """The n-gram ``node`` continued by ``word``, or NONE."""
+    """Return the node of the n-gram ``node`` extended by ``word``, or NONE."""
     if node == ROOT:
         return 1 + word
     end = trie.children[node + 1]
@@ -54,10 +57,15 @@ def find(trie: Trie, node: int, word: int) -> int:
 
 @njit(cache=True, nogil=True)
 def step(trie: Trie, state: int, word: int) -> tuple[int, float]:
-    """The state after ``word``, and the natural log of its probability in ``state``.
+    """Score a word: the back-off recursion of Katz (1987), as ARPA files define it.
 
-    A state is the longest n-gram at the end of the history that tells something of what comes next. This is the
-    back-off recursion of Katz (1987), as written in ARPA files.
+    Args:
+        trie: the model.
+        state: node of the longest suffix of the history that can influence what follows.
+        word: the word's id.
+
+    Returns:
+        The state after the word, and the natural log of the word's probability in ``state``.
     """
     log_prob = 0.0
     node = find(trie, state, word)
@@ -66,6 +74,7 @@ def step(trie: Trie, state: int, word: int) -> tuple[int, float]:
         state = trie.suffix[state]
         node = find(trie, state, word)
     log_prob += trie.log_prob[node]
+    # an n-gram without continuations or back-off weight tells no more than its suffix does
     while node != ROOT and trie.children[node] == trie.children[node + 1] and trie.backoff[node] == 0:
         node = trie.suffix[node]
     return node, log_prob
@@ -80,7 +89,13 @@ def _score(trie: Trie, state: int, words: np.ndarray, log_probs: np.ndarray) -> 
 
 @dataclass(frozen=True)
 class NGram:
-    """An n-gram model of order ``order`` over ``words``, the first three of which are <unk>, <s> and </s>."""
+    """An n-gram model.
+
+    Attributes:
+        words: the vocabulary; the first three words are <unk>, <s> and </s>. A word's id is its index.
+        order: length of the longest n-grams.
+        trie: the n-grams with their probabilities.
+    """
 
     words: tuple[str, ...]
     order: int
@@ -88,35 +103,44 @@ class NGram:
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """Number of each word."""
-        return {word: number for number, word in enumerate(self.words)}
+        """Id of each word."""
+        return {word: i for i, word in enumerate(self.words)}
 
     @cached_property
     def start(self) -> int:
         """The state at the beginning of a sentence."""
         return 1 + self.index[BOS]
 
-    def numbers(self, words: Iterable[str]) -> np.ndarray:
-        """Numbers of words, that of <unk> for unknown ones."""
+    def word_ids(self, words: Iterable[str]) -> np.ndarray:
+        """Return the ids (n,) int64 of words, that of <unk> for words outside the vocabulary."""
         unknown = self.index[UNK]
         return np.array([self.index.get(word, unknown) for word in words], dtype=np.int64)
 
     def log_probs(self, words: Sequence[str], *, bos: bool = True, eos: bool = True) -> np.ndarray:
-        """Natural-log probability of each word of a sentence, and of its end."""
-        numbers = self.numbers([*words, *([EOS] if eos else [])])
-        found = np.empty(len(numbers))
-        _score(self.trie, self.start if bos else ROOT, numbers, found)
-        return found
+        """Score a sentence.
+
+        Args:
+            words: the sentence.
+            bos: whether the first word follows <s>; else it has no history.
+            eos: whether to score </s> after the last word.
+
+        Returns:
+            Natural-log probability of each word and, if ``eos``, of the end: (n,) or (n + 1,) float64.
+        """
+        ids = self.word_ids([*words, *([EOS] if eos else [])])
+        log_probs = np.empty(len(ids))
+        _score(self.trie, self.start if bos else ROOT, ids, log_probs)
+        return log_probs
 
     def nodes(self, order: int) -> np.ndarray:
-        """The nodes (n,) of all n-grams of an ``order``."""
+        """Return the nodes (n,) of all n-grams of an ``order``."""
         begin, end = 0, 1
         for _ in range(order):
             begin, end = int(self.trie.children[begin]), int(self.trie.children[end])
         return np.arange(begin, end)
 
     def ngrams(self, order: int) -> tuple[np.ndarray, np.ndarray]:
-        """`nodes`, and the words (n, order) of each."""
+        """Return the nodes (n,) of all n-grams of an ``order``, and their word ids (n, order)."""
         nodes = self.nodes(order)
         words = np.empty((len(nodes), order), dtype=np.int32)
         at = nodes
@@ -128,13 +152,24 @@ class NGram:
 
     @cached_property
     def parents(self) -> np.ndarray:
-        """Each n-gram without its last word (nodes,); the root's is itself."""
+        """Node of each n-gram without its last word, (nodes,); the root's is itself."""
         counts = np.diff(self.trie.children)
         return np.concatenate([[ROOT], np.repeat(np.arange(len(counts)), counts)])
 
 
-def build(words: Sequence[str], orders: Sequence[Order]) -> NGram:
-    """The model of n-grams given order by order."""
+@dataclass
+class NGramOrder:
+    """The n-grams of one order, sorted by their words, (n,) each: the input of `build`."""
+
+    parent: np.ndarray  # index of the n-gram without its last word in the order below (0, the root, for unigrams)
+    word: np.ndarray  # id of the last word
+    suffix: np.ndarray  # node in the trie of the longest proper suffix
+    log_prob: np.ndarray  # natural log
+    backoff: np.ndarray  # natural log
+
+
+def build(words: Sequence[str], orders: Sequence[NGramOrder]) -> NGram:
+    """Build a model from its n-grams, order by order from unigrams; ``words`` as in `NGram`."""
     size = 1 + sum(len(order.word) for order in orders)
     trie = Trie(
         word=np.full(size, NONE, dtype=np.int32),
@@ -156,14 +191,3 @@ def build(words: Sequence[str], orders: Sequence[Order]) -> NGram:
     trie.children[0] = 1
     trie.children[1:] = 1 + np.cumsum(counts)
     return NGram(tuple(words), len(orders), trie)
-
-
-@dataclass
-class Order:
-    """The n-grams of one order, sorted by their words: what `build` needs, (n,) each."""
-
-    parent: np.ndarray  # which n-gram of the order below it continues (0, the root, for unigrams)
-    word: np.ndarray
-    suffix: np.ndarray  # node of the trie
-    log_prob: np.ndarray
-    backoff: np.ndarray

@@ -1,4 +1,4 @@
-"""Entropy pruning: leave out the n-grams that the model hardly misses (Stolcke 1998, arXiv cs/0006025)."""
+"""Entropy pruning of n-gram models (Stolcke 1998, arXiv cs/0006025)."""
 
 from __future__ import annotations
 
@@ -6,76 +6,88 @@ import numpy as np
 from numba import njit
 
 from asr.errors import InputError
-from asr.lm.ngram import NGram, Order, Trie, build, step
+from asr.lm.ngram import NGram, NGramOrder, Trie, build, step
+
+MIN_PROB_MASS = 1e-30  # of words that back off: its logarithm must be finite
 
 
 def prune(model: NGram, threshold: float) -> NGram:
-    """The model without n-grams of two words or more whose loss raises the perplexity by a share below ``threshold``.
+    """Remove the n-grams of two or more words whose removal increases the perplexity by less than a threshold.
 
-    Each is judged by itself, with the whole model as it was (Stolcke's equation 5); what longer n-grams that stay begin
-    with stays too. Back-off weights are computed anew, so that probabilities sum to one.
+    Each n-gram is judged by itself against the whole model (Stolcke's equation 5). Prefixes of longer n-grams that stay
+    are kept too. Back-off weights are computed anew, so that probabilities sum to one.
+
+    Args:
+        model: the model to prune.
+        threshold: relative increase of the perplexity, 0 or more.
+
+    Returns:
+        The pruned model.
+
+    Raises:
+        InputError: the threshold is negative.
     """
     if not threshold >= 0:
-        raise InputError(f"pruning threshold {threshold}: 0 or more is wanted")
+        raise InputError(f"pruning threshold {threshold}: use 0 or more")
     trie, parents = model.trie, model.parents
     size = len(trie.word)
-    # p(history) of each n-gram as a history; a sentence surely begins with <s>
+    # log p(history) of each n-gram as a history; <s> is certain at the beginning of a sentence
     history = np.zeros(size)
-    ranges = [model.nodes(n) for n in range(1, model.order + 1)]
-    for nodes in ranges:
+    nodes_of_order = [model.nodes(n) for n in range(1, model.order + 1)]
+    for nodes in nodes_of_order:
         history[nodes] = history[parents[nodes]] + np.where(nodes == model.start, 0, trie.log_prob[nodes])
     kept = np.ones(size, dtype=bool)
-    for nodes in reversed([nodes for nodes in ranges[1:] if len(nodes)]):
+    for nodes in reversed([nodes for nodes in nodes_of_order[1:] if len(nodes)]):
         context = parents[nodes]
-        shorter = _shorter(trie, parents, nodes)
+        shorter = _backed_off_log_probs(trie, parents, nodes)
         p, q = np.exp(trie.log_prob[nodes], dtype=np.float64), np.exp(shorter)
-        rest = 1 - np.bincount(context, p, size)[context]  # probability of words that do not follow here
+        rest = 1 - np.bincount(context, p, size)[context]  # probability of words that back off from the context
         rest_shorter = 1 - np.bincount(context, q, size)[context]
         with np.errstate(divide="ignore", invalid="ignore"):
+            # back-off weights of the context with the n-gram and without it
             old, new = np.log(rest / rest_shorter), np.log((rest + p) / (rest_shorter + q))
             loss = -np.exp(history[context]) * (p * (shorter + new - np.log(p)) + (new - old) * rest)
         longer = np.arange(nodes[-1] + 1, size)
-        extended = np.bincount(parents[longer[kept[longer]]], minlength=size)[nodes] > 0
-        kept[nodes] = ~(np.expm1(loss) < threshold) | extended
-    return _rebuilt(model, kept)
+        is_prefix = np.bincount(parents[longer[kept[longer]]], minlength=size)[nodes] > 0
+        kept[nodes] = ~(np.expm1(loss) < threshold) | is_prefix
+    return _rebuild(model, kept)
 
 
 @njit(cache=True)
-def _shorter(trie: Trie, parents: np.ndarray, nodes: np.ndarray) -> np.ndarray:
-    """Log-probability of the last word of n-grams of two words or more in the context without their first."""
-    found = np.empty(len(nodes))
+def _backed_off_log_probs(trie: Trie, parents: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    """Return the log-probability (n,) of the last word of n-grams in the context without its first word."""
+    log_probs = np.empty(len(nodes))
     for i in range(len(nodes)):
-        found[i] = step(trie, trie.suffix[parents[nodes[i]]], trie.word[nodes[i]])[1]
-    return found
+        log_probs[i] = step(trie, trie.suffix[parents[nodes[i]]], trie.word[nodes[i]])[1]
+    return log_probs
 
 
-def _rebuilt(model: NGram, kept: np.ndarray) -> NGram:
-    """The model of the n-grams that are kept."""
+def _rebuild(model: NGram, kept: np.ndarray) -> NGram:
+    """Return the model of the n-grams marked in ``kept`` (nodes,), with new back-off weights."""
     trie, parents = model.trie, model.parents
-    number = np.cumsum(kept) - 1  # of each kept node in the new trie
+    new_node = np.cumsum(kept) - 1
     suffix = trie.suffix.copy()
-    while (gone := ~kept[suffix]).any():
-        suffix[gone] = trie.suffix[suffix[gone]]
-    orders: list[Order] = []
-    below = 0
+    while (is_gone := ~kept[suffix]).any():
+        suffix[is_gone] = trie.suffix[suffix[is_gone]]
+    orders: list[NGramOrder] = []
+    below = 0  # first node of the order below
     for n in range(1, model.order + 1):
         nodes = model.nodes(n)
         nodes = nodes[kept[nodes]]
         if not len(nodes):
             break
-        parent = number[parents[nodes]] - below
-        orders.append(
-            Order(parent, trie.word[nodes], number[suffix[nodes]], trie.log_prob[nodes], np.zeros(len(nodes)))
-        )
-        below = number[nodes[0]]
+        parent = new_node[parents[nodes]] - below
+        no_backoff = np.zeros(len(nodes))
+        orders.append(NGramOrder(parent, trie.word[nodes], new_node[suffix[nodes]], trie.log_prob[nodes], no_backoff))
+        below = new_node[nodes[0]]
     pruned = build(model.words, orders)
-    for n in range(2, pruned.order + 1):  # shorter ones first: longer ones back off to them
+    for n in range(2, pruned.order + 1):  # shorter n-grams first: longer ones back off to them
         nodes = pruned.nodes(n)
         context = pruned.parents[nodes]
-        q = _shorter(pruned.trie, pruned.parents, nodes)
+        q = _backed_off_log_probs(pruned.trie, pruned.parents, nodes)
         rest = 1 - np.bincount(context, np.exp(pruned.trie.log_prob[nodes], dtype=np.float64))
         rest_shorter = 1 - np.bincount(context, np.exp(q))
         contexts = np.unique(context)
-        weight = np.maximum(rest[contexts], 1e-30) / np.maximum(rest_shorter[contexts], 1e-30)
+        weight = np.maximum(rest[contexts], MIN_PROB_MASS) / np.maximum(rest_shorter[contexts], MIN_PROB_MASS)
         pruned.trie.backoff[contexts] = np.log(weight)
     return pruned

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from asr.data.lm_text import read_sentences, read_words
 from asr.errors import InputError
 from asr.lm import arpa
-from asr.lm.estimate import kneser_ney, read_text
+from asr.lm.estimate import encode_sentences, kneser_ney
 from asr.lm.ngram import NGram
 from asr.lm.prune import prune
 
@@ -60,12 +60,12 @@ def train_ngram(
         raise InputError("--words and --vocabulary both choose the vocabulary: give one of them")
     known = read_words(vocabulary, normalization="none" if characters else normalization) if vocabulary else []
     sentences = read_sentences(texts, normalization=normalization, characters=characters, prose=prose)
-    text = read_text(sentences, max_words=max_words, vocabulary=known)
+    text = encode_sentences(sentences, max_words=max_words, vocabulary=known)
     model = kneser_ney(text, order, list(cutoffs))
     if threshold:
         model = prune(model, threshold)
     arpa.write(model, output)
-    # read_text puts <s> and </s> around each sentence
+    # encode_sentences puts <s> and </s> around each sentence
     return NGramSize(len(text.tokens) - 2 * (int(text.sentence[-1]) + 1), _ngram_counts(model))
 
 

@@ -19,7 +19,7 @@ from asr.errors import InputError
 from asr.evaluation.tune import Trial, measure, store, tune, values_for
 from asr.inference.decoders.beam import BeamDecoder
 from asr.lm import arpa
-from asr.lm.estimate import kneser_ney, read_text
+from asr.lm.estimate import encode_sentences, kneser_ney
 from asr.models import decoder_files
 
 
@@ -33,7 +33,7 @@ def model(tone_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def lm(tmp_path_factory: pytest.TempPathFactory, tone_texts: Any) -> Path:
     path: Path = tmp_path_factory.mktemp("lm") / "words.arpa.gz"
-    arpa.write(kneser_ney(read_text([text.split() for text in tone_texts(8)]), 2), path)
+    arpa.write(kneser_ney(encode_sentences([text.split() for text in tone_texts(8)]), 2), path)
     return path
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from asr.errors import InputError
 from asr.lm import arpa
-from asr.lm.estimate import kneser_ney, read_text
+from asr.lm.estimate import encode_sentences, kneser_ney
 
 BY_HAND = """made by hand
 
@@ -70,7 +70,7 @@ def test_without_beginning_and_end(path: Path) -> None:
 
 def test_round_trip(tmp_path: Path) -> None:
     text = [line.split() for line in ("the cat sat", "the dog sat", "a cat ran", "the cat ran home", "a dog")]
-    model = kneser_ney(read_text(text), 4)
+    model = kneser_ney(encode_sentences(text), 4)
     for name in "model.arpa", "model.arpa.gz":
         arpa.write(model, tmp_path / name)
         again = arpa.read(tmp_path / name)
@@ -103,7 +103,7 @@ def test_no_unknown_word(tmp_path: Path) -> None:
         ("-0.9\ta a", "0.9\ta a", "line 18: a base-10 log-probability is at most 0"),
         ("-0.9\ta a", "x\ta a", "line 18: could not convert"),
         ("-0.9\ta a", "-0.9\ta", "line 18: a log-probability, 2 words"),
-        ("-0.9\ta a", "-0.9\ta b", "'a b' is there twice"),
+        ("-0.9\ta a", "-0.9\ta b", "'a b' occurs twice"),
         ("ngram 2=4", "ngram 2=5", "line 21: "),
         ("\\end\\", "", r"the file ends here; \\end\\ is missing"),
     ],

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import InputError
-from asr.lm.estimate import FALLBACK, kneser_ney, perplexity, read_text
+from asr.lm.estimate import FALLBACK_DISCOUNTS, encode_sentences, kneser_ney, perplexity
 from asr.lm.ngram import NGram
 
 Gram = tuple[str, ...]
@@ -37,7 +37,7 @@ def by_definition(sentences: Sequence[Sequence[str]], order: int, vocabulary: Se
     found: dict[Gram, float] = {}
     for n in range(1, order + 1):
         n1, n2, n3, n4 = (sum(c == k for c in adjusted[n].values()) for k in (1, 2, 3, 4))
-        d: Sequence[float] = FALLBACK
+        d: Sequence[float] = FALLBACK_DISCOUNTS
         if n1 and n2 and n3:
             y = n1 / (n1 + 2 * n2)
             estimated = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
@@ -75,7 +75,7 @@ texts = st.lists(st.lists(st.sampled_from("abc"), max_size=6), min_size=1, max_s
 @settings(deadline=None, max_examples=50)
 @given(sentences=texts, order=st.integers(1, 4))
 def test_equals_the_definition(sentences: list[list[str]], order: int) -> None:
-    model = kneser_ney(read_text(sentences), order)
+    model = kneser_ney(encode_sentences(sentences), order)
     wanted = by_definition(sentences, order, model.words)
     for gram in itertools.product(model.words, repeat=order):
         # <s> is where sentences begin and nowhere else; </s> ends them
@@ -86,7 +86,7 @@ def test_equals_the_definition(sentences: list[list[str]], order: int) -> None:
 @settings(deadline=None, max_examples=50)
 @given(sentences=texts, order=st.integers(1, 4), cutoff=st.integers(0, 3))
 def test_probabilities_of_all_words_sum_to_one(sentences: list[list[str]], order: int, cutoff: int) -> None:
-    model = kneser_ney(read_text(sentences), order, [0, 0, cutoff, cutoff][:order])
+    model = kneser_ney(encode_sentences(sentences), order, [0, 0, cutoff, cutoff][:order])
     for n in range(order):
         for _, words in zip(*model.ngrams(n), strict=True):
             history = tuple(model.words[w] for w in words)
@@ -98,39 +98,45 @@ def test_probabilities_of_all_words_sum_to_one(sentences: list[list[str]], order
 def test_cutoffs_leave_out_rare_ngrams() -> None:
     sentences = [["a", "b"]] * 3 + [["b", "a"]] * 2 + [["c"]]
     names = lambda model, n: {" ".join(model.words[w] for w in row) for row in model.ngrams(n)[1]}  # noqa: E731
-    full, cut = kneser_ney(read_text(sentences), 2), kneser_ney(read_text(sentences), 2, [0, 2])
+    full, cut = kneser_ney(encode_sentences(sentences), 2), kneser_ney(encode_sentences(sentences), 2, [0, 2])
     assert names(full, 2) == {"<s> a", "a b", "b </s>", "<s> b", "b a", "a </s>", "<s> c", "c </s>"}
     assert names(cut, 2) == {"<s> a", "a b", "b </s>"}
     assert names(cut, 1) == names(full, 1) == {"<unk>", "<s>", "</s>", "a", "b", "c"}
     with pytest.raises(InputError, match="must not be lower"):
-        kneser_ney(read_text(sentences), 3, [0, 2, 1])
+        kneser_ney(encode_sentences(sentences), 3, [0, 2, 1])
 
 
 def test_vocabulary_limits() -> None:
     sentences = [["a", "b", "a", "c"], ["b", "a", "d"]]
-    text = read_text(sentences, max_words=2)
+    text = encode_sentences(sentences, max_words=2)
     assert text.words == ("<unk>", "<s>", "</s>", "a", "b")
     assert text.tokens.tolist() == [1, 3, 4, 3, 0, 2, 1, 4, 3, 0, 2]
-    assert read_text(sentences, vocabulary=["x", "c"]).words == ("<unk>", "<s>", "</s>", "x", "c")
+    assert encode_sentences(sentences, vocabulary=["x", "c"]).words == ("<unk>", "<s>", "</s>", "x", "c")
 
 
 def test_what_cannot_be_estimated() -> None:
     with pytest.raises(InputError, match="no text"):
-        read_text([])
-    with pytest.raises(InputError, match="sentence 2: </s> is not a word"):
-        read_text([["a"], ["b", "</s>"]])
+        encode_sentences([])
+    with pytest.raises(InputError, match="sentence 2: </s> is reserved"):
+        encode_sentences([["a"], ["b", "</s>"]])
     with pytest.raises(InputError, match="order 7"):
-        kneser_ney(read_text([["a"]]), 7)
+        kneser_ney(encode_sentences([["a"]]), 7)
+
+
+def test_text_shorter_than_the_order() -> None:
+    model = kneser_ney(encode_sentences([[]]), 6)
+    assert model.order == 6 and not len(model.nodes(3))
+    assert probability(model, ("<s>", "</s>")) > 0.5
 
 
 def test_discounts_that_cannot_be_estimated_are_said(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        kneser_ney(read_text([["a"]]), 1)
+        kneser_ney(encode_sentences([["a"]]), 1)
     assert "order 1: counts of counts 2, 0, 0, 0 do not give discounts" in caplog.text
 
 
 def test_perplexity_of_a_uniform_model() -> None:
-    model = kneser_ney(read_text([["a"], ["b"], ["c"]]), 1)
+    model = kneser_ney(encode_sentences([["a"], ["b"], ["c"]]), 1)
     with_unknown, without, words, unknown = perplexity(model, [["a", "zebra"]])
     p = model.log_probs(["a", "zebra"])
     assert (words, unknown) == (3, 1)

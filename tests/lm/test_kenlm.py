@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from asr.lm import arpa
-from asr.lm.estimate import kneser_ney, read_text
+from asr.lm.estimate import encode_sentences, kneser_ney
 from asr.lm.prune import prune
 
 kenlm = pytest.importorskip("kenlm", reason="kenlm is not installed (extra peers)")
@@ -20,7 +20,7 @@ def test_scores_are_the_same(order: int, threshold: float, tmp_path: Path) -> No
     rng = np.random.default_rng(order)
     words = [f"w{number}" for number in range(50)]
     draw = lambda: [words[min(int(rng.exponential(8)), 49)] for _ in range(rng.integers(0, 15))]  # noqa: E731
-    model = prune(kneser_ney(read_text([draw() for _ in range(300)]), order), threshold)
+    model = prune(kneser_ney(encode_sentences([draw() for _ in range(300)]), order), threshold)
     path = tmp_path / "model.arpa"
     arpa.write(model, path)
     theirs = kenlm.Model(str(path))

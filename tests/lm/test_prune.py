@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import InputError
-from asr.lm.estimate import kneser_ney, read_text
+from asr.lm.estimate import encode_sentences, kneser_ney
 from asr.lm.ngram import ROOT, NGram, step
 from asr.lm.prune import prune
 
@@ -31,7 +31,7 @@ def names(model: NGram, order: int) -> set[tuple[int, ...]]:
 @settings(deadline=None, max_examples=40)
 @given(sentences=texts, threshold=st.sampled_from([1e-4, 1e-3, 1e-2, 0.1]))
 def test_equals_the_definition_for_bigrams(sentences: list[list[str]], threshold: float) -> None:
-    model = kneser_ney(read_text(sentences), 2)
+    model = kneser_ney(encode_sentences(sentences), 2)
     words = [w for w in range(len(model.words)) if w != 1]
     unigram = {w: probability(model, (), w) for w in words}
     wanted = set()
@@ -53,7 +53,7 @@ def test_equals_the_definition_for_bigrams(sentences: list[list[str]], threshold
 @settings(deadline=None, max_examples=40)
 @given(sentences=texts, threshold=st.sampled_from([0, 1e-3, 1e-2, 0.1]))
 def test_what_is_left_is_a_model(sentences: list[list[str]], threshold: float) -> None:
-    model = kneser_ney(read_text(sentences), 3)
+    model = kneser_ney(encode_sentences(sentences), 3)
     small = prune(model, threshold)
     assert small.words == model.words
     for order in 2, 3:
@@ -66,12 +66,12 @@ def test_what_is_left_is_a_model(sentences: list[list[str]], threshold: float) -
 
 
 def test_nothing_is_lost_at_threshold_zero() -> None:
-    model = kneser_ney(read_text([["a", "b", "c"], ["a", "c"], ["b", "b", "a"]]), 3)
+    model = kneser_ney(encode_sentences([["a", "b", "c"], ["a", "c"], ["b", "b", "a"]]), 3)
     for wanted, found in zip(model.trie, prune(model, 0).trie, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5)
 
 
 def test_thresholds() -> None:
-    model = kneser_ney(read_text([["a"]]), 2)
+    model = kneser_ney(encode_sentences([["a"]]), 2)
     with pytest.raises(InputError, match="0 or more"):
         prune(model, -1)

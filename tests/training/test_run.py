@@ -16,7 +16,7 @@ from asr.data import manifest
 from asr.errors import InputError
 from asr.inference import recognizer
 from asr.lm import arpa
-from asr.lm.estimate import kneser_ney, read_text
+from asr.lm.estimate import encode_sentences, kneser_ney
 from asr.models import directory, store
 from asr.tasks.classification import ClassificationTask
 from asr.text.vocabulary import EOS, Vocabulary
@@ -158,7 +158,7 @@ def test_several_manifests_and_a_test_set(tmp_path: Path, tiny_config: Config, c
 def test_the_decoder_of_the_configuration_is_tested_and_kept(
     tmp_path: Path, tiny_config: Config, corpus: Path, tone_texts: Any
 ) -> None:
-    words = read_text([text.split() for text in tone_texts(8)])
+    words = encode_sentences([text.split() for text in tone_texts(8)])
     arpa.write(kneser_ney(words, 1), tmp_path / "words.arpa")
     decoder = {"type": "beam", "head": None, "beam": 5, "lm": str(tmp_path / "words.arpa")}
     figures = train(tiny_config(tmp_path / "run", corpus, decoder=decoder, **{"trainer.epochs": 1}))

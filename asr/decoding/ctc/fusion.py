@@ -123,8 +123,8 @@ def make_graph(
     is_open = words is not None and words.unknown is not None
     if is_open and lexicon.separator == NONE:
         raise InputError("words outside the lexicon need labels that say where they end: a separator")
-    if len(lexicon.label) and not 0 <= lexicon.label.min() <= lexicon.label.max() < labels:
-        raise InputError(f"the lexicon has labels up to {lexicon.label.max()}, the scores {labels}")
+    if len(lexicon.arc_label) and not 0 <= lexicon.arc_label.min() <= lexicon.arc_label.max() < labels:
+        raise InputError(f"the lexicon has labels up to {lexicon.arc_label.max()}, the scores {labels}")
     add, number = np.zeros(1), np.zeros(1, dtype=np.int64)
     if words:
         if unknown := sorted(words.hotwords.keys() - set(words.words)):
@@ -132,7 +132,7 @@ def make_graph(
         add = np.array([words.bonus + words.hotwords.get(word, 0.0) for word in words.words] + [words.bonus])
         add[-1] += words.unknown or 0.0
         if words.ngram:
-            number = words.ngram.numbers([*words.words, UNK])
+            number = words.ngram.word_ids([*words.words, UNK])
     if letters and len(letters.names) != labels:
         raise InputError(f"the label model names {len(letters.names)} labels, the scores have {labels}")
     names = [name if name is not None else UNK for name in letters.names] if letters else []
@@ -141,10 +141,10 @@ def make_graph(
     ahead = _look_ahead(lexicon, _alone(word_trie, number, weight) + add if words else add)
     return Graph(
         has_words=words is not None,
-        first=lexicon.first,
-        label=lexicon.label,
-        target=lexicon.target,
-        word=lexicon.word,
+        first=lexicon.arc_offsets,
+        label=lexicon.arc_label,
+        target=lexicon.arc_target,
+        word=lexicon.arc_word,
         separator=lexicon.separator,
         is_open=is_open,
         ahead=ahead,
@@ -159,7 +159,7 @@ def make_graph(
         weight=weight,
         has_letters=letters is not None,
         letter_trie=letters.ngram.trie if letters else no_trie(),
-        letter_number=letters.ngram.numbers(names) if letters else np.zeros(labels, dtype=np.int64),
+        letter_number=letters.ngram.word_ids(names) if letters else np.zeros(labels, dtype=np.int64),
         letter_start=letters.ngram.start if letters else ROOT,
         letter_end=letters.ngram.index[EOS] if letters else 0,
         letter_weight=letters.weight if letters else 0.0,
@@ -184,9 +184,9 @@ def _best_below(first: np.ndarray, target: np.ndarray, word: np.ndarray, score: 
 
 def _look_ahead(lexicon: LexiconTrie, score: np.ndarray) -> np.ndarray:
     """The best score of a word below each node, 0 at the root; and, last, what unknown words add."""
-    ahead = np.full(lexicon.nodes + 1, -np.inf)
-    if lexicon.nodes > 1 or len(lexicon.label):
-        _best_below(lexicon.first, lexicon.target, lexicon.word, score, ahead)
+    ahead = np.full(lexicon.num_nodes + 1, -np.inf)
+    if lexicon.num_nodes > 1 or len(lexicon.arc_label):
+        _best_below(lexicon.arc_offsets, lexicon.arc_target, lexicon.arc_word, score, ahead)
     ahead[ROOT] = 0.0
     ahead[-1] = score[-1]
     return ahead
@@ -194,8 +194,8 @@ def _look_ahead(lexicon: LexiconTrie, score: np.ndarray) -> np.ndarray:
 
 def _bounds(lexicon: LexiconTrie, ahead: np.ndarray, add: np.ndarray) -> np.ndarray:
     """What each arc multiplies the probability by: up to the next look-ahead, or at a word's end if it were certain."""
-    start = np.repeat(np.arange(len(lexicon.first) - 1), np.diff(lexicon.first))
-    return np.exp(np.where(lexicon.word == NONE, ahead[lexicon.target], add[lexicon.word]) - ahead[start])
+    start = np.repeat(np.arange(len(lexicon.arc_offsets) - 1), np.diff(lexicon.arc_offsets))
+    return np.exp(np.where(lexicon.arc_word == NONE, ahead[lexicon.arc_target], add[lexicon.arc_word]) - ahead[start])
 
 
 @njit(cache=True, nogil=True)

@@ -1,4 +1,4 @@
-"""Words as sequences of labels, in a trie that a search walks along."""
+"""A lexicon as a trie over labels, which the CTC beam search walks along."""
 
 from __future__ import annotations
 
@@ -15,67 +15,86 @@ ROOT = 0
 
 @dataclass(frozen=True)
 class LexiconTrie:
-    """A trie whose arcs carry labels; an arc that ends a word leads back to the root and carries the word too.
+    """A trie whose arcs carry labels; an arc that ends a word leads back to the root and carries that word.
 
-    Where a sequence of labels both ends a word and begins longer ones there are two arcs of the same label; homophones
-    have one each. The root is node 0, and nodes come before those that they lead to. Arcs of node n are ``first[n]`` to
-    ``first[n + 1] - 1``, sorted by label.
+    Where a label sequence is a word and also begins longer words, there are two arcs of the same label; each homophone
+    has an arc of its own. The root is node 0, and a node has a lower number than the nodes below it.
 
     Attributes:
-        first: (nodes + 1,) int32.
-        label, target, word: (arcs,) int32; ``word`` is NONE where none ends.
-        separator: the label that ends every word, if one does: then the last word of an utterance may lack it.
+        arc_offsets: (nodes + 1,) int32; arcs of node n are ``arc_offsets[n]`` to ``arc_offsets[n + 1] - 1``, sorted by
+            label.
+        arc_label: (arcs,) int32; the label of each arc.
+        arc_target: (arcs,) int32; the node that an arc leads to.
+        arc_word: (arcs,) int32; the number of the word that an arc ends, or NONE.
+        separator: the label that ends every word, or NONE. The last word of an utterance may lack it.
     """
 
-    first: np.ndarray
-    label: np.ndarray
-    target: np.ndarray
-    word: np.ndarray
+    arc_offsets: np.ndarray
+    arc_label: np.ndarray
+    arc_target: np.ndarray
+    arc_word: np.ndarray
     separator: int = NONE
 
     @property
-    def nodes(self) -> int:
-        """How many there are."""
-        return len(self.first) - 1
+    def num_nodes(self) -> int:
+        """Number of nodes, the root included."""
+        return len(self.arc_offsets) - 1
 
 
 def build(entries: Sequence[tuple[int, Sequence[int]]], separator: int | None = None) -> LexiconTrie:
-    """The lexicon of (word, labels) pairs; a word may have several.
+    """Build the trie of a lexicon.
 
-    With a ``separator`` (the space of a character model) it ends every word, and is not among its labels. Raises
-    InputError for a word without labels, and one that holds the separator.
+    Args:
+        entries: pairs of a word's number and its labels; a word may have several pronunciations.
+        separator: the label that ends every word (the space of a character model); not among the labels of ``entries``.
+
+    Returns:
+        The trie.
+
+    Raises:
+        InputError: there are no entries, a word has no labels, or a word contains the separator.
     """
     if not entries:
         raise InputError("a lexicon needs at least one word")
     end = [] if separator is None else [separator]
+    for word, labels in entries:
+        if not len(labels) or (separator is not None and separator in labels):
+            raise InputError(
+                f"word {word}: labels {list(labels)}: give at least one label, and not the separator ({separator})"
+            )
     words = np.array([word for word, _ in entries], dtype=np.int32)
     lengths = np.array([len(labels) + len(end) for _, labels in entries])
     rows = np.full((len(entries), int(lengths.max())), NONE, dtype=np.int32)
-    for row, (word, labels) in zip(rows, entries, strict=True):
-        if not len(labels) or (separator is not None and separator in labels):
-            raise InputError(
-                f"word {word}: labels {list(labels)}: at least one is needed, and no separator ({separator})"
-            )
-        row[: len(labels) + len(end)] = [*labels, *end]
+    for row, length, (_, labels) in zip(rows, lengths, entries, strict=True):
+        row[:length] = [*labels, *end]
     order = np.lexsort(rows.T[::-1])
     rows, words, lengths = rows[order], words[order], lengths[order]
-    columns = np.arange(rows.shape[1])
-    # a node stands for each proper beginning of a word, where it differs from those of the row before
-    inside = columns < lengths[:, None] - 1
-    same = np.zeros_like(inside)
-    same[1:] = np.logical_and.accumulate(rows[1:] == rows[:-1], axis=1) & inside[1:] & inside[:-1]
-    new = inside & ~same
-    number = np.zeros(rows.shape, dtype=np.int32)
-    number[new] = 1 + np.arange(new.sum())
-    for r in range(1, len(rows)):  # rows share the nodes of the last row that had such a beginning
-        number[r, same[r]] = number[r - 1, same[r]]
-    before = np.concatenate([np.zeros((len(rows), 1), dtype=np.int32), number[:, :-1]], axis=1)
+    node, is_new = _number_nodes(rows, lengths)
+    # an arc into each node but the root, and an arc for the last label of each word
     last = np.arange(len(rows)), lengths - 1
-    source = np.concatenate([before[new], before[last]])
-    label = np.concatenate([rows[new], rows[last]])
-    target = np.concatenate([number[new], np.full(len(rows), ROOT, dtype=np.int32)])
-    ends = np.concatenate([np.full(int(new.sum()), NONE, dtype=np.int32), words])
-    arcs = np.unique(np.stack([source, label, target, ends], axis=1), axis=0)  # sorted; a word given twice is one
-    first = np.searchsorted(arcs[:, 0], np.arange(int(new.sum()) + 2))
-    _, labels, targets, numbers = np.ascontiguousarray(arcs.T.astype(np.int32))
-    return LexiconTrie(first.astype(np.int32), labels, targets, numbers, NONE if separator is None else separator)
+    above = np.concatenate([np.full((len(rows), 1), ROOT, dtype=np.int32), node[:, :-1]], axis=1)
+    source = np.concatenate([above[is_new], above[last]])
+    label = np.concatenate([rows[is_new], rows[last]])
+    target = np.concatenate([node[is_new], np.full(len(rows), ROOT, dtype=np.int32)])
+    word_of = np.concatenate([np.full(int(is_new.sum()), NONE, dtype=np.int32), words])
+    # sorted; an entry that is given twice has one arc
+    arcs = np.unique(np.stack([source, label, target, word_of], axis=1), axis=0)
+    offsets = np.searchsorted(arcs[:, 0], np.arange(int(is_new.sum()) + 2)).astype(np.int32)
+    _, arc_label, arc_target, arc_word = np.ascontiguousarray(arcs.T.astype(np.int32))
+    return LexiconTrie(offsets, arc_label, arc_target, arc_word, NONE if separator is None else separator)
+
+
+def _number_nodes(rows: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give each proper prefix of the sorted, padded words (W, L) a node: its number, and whether it is new in its row.
+
+    The number is 0 at and after the last label of a word.
+    """
+    is_prefix = np.arange(rows.shape[1]) < lengths[:, None] - 1
+    as_above = np.zeros_like(is_prefix)  # equal prefixes are in neighboring rows
+    as_above[1:] = np.logical_and.accumulate(rows[1:] == rows[:-1], axis=1) & is_prefix[1:] & is_prefix[:-1]
+    is_new = is_prefix & ~as_above
+    node = np.zeros(rows.shape, dtype=np.int32)
+    node[is_new] = 1 + np.arange(is_new.sum())
+    for row in range(1, len(rows)):  # one after the other: a row may share the nodes of several rows above
+        node[row, as_above[row]] = node[row - 1, as_above[row]]
+    return node, is_new

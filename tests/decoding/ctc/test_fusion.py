@@ -17,7 +17,7 @@ from asr.decoding.ctc.beam import CTCBeamSearch
 from asr.decoding.ctc.fusion import LabelModel, WordModel, make_graph
 from asr.decoding.ctc.options import CTCBeamOptions
 from asr.errors import InputError
-from asr.lm.estimate import kneser_ney, read_text
+from asr.lm.estimate import encode_sentences, kneser_ney
 from asr.lm.ngram import NGram
 
 SPACE = 3
@@ -26,7 +26,7 @@ TEXT = ["a b ab", "ab a", "b b ab ba", "ba ab a", "a a"]
 
 
 def model(order: int = 2) -> NGram:
-    return kneser_ney(read_text([line.split() for line in TEXT]), order)
+    return kneser_ney(encode_sentences([line.split() for line in TEXT]), order)
 
 
 def random_scores(seed: int, frames: int, labels: int) -> np.ndarray:
@@ -175,7 +175,7 @@ class TestLabelModels:
     @settings(deadline=None, max_examples=25)
     @given(frames=st.integers(0, 5), seed=st.integers(0, 999), weight=st.sampled_from([0.3, 1.0]))
     def test_equals_the_enumeration(self, frames: int, seed: int, weight: float) -> None:
-        ngram = kneser_ney(read_text([list(line.replace(" ", "|")) for line in TEXT]), 3)
+        ngram = kneser_ney(encode_sentences([list(line.replace(" ", "|")) for line in TEXT]), 3)
         log_probs = random_scores(seed, frames, 4)
         graph = make_graph(4, letters=LabelModel(ngram, NAMES, weight, 0.4))
         wanted = {
@@ -187,7 +187,7 @@ class TestLabelModels:
         assert {h.labels: pytest.approx(h.score, abs=1e-4) for h in found(log_probs, graph)} == wanted
 
     def test_both_at_once(self) -> None:
-        letters = kneser_ney(read_text([list(line.replace(" ", "|")) for line in TEXT]), 3)
+        letters = kneser_ney(encode_sentences([list(line.replace(" ", "|")) for line in TEXT]), 3)
         log_probs = random_scores(1, 5, 4)
         spelling = TestSpellings()
         words = WordModel(lexicon_trie.build(spelling.entries, SPACE), spelling.words, model(), 0.7, 0.5)
@@ -227,7 +227,7 @@ def test_what_does_not_fit_together() -> None:
         make_graph(3, letters=LabelModel(model(), NAMES))
     with pytest.raises(InputError, match="at least one word"):
         lexicon_trie.build([])
-    with pytest.raises(InputError, match="at least one is needed, and no separator"):
+    with pytest.raises(InputError, match="give at least one label, and not the separator"):
         lexicon_trie.build([(0, (1, 3))], 3)
     with pytest.raises(InputError, match="models are for 4 labels"):
         beam.search(np.zeros((1, 0, 3)), np.array([0]), graph=make_graph(4))

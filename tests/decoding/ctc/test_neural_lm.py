@@ -19,7 +19,7 @@ from asr.decoding.ctc.fusion import LabelModel, WordModel, make_graph
 from asr.decoding.ctc.neural_lm import NeuralModel
 from asr.decoding.ctc.options import CTCBeamOptions
 from asr.errors import InputError
-from asr.lm.estimate import kneser_ney, read_text
+from asr.lm.estimate import encode_sentences, kneser_ney
 from asr.lm.ngram import BOS, EOS, UNK, NGram, step
 
 NAMES = [None, "a", "b", "c"]  # of labels
@@ -28,7 +28,7 @@ WEIGHT, BONUS = 0.7, 0.4
 
 
 def model() -> NGram:
-    return kneser_ney(read_text([line.split() for line in ["a b a b c", "b b a", "a c c", "c a b"]]), 3)
+    return kneser_ney(encode_sentences([line.split() for line in ["a b a b c", "b b a", "a c c", "c a b"]]), 3)
 
 
 class Imitation:
@@ -38,7 +38,7 @@ class Imitation:
 
     def __init__(self, ngram: NGram) -> None:
         self.ngram = ngram
-        self.numbers = ngram.numbers([name or UNK for name in NAMES] + [EOS])
+        self.numbers = ngram.word_ids([name or UNK for name in NAMES] + [EOS])
         self.rows = 0
 
     def start(self, rows: int) -> Tensor:

@@ -15,7 +15,7 @@ from asr.inference.decoders.base import Decoder
 from asr.inference.decoders.factory import make_decoder
 from asr.inference.decoders.segments import MAX_SEGMENT_FRAMES, MIN_PAUSE_FRAMES, MIN_SEGMENT_FRAMES, segment_end
 from asr.lm import arpa
-from asr.lm.estimate import characters_of, kneser_ney, read_text
+from asr.lm.estimate import characters_of, encode_sentences, kneser_ney
 from asr.models import decoder_files, store
 from asr.modules.label_rnn import LabelRNN
 from asr.tasks.language import LanguageTask
@@ -30,7 +30,7 @@ DICTIONARY = "the DH AH0\nthe(2) DH IY0\ncat K AE1 T\ndog D AO1 G\nzebra Z IY1 B
 
 @pytest.fixture
 def lm(tmp_path: Path) -> Path:
-    arpa.write(kneser_ney(read_text([line.split() for line in TEXT]), 2), tmp_path / "lm.arpa")
+    arpa.write(kneser_ney(encode_sentences([line.split() for line in TEXT]), 2), tmp_path / "lm.arpa")
     return tmp_path / "lm.arpa"
 
 
@@ -76,7 +76,7 @@ def test_a_word_model_corrects_spelling(lm: Path) -> None:
 
 def test_a_character_model(tmp_path: Path) -> None:
     path = tmp_path / "characters.arpa"
-    arpa.write(kneser_ney(read_text([characters_of(line) for line in TEXT]), 4), path)
+    arpa.write(kneser_ney(encode_sentences([characters_of(line) for line in TEXT]), 4), path)
     log_probs = saying(CHARACTERS, list("the cot"), 0.5)
     decoder = make_decoder(CHARACTERS, {"type": "beam", "character_lm": path, "character_weight": 1.0})
     assert best(decoder, log_probs) == "the cat"
@@ -202,6 +202,6 @@ def test_what_does_not_fit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(lm.parent)
-    arpa.write(kneser_ney(read_text([["CAT"]]), 1), lm.parent / "upper.arpa")
+    arpa.write(kneser_ney(encode_sentences([["CAT"]]), 1), lm.parent / "upper.arpa")
     with pytest.raises(InputError, match=message):
         make_decoder(vocabulary, config)

@@ -18,7 +18,7 @@ from asr.evaluation.seq2seq import error_rates
 from asr.inference.decoders.factory import lexicon_for, make_aligner, make_decoder
 from asr.inference.pronouncer import Pronouncer
 from asr.lm import arpa
-from asr.lm.estimate import kneser_ney, read_text
+from asr.lm.estimate import encode_sentences, kneser_ney
 from asr.models import decoder_files, store
 from asr.text.vocabulary import Vocabulary
 from asr.training.run import train
@@ -173,7 +173,7 @@ def spoken(labels: list[int]) -> np.ndarray:
 
 
 def test_the_lexicon_search_finds_them(run: Path, lexicon: Path, tmp_path: Path) -> None:
-    arpa.write(kneser_ney(read_text([["ca", "cab"], ["cab"]]), 2), tmp_path / "lm.arpa")
+    arpa.write(kneser_ney(encode_sentences([["ca", "cab"], ["cab"]]), 2), tmp_path / "lm.arpa")
     options = {"type": "beam", "beam": 20, "lm": str(tmp_path / "lm.arpa"), "lexicon": str(lexicon)}
     scores = spoken(PHONES.encode("k aa b"))
     lengths = np.array([scores.shape[1]])
