@@ -60,7 +60,7 @@ def main() -> None:
         windows = model.transcribe(waveform).text
         recognizer.CORE_SECONDS = len(waveform) / rate
         whole = model.transcribe(waveform).text
-        reference = model.vocabulary.scoring(reference)
+        reference = model.vocabulary.normalize_for_scoring(reference)
         pairs = {"differ": (whole, windows), "windows": (reference, windows), "whole": (reference, whole)}
         totals = {name: totals[name] + count(*pair) for name, pair in pairs.items()}
     rates = {name: counts.rate for name, counts in totals.items()}

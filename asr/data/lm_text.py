@@ -11,7 +11,7 @@ from asr.errors import InputError
 from asr.lm.estimate import characters_of
 from asr.text.lexicon import headword
 from asr.text.normalization import TextNormalizer
-from asr.text.sentences import sentences
+from asr.text.sentences import split_sentences
 from asr.utils.text_files import read_lines
 
 
@@ -31,7 +31,7 @@ def read_sentences(
     """
     apply = TextNormalizer.from_config(normalization).apply
     for path in paths:
-        for line in sentences(read_texts(path)) if prose else read_texts(path):
+        for line in split_sentences(read_texts(path)) if prose else read_texts(path):
             if line := apply(line):
                 yield characters_of(line) if characters else line.split()
 

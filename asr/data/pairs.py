@@ -107,7 +107,7 @@ class PairDataset(Dataset[PairExample]):
             inputs = torch.tensor(source.encode(text, text), dtype=torch.long)
             if not len(inputs):
                 raise InputError(f"{text!r}: nothing of it is left to read")
-            references = [target.scoring(t) for t in targets]
+            references = [target.normalize_for_scoring(t) for t in targets]
             for written in targets[:1] if one else targets:
                 labels = torch.tensor(target.encode(written, text), dtype=torch.long)
                 self.examples.append(PairExample(text, inputs, torch.cat([end, labels, end]), references))

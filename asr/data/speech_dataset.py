@@ -80,7 +80,7 @@ class SpeechDataset(Dataset[Example]):
         for cut in self.cuts:
             texts = {head: spoken(cut, vocabulary) for head, vocabulary in self.vocabularies.items()}
             self.references.append(
-                {h: None if t is None else self.vocabularies[h].scoring(t) for h, t in texts.items()}
+                {h: None if t is None else self.vocabularies[h].normalize_for_scoring(t) for h, t in texts.items()}
             )
             self.labels.append(
                 {

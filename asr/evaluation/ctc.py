@@ -57,7 +57,7 @@ class DecodedTexts:
         for head, decoder in self.decoders.items():
             for id, reference, hypothesis in zip(batch.ids, batch.references[head], hypotheses[head], strict=True):
                 if reference is not None:
-                    text = decoder.scoring_vocabulary.scoring(decoder.text(hypothesis))
+                    text = decoder.scoring_vocabulary.normalize_for_scoring(decoder.text(hypothesis))
                     confidence: list[float] | None = decoder.confidence(hypothesis)
                     if len(confidence or ()) != len(text.split()):
                         confidence = None  # normalization for scoring has merged or split words

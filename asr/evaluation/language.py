@@ -17,7 +17,7 @@ from asr.errors import InputError
 from asr.evaluation.base import Evaluation, EvaluationOptions, single_model
 from asr.models import directory, store
 from asr.tasks.language import LanguageTask
-from asr.text import sentences
+from asr.text.sentences import split_sentences
 
 DEV_ROWS = 8  # parallel streams of dev text: few, as each starts without context
 
@@ -87,7 +87,7 @@ def _texts(path: Path, kind: str) -> Iterator[str]:
     elif kind == "line":
         yield from read_texts(path)
     else:
-        yield from sentences.sentences(read_texts(path))
+        yield from split_sentences(read_texts(path))
 
 
 def evaluate(models: Sequence[Path], data: Sequence[str], options: EvaluationOptions) -> Evaluation:

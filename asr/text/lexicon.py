@@ -1,4 +1,4 @@
-"""Pronouncing dictionaries: phones for utterances whose words they have."""
+"""Pronouncing dictionaries: reading them, and the phones of a text."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from asr.errors import InputError
 from asr.text.phones import ARPABET
 from asr.utils.text_files import read_text
 
-Lexicon = dict[str, list[tuple[str, ...]]]
+Lexicon = dict[str, list[tuple[str, ...]]]  # pronunciations, the phones of each, by word
 
 
 def read_lexicon(path: str | Path, keep_stress: bool = False) -> Lexicon:
-    """Pronunciations of lower-case words, in the file's order, from CMUdict or a Kaldi ``lexicon.txt``.
+    """Read the pronunciations of lower-case words, in the file's order, from CMUdict or a Kaldi ``lexicon.txt``.
 
-    A line is ``word P R O N``, a variant ``word(2) P R O N`` or the word again; ``;;;`` begins a comment line
-    and ``#`` a remark. If all phones are those of CMUdict they become :data:`asr.text.phones.ARPABET`: lower case
-    and, unless ``keep_stress``, without stress digits. Other phone sets stay as they are.
+    A line is ``word P R O N``, a variant ``word(2) P R O N`` or the word again; ``;;;`` begins a comment line and ``#``
+    a remark. If all phones are those of CMUdict they become `asr.text.phones.ARPABET`: lower case and, unless
+    ``keep_stress``, without stress digits. Other phone sets stay as they are.
+
+    Args:
+        path: UTF-8 or Latin-1 text, plain or compressed.
+        keep_stress: keep the stress digits of CMUdict's vowels.
 
     Raises:
         InputError: not a lexicon; the line is named.
@@ -29,7 +33,7 @@ def read_lexicon(path: str | Path, keep_stress: bool = False) -> Lexicon:
         fields = line.split(" #")[0].split()
         if not fields or line.startswith(";;;"):
             continue
-        if len(fields) == 1 or re.fullmatch(r"[\d.eE+-]+", fields[1]):
+        if len(fields) == 1 or re.fullmatch(r"[\d.eE+-]+", fields[1]):  # a number: Kaldi's lexiconp.txt
             raise InputError(f"{path}, line {number}: expected 'word P R O N', got {line.strip()[:60]!r}")
         word = headword(fields[0]).lower()
         lexicon.setdefault(word, []).append(tuple(fields[1:]))
@@ -46,7 +50,7 @@ def read_lexicon(path: str | Path, keep_stress: bool = False) -> Lexicon:
 
 
 def headword(entry: str) -> str:
-    """A dictionary's word without the number of a variant: read of read(2)."""
+    """Remove the number of a variant from a dictionary's word: read(2) becomes read."""
     return re.sub(r"(?<=.)\(\d+\)$", "", entry)
 
 
@@ -55,17 +59,16 @@ def _plain(phone: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """The words to look up: lower case, straight apostrophes, dashes as blanks, no other punctuation."""
+    """Split a text into words to look up: lower case, straight apostrophes, dashes as spaces, no other punctuation."""
     text = re.sub(r"--+|[—–]", " ", text.lower().replace("’", "'"))
     stripped = (re.sub(r"[^\w'-]|_", "", word).strip("-") for word in text.split())
     return [word for word in stripped if word.strip("'")]
 
 
 def pronounce(text: str, lexicon: Mapping[str, list[tuple[str, ...]]]) -> tuple[list[str], list[str]]:
-    """Phones of the text by each word's first pronunciation, and the words that have none.
+    """Return the phones of a text, by each word's first pronunciation, and the words that have none.
 
-    A word that is not in the lexicon is tried without the quotation marks around it, then in its hyphenated
-    parts.
+    A word that is not in the lexicon is looked up without the quotation marks around it, then in its hyphenated parts.
     """
     phones: list[str] = []
     unknown: list[str] = []

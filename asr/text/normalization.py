@@ -1,27 +1,29 @@
-"""What is done to text before it is encoded or scored: explicit, and stored with the model."""
+"""Normalization of text before it is encoded or scored; its options are stored with the model."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from asr.errors import InputError
-
-
-def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
-    """Raise InputError unless the value is one of the choices."""
-    if value not in choices:
-        raise InputError(f"{name}: {value!r} is not one of {', '.join(map(str, choices))}")
+from asr.utils.checks import check_choice
 
 
 @dataclass(frozen=True)
 class TextNormalizer:
-    """What is done to text, in this order: replace, unicode, case, remove, white space.
+    """Normalizes text in this order: replacements, Unicode form, letter case, removals, white space.
 
-    ``replace`` maps strings to strings and is applied entry by entry, in its order; ``remove`` holds the
-    characters to delete. White space becomes single spaces, with none at the ends, unless ``white_space`` is "keep".
+    Args:
+        unicode: normal form of characters.
+        case: letter case; "keep" leaves it.
+        replace: strings to replace, applied entry by entry, in its order.
+        remove: characters to delete.
+        white_space: "single" makes each run of white space one space and strips both ends; "keep" leaves it.
+
+    Raises:
+        InputError: a value that is none of these; the option is named.
     """
 
     unicode: Literal["NFC", "NFKC"] = "NFC"
@@ -46,7 +48,7 @@ class TextNormalizer:
         object.__setattr__(self, "replace", dict(self.replace))  # plain, so that a configuration's mapping can be saved
 
     def apply(self, text: str) -> str:
-        """The text, normalised."""
+        """Return the normalized text."""
         for old, new in self.replace.items():
             text = text.replace(old, new)
         text = unicodedata.normalize(self.unicode, text)
@@ -54,24 +56,27 @@ class TextNormalizer:
             text = unicodedata.normalize(self.unicode, text.lower() if self.case == "lower" else text.upper())
         removed = str.maketrans("", "", self.remove)
         text = text.translate(removed)
-        # what stood on both sides of a removed character may compose now: c, a full stop and a combining cedilla are ç
+        # the neighbors of a removed character may compose now: c, a full stop and a combining cedilla are ç
         while (composed := unicodedata.normalize(self.unicode, text)) != text:
             text = composed.translate(removed)
         return text if self.white_space == "keep" else " ".join(text.split())
 
     @classmethod
     def english(cls) -> TextNormalizer:
-        """Letters, apostrophe and space: lower case, straight quotes, dashes to spaces, punctuation removed.
+        """Make the preset for English: lower case, straight quotes, dashes to spaces, punctuation removed.
 
-        Digits and symbols that are spoken (``& % $ + = @ #``) stay, so that encoding names them instead of
-        losing words. Single quotes around a word stay too: they cannot be told from apostrophes.
+        Letters, apostrophe and space stay. So do digits and symbols that are spoken (``& % $ + = @ #``): encoding then
+        names them instead of losing words. Single quotes around a word stay too: they cannot be told from apostrophes.
         """
         replace = dict.fromkeys("’‘ʼ", "'") | dict.fromkeys("-‐‑‒–—―−", " ") | {"…": " "}
         return cls(unicode="NFKC", case="lower", replace=replace, remove='.,;:!?"“”„«»()[]{}*_`¡¿')
 
     @classmethod
     def from_config(cls, config: str | Mapping[str, Any] | TextNormalizer | None) -> TextNormalizer:
-        """A preset's name ("english", "none"), a mapping of the fields, or None for "none"."""
+        """Make a normalizer from a preset's name ("english", "none"), a mapping of the options, or None for "none".
+
+        Raises InputError for anything else.
+        """
         if isinstance(config, TextNormalizer):
             return config
         if config is None or config == "none":

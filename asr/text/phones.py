@@ -1,7 +1,7 @@
 """Phone sets and their folding: TIMIT's 61 labels to 48 to 39, and the CMU dictionary's 39 without stress.
 
-The tables are those of Lee & Hon 1989, "Speaker-independent phone recognition using hidden Markov models", in
-the assignment of Kaldi's phones.60-48-39.map: of the 61 labels q is dropped, 60 become 48, and those 39.
+The tables are those of Lee & Hon 1989, "Speaker-independent phone recognition using hidden Markov models", in the
+assignment of Kaldi's phones.60-48-39.map: of the 61 labels q is dropped, the other 60 become 48, and those 39.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TIMIT_61 = _names(
     "jh k kcl l m n ng nx ow oy p pau pcl q r s sh t tcl th uh uw ux v w y z zh"
 )
 DROPPED = "q"
-# only what changes its name; everything else keeps it
+# only the phones that change their names
 _61_TO_48 = {
     **{"ax-h": "ax", "axr": "er", "em": "m", "nx": "n", "eng": "ng", "hv": "hh", "ux": "uw"},
     **dict.fromkeys(("bcl", "dcl", "gcl"), "vcl"),
@@ -41,10 +41,13 @@ _FOLDABLE = frozenset(TIMIT_61) | frozenset(TIMIT_48)
 
 
 def fold(phones: Iterable[str], to: int = 39) -> list[str]:
-    """TIMIT phones of the 61, 48 or 39 set, or CMU phones without stress, folded to 48 or 39.
+    """Fold TIMIT phones of the 61, 48 or 39 set, or CMU phones without stress, to the set of 48 or 39.
 
-    ``q`` disappears. Neighbours that become equal (a closure beside a pause: ``sil sil``) are not merged, as
-    in Kaldi's scoring. Raises InputError for a phone that the tables do not have, and for another ``to``.
+    ``q`` is dropped. Neighbors that become equal (a closure beside a pause: ``sil sil``) are not merged, as in Kaldi's
+    scoring.
+
+    Raises:
+        InputError: a phone that the tables do not have, or ``to`` is neither 48 nor 39.
     """
     if to not in (48, 39):
         raise InputError(f"fold: {to!r} is not one of 48, 39")
@@ -56,13 +59,5 @@ def fold(phones: Iterable[str], to: int = 39) -> list[str]:
 
 
 def without_stress(phones: str) -> str:
-    """Phones, with blanks between them, without the stress digits of the CMU dictionary's vowels."""
+    """Remove the stress digits of the CMU dictionary's vowels from phones separated by spaces."""
     return re.sub(r"[012](?= |$)", "", phones)
-
-
-def strip_stress(phones: Iterable[str]) -> list[str]:
-    """CMU dictionary phones (``AH0 B AW1 T``) as ARPABET has them (``ah b aw t``); InputError for others."""
-    result = [phone.lower().rstrip("012") for phone in phones]
-    if unknown := sorted(set(result) - set(ARPABET)):
-        raise InputError(f"not phones of the CMU dictionary: {', '.join(map(repr, unknown))}")
-    return result

@@ -1,4 +1,4 @@
-"""SentencePiece models (Kudo & Richardson 2018), which vocabularies of pieces are made of."""
+"""SentencePiece models (Kudo & Richardson 2018): training, reading, and their units."""
 
 from __future__ import annotations
 
@@ -8,13 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import InputError
-from asr.text.normalization import check_choice
+from asr.utils.checks import check_choice
 
 
-def train(texts: Iterable[str], size: int, model_type: str, *, shown: int) -> bytes:
-    """A model of ``size`` pieces, "unigram" or "bpe", in which every character of the texts has one.
+def train(texts: Iterable[str], size: int, model_type: str, *, reported_size: int) -> bytes:
+    """Train a model in which every character of the texts has a unit.
 
-    Raises InputError when they cannot give that many; it speaks of ``shown`` of them.
+    Args:
+        texts: training data.
+        size: number of units.
+        model_type: "unigram" or "bpe".
+        reported_size: number of units in an error message.
+
+    Returns:
+        The serialized model.
+
+    Raises:
+        InputError: another type, or the texts have too few distinct units.
     """
     import sentencepiece
 
@@ -28,19 +38,19 @@ def train(texts: Iterable[str], size: int, model_type: str, *, shown: int) -> by
             model_type=model_type,
             character_coverage=1.0,
             normalization_rule_name="identity",
-            max_sentence_length=1 << 24,  # bytes; longer lines would be left out in silence
+            max_sentence_length=1 << 24,  # bytes; longer lines would be left out without a message
             bos_id=-1,
             eos_id=-1,
             num_threads=1,  # the result must not depend on the machine
             minloglevel=2,
         )
     except (RuntimeError, OSError) as error:
-        raise InputError(f"SentencePiece cannot make {shown} pieces of these texts: {error}") from error
+        raise InputError(f"SentencePiece cannot make {reported_size} units from these texts: {error}") from error
     return model.getvalue()
 
 
 def units(model: bytes, name: str) -> list[str]:
-    """The pieces of a model, without its control symbols; ``name`` is what errors call it."""
+    """List the units of a model without its control symbols; ``name`` is the model's in errors."""
     loaded = processor(model, name)
     skip = (loaded.is_control, loaded.is_unknown, loaded.is_unused)
     ids = [i for i in range(loaded.get_piece_size()) if not any(test(i) for test in skip)]
@@ -48,7 +58,7 @@ def units(model: bytes, name: str) -> list[str]:
 
 
 def read(path: Path) -> bytes:
-    """A file's content; InputError naming it where it cannot be read."""
+    """Read a model file. Raises InputError naming a file that cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -56,7 +66,7 @@ def read(path: Path) -> bytes:
 
 
 def processor(model: bytes, name: str) -> Any:
-    """SentencePiece's own object of a model; InputError, by its ``name``, for what is none."""
+    """Load a serialized model into SentencePiece's processor. Raises InputError, with ``name``, for what is no model."""
     import sentencepiece
 
     processor = sentencepiece.SentencePieceProcessor()

@@ -1,6 +1,6 @@
-"""Text to label ids and back: characters, words, phones (with the TIMIT folding tables), SentencePiece, whole texts.
+"""Vocabularies: text to labels and back, in characters, words, phones, SentencePiece units or classes.
 
-How text is normalised before it is encoded is part of the vocabulary and of its file (see vocabulary_file).
+The normalization of text before it is encoded is part of a vocabulary and of its file (see `vocabulary_file`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -17,27 +17,39 @@ from typing import Any
 
 from asr.errors import InputError
 from asr.text import sentencepiece_model, vocabulary_file
-from asr.text.normalization import TextNormalizer, check_choice
+from asr.text._tokens import BLANK, BOS, EOS, SPACED, SPECIALS, UNKNOWN, check_token, describe, with_specials
+from asr.text.normalization import TextNormalizer
 from asr.text.phones import PHONE_SETS, fold
+from asr.utils.checks import check_choice
+
+__all__ = ["BLANK", "BOS", "EOS", "KINDS", "SPECIALS", "UNKNOWN", "Vocabulary", "log_skipped"]
 
 log = logging.getLogger(__name__)
 
-BLANK, BOS, EOS, UNKNOWN = SPECIALS = ("<blank>", "<bos>", "<eos>", "<unk>")
 KINDS = ("characters", "words", "phones", "sentencepiece", "classes")
-SPACED = ("words", "phones")  # kinds whose units stand apart in a text
 UNKNOWN_POLICIES = ("error", "skip", "map")
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # a SentencePiece unit of one byte
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The tokens a network writes, and how text becomes their ids.
+    """The tokens of a network's output (or input) labels, and the conversion of text to labels and back.
 
     Make one with `characters`, `words_of`, `phones`, `sentencepiece`, `train_sentencepiece`, `classes` or `load`.
-    ``tokens[i]`` is the token of label i: first the special ones (``<blank>`` alone, unless asked otherwise), then the
-    units. ``unknown`` says what happens to text outside it: "error", "skip" (dropped, counted in ``skipped``, logged
-    once a character) or "map" (label ``<unk>``). ``fold`` (None, 48 or 39) is what `scoring` folds phones to. With
-    ``boundary_spaces``, for characters, a text begins and ends with a space label, which so stands for silence too:
-    words then have better times (see `asr.inference.decoders.aligner`).
+
+    Args:
+        kind: one of `KINDS`.
+        tokens: ``tokens[i]`` is the token of label i: first the special ones, then the units.
+        normalization: applied to a text before it is encoded.
+        unknown: what becomes of units outside the vocabulary: "error" (InputError), "skip" (they are left out, see
+            `log_skipped`) or "map" (to the label of ``<unk>``).
+        fold: 48 or 39, the size of the phone set in which error rates are counted; None: as it is. Phones only.
+        boundary_spaces: begin and end each text with the label of the space, which stands for silence there: words have
+            better times then (see `asr.inference.decoders.aligner`). Characters only.
+        model: the SentencePiece model, serialized; empty for other kinds.
+
+    Raises:
+        InputError: arguments that do not go together, or tokens that are not of the kind.
     """
 
     kind: str
@@ -47,7 +59,6 @@ class Vocabulary:
     fold: int | None = None
     boundary_spaces: bool = False
     model: bytes = field(default=b"", repr=False)
-    skipped: Counter[str] = field(default_factory=Counter, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_choice("vocabulary kind", self.kind, KINDS)
@@ -61,17 +72,17 @@ class Vocabulary:
             raise InputError(f"boundary_spaces is for characters with a space among them, not for these {self.kind}")
         seen: set[str] = set()
         for token in self.tokens:
-            _check_token(self.kind, token, seen)
+            check_token(self.kind, token, seen)
         if seen <= set(SPECIALS):
-            raise InputError(f"a vocabulary of {self.kind} without a single unit")
+            raise InputError(f"a vocabulary of {self.kind} needs one unit at least")
         if bool(self.model) != (self.kind == "sentencepiece"):
             raise InputError(f"a vocabulary of {self.kind} with{'' if self.model else 'out'} a SentencePiece model")
         if self.kind == "classes" and self.unknown != "error":
-            raise InputError(f"unknown={self.unknown!r} is not for classes: every utterance is of one that is known")
+            raise InputError(f"unknown={self.unknown!r} is not for classes: every utterance must be of a known class")
         if self.unknown == "map" and UNKNOWN not in seen:
             raise InputError(f"unknown='map' needs the token {UNKNOWN}")
 
-    # -- making one
+    # -- constructors
 
     @classmethod
     def characters(
@@ -83,15 +94,18 @@ class Vocabulary:
         unknown: str = "error",
         specials: Sequence[str] = (BLANK,),
     ) -> Vocabulary:
-        """Characters of an alphabet (a string, in its order), or of texts (normalised; sorted)."""
+        """Make a vocabulary of the characters of an alphabet (a string, in its order), or of texts (sorted).
+
+        Raises InputError for an alphabet with characters that the normalization changes.
+        """
         normalization = normalization or TextNormalizer()
         if not isinstance(source, str):
             units = sorted(set().union(*(normalization.apply(text) for text in source)))
         elif changed := [c for c in source if c != " " and normalization.apply(c) != c]:
-            raise InputError(f"alphabet: {_name(changed)}: normalisation changes these, so no text can contain them")
+            raise InputError(f"alphabet: normalization changes {describe(changed)}, so no text can contain them")
         else:
             units = list(source)
-        tokens = _with_specials(units, specials, unknown)
+        tokens = with_specials(units, specials, unknown)
         return cls("characters", tokens, normalization, unknown, boundary_spaces=boundary_spaces)
 
     @classmethod
@@ -104,11 +118,11 @@ class Vocabulary:
         unknown: str = "error",
         specials: Sequence[str] = (BLANK,),
     ) -> Vocabulary:
-        """Words that texts have ``min_count`` times at least, the commonest first (of equal ones by the alphabet)."""
+        """Make a vocabulary of the words with ``min_count`` occurrences in texts, by falling count, then by alphabet."""
         normalization = normalization or TextNormalizer()
         counts = Counter(word for text in texts for word in normalization.apply(text).split())
         units = [word for word, count in sorted(counts.items(), key=lambda e: (-e[1], e[0])) if count >= min_count]
-        return cls("words", _with_specials(units, specials, unknown), normalization, unknown)
+        return cls("words", with_specials(units, specials, unknown), normalization, unknown)
 
     @classmethod
     def phones(
@@ -120,13 +134,13 @@ class Vocabulary:
         unknown: str = "error",
         specials: Sequence[str] = (BLANK,),
     ) -> Vocabulary:
-        """Phones of a set (timit61, timit48, timit39, arpabet), or of an iterable in order of first use."""
+        """Make a vocabulary of a phone set (timit61, timit48, timit39, arpabet), or of phones in order of first use."""
         if isinstance(source, str):
             check_choice("phone set", source, tuple(PHONE_SETS))
             source = PHONE_SETS[source]
         normalization = normalization or TextNormalizer()
         units = list(dict.fromkeys(map(normalization.apply, source)))  # as they will stand in the texts
-        return cls("phones", _with_specials(units, specials, unknown), normalization, unknown, fold)
+        return cls("phones", with_specials(units, specials, unknown), normalization, unknown, fold)
 
     @classmethod
     def sentencepiece(
@@ -137,13 +151,13 @@ class Vocabulary:
         unknown: str = "error",
         specials: Sequence[str] = (BLANK,),
     ) -> Vocabulary:
-        """The pieces of a SentencePiece model (a path or its bytes), without the model's own control symbols.
+        """Make a vocabulary of the units of a SentencePiece model (a path or its bytes), without its control symbols.
 
-        The model's own normalisation still runs, after ours.
+        The model's own normalization is applied too, after ours. Raises InputError for what is no model.
         """
         data = model if isinstance(model, bytes) else sentencepiece_model.read(Path(model))
         units = sentencepiece_model.units(data, "SentencePiece model" if isinstance(model, bytes) else str(model))
-        tokens = _with_specials(units, specials, unknown)
+        tokens = with_specials(units, specials, unknown)
         return cls("sentencepiece", tokens, normalization or TextNormalizer(), unknown, model=data)
 
     @classmethod
@@ -159,23 +173,23 @@ class Vocabulary:
     ) -> Vocabulary:
         """Train a SentencePiece model ("unigram" or "bpe") of ``size`` tokens, the special ones included.
 
-        Every character of the texts gets a piece. Raises InputError when they cannot give that many pieces.
+        Every character of the texts gets a unit. Raises InputError when the texts have too few distinct units.
         """
         normalization = normalization or TextNormalizer()
-        added = len(_with_specials([], specials, unknown))
+        added = len(with_specials([], specials, unknown))
         # the model counts its own <unk>, which we leave out
         model = sentencepiece_model.train(
-            (normalization.apply(text) for text in texts), size - added + 1, model_type, shown=size
+            (normalization.apply(text) for text in texts), size - added + 1, model_type, reported_size=size
         )
         return cls.sentencepiece(model, normalization, unknown=unknown, specials=specials)
 
     @classmethod
     def classes(cls, source: Iterable[str], normalization: TextNormalizer | None = None) -> Vocabulary:
-        """Each distinct text (normalised; sorted), spaces and all, is one unit; there are no special tokens."""
+        """Make a vocabulary in which each distinct text (sorted) is one unit; there are no special tokens."""
         normalization = normalization or TextNormalizer()
-        return cls("classes", _with_specials(sorted(set(map(normalization.apply, source))), (), "error"), normalization)
+        return cls("classes", with_specials(sorted(set(map(normalization.apply, source))), (), "error"), normalization)
 
-    # -- ids of the special tokens
+    # -- labels of the special tokens
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -184,7 +198,7 @@ class Vocabulary:
     def blank(self) -> int:
         """Label of ``<blank>``; InputError where there is none."""
         if (label := self._special(BLANK)) is None:
-            raise InputError("this vocabulary has no blank, so it is not one for CTC")
+            raise InputError("this vocabulary has no blank, which CTC needs")
         return label
 
     @property
@@ -207,27 +221,33 @@ class Vocabulary:
 
     @cached_property
     def _units(self) -> dict[str, int]:
+        """Label of each unit."""
         return {token: label for label, token in enumerate(self.tokens) if token not in SPECIALS}
 
     @cached_property
-    def _pieces(self) -> Any:
+    def _processor(self) -> Any:
         return sentencepiece_model.processor(self.model, "vocabulary")
 
     # -- text to labels
 
     def encode(self, text: str, utterance: str = "") -> list[int]:
-        """Labels of a text, which is normalised first; never a blank. ``utterance`` names it in errors.
+        """Encode a text, which is normalized first, as labels; a blank is never among them.
 
-        Raises InputError naming what is outside the vocabulary, unless ``unknown`` says otherwise.
+        Args:
+            text: whole text of an utterance.
+            utterance: its name, for errors.
+
+        Raises:
+            InputError: units outside the vocabulary, if ``unknown`` is "error"; they are named.
         """
         labels = self.spell(text, utterance)
         return [self._units[" "], *labels, self._units[" "]] if self.boundary_spaces and labels else labels
 
     def spell(self, text: str, utterance: str = "") -> list[int]:
-        """As `encode`, of a part of a text: without ``boundary_spaces``."""
+        """Encode a part of a text, like `encode` but without ``boundary_spaces``."""
         text = self.normalization.apply(text)
         units = self._split(text)
-        unknown = [unit for unit in units if unit not in self._units]
+        unknown = self._outside(units)
         if not unknown:
             return [self._units[unit] for unit in units]
         if self.unknown == "error":
@@ -235,22 +255,29 @@ class Vocabulary:
         if self.unknown == "map":
             unk = self.tokens.index(UNKNOWN)
             return [self._units.get(unit, unk) for unit in units]
-        self._count_skipped(unknown, utterance)
         if self.kind not in SPACED:  # taken out of the text, so that "a & b" does not leave two spaces
-            kept = text.translate(dict.fromkeys(map(ord, self._parts(unknown))))
+            kept = text.translate(dict.fromkeys(map(ord, unknown)))
             units = self._split(kept if self.normalization.white_space == "keep" else " ".join(kept.split()))
         return [self._units[unit] for unit in units if unit in self._units]
+
+    def skipped(self, text: str) -> list[str]:
+        """List what `encode` leaves out of a text, repeats included: characters, or words, or phones.
+
+        Empty unless ``unknown`` is "skip".
+        """
+        return self._outside(self._split(self.normalization.apply(text))) if self.unknown == "skip" else []
 
     def _split(self, text: str) -> list[str]:
         if self.kind == "characters":
             return list(text)
         if self.kind == "classes":
             return [text]
-        return text.split() if self.kind in SPACED else list(self._pieces.encode(text, out_type=str))
+        return text.split() if self.kind in SPACED else list(self._processor.encode(text, out_type=str))
 
-    def _parts(self, unknown: Iterable[str]) -> list[str]:
-        """The phones or words, or the single characters, that are to be named."""
-        return list(unknown) if self.kind in SPACED else list("".join(unknown).replace("▁", " "))
+    def _outside(self, units: Iterable[str]) -> list[str]:
+        """List the words, phones or classes, or the single characters of units, that are outside the vocabulary."""
+        unknown = [unit for unit in units if unit not in self._units]
+        return unknown if self.kind in (*SPACED, "classes") else list("".join(unknown).replace("▁", " "))
 
     def _complaint(self, unknown: list[str], utterance: str, text: str) -> str:
         what = self.kind if self.kind in SPACED else "characters"
@@ -258,23 +285,15 @@ class Vocabulary:
         if self.kind == "classes":
             return f"{where}{text!r} is not one of the classes {', '.join(self.tokens)}"
         shown = text if len(text) <= 120 else text[:117] + "..."
-        named = _name(self._parts(unknown))
-        remedy = "normalise the text differently, or set unknown to skip or map"
-        return f"{where}{what} outside the vocabulary: {named} in {shown!r}; {remedy}"
-
-    def _count_skipped(self, unknown: list[str], utterance: str) -> None:
-        for part in self._parts(unknown):
-            if part not in self.skipped:
-                where = f" in utterance {utterance}" if utterance else ""
-                log.warning("skipped %s, which is outside the vocabulary, first%s", _name([part]), where)
-            self.skipped[part] += 1
+        remedy = "normalize the text differently, or set unknown to skip or map"
+        return f"{where}{what} outside the vocabulary: {describe(unknown)} in {shown!r}; {remedy}"
 
     # -- labels to text
 
     def decode(self, labels: Iterable[int]) -> str:
-        """Text of labels; blank, bos and eos are left out.
+        """Convert labels to text; blank, bos and eos are left out.
 
-        Words, or phones, have single spaces between them, unless the vocabulary is one of characters with all kinds of
+        Words, or phones, are separated by single spaces, unless the vocabulary is one of characters with all kinds of
         white space (``normalization.white_space`` is "keep").
         """
         if self.kind == "characters" and self.normalization.white_space == "keep":
@@ -282,7 +301,7 @@ class Vocabulary:
         return " ".join(word for word, _, _ in self.words(labels))
 
     def words(self, labels: Iterable[int]) -> list[tuple[str, int, int]]:
-        """Words (phones: every phone) with their span of indices into ``labels``: (word, first, last + 1).
+        """Group labels into words (phones: every phone) with the span of each in ``labels``: (word, first, last + 1).
 
         Raises IndexError for a label outside the vocabulary, negative ones included.
         """
@@ -307,14 +326,14 @@ class Vocabulary:
     def _join(self, tokens: list[str]) -> str:
         if self.kind != "sentencepiece":
             return "".join(tokens)
-        # byte pieces (<0xC3>) are joined as bytes, so that several make one character
+        # units of a byte (<0xC3>) are joined as bytes, as several make one character
         parts = [bytes([int(t[3:5], 16)]) if _BYTE.fullmatch(t) else t.replace("▁", " ").encode() for t in tokens]
         return b"".join(parts).decode("utf-8", "replace").strip()
 
-    def scoring(self, text: str) -> str:
-        """What error rates compare, of references and hypotheses: normalised text, phones folded.
+    def normalize_for_scoring(self, text: str) -> str:
+        """Prepare a reference or hypothesis for error rates: normalize it, and fold its phones.
 
-        Nothing outside the vocabulary is dropped here: a reference keeps what the network cannot write.
+        Units outside the vocabulary stay: a reference keeps what the network cannot output.
         """
         text = self.normalization.apply(text)
         if self.fold is None:
@@ -325,65 +344,54 @@ class Vocabulary:
     # -- file
 
     def save(self, path: str | Path) -> None:
-        """Write the vocabulary to one text file."""
-        normalization = asdict(self.normalization)
+        """Write the vocabulary to one text file, see `vocabulary_file`."""
         header = {
             "kind": self.kind,
             "unknown": self.unknown,
             "fold": self.fold,
             "boundary_spaces": self.boundary_spaces,
-            "normalization": normalization,
+            "normalization": asdict(self.normalization),
         }
         vocabulary_file.write(path, header, self.tokens, self.model)
 
     @classmethod
     def load(cls, path: str | Path) -> Vocabulary:
-        """Read what `save` wrote. Raises InputError naming the file and the line."""
+        """Read a file of `save`. Raises InputError naming the file and the line."""
         header, tokens, model = vocabulary_file.read(path)
         seen: set[str] = set()
         for number, token in enumerate(tokens, start=2):
             try:
-                _check_token(header.get("kind"), token, seen)
+                check_token(header.get("kind"), token, seen)
             except InputError as error:
                 raise InputError(f"{path}:{number}: {error}") from error
-        kind, unknown = header.get("kind", ""), header.get("unknown", "")
         try:
-            normalization = TextNormalizer.from_config(header.get("normalization"))
-            vocabulary = cls(
-                kind, tokens, normalization, unknown, header.get("fold"), header.get("boundary_spaces", False), model
-            )
-            if kind == "sentencepiece" and set(vocabulary._units) - set(cls.sentencepiece(model).tokens):
-                raise InputError("the tokens are not the pieces of the SentencePiece model that follows them")
+            header["normalization"] = TextNormalizer.from_config(header.get("normalization"))
+            options = {f.name: header[f.name] for f in fields(cls) if f.name in header}
+            vocabulary = cls(**{"kind": "", "unknown": "", **options, "tokens": tokens, "model": model})
+            if vocabulary.kind == "sentencepiece" and set(vocabulary._units) - set(cls.sentencepiece(model).tokens):
+                raise InputError("the tokens are not the units of the SentencePiece model that follows them")
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
         return vocabulary
 
 
-_BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+def log_skipped(vocabulary: Vocabulary, texts: Iterable[tuple[str, str]]) -> Counter[str]:
+    """Count what `Vocabulary.encode` leaves out of texts, and log one warning for each character, word or phone.
 
-
-def _check_token(kind: str | None, token: str, seen: set[str]) -> None:
-    """Raise InputError unless the token can follow those already seen; adds it to them."""
-    if token in seen:
-        raise InputError(f"token {token!r} is there twice")
-    if token not in SPECIALS:
-        if kind == "characters" and len(token) != 1:
-            raise InputError(f"token {token!r} is not a single character")
-        if not token or (kind in SPACED and token.split() != [token]):
-            raise InputError(f"token {token!r} is empty or has white space in it")
-    seen.add(token)
-
-
-def _with_specials(units: list[str], specials: Sequence[str], unknown: str) -> tuple[str, ...]:
-    if strange := [token for token in specials if token not in SPECIALS]:
-        raise InputError(f"special tokens {strange} are none of {', '.join(SPECIALS)}")
-    if unknown == "map" and UNKNOWN not in specials:
-        specials = (*specials, UNKNOWN)
-    if clash := [unit for unit in units if unit in SPECIALS]:
-        raise InputError(f"units must not be called like the special tokens: {' '.join(clash)}")
-    return (*specials, *units)
-
-
-def _name(parts: Iterable[str]) -> str:
-    """Each distinct part once, single characters with their code point."""
-    return ", ".join(f"{p!r} (U+{ord(p):04X})" if len(p) == 1 else repr(p) for p in dict.fromkeys(parts))
+    Args:
+        vocabulary: nothing is counted unless its ``unknown`` is "skip".
+        texts: (utterance, text) pairs; the warning names the first utterance.
+    """
+    counts: Counter[str] = Counter()
+    if vocabulary.unknown != "skip":
+        return counts
+    first: dict[str, str] = {}
+    for utterance, text in texts:
+        for part in vocabulary.skipped(text):
+            counts[part] += 1
+            first.setdefault(part, utterance)
+    for part, count in counts.items():
+        where = f", first in utterance {first[part]}" if first[part] else ""
+        times = "once" if count == 1 else f"{count} times"
+        log.warning("skipped %s, which is outside the vocabulary, %s%s", describe([part]), times, where)
+    return counts

@@ -84,11 +84,12 @@ def _open(path: str | Path) -> Iterator[IO[bytes]]:
 def _decompressed(file: Any) -> IO[bytes]:
     """Return the file, or a decompressing one over it."""
     head = file.peek(10)[:10] if isinstance(file, io.BufferedReader) else b""
-    decompressed: Any = None
     if head.startswith(b"\x1f\x8b"):
-        decompressed = gzip.GzipFile(fileobj=file)
+        opener: Any = gzip.open
     elif head.startswith(b"\xfd7zXZ\x00"):
-        decompressed = lzma.LZMAFile(file)
+        opener = lzma.open
     elif head.startswith(b"BZh") and head[4:] in _BZIP2_BLOCKS:
-        decompressed = bz2.BZ2File(file)
-    return file if decompressed is None else io.BufferedReader(decompressed)  # whose lines come faster
+        opener = bz2.open
+    else:
+        return file
+    return io.BufferedReader(opener(file))  # faster for lines

@@ -1,12 +1,14 @@
+"""Sentence splitting of books."""
+
 from __future__ import annotations
 
 import pytest
 
-from asr.text.sentences import sentences
+from asr.text.sentences import split_sentences
 
 
 @pytest.mark.parametrize(
-    ("lines", "wanted"),
+    ("lines", "expected"),
     [
         (["One two", "three. Four", "", "five"], ["One two three.", "Four", "five"]),
         (['He said "No!" She left.'], ['He said "No!"', "She left."]),
@@ -17,5 +19,5 @@ from asr.text.sentences import sentences
         (["", ""], []),
     ],
 )
-def test_sentences(lines: list[str], wanted: list[str]) -> None:
-    assert list(sentences(lines)) == wanted
+def test_sentences(lines: list[str], expected: list[str]) -> None:
+    assert list(split_sentences(lines)) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import pickle
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from asr.errors import InputError
 from asr.text.normalization import TextNormalizer
 from asr.text.phones import TIMIT_61
-from asr.text.vocabulary import BLANK, BOS, EOS, SPECIALS, UNKNOWN, Vocabulary
+from asr.text.vocabulary import BLANK, BOS, EOS, SPECIALS, UNKNOWN, Vocabulary, log_skipped
 
 ENGLISH = Vocabulary.characters(" 'abcdefghijklmnopqrstuvwxyz", TextNormalizer.english())
 SENTENCES = ["the cat sat on the mat", "she sells sea shells", "a cat's tale", "on the shore she sat"]
@@ -112,15 +113,30 @@ def test_unknown_characters_are_named_with_their_utterance():
     assert str(error.value).count("U+00E9") == 1
 
 
-def test_skip_drops_counts_and_logs_once_a_character(caplog: pytest.LogCaptureFixture):
+def test_skipped_characters_are_logged_once(caplog: pytest.LogCaptureFixture):
     vocabulary = Vocabulary.characters(" ab", unknown="skip")
+    texts = [("u1", "a & b&"), ("u2", "& a+")]
     with caplog.at_level(logging.WARNING):
         assert vocabulary.decode(vocabulary.encode("a & b&", "u1")) == "a b"
-        assert vocabulary.encode("& a") == vocabulary.encode("a")
-    assert vocabulary.skipped == {"&": 3}
+        assert vocabulary.encode("& a+") == vocabulary.encode("a")
+        assert not caplog.records
+        assert log_skipped(vocabulary, texts) == {"&": 3, "+": 1}
     assert [record.getMessage() for record in caplog.records] == [
-        "skipped '&' (U+0026), which is outside the vocabulary, first in utterance u1"
+        "skipped '&' (U+0026), which is outside the vocabulary, 3 times, first in utterance u1",
+        "skipped '+' (U+002B), which is outside the vocabulary, once, first in utterance u2",
     ]
+    assert vocabulary.skipped("ab") == [] and log_skipped(Vocabulary.characters(" ab"), texts) == {}
+
+
+@pytest.mark.parametrize("unknown", ["error", "skip", "map"])
+def test_encoding_changes_nothing_in_the_vocabulary(unknown: str):
+    vocabulary = Vocabulary.characters(" ab", unknown=unknown)
+    state = dict(vars(vocabulary))
+    with contextlib.suppress(InputError):
+        vocabulary.encode("a & b&", "u1")
+    # what has come is computed from the tokens: caches of `cached_property`
+    assert {name: value for name, value in vars(vocabulary).items() if name in state} == state
+    assert set(vars(vocabulary)) - set(state) <= {"_units"}
 
 
 def test_map_writes_the_unknown_token():
@@ -169,15 +185,15 @@ def test_phone_vocabulary():
     assert len(vocabulary) == 62 and len(labels) == 7
     assert vocabulary.decode(labels) == text
     assert vocabulary.words(labels)[1] == ("dcl", 1, 2)
-    assert vocabulary.scoring(text) == "sil sil d ah ih sil"
+    assert vocabulary.normalize_for_scoring(text) == "sil sil d ah ih sil"
     with pytest.raises(InputError, match="utterance u7: phones outside the vocabulary: 'zz'"):
         vocabulary.encode("h# zz", "u7")
 
 
 def test_scoring_keeps_what_the_network_cannot_write():
-    assert ENGLISH.scoring("Café — 3!") == "café 3"
+    assert ENGLISH.normalize_for_scoring("Café — 3!") == "café 3"
     mapped = Vocabulary.phones("timit61", fold=39, unknown="map")
-    assert mapped.scoring(mapped.decode(mapped.encode("h# zz q ix"))) == f"sil {UNKNOWN} ih"
+    assert mapped.normalize_for_scoring(mapped.decode(mapped.encode("h# zz q ix"))) == f"sil {UNKNOWN} ih"
 
 
 def test_phones_in_order_of_first_use():
@@ -204,7 +220,7 @@ def test_sentencepiece_unknown(pieces: Vocabulary):
         pieces.encode("the é9 cat")
     skip = Vocabulary.sentencepiece(pieces.model, pieces.normalization, unknown="skip")
     assert skip.encode("the é9 cat") == skip.encode("the cat")
-    assert skip.skipped == {"é": 1, "9": 1}
+    assert skip.skipped("the é9 cat") == ["é", "9"]
     mapped = Vocabulary.sentencepiece(pieces.model, pieces.normalization, unknown="map")
     assert mapped.decode(mapped.encode("the é9 cat")) == f"the {UNKNOWN} cat"
 
@@ -216,7 +232,7 @@ def test_sentencepiece_byte_pieces_are_joined():
 
 
 def test_sentencepiece_errors(tmp_path: Path):
-    with pytest.raises(InputError, match="400 pieces"):
+    with pytest.raises(InputError, match="400 units"):
         Vocabulary.train_sentencepiece(SENTENCES, 400)
     with pytest.raises(InputError, match="model_type"):
         Vocabulary.train_sentencepiece(SENTENCES, 24, model_type="word2vec")

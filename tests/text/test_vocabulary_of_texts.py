@@ -27,8 +27,10 @@ def test_unknown_words() -> None:
     with pytest.raises(InputError, match=r"^utterance u1: words outside the vocabulary: 'bird', 'x'"):
         Vocabulary.words_of(TEXTS).encode("the bird x", "u1")
     skipping = Vocabulary.words_of(TEXTS, unknown="skip")
-    assert skipping.decode(skipping.encode("the bird end")) == "the end" and skipping.skipped == {"bird": 1}
-    with pytest.raises(InputError, match="without a single unit"):
+    assert skipping.decode(skipping.encode("the bird end")) == "the end" and skipping.skipped("the bird end") == [
+        "bird"
+    ]
+    with pytest.raises(InputError, match="needs one unit at least"):
         Vocabulary.words_of(TEXTS, min_count=9)
     with pytest.raises(InputError, match="white space in it"):
         Vocabulary("words", ("the dog",))
@@ -50,9 +52,11 @@ def test_what_classes_refuse() -> None:
     classes = Vocabulary.classes(["yes", "no"])
     with pytest.raises(InputError, match=r"^utterance u7: 'maybe not' is not one of the classes no, yes$"):
         classes.encode("maybe not", "u7")
+    with pytest.raises(InputError, match=r"^'' is not one of the classes no, yes$"):
+        classes.encode("")
     with pytest.raises(InputError, match="no blank"):
         classes.blank  # noqa: B018
-    with pytest.raises(InputError, match="units must not be called like the special tokens: <unk>"):
+    with pytest.raises(InputError, match="units cannot have the names of special tokens: <unk>"):
         Vocabulary.classes(["yes", UNKNOWN])
     with pytest.raises(InputError, match="unknown='skip' is not for classes"):
         Vocabulary("classes", ("yes",), unknown="skip")
