@@ -18,7 +18,7 @@ from _common import Report, arguments
 
 from asr import audio
 from asr.data import manifest
-from asr.data.speech_dataset import spoken
+from asr.data.speech_dataset import transcript
 from asr.inference import recognizer
 from asr.metrics.error_rate import ErrorCounts, character_errors, phone_errors
 from asr.text.vocabulary import Vocabulary
@@ -33,7 +33,7 @@ def recordings(path: str, seconds: float, rate: int, vocabulary: Vocabulary) -> 
         parts: list[np.ndarray] = []
         texts: list[str] = []
         for cut in its_cuts:
-            text = spoken(cut, vocabulary)
+            text = transcript(cut, vocabulary)
             if text is None:
                 continue
             parts.append(audio.read(manifest.audio_path(cut), rate, start=cut.start, duration=cut.duration))

@@ -1,4 +1,4 @@
-"""What a batch of utterances is: padded tensors and integer lengths."""
+"""Batches of utterances: padded tensors and integer lengths."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Targets:
-    """Label sequences of one head, for those utterances of a batch that have one.
+    """Label sequences of one head, for the M utterances of a batch that have one; int64.
 
-    ``rows`` (M,) are indices into the batch, ``labels`` the M sequences end to end, ``lengths`` (M,) theirs and
-    ``frames_needed`` (M,) the frames below which CTC cannot emit each: its labels, and a blank in each repeat.
+    Attributes:
+        rows: (M,) indices into the batch.
+        labels: (sum of lengths,) the sequences end to end.
+        lengths: (M,) labels of each sequence.
+        frames_needed: (M,) fewest frames in which CTC can emit each: its labels, and a blank within each repeat.
     """
 
     rows: Tensor
@@ -25,7 +28,7 @@ class Targets:
 
     @classmethod
     def of(cls, sequences: Sequence[Sequence[int] | None]) -> Targets:
-        """Targets of a batch in which some utterances (None) have no label sequence."""
+        """Make the targets of a batch in which some utterances (None) have no label sequence."""
         present = [(row, labels) for row, labels in enumerate(sequences) if labels is not None]
         return cls(
             torch.tensor([row for row, _ in present], dtype=torch.long),
@@ -35,7 +38,7 @@ class Targets:
         )
 
     def repeat(self, times: int, size: int) -> Targets:
-        """Targets of ``times`` copies, one behind the other, of the batch of ``size`` utterances."""
+        """Make the targets of a batch of ``size`` utterances that is repeated ``times`` times, end to end."""
         return Targets(
             torch.cat([self.rows + copy * size for copy in range(times)]),
             self.labels.repeat(times),
@@ -44,17 +47,21 @@ class Targets:
         )
 
     def to(self, device: torch.device) -> Targets:
-        # on CUDA, CTC reads lengths on the CPU
+        """Move rows and labels to another device; torch's CTC loss reads lengths on the CPU."""
         return replace(self, rows=self.rows.to(device), labels=self.labels.to(device))
 
 
 @dataclass(frozen=True)
 class SpeechBatch:
-    """Utterances padded to one length.
+    """N utterances padded to one length.
 
-    ``inputs`` is (N, S) waveforms or (N, T, D) features, ``lengths`` (N,) integers; ``references`` holds for
-    each head the text (or phones) an utterance is scored against, None where it has none; ``seconds`` is the
-    audio in it.
+    Attributes:
+        ids: names of the utterances.
+        inputs: (N, S) waveforms or (N, T, D) features, float32.
+        lengths: (N,) samples or frames, int64.
+        targets: label sequences of each head.
+        references: for each head the text (or phones) of each utterance for error rates; None where it has none.
+        seconds: duration of the audio, without padding.
     """
 
     ids: Sequence[str]
@@ -66,11 +73,11 @@ class SpeechBatch:
 
     @property
     def amounts(self) -> dict[str, float]:
-        """How much there is in it."""
+        """Number of utterances and seconds of audio, for throughput figures."""
         return {"utt": len(self.ids), "audio-s": self.seconds}
 
     def to(self, device: torch.device) -> SpeechBatch:
-        """The same batch on another device."""
+        """Move the batch to another device."""
         return replace(
             self,
             inputs=self.inputs.to(device, non_blocking=True),
@@ -80,6 +87,6 @@ class SpeechBatch:
 
 
 def pad(arrays: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Stack (S_i, …) tensors to (N, max S, …), zeros behind each, and their lengths (N,)."""
+    """Stack N tensors (S_i, …) to (N, max S, …), padded with zeros at the end, and return their lengths (N,) too."""
     lengths = torch.tensor([len(array) for array in arrays], dtype=torch.long)
     return torch.nn.utils.rnn.pad_sequence(list(arrays), batch_first=True), lengths

@@ -1,4 +1,4 @@
-"""Images with captions as training examples: what an encoder makes of them is computed once and kept on disk."""
+"""Images with captions as training examples; outputs of a frozen image encoder are computed once and kept on disk."""
 
 from __future__ import annotations
 
@@ -9,41 +9,54 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from asr.data import image_files
 from asr.data.batch import pad
 from asr.data.caption_manifest import CaptionedImage
 from asr.data.pairs import Seq2SeqBatch
-from asr.modules.mobilenet import MobileNetV2
-from asr.text.vocabulary import Vocabulary
+from asr.text.vocabulary import Vocabulary, log_skipped
 from asr.utils.atomic import atomic_path
 
 log = logging.getLogger(__name__)
 
 BATCH = 32  # images that are encoded together
-View = Callable[[int], Tensor]  # what is read of the image of a number
+View = Callable[[int], Tensor]  # number of an image to the model's input
 
-# ways to look at a picture, the first of which is as it is
-VIEWS = ("plain", "mirrored")
+VIEWS = ("plain", "mirrored")  # of an image; the first is the image as it is
 
 
 def batches(paths: Sequence[str], size: int, view: str = "plain") -> Iterator[Tensor]:
-    """Pictures (N, 3, size, size) uint8 of some files at a time; InputError naming one that cannot be read."""
+    """Yield images (N, 3, size, size) uint8 of files, `BATCH` at a time.
+
+    Raises:
+        InputError: a file that cannot be read; it is named.
+    """
     for begin in range(0, len(paths), BATCH):
-        pictures = torch.stack([image_files.read(path, size) for path in paths[begin : begin + BATCH]])
-        yield pictures.flip(-1) if view == "mirrored" else pictures
+        images = torch.stack([image_files.read(path, size) for path in paths[begin : begin + BATCH]])
+        yield images.flip(-1) if view == "mirrored" else images
 
 
 @torch.inference_mode()
-def cached_grids(
-    encoder: MobileNetV2, items: Sequence[CaptionedImage], size: int, folder: Path, view: str
-) -> np.ndarray:
-    """The grids (images, places, channels) float16 that the encoder writes for a view, in a file of the folder.
+def cached_grids(encoder: nn.Module, items: Sequence[CaptionedImage], size: int, folder: Path, view: str) -> np.ndarray:
+    """Compute the encoder's outputs for all images, or read them from a file of the folder.
 
-    The file's name tells of the weights, the images, the size and the view: what is there already is not computed
-    again. (An image file that is replaced by another of its name is not noticed.)
+    The file's name is a hash of the weights, the images' names, the size and the view, so that nothing is computed
+    twice. (An image file that is replaced by another of its name is not noticed.)
+
+    Args:
+        encoder: maps (N, 3, size, size) uint8 to (N, P, C) float32, P places with C channels.
+        items: the images.
+        size: pixels of a side.
+        folder: of the cache files.
+        view: one of `VIEWS`.
+
+    Returns:
+        (images, P, C) float16, memory-mapped.
+
+    Raises:
+        InputError: an image that cannot be read.
     """
     paths = [item.image for item in items]
     path = folder / f"{fingerprint(encoder, [*paths, str(size), view])}.npy"
@@ -51,8 +64,8 @@ def cached_grids(
         log.info("encoding %d images (%s), once, to %s", len(paths), view, path)
         encoder.eval()
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            for number, pictures in enumerate(batches(paths, size, view)):
-                grid = encoder(pictures).half().numpy()
+            for number, images in enumerate(batches(paths, size, view)):
+                grid = encoder(images).half().numpy()
                 if number == 0:
                     shape = (len(paths), *grid.shape[1:])
                     header = {"descr": "<f2", "fortran_order": False, "shape": shape}
@@ -61,8 +74,8 @@ def cached_grids(
     return np.load(path, mmap_mode="r")
 
 
-def fingerprint(encoder: MobileNetV2, names: Sequence[str]) -> str:
-    """A short name of the weights of an encoder, and of some names."""
+def fingerprint(encoder: nn.Module, names: Sequence[str]) -> str:
+    """Hash the weights of an encoder and some names to 16 hexadecimal digits."""
     digest = hashlib.sha256("\n".join(names).encode())
     for name, value in encoder.state_dict().items():
         digest.update(name.encode() + value.detach().cpu().numpy().tobytes())
@@ -70,33 +83,55 @@ def fingerprint(encoder: MobileNetV2, names: Sequence[str]) -> str:
 
 
 class Pictures:
-    """The pictures themselves, read from their files each time they are asked for: for an encoder that is trained."""
+    """Images read from their files whenever they are used: the inputs of an encoder that is trained.
+
+    Args:
+        items: the images.
+        size: pixels of a side.
+        view: one of `VIEWS`.
+    """
 
     def __init__(self, items: Sequence[CaptionedImage], size: int, view: str = "plain") -> None:
         self.paths, self.size, self.view = [item.image for item in items], size, view
 
     def __call__(self, number: int) -> Tensor:
-        (picture,) = next(batches(self.paths[number : number + 1], self.size, self.view))
-        return picture
+        """Read an image by its number: (3, size, size) uint8. Raises InputError if it cannot be read."""
+        (image,) = next(batches(self.paths[number : number + 1], self.size, self.view))
+        return image
 
 
 class Grids:
-    """Grids as the encoder writes them; with ``pooled``, the mean of each alone, which is kept in memory."""
+    """Outputs of a frozen encoder.
+
+    Args:
+        grids: (images, P, C) float16, as `cached_grids` returns them.
+        pooled: use only the mean over the places of each image, which is kept in memory.
+    """
 
     def __init__(self, grids: np.ndarray, pooled: bool) -> None:
         self.grids = grids
         self.means = np.stack([grid.astype(np.float32).mean(0, keepdims=True) for grid in grids]) if pooled else None
 
     def __call__(self, number: int) -> Tensor:
+        """Return the outputs for an image by its number: (P, C), or (1, C) if pooled, float32."""
         values = self.means[number] if self.means is not None else self.grids[number].astype(np.float32)
         return torch.from_numpy(values)
 
 
 class CaptionDataset(Dataset[tuple[int, Tensor, Tensor]]):
-    """Captions with their images: number of the image, what is read of it, labels with <eos> on both ends.
+    """Captions with their images: number of the image, the model's input, and labels (U,) with <eos> at both ends.
 
-    An item is asked for by its index, or by (epoch, index) in training: then which of the ``views`` is read depends on
-    (seed, epoch, index). ``one`` takes one caption an image.
+    An item is read by its index, or by (epoch, index) in training, where (seed, epoch, index) choose one of the views.
+
+    Args:
+        items: images with their captions.
+        views: functions from an image's number to the model's input; the first is for evaluation.
+        vocabulary: of the captions, with <eos>.
+        first_only: use only the first caption of each image.
+        seed: of the choice of views.
+
+    Raises:
+        InputError: a caption outside the vocabulary; the image is named.
     """
 
     def __init__(
@@ -105,21 +140,26 @@ class CaptionDataset(Dataset[tuple[int, Tensor, Tensor]]):
         views: Sequence[View],
         vocabulary: Vocabulary,
         *,
-        one: bool = False,
+        first_only: bool = False,
         seed: int = 0,
     ) -> None:
         assert vocabulary.eos is not None
         self.items, self.views, self.seed = list(items), list(views), seed
         end = torch.tensor([vocabulary.eos])
-        self.examples = [
-            (number, torch.cat([end, torch.tensor(vocabulary.encode(text, item.id)), end]))
+        captions = [
+            (number, text)
             for number, item in enumerate(items)
-            for text in (item.captions[:1] if one else item.captions)
+            for text in (item.captions[:1] if first_only else item.captions)
         ]
+        self.examples = [
+            (number, torch.cat([end, torch.tensor(vocabulary.encode(text, items[number].id)), end]))
+            for number, text in captions
+        ]
+        log_skipped(vocabulary, ((items[number].id, text) for number, text in captions))
 
     @property
     def sizes(self) -> list[int]:
-        """Labels of each example."""
+        """Number of labels of each example."""
         return [len(labels) for _, labels in self.examples]
 
     def __len__(self) -> int:
@@ -132,9 +172,9 @@ class CaptionDataset(Dataset[tuple[int, Tensor, Tensor]]):
         return number, self.views[chosen](number), labels
 
     def collate(self, examples: Sequence[tuple[int, Tensor, Tensor]]) -> Seq2SeqBatch:
-        """A padded batch of examples."""
-        numbers, read, labels = zip(*examples, strict=True)
-        inputs = torch.stack(read)
+        """Make a padded batch of examples."""
+        numbers, views, labels = zip(*examples, strict=True)
+        inputs = torch.stack(views)
         padded, sizes = pad(labels)
         return Seq2SeqBatch(
             ids=[self.items[number].id for number in numbers],

@@ -1,4 +1,4 @@
-"""Image files as square pictures."""
+"""Reading image files as square RGB images."""
 
 from __future__ import annotations
 
@@ -11,31 +11,41 @@ from torch import Tensor
 
 from asr.errors import InputError
 
-# What files in a folder are taken for images by; `read` takes any that Pillow knows.
+# files in a folder that are taken for images; `read` accepts any that Pillow knows
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def read(path: str | Path, size: int) -> Tensor:
-    """An image in any format that Pillow reads, as RGB (3, size, size) uint8; not cropped but squashed to a square.
+    """Read an image in any format of Pillow as RGB, resized to a square without cropping.
 
-    It is turned upright as its EXIF says; what is transparent becomes white; of 16 bits the upper 8 count; of an
-    animation the first picture. Raises InputError naming a file that is missing, damaged or no image.
+    It is rotated as its EXIF data say; transparency becomes white; of 16 bits the upper 8 count; of an animation the
+    first frame.
+
+    Args:
+        path: an image file.
+        size: pixels of a side.
+
+    Returns:
+        (3, size, size) uint8.
+
+    Raises:
+        InputError: a file that is missing, damaged or no image.
     """
     try:
         with Image.open(path) as image:
             image.draft("RGB", (2 * size, 2 * size))  # JPEG is decoded at a fraction of its size, of at least this one
-            picture = _rgb(ImageOps.exif_transpose(image))
+            rgb = _to_rgb(ImageOps.exif_transpose(image))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
-    except Exception as error:  # whatever Pillow's decoders stumble over
-        raise InputError(f"{path}: not an image that can be read: {error}") from error
-    squashed = picture.resize((size, size), Image.Resampling.BICUBIC)
-    return torch.from_numpy(np.array(squashed)).permute(2, 0, 1).contiguous()
+    except Exception as error:  # Pillow's decoders raise many kinds
+        raise InputError(f"{path}: cannot be read as an image: {error}") from error
+    square = rgb.resize((size, size), Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """The picture in 8 bits of red, green and blue, over white."""
-    if image.mode.startswith("I"):  # 16 bits of grey; Pillow's own conversion would clip at 255
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Convert to 8 bits of red, green and blue, over white."""
+    if image.mode.startswith("I"):  # 16 bits of gray; Pillow's own conversion would clip at 255
         image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")

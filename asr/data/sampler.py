@@ -1,4 +1,4 @@
-"""Batches of utterances of similar length, bounded by their padded seconds."""
+"""Sampling of batches: utterances of similar length, bounded by their padded seconds."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ from asr.errors import InputError
 
 
 def plan_batches(seconds: Sequence[float], max_seconds: float, max_utterances: int | None = None) -> list[list[int]]:
-    """Cut utterances, sorted by length, into runs whose padded length is at most ``max_seconds``.
+    """Group utterances by length into batches whose padded duration is at most ``max_seconds``.
 
-    An utterance longer than ``max_seconds`` makes a batch by itself. Returns indices into ``seconds``,
-    shortest first.
+    Args:
+        seconds: duration of each utterance (or any other size).
+        max_seconds: largest padded duration of a batch; an utterance that is longer makes a batch by itself.
+        max_utterances: largest number of utterances in a batch; None: any.
+
+    Returns:
+        Indices into ``seconds``, shortest first.
+
+    Raises:
+        InputError: ``max_seconds`` is not positive.
     """
     if not max_seconds > 0:
         raise InputError(f"seconds of audio in a batch must be positive, not {max_seconds}")
@@ -29,13 +37,24 @@ def plan_batches(seconds: Sequence[float], max_seconds: float, max_utterances: i
 
 
 class BucketSampler(Sampler[list[tuple[int, int]]]):
-    """The training batches of one epoch after another, each a list of (epoch, index).
+    """Samples the training batches of one epoch after another, each a list of (epoch, index).
 
-    The batches of an epoch are a function of (seed, epoch) alone, so that an interrupted run goes on with the
-    batches it would have had. There are always as many, of the sizes `plan_batches` gives; which utterances
-    meet in one changes, since lengths are jittered by up to ``jitter`` before they are sorted (so a batch can
-    be longer than ``max_seconds`` by twice that share). Each of ``world`` processes gets every ``world``-th
-    batch, all as many.
+    The batches of an epoch are a function of (seed, epoch) alone, so that an interrupted run continues with the batches
+    it would have had. Every epoch has the same number of batches, of the sizes of `plan_batches`; which utterances
+    share one changes, since lengths are jittered before they are sorted. Each of ``world`` processes gets every
+    ``world``-th batch, all the same number.
+
+    Args:
+        seconds: duration of each utterance (or any other size).
+        max_seconds: largest padded duration of a batch; jitter can exceed it by the fraction ``2 * jitter``.
+        max_utterances: largest number of utterances in a batch; None: any.
+        seed: of the jitter and the order of batches.
+        jitter: largest relative change of a length before sorting.
+        rank: number of this process, from 0.
+        world: number of processes.
+
+    Raises:
+        InputError: no utterances, or ``max_seconds`` is not positive.
     """
 
     def __init__(
@@ -50,7 +69,7 @@ class BucketSampler(Sampler[list[tuple[int, int]]]):
         world: int = 1,
     ) -> None:
         if not len(seconds):
-            raise InputError("there are no utterances to make batches of")
+            raise InputError("there are no utterances to train on")
         self.seconds = np.asarray(seconds, dtype=np.float64)
         sizes = [len(batch) for batch in plan_batches(seconds, max_seconds, max_utterances)]
         self.ends = np.cumsum(sizes)
@@ -60,11 +79,11 @@ class BucketSampler(Sampler[list[tuple[int, int]]]):
 
     @property
     def sampler(self) -> BucketSampler:
-        """Itself: Lightning calls ``set_epoch`` of a data loader's ``batch_sampler.sampler`` only."""
+        """Return itself: Lightning calls ``set_epoch`` of a data loader's ``batch_sampler.sampler`` only."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose batches come next; the trainer calls this."""
+        """Choose the epoch of the next iteration; the trainer calls this."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:

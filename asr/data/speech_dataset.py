@@ -1,4 +1,4 @@
-"""Utterances of a manifest as training examples: audio or features, labels, padded batches."""
+"""Speech dataset: utterances of a manifest as audio or features with labels, in padded batches."""
 
 from __future__ import annotations
 
@@ -19,19 +19,28 @@ from asr.data import manifest
 from asr.data.batch import SpeechBatch, Targets, pad
 from asr.errors import InputError
 from asr.features import read_kaldi, read_sphinx
-from asr.text.vocabulary import Vocabulary
+from asr.text.vocabulary import Vocabulary, log_skipped
 
 if TYPE_CHECKING:
     from lhotse import MonoCut
 
 log = logging.getLogger(__name__)
 
+# of feature files, by Lhotse's storage type
 READERS: dict[str, Callable[[str], np.ndarray]] = {"sphinx_mfc": read_sphinx, "kaldiio": read_kaldi}
 
 
 @dataclass(frozen=True)
-class Example:
-    """One utterance: samples (S,) float32, or features (T, D), and the labels of each head that has some."""
+class SpeechExample:
+    """One utterance.
+
+    Attributes:
+        id: its name.
+        inputs: samples (S,) or features (T, D), float32.
+        labels: of each head; None where the utterance has none.
+        references: of each head, the text (or phones) for error rates; None where the utterance has none.
+        seconds: its duration.
+    """
 
     id: str
     inputs: Tensor
@@ -40,14 +49,25 @@ class Example:
     seconds: float
 
 
-class SpeechDataset(Dataset[Example]):
-    """Cuts read, encoded and perturbed.
+class SpeechDataset(Dataset[SpeechExample]):
+    """Utterances with their audio or features and their labels.
 
-    An item is asked for by its index, or by (epoch, index) in training: what is random about it depends on
-    (seed, epoch, index) only. Everything that can be wrong with the text is found when the dataset is made:
-    InputError names the utterance. (``encode=False`` makes no labels: a reference to score against need not be
-    writable.) Recordings of up to ``cache_hours`` in all are kept in memory as 16-bit samples, each decoded once:
-    decoding takes longer than training, and a compressed file cannot be entered in its middle.
+    An item is read by its index, or by (epoch, index) in training, where perturbation depends on (seed, epoch, index)
+    only. All texts are encoded when the dataset is made. Recordings of up to ``cache_hours`` in all are kept in memory
+    as 16-bit samples, each decoded once: decoding takes longer than training, and reading a compressed file cannot
+    begin in its middle.
+
+    Args:
+        cuts: the utterances, see `asr.data.manifest`.
+        vocabularies: of each head.
+        sample_rate: of the audio, in Hz; None: the cuts have features instead.
+        encode: make labels; False where only references are needed, whose text may be outside a vocabulary.
+        perturbation: of the waveforms in training.
+        cache_hours: largest total duration of recordings to keep in memory.
+        seed: of the perturbation.
+
+    Raises:
+        InputError: an utterance without the audio or features needed, or with text outside a vocabulary; it is named.
     """
 
     def __init__(
@@ -78,7 +98,7 @@ class SpeechDataset(Dataset[Example]):
         self.references: list[dict[str, str | None]] = []
         self.labels: list[dict[str, list[int] | None]] = []
         for cut in self.cuts:
-            texts = {head: spoken(cut, vocabulary) for head, vocabulary in self.vocabularies.items()}
+            texts = {head: transcript(cut, vocabulary) for head, vocabulary in self.vocabularies.items()}
             self.references.append(
                 {h: None if t is None else self.vocabularies[h].normalize_for_scoring(t) for h, t in texts.items()}
             )
@@ -88,22 +108,25 @@ class SpeechDataset(Dataset[Example]):
                     for h, t in texts.items()
                 }
             )
+        if encode:
+            for vocabulary in self.vocabularies.values():
+                log_skipped(vocabulary, ((cut.id, transcript(cut, vocabulary) or "") for cut in self.cuts))
 
     def _check_source(self, cut: MonoCut) -> None:
         if self.sample_rate is None and cut.features is None:
-            raise InputError(f"utterance {cut.id} has no features, which this model reads instead of audio")
+            raise InputError(f"utterance {cut.id} has no features; this model needs them instead of audio")
         if self.sample_rate is not None and cut.recording is None:
-            raise InputError(f"utterance {cut.id} has features only, and this model reads audio")
+            raise InputError(f"utterance {cut.id} has only features; this model needs audio")
 
     def __len__(self) -> int:
         return len(self.cuts)
 
-    def __getitem__(self, key: int | tuple[int, int]) -> Example:
+    def __getitem__(self, key: int | tuple[int, int]) -> SpeechExample:
         epoch, index = key if isinstance(key, tuple) else (None, key)
         samples = self._read(index)
         if epoch is not None and self.perturbation and samples.ndim == 1:
             samples = self._perturb(samples, np.random.default_rng([self.seed, epoch, index]))
-        return Example(
+        return SpeechExample(
             self.cuts[index].id,
             torch.from_numpy(samples),
             self.labels[index],
@@ -142,8 +165,8 @@ class SpeechDataset(Dataset[Example]):
             samples = augmentation.add_noise(samples, noise, rng.uniform(*self.perturbation.snr), rng)
         return samples
 
-    def collate(self, examples: Sequence[Example]) -> SpeechBatch:
-        """A padded batch of examples."""
+    def collate(self, examples: Sequence[SpeechExample]) -> SpeechBatch:
+        """Make a padded batch of examples."""
         inputs, lengths = pad([example.inputs for example in examples])
         return SpeechBatch(
             ids=[example.id for example in examples],
@@ -155,12 +178,12 @@ class SpeechDataset(Dataset[Example]):
         )
 
     def input_lengths(self) -> Tensor:
-        """(len(self),) samples or frames of each utterance, known without reading it."""
+        """Return the number of samples or frames of each utterance, (len(self),) int64, without reading it."""
         if self.sample_rate is None:
             return torch.tensor([cut.features.num_frames for cut in self.cuts])
         return torch.tensor([round(seconds * self.sample_rate) for seconds in self.seconds])
 
 
-def spoken(cut: MonoCut, vocabulary: Vocabulary) -> str | None:
-    """What a head with this vocabulary should write for the cut: its phones (None without any) or its text."""
+def transcript(cut: MonoCut, vocabulary: Vocabulary) -> str | None:
+    """Return the reference of a cut in the units of a vocabulary: its phones (None without any) or its text."""
     return manifest.phones(cut) if vocabulary.kind == "phones" else manifest.text(cut)

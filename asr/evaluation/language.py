@@ -18,6 +18,7 @@ from asr.evaluation.base import Evaluation, EvaluationOptions, single_model
 from asr.models import directory, store
 from asr.tasks.language import LanguageTask
 from asr.text.sentences import split_sentences
+from asr.text.vocabulary import log_skipped
 
 DEV_ROWS = 8  # parallel streams of dev text: few, as each starts without context
 
@@ -27,7 +28,9 @@ PIECES = ("file", "line", "sentence")
 def encode_texts(task: LanguageTask, texts: Sequence[str], where: str) -> Tensor:
     """Return the labels (L,) of texts, <eos> before the first and after each; ``where`` names them in errors."""
     encode = task.vocabulary.encode
-    parts = ([*encode(piece, f"{number} of {where}"), task.eos] for number, piece in enumerate(texts, start=1))
+    named = [(f"{number} of {where}", text) for number, text in enumerate(texts, start=1)]
+    log_skipped(task.vocabulary, named)
+    parts = ([*encode(text, name), task.eos] for name, text in named)
     return torch.tensor([task.eos, *chain.from_iterable(parts)])
 
 

@@ -28,7 +28,7 @@ def evaluate_tasks(
     """Return the `error_rates` of one task or an ensemble on parallel texts, in batches of at most ``labels``."""
     first = tasks[0]
     device = first.network.device
-    data = PairDataset(texts, first.source, first.vocabulary, one=True)
+    data = PairDataset(texts, first.source, first.vocabulary, first_only=True)
     hypotheses: list[str] = []
     references: list[Sequence[str]] = []
     with torch.inference_mode():

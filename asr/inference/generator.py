@@ -11,6 +11,7 @@ from asr.decoding.label.sampling import Sampling
 from asr.errors import InputError
 from asr.models import directory, store
 from asr.tasks.language import LanguageTask
+from asr.text.vocabulary import log_skipped
 
 CONTEXT = 8  # labels that tell whether a piece begins a word
 
@@ -39,6 +40,7 @@ class Generator:
         random.seed() if seed is None else random.manual_seed(seed)
         try:
             written = self.task.vocabulary.encode(prompt)
+            log_skipped(self.task.vocabulary, [("", prompt)])
         except InputError as error:
             raise InputError(f"prompt: {error}") from error
         return self._write(written, options or Sampling(), max_length, random)

@@ -19,6 +19,7 @@ from asr.tasks.encoder_decoder import search
 from asr.tasks.seq2seq import Seq2SeqTask
 from asr.text.lexicon import Lexicon
 from asr.text.phones import without_stress
+from asr.text.vocabulary import log_skipped
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +110,7 @@ class Pronouncer:
     def _encode(self, text: str) -> Tensor:
         """The labels (U,) of an input text."""
         labels = self.tasks[0].source.encode(text, text)
+        log_skipped(self.tasks[0].source, [(text, text)])
         if not labels:
             raise InputError(f"{text!r}: there is nothing to pronounce; use a text with a letter in it")
         return torch.tensor(labels)

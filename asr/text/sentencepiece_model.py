@@ -66,7 +66,7 @@ def read(path: Path) -> bytes:
 
 
 def processor(model: bytes, name: str) -> Any:
-    """Load a serialized model into SentencePiece's processor. Raises InputError, with ``name``, for what is no model."""
+    """Load a model into SentencePiece's processor. Raises InputError, with ``name``, for what is no model."""
     import sentencepiece
 
     processor = sentencepiece.SentencePieceProcessor()

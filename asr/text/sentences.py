@@ -14,8 +14,8 @@ ABBREVIATIONS = {
     "Esq.": "Esquire",
 }
 _ABBREVIATION = re.compile(r"(?<!\w)(" + "|".join(map(re.escape, ABBREVIATIONS)) + ")")
-# a full stop, question or exclamation mark, with closing quotation marks and brackets, before what can begin a sentence;
-# but not after an initial
+# a full stop, question or exclamation mark, with closing quotation marks and brackets, before what can begin a
+# sentence; but not after an initial
 _SENTENCE_END = re.compile(r"""(?<!\b[A-Z])([.!?]["'”’)\]]*)\s+(?=["'“‘(\[]*[A-Z0-9])""")
 # quotation marks that look like apostrophes, around words
 _QUOTES = re.compile(r"(?<!\w)'+|'+(?!\w)")

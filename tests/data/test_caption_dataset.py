@@ -57,7 +57,7 @@ def test_nothing_is_left_of_a_cache_that_failed(
 ) -> None:
     bad = tmp_path / "bad.png"
     bad.write_text("no image")
-    with pytest.raises(InputError, match=r"bad\.png: not an image"):
+    with pytest.raises(InputError, match=r"bad\.png: cannot be read as an image"):
         cached_grids(encoder, [*items, CaptionedImage("bad", str(bad), ("a",))], 32, tmp_path / "cache", "plain")
     assert not list((tmp_path / "cache").iterdir())
 
@@ -75,7 +75,7 @@ def test_views(items: list[CaptionedImage]) -> None:
 def test_a_batch(items: list[CaptionedImage]) -> None:
     grids = Grids(np.arange(2 * 4 * 3, dtype=np.float16).reshape(2, 4, 3), pooled=True)
     data = CaptionDataset(items, [grids], WORDS)
-    assert data.sizes == [5, 4, 5, 4] and len(CaptionDataset(items, [grids], WORDS, one=True)) == 2
+    assert data.sizes == [5, 4, 5, 4] and len(CaptionDataset(items, [grids], WORDS, first_only=True)) == 2
     batch = data.collate([data[0], data[3]])
     assert batch.inputs.tolist() == [[[4.5, 5.5, 6.5]], [[16.5, 17.5, 18.5]]]
     spelled = [WORDS.encode("a red square"), WORDS.encode("a square")]

@@ -98,13 +98,13 @@ def test_large_photographs(tmp_path: Path, picture: Image.Image) -> None:
 def test_files_that_are_no_images(tmp_path: Path, picture: Image.Image) -> None:
     with pytest.raises(InputError, match=r"none\.png: no such file"):
         image_files.read(tmp_path / "none.png", 4)
-    with pytest.raises(InputError, match="not an image that can be read"):
+    with pytest.raises(InputError, match="cannot be read as an image"):
         image_files.read(tmp_path, 4)
     (tmp_path / "text.jpg").write_text("a dog runs")
-    with pytest.raises(InputError, match=r"text\.jpg: not an image that can be read"):
+    with pytest.raises(InputError, match=r"text\.jpg: cannot be read as an image"):
         image_files.read(tmp_path / "text.jpg", 4)
     (tmp_path / "empty.png").touch()
-    with pytest.raises(InputError, match=r"empty\.png: not an image that can be read"):
+    with pytest.raises(InputError, match=r"empty\.png: cannot be read as an image"):
         image_files.read(tmp_path / "empty.png", 4)
 
 
@@ -116,5 +116,5 @@ def test_truncated_files(tmp_path: Path, suffix: str) -> None:
     content = path.read_bytes()
     for part in (0.01, 0.3, 0.7):
         path.write_bytes(content[: int(len(content) * part)])
-        with pytest.raises(InputError, match=rf"a\.{suffix}: not an image that can be read"):
+        with pytest.raises(InputError, match=rf"a\.{suffix}: cannot be read as an image"):
             image_files.read(path, 4)

@@ -27,7 +27,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a\tah\nb b\n", r"line 2: 'source TAB target' is wanted, not 'b b'"),
+        ("a\tah\nb b\n", r"line 2: expected 'source TAB target', got 'b b'"),
         ("\tah\n", "line 1"),
         ("a\t\n", "line 1"),
         ("a\tah\tb\n", "line 1"),
@@ -50,7 +50,7 @@ def test_each_target_is_an_example_and_all_are_references() -> None:
     assert batch.labels.tolist() == [[0, 1, 2, 0], [0, 1, 3, 0], [0, 3, 0, 0]] and batch.ends.tolist() == [3, 3, 2]
     assert batch.references == [["ah b", "ah k"]] * 2 + [["k"]]
     assert batch.amounts == {"labels": 8}
-    assert len(PairDataset({"ab": ["ah b", "ah k"], "c": ["k"]}, SOURCE, TARGET, one=True)) == 2
+    assert len(PairDataset({"ab": ["ah b", "ah k"], "c": ["k"]}, SOURCE, TARGET, first_only=True)) == 2
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_features_instead_of_audio(tmp_path: Path) -> None:
     found = dataset([cut], None, perturbation=Perturbation(speed=[1.1]))
     np.testing.assert_array_equal(found[0, 0].inputs.numpy(), values.astype(np.float32))
     assert found.input_lengths().tolist() == [7]
-    with pytest.raises(InputError, match="utterance u has features only, and this model reads audio"):
+    with pytest.raises(InputError, match="utterance u has only features; this model needs audio"):
         dataset([cut])
 
 

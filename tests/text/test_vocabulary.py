@@ -156,7 +156,7 @@ def test_special_names_in_a_text_are_only_characters():
     [
         (lambda: Vocabulary.characters("aba"), "'a' is there twice"),
         (lambda: Vocabulary.characters("aB", TextNormalizer(case="lower")), r"'B' \(U\+0042\)"),
-        (lambda: Vocabulary.characters([]), "without a single unit"),
+        (lambda: Vocabulary.characters([]), "needs one unit at least"),
         (lambda: Vocabulary.characters("ab", unknown="ignore"), "ignore"),
         (lambda: Vocabulary("characters", (BLANK, "ab")), "single character"),
         (lambda: Vocabulary("characters", (BLANK, "a"), fold=39), "for phones"),

@@ -12,7 +12,7 @@ from asr.errors import InputError
 from asr.inference.decoders.base import BaseDecoder, Search, check_lexicon
 from asr.text import lexicon as lexicon_
 from asr.text.lexicon import Lexicon
-from asr.text.vocabulary import Vocabulary
+from asr.text.vocabulary import Vocabulary, log_skipped
 
 Variants = Sequence[tuple[int, ...]]  # the label sequences that a word may have
 
@@ -37,6 +37,8 @@ class Aligner(BaseDecoder):
         super().__init__(vocabulary)
         check_lexicon(vocabulary, lexicon is not None)
         names = text.split()
+        if lexicon is None:
+            log_skipped(vocabulary, [("", text)])
         variants = (
             pronunciation_labels(names, vocabulary, lexicon)
             if lexicon is not None

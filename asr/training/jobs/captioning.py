@@ -69,8 +69,8 @@ class CaptioningJob(EncoderDecoderJob):
         config, vocabulary = self.config, self.task.vocabulary
         views = self.views("train", VIEWS if config["data"]["mirror"] else VIEWS[:1])
         one = self.task.samples > 0
-        train = CaptionDataset(self.splits["train"], views, vocabulary, one=one, seed=config["seed"])
-        dev = CaptionDataset(self.splits["dev"], self.views("dev", VIEWS[:1]), vocabulary, one=True)
+        train = CaptionDataset(self.splits["train"], views, vocabulary, first_only=one, seed=config["seed"])
+        dev = CaptionDataset(self.splits["dev"], self.views("dev", VIEWS[:1]), vocabulary, first_only=True)
         return self.text_loaders(train, dev, rank, world)
 
     def measure(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:

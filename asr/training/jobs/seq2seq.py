@@ -35,8 +35,8 @@ class Seq2SeqJob(EncoderDecoderJob):
         self.task = make_task(config, self.splits["train"])
         self.task.reward = self.reward
         source, target = self.task.source, self.task.vocabulary
-        self.train_data = PairDataset(self.splits["train"], source, target, one=self.task.samples > 0)
-        self.dev_data = PairDataset(self.splits["dev"], source, target, one=True)
+        self.train_data = PairDataset(self.splits["train"], source, target, first_only=self.task.samples > 0)
+        self.dev_data = PairDataset(self.splits["dev"], source, target, first_only=True)
 
     def describe(self) -> None:
         """Log the size of data and network."""

@@ -162,7 +162,7 @@ def test_the_command(run: Path, folder: Path, tmp_path: Path, asr: Callable[...,
     page = tmp_path / "page.html"
     outcome = asr("caption", pictures(folder)[0], bad, "--model", run, "--nbest", "2", "--json", "--html", page)
     assert outcome.status == 1 and "1 of 2 files failed" in outcome.err
-    assert re.search(r"failed: .*bad\.png: not an image", outcome.err)
+    assert re.search(r"failed: .*bad\.png: cannot be read as an image", outcome.err)
     (line,) = map(json.loads, outcome.out.splitlines())
     assert line["image"].endswith("red.png") and len(line["captions"]) == 2
     assert line["captions"][0]["score"] >= line["captions"][1]["score"]
