@@ -118,7 +118,7 @@ class Vocabulary:
         unknown: str = "error",
         specials: Sequence[str] = (BLANK,),
     ) -> Vocabulary:
-        """Make a vocabulary of the words that occur ``min_count`` times at least, by falling count, then by alphabet."""
+        """Make a vocabulary of words that occur ``min_count`` times at least, by falling count, then by alphabet."""
         normalization = normalization or TextNormalizer()
         counts = Counter(word for text in texts for word in normalization.apply(text).split())
         units = [word for word, count in sorted(counts.items(), key=lambda e: (-e[1], e[0])) if count >= min_count]

@@ -345,7 +345,7 @@ def test_tokens_and_model_must_agree(pieces: Vocabulary, tmp_path: Path):
     pieces.save(path)
     lines = path.read_text("utf-8").split("\n")
     path.write_text("\n".join([*lines[:2], "Q", *lines[3:]]), encoding="utf-8")
-    with pytest.raises(InputError, match="not the pieces"):
+    with pytest.raises(InputError, match="not the units"):
         Vocabulary.load(path)
 
 
