@@ -1,7 +1,8 @@
-"""``asr tune MODEL DATA…``: the numbers of a beam search, found on dev data."""
+"""``asr tune MODEL DATA…``: tune a beam search on dev data."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,80 +25,65 @@ def tune(
     hotwords: HotWords = "",
     decoder: Decoder = None,
     values: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=A,B,…", help="What to try for a number: lm_weight=0.5,1,1.5")
+        list[str] | None, typer.Option(metavar="KEY=A,B,…", help="Values to try for a weight: lm_weight=0.5,1,1.5")
     ] = None,
-    picture: Annotated[Path | None, typer.Option(help="Draw error rates to this file (.png, .svg, .pdf).")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Leave the model directory as it is.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="Plot the error rates to this file (.png, .svg, .pdf).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Leave the model directory unchanged.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
 ) -> None:
-    """Find weights and beam that give the lowest error rate; the model then decodes with them, and with these models.
+    """Find the weights and the beam with the lowest error rate, and store them in the model directory.
 
-    The language model and the dictionary are copied into the model directory.
+    The model decodes with them from then on. The language model and the dictionary are copied into its directory.
     """
     from asr.cli._progress import progress_bar
-    from asr.data import manifest
-    from asr.data.speech_dataset import SpeechDataset
-    from asr.evaluation import tune as tuning
-    from asr.evaluation.ctc import error_kinds
-    from asr.inference import recognizer
-    from asr.inference.decoders.beam import BeamDecoder
-    from asr.metrics.calibration import concatenate, cross_validate, fit_calibration
-    from asr.models import decoder_files
-    from asr.models import directory as store
+    from asr.evaluation.tune import tune_model
+    from asr.output.plots import plot_tuning
 
-    directory = store.find(model)
-    head, options = decoder_files.decoder_config(directory, decoder_config(beam, lm, lexicon, hotwords, decoder), head)
-    options |= {"type": "beam", "calibration": None}
-    loaded = recognizer.load(directory, device=device, head=head, decoder=options)
-    search = loaded.decoder
-    assert isinstance(search, BeamDecoder)
-    grid = {**tuning.values_for(search), **read_values(values or [])}
-    cuts = [cut for path in data for cut in manifest.read(path)]
-    dataset = SpeechDataset(cuts, {head: search.scoring_vocabulary}, loaded.sample_rate, encode=False)
-    with progress_bar(sum(dataset.seconds), "listening") as advance:
-        stored = tuning.store(loaded.task, dataset, head, advance)
-    names = list(grid)
-    rate = error_kinds(search.scoring_vocabulary)[0].upper()
-    typer.echo("  ".join(f"{name:>14}" for name in [*names, f"{rate} %", "real time"]))
+    names: list[str] = []
+
+    def show_header(weights: Sequence[str], error_kind: str) -> None:
+        names.extend(weights)
+        typer.echo("  ".join(f"{name:>14}" for name in [*weights, f"{error_kind.upper()} %", "real time"]))
 
     def show(trial: Trial) -> None:
-        cells = [f"{trial.numbers[name]:g}" for name in names] + [
-            f"{100 * trial.rate:.2f}",
-            f"{trial.real_time_factor:.4f}",
-        ]
+        cells = [f"{trial.weights[name]:g}" for name in names]
+        cells += [f"{100 * trial.rate:.2f}", f"{trial.real_time_factor:.4f}"]
         typer.echo("  ".join(f"{cell:>14}" for cell in cells))
 
-    start = {name: search.weights[name] for name in names}
-    best, trials = tuning.tune(search, stored, start, grid, show)
+    result = tune_model(
+        model,
+        data,
+        decoder=decoder_config(beam, lm, lexicon, hotwords, decoder),
+        head=head,
+        values=parse_values(values or []),
+        device=device,
+        save=not dry_run,
+        begin=show_header,
+        report=show,
+        progress=progress_bar,
+    )
     typer.echo("best:")
-    show(best)
+    show(result.best)
     if picture is not None:
-        tuning.draw(picture, best, trials, rate)
-    report = tuning.report_of(tuning.decoded(search.with_weights(**best.numbers), stored))
-    before, after = report.calibration, cross_validate(report.answers)
-    if before is not None and after is not None:
-        options["calibration"] = [round(number, 4) for number in fit_calibration(*concatenate(report.answers))]
+        points = [(trial.weights, trial.rate) for trial in (result.best, *result.trials)]
+        plot_tuning(picture, points[0], points[1:], result.error_kind.upper())
+    if result.calibration is not None:
+        before, after = result.calibration
         typer.echo(
             f"confidence: expected calibration error {before.error:.3f}, calibrated {after.error:.3f} "
-            "(half the utterances, by what fits the other half)"
+            "(cross-validated on halves of the utterances)"
         )
     if not dry_run:
-        decoder_files.set_decoder(directory, {"head": head, **options, **best.numbers})
-        typer.echo(f"{directory} decodes so from now on (--decoder type=greedy for the best path)")
+        typer.echo(f"{model} now decodes with these weights (--decoder type=greedy for greedy decoding)")
 
 
-def read_values(given: list[str]) -> dict[str, list[float]]:
-    """Numbers to try by name, of KEY=A,B,…"""
-    from asr.inference.decoders.beam import TUNABLE
-
-    known = ["beam", *TUNABLE]
-    found: dict[str, list[float]] = {}
-    for entry in given:
-        key, _, numbers = entry.partition("=")
-        if key not in known:
-            raise InputError(f"--values {entry}: the numbers of a search are {', '.join(known)}")
+def parse_values(options: Sequence[str]) -> dict[str, list[float]]:
+    """Parse KEY=A,B,… into numbers by key. Raises InputError for a value that is not a number."""
+    values: dict[str, list[float]] = {}
+    for option in options:
+        key, _, numbers = option.partition("=")
         try:
-            found[key] = [int(n) if key == "beam" else float(n) for n in numbers.split(",")]
+            values[key] = [int(n) if key == "beam" else float(n) for n in numbers.split(",")]
         except ValueError:
-            raise InputError(f"--values {entry}: numbers with commas between them are wanted") from None
-    return found
+            raise InputError(f"--values {option}: KEY=A,B,… with numbers is needed") from None
+    return values

@@ -1,4 +1,4 @@
-"""The numbers of a beam search that give the lowest error rate on dev. The network runs once, the search many times."""
+"""Tune the weights of a beam search on dev data: the network runs once, the search once per trial."""
 
 from __future__ import annotations
 
@@ -11,136 +11,221 @@ from typing import Any
 import numpy as np
 import torch
 
+from asr.data import manifest
 from asr.data.batch import SpeechBatch
 from asr.data.speech_dataset import SpeechDataset
 from asr.errors import InputError
-from asr.evaluation.ctc import DecodedTexts, log_prob_batches
+from asr.evaluation.ctc import DecodedTexts, error_kinds, log_prob_batches
 from asr.evaluation.report import Report
-from asr.inference.decoders.beam import BeamDecoder
+from asr.inference import recognizer
+from asr.inference.decoders.beam import TUNABLE, BeamDecoder
+from asr.metrics.calibration import (
+    Calibration,
+    concatenate,
+    cross_validate,
+    fit_calibration,
+    measure_calibration,
+)
+from asr.models import decoder_files
+from asr.models import directory as model_directory
 from asr.tasks.ctc import CTCTask
+from asr.utils.progress import Progress, no_progress
 
-# of each batch: itself without its audio, scores (N, T, V) of the head, lengths (N,)
-Stored = Sequence[tuple[SpeechBatch, dict[str, np.ndarray], np.ndarray]]
+# each batch without its audio, log-probabilities (N, T, V) of the head, and lengths (N,)
+StoredScores = Sequence[tuple[SpeechBatch, dict[str, np.ndarray], np.ndarray]]
 Values = Mapping[str, Sequence[float]]
 
-# What is tried, of a model of words and of those of characters; the beam comes last, with the rest at its best.
+# Values to try by default for each kind of language model; beams come last, with the weights at their best.
 WORD_VALUES = {"lm_weight": (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0), "word_bonus": (-2.0, -1.0, 0.0, 1.0, 2.0, 3.0)}
 CHARACTER_VALUES = {"character_weight": (0.2, 0.4, 0.6, 0.8, 1.0), "character_bonus": (0.0, 0.5, 1.0, 1.5)}
 NEURAL_VALUES = {"neural_weight": (0.2, 0.4, 0.6, 0.8), "neural_bonus": (0.0, 0.5, 1.0, 1.5)}
 BEAM_VALUES = {"beam": (25, 50, 100, 200)}
-ROUNDS = 4
+MAX_ROUNDS = 4  # of coordinate descent
+NAMES = ("beam", *TUNABLE)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Numbers of a search and what came out: errors in so many reference tokens, seconds of search for one of audio."""
+    """One setting of the weights and its result.
 
-    numbers: Mapping[str, float]
+    Attributes:
+        weights: by name; "beam" among them.
+        errors: word (or phone) errors.
+        reference: reference tokens.
+        real_time_factor: seconds of search per second of audio.
+    """
+
+    weights: Mapping[str, float]
     errors: int
     reference: int
     real_time_factor: float
 
     @property
     def rate(self) -> float:
-        """Error rate."""
+        """Error rate, as a fraction."""
         return self.errors / max(self.reference, 1)
 
 
-def values_for(decoder: BeamDecoder) -> dict[str, Sequence[float]]:
-    """What is worth trying for a decoder's models."""
-    words, letters, neural = decoder.models
-    found: dict[str, Sequence[float]] = {}
+@dataclass(frozen=True)
+class TuneResult:
+    """Result of `tune_model`.
+
+    Attributes:
+        best: the best trial.
+        trials: all trials in their order.
+        error_kind: "wer" or "per": what the trials count.
+        calibration: expected calibration error of the confidences before and after calibration (cross-validated on
+            halves of the data); None without confidences.
+    """
+
+    best: Trial
+    trials: Sequence[Trial]
+    error_kind: str
+    calibration: tuple[Calibration, Calibration] | None
+
+
+def tune_model(
+    model: str | Path,
+    data: Sequence[str],
+    *,
+    decoder: Mapping[str, Any] | None = None,
+    head: str | None = None,
+    values: Values | None = None,
+    device: str = "cpu",
+    save: bool = True,
+    begin: Callable[[Sequence[str], str], None] = lambda names, error_kind: None,
+    report: Callable[[Trial], None] = lambda trial: None,
+    progress: Progress = no_progress,
+) -> TuneResult:
+    """Find the weights and the beam with the lowest error rate, and calibrate the confidences.
+
+    Args:
+        model: a model directory or training run.
+        data: manifests of dev data, never of test data.
+        decoder: options of the beam search (language model, lexicon …), over those of the model directory.
+        head: the head to decode; None takes the model's.
+        values: values to try by weight, over the default ones; "beam" is one of the weights.
+        device: where the network runs.
+        save: write the result to the model directory, with copies of the language models and dictionaries.
+        begin: receives the names of the weights and the error kind before the first trial.
+        report: receives each trial when it is done.
+        progress: draws a progress bar while the network runs.
+
+    Raises:
+        InputError: model, data or options cannot be used, or no utterance has a reference.
+    """
+    directory = model_directory.find(model)
+    if unknown := [name for name in values or {} if name not in NAMES]:
+        raise InputError(f"{', '.join(unknown)}: the weights of a search are {', '.join(NAMES)}")
+    head, options = decoder_files.decoder_config(directory, decoder or {}, head)
+    options |= {"type": "beam", "calibration": None}
+    loaded = recognizer.load(directory, device=device, head=head, decoder=options)
+    search = loaded.decoder
+    assert isinstance(search, BeamDecoder)
+    grid = {**default_values(search), **(values or {})}
+    start = {name: search.weights[name] for name in grid}
+    cuts = [cut for path in data for cut in manifest.read(path)]
+    dataset = SpeechDataset(cuts, {head: search.scoring_vocabulary}, loaded.sample_rate, encode=False)
+    with progress(sum(dataset.seconds), "computing scores") as advance:
+        scores = store_scores(loaded.task, dataset, head, advance)
+    error_kind = error_kinds(search.scoring_vocabulary)[0]
+    begin(list(grid), error_kind)
+    best, trials = tune(search, scores, start, grid, report)
+    answers = decode_report(search.with_weights(**best.weights), scores).answers
+    calibration = _calibrate(answers, options)
+    if save:
+        decoder_files.set_decoder(directory, {"head": head, **options, **best.weights})
+    return TuneResult(best, trials, error_kind, calibration)
+
+
+def _calibrate(
+    answers: Sequence[tuple[Sequence[float], Sequence[bool]]], options: dict[str, Any]
+) -> tuple[Calibration, Calibration] | None:
+    """Put the calibration into the decoder's options; return the calibration error before and after."""
+    before, after = measure_calibration(*concatenate(answers)), cross_validate(answers)
+    if before is None or after is None:
+        return None
+    options["calibration"] = [round(number, 4) for number in fit_calibration(*concatenate(answers))]
+    return before, after
+
+
+def default_values(decoder: BeamDecoder) -> dict[str, Sequence[float]]:
+    """Return the values to try for the language models that a decoder has."""
+    words, labels, neural = decoder.models
+    values: dict[str, Sequence[float]] = {}
     if words is not None and words.ngram is not None:
-        found |= WORD_VALUES
-    if letters is not None:
-        found |= CHARACTER_VALUES
+        values |= WORD_VALUES
+    if labels is not None:
+        values |= CHARACTER_VALUES
     if neural is not None:
-        found |= NEURAL_VALUES
-    return found | BEAM_VALUES
+        values |= NEURAL_VALUES
+    return values | BEAM_VALUES
 
 
-def store(task: CTCTask, dataset: SpeechDataset, head: str, progress: Callable[[float], None]) -> Stored:
-    """What the network says of a dataset."""
+def store_scores(task: CTCTask, dataset: SpeechDataset, head: str, advance: Callable[[float], None]) -> StoredScores:
+    """Run the network over a dataset and keep the log-probabilities of one head; ``advance`` gets seconds of audio."""
     stored = []
-    for batch, scores, frames in log_prob_batches(task, dataset, [head]):
-        stored.append((replace(batch, inputs=torch.empty(0)), scores, frames))
-        progress(batch.seconds)
+    for batch, log_probs, lengths in log_prob_batches(task, dataset, [head]):
+        stored.append((replace(batch, inputs=torch.empty(0)), log_probs, lengths))
+        advance(batch.seconds)
     return stored
 
 
 def tune(
-    decoder: BeamDecoder, stored: Stored, numbers: Mapping[str, float], values: Values, report: Callable[[Trial], None]
+    decoder: BeamDecoder,
+    scores: StoredScores,
+    start: Mapping[str, float],
+    values: Values,
+    report: Callable[[Trial], None],
 ) -> tuple[Trial, list[Trial]]:
-    """The best trial and all of them, each given to ``report`` as it is done.
+    """Minimize the errors by coordinate descent.
 
-    One number after another takes the best of its ``values``, the others as they are (at first ``numbers``), until none
-    changes any more: coordinate descent. Of equal error rates the first one wins, which for beams is the narrowest.
+    One weight after another takes the best of its ``values`` with the others fixed, from ``start`` on, until none
+    changes or `MAX_ROUNDS` are done; then the beams are tried. Of equal error counts the first one wins, which for
+    beams is the narrowest.
+
+    Returns:
+        The best trial, and all trials; ``report`` receives each when it is done.
     """
     trials: dict[tuple[tuple[str, float], ...], Trial] = {}
 
-    def trial(wanted: Mapping[str, float]) -> Trial:
-        key = tuple(sorted(wanted.items()))
+    def trial(weights: Mapping[str, float]) -> Trial:
+        key = tuple(sorted(weights.items()))
         if key not in trials:
-            trials[key] = measure(decoder.with_weights(**wanted), stored, wanted)
+            trials[key] = measure(decoder.with_weights(**weights), scores, weights)
             report(trials[key])
         return trials[key]
 
-    best = trial(numbers)
-    first = {name: options for name, options in values.items() if name != "beam"}
-    for _ in range(ROUNDS):
+    best = trial(start)
+    coordinates = {name: options for name, options in values.items() if name != "beam"}
+    for _ in range(MAX_ROUNDS):
         before = best
-        for name, options in first.items():
-            best = min([best, *(trial({**best.numbers, name: value}) for value in options)], key=lambda t: t.errors)
+        for name, options in coordinates.items():
+            best = min([best, *(trial({**best.weights, name: value}) for value in options)], key=lambda t: t.errors)
         if best is before:
             break
     beams = sorted(values.get("beam", ()))
     if beams:
-        best = min([*(trial({**best.numbers, "beam": beam}) for beam in beams), best], key=lambda t: t.errors)
+        best = min([*(trial({**best.weights, "beam": beam}) for beam in beams), best], key=lambda t: t.errors)
     return best, list(trials.values())
 
 
-def measure(decoder: BeamDecoder, stored: Stored, numbers: Mapping[str, float]) -> Trial:
-    """Errors and speed of one decoder."""
+def measure(decoder: BeamDecoder, scores: StoredScores, weights: Mapping[str, float]) -> Trial:
+    """Decode stored scores and return errors and speed."""
     began = time.perf_counter()
-    pairs = decoded(decoder, stored)
+    report = decode_report(decoder, scores)
     seconds = time.perf_counter() - began
-    counts = next(iter(report_of(pairs).totals.values()))
-    audio = sum(batch.seconds for batch, _, _ in stored)
-    return Trial(dict(numbers), counts.errors, counts.reference, seconds / audio)
+    counts = next(iter(report.totals.values()))
+    audio = sum(batch.seconds for batch, _, _ in scores)
+    return Trial(dict(weights), counts.errors, counts.reference, seconds / audio)
 
 
-def decoded(decoder: BeamDecoder, stored: Stored) -> DecodedTexts:
-    """What a decoder makes of stored scores."""
-    head = next(iter(stored[0][1]))
-    pairs = DecodedTexts({head: decoder})
-    for batch, scores, frames in stored:
-        pairs.decode(batch, scores, frames)
-    return pairs
-
-
-def report_of(pairs: DecodedTexts) -> Report:
-    """Error rates of what was `decoded`."""
-    (head,) = pairs.decoders
-    if not pairs.rows[head]:
+def decode_report(decoder: BeamDecoder, scores: StoredScores) -> Report:
+    """Decode stored scores and compute the error rates. Raises InputError when no utterance has a reference."""
+    head = next(iter(scores[0][1]))
+    texts = DecodedTexts({head: decoder})
+    for batch, log_probs, lengths in scores:
+        texts.decode(batch, log_probs, lengths)
+    if not texts.rows[head]:
         raise InputError("no utterance has a reference to tune by")
-    return pairs.report(head)
-
-
-def draw(path: str | Path, best: Trial, trials: Sequence[Trial], rate_name: str) -> None:
-    """A picture: the error rate against each number, the others as in the best trial."""
-    from matplotlib.figure import Figure
-
-    names = [name for name in best.numbers if len({trial.numbers[name] for trial in trials}) > 1]
-    figure = Figure(figsize=(4 * max(len(names), 1), 3.2), layout="constrained")
-    for axes, name in zip(figure.subplots(1, max(len(names), 1), squeeze=False)[0], names, strict=False):
-        others = {key: value for key, value in best.numbers.items() if key != name}
-        along: list[Any] = sorted(
-            (trial.numbers[name], 100 * trial.rate)
-            for trial in trials
-            if all(trial.numbers[key] == value for key, value in others.items())
-        )
-        axes.plot(*zip(*along, strict=True), marker="o")
-        axes.plot(best.numbers[name], 100 * best.rate, marker="o", color="black")
-        axes.set_xlabel(name)
-        axes.set_ylabel(f"{rate_name} %")
-    figure.savefig(path)
+    return texts.report(head)

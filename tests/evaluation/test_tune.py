@@ -16,7 +16,7 @@ import asr as asr_
 from asr.data import manifest
 from asr.data.speech_dataset import SpeechDataset
 from asr.errors import InputError
-from asr.evaluation.tune import Trial, measure, store, tune, values_for
+from asr.evaluation.tune import Trial, default_values, measure, store_scores, tune
 from asr.inference.decoders.beam import BeamDecoder
 from asr.lm import arpa
 from asr.lm.estimate import encode_sentences, kneser_ney
@@ -49,14 +49,14 @@ def test_tries_one_number_after_another(model: Path, lm: Path, dev: Path) -> Non
     assert isinstance(decoder, BeamDecoder)
     dataset = SpeechDataset(manifest.read(dev), {"text": decoder.scoring_vocabulary}, loaded.sample_rate, encode=False)
     heard: list[float] = []
-    stored = store(loaded.task, dataset, "text", heard.append)
+    stored = store_scores(loaded.task, dataset, "text", heard.append)
     assert sum(heard) == pytest.approx(sum(dataset.seconds))
     shown: list[Trial] = []
     values = {"lm_weight": (0.5, 5.0), "word_bonus": (-9.0, 0.0), "beam": (1, 7)}
     numbers = {"lm_weight": 0.5, "word_bonus": -9.0, "beam": 7}
     best, trials = tune(decoder, stored, numbers, values, shown.append)
-    assert trials == shown and trials[0].numbers == numbers
-    assert len({tuple(trial.numbers.items()) for trial in trials}) == len(trials)
+    assert trials == shown and trials[0].weights == numbers
+    assert len({tuple(trial.weights.items()) for trial in trials}) == len(trials)
     assert all(trial.reference == sum(len(text.split()) for text in decoder_texts(dev)) for trial in trials)
     every = [
         measure(
@@ -78,7 +78,7 @@ def test_what_is_tried_depends_on_the_models(model: Path, lm: Path) -> None:
     def names(options: Mapping[str, Any]) -> list[str]:
         decoder = asr_.load(model, decoder={"type": "beam", **options}).decoder
         assert isinstance(decoder, BeamDecoder)
-        return list(values_for(decoder))
+        return list(default_values(decoder))
 
     assert names({}) == names({"hotwords": {"he": 1.0}}) == ["beam"]
     assert names({"lm": lm}) == ["lm_weight", "word_bonus", "beam"]
@@ -116,8 +116,8 @@ def test_the_model_directory_keeps_what_was_found(
     assert list(json.loads((tmp_path / "figures.json").read_text())) == ["text"] or evaluated.out.startswith(
         "head text"
     )
-    asr("tune", model, dev, "--values", "mu=1").check_refusal("the numbers of a search are beam, lm_weight")
-    asr("tune", model, dev, "--values", "beam=a").check_refusal("numbers with commas")
+    asr("tune", model, dev, "--values", "mu=1").check_refusal("the weights of a search are beam, lm_weight")
+    asr("tune", model, dev, "--values", "beam=a").check_refusal("with numbers is needed")
     asr("tune", tmp_path, dev).check_refusal("not a model directory")
 
 
