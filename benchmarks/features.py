@@ -16,7 +16,9 @@ from _common import Report, arguments, medians
 from torch import Tensor
 
 from asr.features import FilterBank
-from asr.utils.torchaudio import torchaudio
+from asr.utils.torchaudio import import_torchaudio
+
+torchaudio = import_torchaudio()
 
 RATE, WINDOW, HOP, FFT, MELS = 16000, 400, 160, 512, 40
 UTTERANCE_SECONDS = 10

@@ -9,19 +9,19 @@ import torch
 from torch import Tensor
 
 from asr.errors import InputError
-from asr.features._blocks import Blocks, block_frames, on_blocks, thread_local_buffer
-from asr.features.extractor import Extractor, matmul_safe
+from asr.features._blocks import Blocks, block_frames, map_blocks, thread_local_buffer
+from asr.features.extractor import WaveformExtractor, matmul_safe
 from asr.utils.masks import length_mask
 
 # About 30 dB below the power of 16-bit rounding noise in a narrow filter; digital silence becomes log(1e-10)
 # = -23.
 LOG_FLOOR = 1e-10
 
-# Neighbouring filters that one product takes together: the wider the group, the more of its bins are zeros.
+# Neighboring filters that one matrix product takes together: the wider the group, the more of its bins are zeros.
 GROUP = 14
 
 
-class FilterBank(Extractor):
+class FilterBank(WaveformExtractor):
     """Log-mel filter bank, by default with log energy, Δ and ΔΔ: the 123 features of Graves et al. 2013.
 
     ``forward(waveforms (N, S) float, lengths (N,) in samples)`` → features (N, T, dim), lengths (N,). Frame t
@@ -36,13 +36,21 @@ class FilterBank(Extractor):
         num_mels: number of filters.
         energy: whether to append the log energy.
         deltas: number of time derivatives to append, 0 to 2.
-        window_ms, hop_ms: length of a frame, and from one to the next, in milliseconds (rounded to samples).
-        low_hz, high_hz: the band that the filters cover; ``high_hz`` None is half the sample rate.
+        window_ms: length of a frame in milliseconds, rounded to samples.
+        hop_ms: from one frame to the next in milliseconds, rounded to samples.
+        low_hz: lower edge of the band that the filters cover, in Hz.
+        high_hz: upper edge in Hz; None is half the sample rate.
         mel_scale: ``"slaney"`` or ``"htk"``, as ``librosa.filters.mel(htk=…)``; both with unit-area filters.
         preemphasis: x[i] - preemphasis * x[i-1] within every frame, before the window (HTK, Kaldi); 0 is off.
         dither: standard deviation of Gaussian noise added to every frame, in training mode only; 0 is off.
-        normalization, mean_fraction, scale: see :class:`~asr.features.FeatureNormalizer`.
+        normalization: mode of :class:`~asr.features.FeatureNormalizer`.
+        mean_fraction: see there.
+        scale: see there.
         remove_level: whether the level of an utterance is removed even where ``mean_fraction`` leaves part of its mean.
+
+    Raises:
+        InputError: a window or hop that is too short, a band or filters that are not possible (`mel_filters`), or an
+            option out of its range.
     """
 
     window: Tensor
@@ -66,46 +74,29 @@ class FilterBank(Extractor):
         scale: bool = True,
         remove_level: bool = False,
     ) -> None:
-        window = round(sample_rate * window_ms / 1000)
-        hop = round(sample_rate * hop_ms / 1000)
-        if hop < 1 or window < 2:
-            raise InputError(
-                f"window_ms={window_ms}, hop_ms={hop_ms}: {window} and {hop} samples at {sample_rate} Hz; "
-                "at least 2 and 1 are needed"
-            )
         columns = num_mels + energy
         level = columns if remove_level else 0
-        super().__init__(columns, hop / sample_rate, deltas, normalization, mean_fraction, scale, level)
-        self.sample_rate = sample_rate
-        self.window_samples = window
-        self.hop_samples = hop
-        self.fft_length = 1 << (window - 1).bit_length()
+        super().__init__(
+            columns, sample_rate, window_ms, hop_ms, dither, deltas, normalization, mean_fraction, scale, level
+        )
+        self.fft_length = 1 << (self.window_samples - 1).bit_length()
         self.preemphasis = preemphasis
-        self.dither = dither
         filters = mel_filters(sample_rate, self.fft_length, num_mels, low_hz, high_hz, mel_scale)
         if energy:
             # Parseval: a frame's sum of squares from its half spectrum, whose inner bins count twice.
             parseval = np.full((1, filters.shape[1]), 2 / self.fft_length)
             parseval[:, [0, -1]] /= 2
             filters = np.concatenate([filters, parseval])
-        self.register_buffer("window", torch.hann_window(window), persistent=False)
+        self.register_buffer("window", torch.hann_window(self.window_samples), persistent=False)
         filters = filters.repeat(2, axis=1)  # (D, fft_length + 2), for squared real and imaginary parts
         self.register_buffer("filters", torch.tensor(filters, dtype=torch.float32), persistent=False)
+        # a filter is zero almost everywhere: products are taken group by group, over the group's own bins only
         self.bands = [band(filters, begin, min(begin + GROUP, num_mels)) for begin in range(0, num_mels, GROUP)]
         if energy:
             self.bands.append(band(filters, num_mels, num_mels + 1))
 
-    @property
-    def random(self) -> bool:
-        return self.training and self.dither > 0
-
-    def output_lengths(self, lengths: Tensor) -> Tensor:
-        """Number of frames (N,) of waveforms of ``lengths`` (N,) samples."""
-        beyond_first = (lengths.long() - self.window_samples).clamp(min=0)
-        return 1 + beyond_first.div(self.hop_samples, rounding_mode="floor")
-
     def static_features(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """Log-mel (and energy) columns (N, T, D) of waveforms (N, S)."""
+        """Return log-mel (and energy) columns (N, T, D) of waveforms ``inputs`` (N, S) of ``lengths`` (N,) samples."""
         if inputs.shape[1] < self.window_samples:
             inputs = torch.nn.functional.pad(inputs, (0, self.window_samples - inputs.shape[1]))
         if len(inputs) > 1:  # only an utterance shorter than a window would see what lies beyond its end
@@ -114,41 +105,37 @@ class FilterBank(Extractor):
         features = inputs.new_empty(*frames.shape[:2], len(self.filters))
         filters = matmul_safe(self.filters)
 
-        def analyse(blocks: Blocks) -> None:
+        def analyze(blocks: Blocks) -> None:
             shape = (len(frames), block_frames(frames), self.fft_length)
             padded = thread_local_buffer(frames, shape, self.window_samples)
             for begin, end in blocks:
-                power = matmul_safe(self._power(frames[:, begin:end], padded)).mT
+                power = matmul_safe(self._power(frames[:, begin:end], padded)).mT  # (N, fft_length + 2, T')
                 energies = features[:, begin:end]
                 for columns, bins in self.bands:
                     energies[:, :, columns] = (filters[columns, bins] @ power[:, bins]).mT
                 energies.clamp_(min=LOG_FLOOR).log_()
 
-        on_blocks(analyse, frames)
+        map_blocks(analyze, frames)
         return features
 
     def _power(self, frames: Tensor, padded: Tensor) -> Tensor:
-        """Squared real and imaginary parts, side by side, of the spectra of ``frames`` (N, T, window).
+        """Return squared real and imaginary parts, side by side, of the spectra of ``frames`` (N, T, window).
 
         Shape (N, T, fft_length + 2); adding the two is left to the filters, where it costs less than here.
-        ``padded`` (N, at least T, fft_length) is scratch space that is zero beyond the window.
+        ``padded`` (N, at least T, fft_length) is a buffer that is zero beyond the window.
         """
         if self.training and self.dither:
             frames = frames + self.dither * torch.randn_like(frames)
         if self.preemphasis:
+            # within the frame: the first sample stands for its missing predecessor, as in HTK and Kaldi
             frames = frames - self.preemphasis * torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
         padded = padded[:, : frames.shape[1]]
         torch.mul(frames, self.window, out=padded[:, :, : self.window_samples])
         return torch.view_as_real(torch.fft.rfft(padded)).flatten(2).square_()
 
-    def _check(self, inputs: Tensor, lengths: Tensor) -> None:
-        if inputs.dim() != 2:
-            raise InputError(f"waveforms of shape {tuple(inputs.shape)}; a batch of mono ones (N, S) is needed")
-        super()._check(inputs, lengths)
-
 
 def band(filters: np.ndarray, begin: int, end: int) -> tuple[slice, slice]:
-    """Rows ``begin`` to ``end`` of ``filters`` (D, bins), and the bins from their first to their last weight."""
+    """Return rows ``begin`` to ``end`` of ``filters`` (D, bins), and the bins from their first to their last weight."""
     bins = np.flatnonzero(filters[begin:end].any(axis=0))
     return slice(begin, end), slice(int(bins[0]), int(bins[-1]) + 1)
 
@@ -161,10 +148,25 @@ def mel_filters(
     high_hz: float | None = None,
     mel_scale: str = "slaney",
 ) -> np.ndarray:
-    """Triangular filters of unit area (num_mels, fft_length // 2 + 1), equal to ``librosa.filters.mel``.
+    """Compute triangular filters of unit area, the same as those of ``librosa.filters.mel``.
+
+    Rounded to float32 they are the same bit for bit, which the tests check. librosa's own function is not called: every
+    command that opens a model would import numba and scipy with it, and where a filter holds no FFT bin it only warns.
+
+    Args:
+        sample_rate: in Hz.
+        fft_length: number of samples of the Fourier transform.
+        num_mels: number of filters.
+        low_hz: lower edge of the lowest filter, in Hz.
+        high_hz: upper edge of the highest filter, in Hz; None is half the sample rate.
+        mel_scale: ``"slaney"`` or ``"htk"``.
+
+    Returns:
+        Weights ``(num_mels, fft_length // 2 + 1)`` float64 of a power spectrum's bins.
 
     Raises:
-        InputError: a band outside 0 to half the sample rate, or filters so narrow that one holds no FFT bin.
+        InputError: a band outside 0 to half the sample rate, an unknown scale, or filters so narrow that one holds no
+            FFT bin.
     """
     high = sample_rate / 2 if high_hz is None else high_hz
     if not 0 <= low_hz < high <= sample_rate / 2:
@@ -177,6 +179,7 @@ def mel_filters(
     if num_mels < 1:
         raise InputError(f"num_mels={num_mels}: at least one filter is needed")
     to_mel, to_hz = SCALES[mel_scale]
+    # filter m rises from corner m to corner m + 1 and falls to corner m + 2
     corners = to_hz(np.linspace(to_mel(np.array(low_hz)), to_mel(np.array(high)), num_mels + 2))
     bins = np.linspace(0, sample_rate / 2, fft_length // 2 + 1)
     widths = np.diff(corners)[:, None]

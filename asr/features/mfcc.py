@@ -8,17 +8,36 @@ import torch
 from torch import Tensor
 
 from asr.errors import InputError
-from asr.features._blocks import Blocks, on_blocks
-from asr.features.extractor import Extractor, matmul_safe
+from asr.features._blocks import Blocks, map_blocks
+from asr.features.extractor import WaveformExtractor, matmul_safe
 from asr.features.filterbank import FilterBank
 
 
-class MFCC(Extractor):
-    """Cepstra: the orthonormal DCT-II of the log-mel filter bank, by default 13 of 40 with Δ and ΔΔ.
+class MFCC(WaveformExtractor):
+    """Mel-frequency cepstral coefficients: the orthonormal DCT-II of the log-mel filter bank, 13 of 40 with Δ and ΔΔ.
 
     ``forward(waveforms (N, S) float, lengths (N,) in samples)`` → features (N, T, dim), lengths (N,). Equal
     to ``librosa.feature.mfcc(S=log_mel, dct_type=2, norm="ortho")`` with natural logarithms; coefficient 0 is
-    kept. Framing, filters and the other arguments are those of :class:`~asr.features.FilterBank`.
+    kept. Framing and filters are those of :class:`~asr.features.FilterBank`.
+
+    Args:
+        sample_rate: of the waveforms, in Hz.
+        num_ceps: number of coefficients that are kept, 1 to ``num_mels``.
+        num_mels: number of filters.
+        deltas: number of time derivatives to append, 0 to 2.
+        window_ms: length of a frame in milliseconds, rounded to samples.
+        hop_ms: from one frame to the next in milliseconds, rounded to samples.
+        low_hz: lower edge of the band that the filters cover, in Hz.
+        high_hz: upper edge in Hz; None is half the sample rate.
+        mel_scale: ``"slaney"`` or ``"htk"``.
+        preemphasis: x[i] - preemphasis * x[i-1] within every frame; 0 is off.
+        dither: standard deviation of Gaussian noise added to every frame, in training mode only; 0 is off.
+        normalization: mode of :class:`~asr.features.FeatureNormalizer`.
+        mean_fraction: see there.
+        scale: see there.
+
+    Raises:
+        InputError: more coefficients than filters, or as :class:`~asr.features.FilterBank`.
     """
 
     transform: Tensor
@@ -56,21 +75,22 @@ class MFCC(Extractor):
             dither=dither,
             normalization="none",
         )
-        super().__init__(num_ceps, filterbank.frame_seconds, deltas, normalization, mean_fraction, scale)
-        self.sample_rate = sample_rate
+        super().__init__(
+            num_ceps,
+            sample_rate,
+            window_ms,
+            hop_ms,
+            dither,
+            deltas,
+            normalization,
+            mean_fraction,
+            scale,
+        )
         self.filterbank = filterbank
         self.register_buffer("transform", dct_matrix(num_mels, num_ceps), persistent=False)
 
-    @property
-    def random(self) -> bool:
-        return self.filterbank.random
-
-    def output_lengths(self, lengths: Tensor) -> Tensor:
-        """Number of frames (N,) of waveforms of ``lengths`` (N,) samples."""
-        return self.filterbank.output_lengths(lengths)
-
     def static_features(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """Cepstra (N, T, num_ceps) of waveforms (N, S)."""
+        """Return cepstra (N, T, num_ceps) of waveforms ``inputs`` (N, S) of ``lengths`` (N,) samples."""
         log_mel = self.filterbank.static_features(inputs, lengths)
         transform = matmul_safe(self.transform)
         cepstra = log_mel.new_empty(*log_mel.shape[:2], transform.shape[1])
@@ -79,16 +99,13 @@ class MFCC(Extractor):
             for begin, end in blocks:
                 cepstra[:, begin:end] = matmul_safe(log_mel[:, begin:end]) @ transform
 
-        on_blocks(transform_blocks, log_mel)
+        map_blocks(transform_blocks, log_mel)
         return cepstra
-
-    def _check(self, inputs: Tensor, lengths: Tensor) -> None:
-        self.filterbank._check(inputs, lengths)
 
 
 def dct_matrix(num_mels: int, num_ceps: int) -> Tensor:
-    """First ``num_ceps`` columns of the orthonormal DCT-II as (num_mels, num_ceps)."""
+    """Return the first ``num_ceps`` columns of the orthonormal DCT-II, ``(num_mels, num_ceps)`` float32."""
     angles = (torch.arange(num_mels, dtype=torch.float64)[:, None] + 0.5) * torch.arange(num_ceps) * math.pi / num_mels
     matrix = angles.cos() * math.sqrt(2 / num_mels)
-    matrix[:, 0] /= math.sqrt(2)
+    matrix[:, 0] /= math.sqrt(2)  # the constant column has twice the others' squared norm
     return matrix.float()

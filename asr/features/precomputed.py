@@ -1,4 +1,4 @@
-"""Features that were computed elsewhere, and the files that hold them."""
+"""Features that another program has computed, and the files that hold them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ from asr.features.extractor import Extractor
 
 
 class Precomputed(Extractor):
-    """Features from files (Sphinx cepstra, Kaldi archives), with the same derivatives and normalisation as
-    others.
+    """Features from files (Sphinx cepstra, Kaldi archives), with derivatives and normalization.
 
     ``forward(features (N, T, input_dim), lengths (N,) in frames)`` → features (N, T, dim), lengths (N,).
 
     Args:
-        input_dim: elements of a frame as stored.
-        frame_seconds: from one frame to the next.
+        input_dim: features per frame as stored.
+        frame_seconds: from one frame to the next, in seconds.
         deltas: number of time derivatives to append, 0 to 2.
-        normalization, mean_fraction, scale: see :class:`~asr.features.FeatureNormalizer`.
+        normalization: mode of :class:`~asr.features.FeatureNormalizer`.
+        mean_fraction: see there.
+        scale: see there.
+
+    Raises:
+        InputError: an option is out of its range.
     """
 
     def __init__(
@@ -40,23 +44,30 @@ class Precomputed(Extractor):
         self.input_dim = input_dim
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
-        """The lengths (N,) themselves: one frame out for one in."""
+        """Return the lengths (N,) themselves, as int64."""
         return lengths.long()
 
     def static_features(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """The inputs."""
+        """Return the inputs (N, T, input_dim)."""
         return inputs
 
     def _check(self, inputs: Tensor, lengths: Tensor) -> None:
         if inputs.dim() != 3 or inputs.shape[2] != self.input_dim:
-            raise InputError(f"features of shape {tuple(inputs.shape)}; (N, T, {self.input_dim}) is needed")
+            raise InputError(f"features of shape {tuple(inputs.shape)}; (N, T, {self.input_dim}) is expected")
         super()._check(inputs, lengths)
 
 
 def read_sphinx(path: str | Path, dim: int = 13) -> np.ndarray:
-    """Cepstra (T, dim) float32 from a Sphinx ``.mfc`` file: an int32 count of numbers, then as many float32.
+    """Read cepstra from a Sphinx ``.mfc`` file: an int32 count of numbers, then as many float32.
 
     Both byte orders are read (Sphinx writes big-endian).
+
+    Args:
+        path: of the file.
+        dim: features per frame.
+
+    Returns:
+        ``(T, dim)`` float32.
 
     Raises:
         InputError: the file is missing, truncated, not of this kind, empty, or not made of frames of ``dim``.
@@ -84,15 +95,20 @@ def read_sphinx(path: str | Path, dim: int = 13) -> np.ndarray:
 
 
 def read_kaldi(spec: str) -> np.ndarray:
-    """Features (T, D) float32 from a Kaldi archive.
+    """Read features from a Kaldi archive.
 
-    ``spec`` is ``file.ark:offset``, or a line of an ``.scp`` file, ``utterance file.ark:offset``. Matrices in
-    binary form are read, compressed or not. Commands (``… |``) are not run, and nothing is unpickled.
+    Matrices in binary form are read, compressed or not. Commands (``… |``) are not run, and nothing is unpickled.
+
+    Args:
+        spec: ``file.ark:offset``, or a line of an ``.scp`` file, ``utterance file.ark:offset``.
+
+    Returns:
+        ``(T, D)`` float32.
 
     Raises:
         InputError: the file is missing or damaged, or no matrix begins at the offset.
     """
-    from kaldiio.matio import read_kaldi as read_matrix  # only those who have such files pay for the import
+    from kaldiio.matio import read_kaldi as read_matrix  # imported only where there are such files
 
     text = spec.strip()
     place = text if Path(_split_offset(text)[0]).exists() else text.split(maxsplit=1)[-1]
@@ -113,6 +129,6 @@ def read_kaldi(spec: str) -> np.ndarray:
 
 
 def _split_offset(place: str) -> tuple[str, int]:
-    """Path and byte offset of ``path:offset``; the offset is 0 if not given."""
+    """Split ``path:offset`` into path and byte offset; the offset is 0 if not given."""
     path, colon, offset = place.rpartition(":")
     return (path, int(offset)) if colon and offset.isdigit() else (place, 0)

@@ -12,6 +12,8 @@ from asr.registry import build
 
 FEATURES = {
     "filterbank": features.FilterBank,
+    "kaldi_fbank": features.KaldiFilterBank,
+    "kaldi_mfcc": features.KaldiMFCC,
     "mfcc": features.MFCC,
     "precomputed": features.Precomputed,
 }

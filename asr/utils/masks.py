@@ -7,5 +7,5 @@ from torch import Tensor
 
 
 def length_mask(lengths: Tensor, total: int) -> Tensor:
-    """Boolean (N, total): which positions lie within each row's own length (N,)."""
+    """Return the boolean mask ``(N, total)`` of positions within each row's own length, of ``lengths`` (N,)."""
     return torch.arange(total, device=lengths.device) < lengths[:, None]

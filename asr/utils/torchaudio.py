@@ -1,7 +1,7 @@
-"""torchaudio, also where its compiled part cannot be loaded.
+"""Import torchaudio, also where its compiled part cannot be loaded.
 
-Its wheel on PyPI is a CUDA build: beside a CPU-only torch the import fails with OSError, although everything
-the package uses (transforms, resampling) is plain torch. So: ``from asr.utils.torchaudio import torchaudio``.
+Its wheel on PyPI is a CUDA build: beside a CPU-only torch the import fails with OSError, although everything the
+package uses (``compliance.kaldi``) is plain torch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ LOGGER = logging.getLogger(__name__)
 
 
 def import_torchaudio() -> ModuleType:
-    """Torchaudio as it is, or, if its compiled part does not load, without it."""
+    """Return torchaudio, without its compiled part if that does not load.
+
+    Raises:
+        ImportError: torchaudio is not installed.
+    """
     try:
         return importlib.import_module("torchaudio")
     except OSError as error:
@@ -28,7 +32,7 @@ def import_torchaudio() -> ModuleType:
 
 
 def _disabled_extension() -> ModuleType:
-    """What torchaudio's modules ask of ``torchaudio._extension``, answering that nothing is compiled."""
+    """Build a stand-in for ``torchaudio._extension`` that tells torchaudio's modules that nothing is compiled."""
 
     def unavailable(*_args: Any, **_kwargs: Any) -> Any:
         raise RuntimeError("this needs torchaudio's compiled part, which does not load beside this torch")
@@ -40,6 +44,3 @@ def _disabled_extension() -> ModuleType:
     extension._load_lib = lambda _name: False
     extension.fail_if_no_align = lambda _function: unavailable
     return extension
-
-
-torchaudio = import_torchaudio()

@@ -33,7 +33,7 @@ class TestPrecomputed:
         np.testing.assert_allclose(raw[:, 26:], delta, rtol=1e-4, atol=1e-5)
 
     def test_wrong_dimension(self) -> None:
-        with pytest.raises(InputError, match=r"\(N, T, 13\) is needed"):
+        with pytest.raises(InputError, match=r"\(N, T, 13\) is expected"):
             Precomputed(13, normalization="none")(torch.zeros(1, 5, 39), torch.tensor([5]))
 
 
