@@ -140,7 +140,7 @@ def read_vocabulary(path: str, texts: list[str]) -> dict[str, Any]:
     for text in texts:
         try:
             labels = list(vocabulary.encode(text))
-            rows.append([text, labels, vocabulary.decode(labels), vocabulary.scoring(text)])
+            rows.append([text, labels, vocabulary.decode(labels), vocabulary.normalize_for_scoring(text)])
         except InputError as error:
             rows.append([text, type(error).__name__])
     return {"kind": vocabulary.kind, "texts": rows}

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import torch
+
+from asr.features import Extractor
+
+E = TypeVar("E", bound=Extractor)
 
 
 def speech(samples: int, seed: int = 0) -> np.ndarray:
@@ -30,6 +36,6 @@ def one(extractor: torch.nn.Module, waveform: np.ndarray) -> np.ndarray:
     return features[0].numpy()
 
 
-def fitted(extractor: torch.nn.Module) -> torch.nn.Module:
+def fitted(extractor: E) -> E:
     extractor.fit([ragged([16000, 9000, 30000], seed=100)])
     return extractor

@@ -64,7 +64,7 @@ def test_no_classes(tmp_path: Path, sound: Write) -> None:
         classes.prepare(tmp_path)
     for shares in ((-0.1, 0.1), (0.5, 0.5), ("much", 0.1)):
         with pytest.raises(InputError, match="shares from 0"):
-            classes.prepare(tmp_path, *shares)  # type: ignore[arg-type]
+            classes.prepare(tmp_path, *shares)
 
 
 # -- Speech Commands

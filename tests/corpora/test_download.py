@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,7 +126,8 @@ def test_busy_servers_are_asked_again_but_not_for_ever(publisher: Publisher, tmp
 
 
 def test_wrong_checksums(publisher: Publisher, tmp_path: Path) -> None:
-    for sums in ({"md5": "0" * 32}, {"sha256": "0" * 64}):
+    faults: list[dict[str, Any]] = [{"md5": "0" * 32}, {"sha256": "0" * 64}]
+    for sums in faults:
         with pytest.raises(InputError, match=rf"{next(iter(sums))} is .*corpus\.bin is 000"):
             fetch(publisher.url(), tmp_path / "corpus.bin", progress=False, **sums)
         assert list(tmp_path.iterdir()) == []

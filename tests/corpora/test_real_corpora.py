@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
 import pytest
 
 from asr.corpora import CORPORA, hold_out, load
 from asr.corpora.add_phones import add_phones
 from asr.data.manifest import ManifestSummary, phones, speaker, summary, text
 from asr.text.lexicon import read_lexicon
+
+Prepare: TypeAlias = Callable[[str, str], dict[str, list[Any]]]
 
 # corpus, folder → split: utterances, speakers, hours
 EXPECTED = {
@@ -27,11 +33,11 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def prepared(shared_data):
+def prepared(shared_data: Path) -> Prepare:
     """Splits of a corpus, read once; the test is skipped where the corpus is absent."""
-    found: dict = {}
+    found: dict[str, dict[str, list[Any]]] = {}
 
-    def prepare(name: str, folder: str) -> dict[str, list]:
+    def prepare(name: str, folder: str) -> dict[str, list[Any]]:
         if not (shared_data / folder).is_dir():
             pytest.skip(f"no {folder} in {shared_data}")
         if folder not in found:
@@ -46,7 +52,7 @@ def rounded(size: ManifestSummary) -> tuple[int, int, float]:
 
 
 @pytest.mark.parametrize(("name", "folder"), EXPECTED)
-def test_sizes(prepared, name: str, folder: str) -> None:
+def test_sizes(prepared: Prepare, name: str, folder: str) -> None:
     splits = prepared(name, folder)
     assert {split: rounded(summary(cuts)) for split, cuts in splits.items()} == EXPECTED[name, folder]
     assert all(text(cut).strip() for cuts in splits.values() for cut in cuts)
@@ -55,7 +61,7 @@ def test_sizes(prepared, name: str, folder: str) -> None:
         assert sum(map(len, people)) == len(set().union(*people))
 
 
-def test_librispeech_development_set(prepared) -> None:
+def test_librispeech_development_set(prepared: Prepare) -> None:
     splits = hold_out(prepared("librispeech", "LibriSpeech"), ["84", "174", "251", "422"])
     assert {name: rounded(summary(cuts)) for name, cuts in splits.items()} == {
         "train": (1943, 262, 5.32),
@@ -63,18 +69,18 @@ def test_librispeech_development_set(prepared) -> None:
     }
 
 
-def test_an4_development_set_is_the_end_of_the_speakers_by_name(prepared) -> None:
+def test_an4_development_set_is_the_end_of_the_speakers_by_name(prepared: Prepare) -> None:
     splits = prepared("an4", "an4")
     assert max(map(speaker, splits["train"])) < min(map(speaker, splits["dev"]))
     assert not any(set(text(cut)) & set("<>()+") for cuts in splits.values() for cut in cuts)
 
 
-def test_speechocean762_development_set_is_the_end_of_the_speakers_by_number(prepared) -> None:
+def test_speechocean762_development_set_is_the_end_of_the_speakers_by_number(prepared: Prepare) -> None:
     splits = prepared("speechocean762", "speechocean762")
     assert max(int(speaker(cut)) for cut in splits["train"]) < min(int(speaker(cut)) for cut in splits["dev"])
 
 
-def test_timit_sample_has_all_phones(prepared) -> None:
+def test_timit_sample_has_all_phones(prepared: Prepare) -> None:
     from asr.text.phones import TIMIT_61
 
     cuts = [cut for cuts in prepared("timit", "timit_sample").values() for cut in cuts]
@@ -87,7 +93,7 @@ def test_timit_sample_has_all_phones(prepared) -> None:
         assert times[-1][2] <= cut.duration + 0.001
 
 
-def test_cmudict_on_kathleen(prepared, shared_data) -> None:
+def test_cmudict_on_kathleen(prepared: Prepare, shared_data: Path) -> None:
     if not (lexicon := shared_data / "text" / "cmudict" / "cmudict.dict").is_file():
         pytest.skip(f"no {lexicon}")
     from asr.text.phones import ARPABET

@@ -6,6 +6,7 @@ import gzip
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -282,7 +283,7 @@ def test_damaged_cuts(folder: Path) -> None:
     record = json.loads(cut_line(audio))
     recording, supervision = record["recording"], record["supervisions"][0]
     source = recording["sources"][0]
-    for changes, message in [
+    faults: list[tuple[dict[str, Any], str]] = [
         (
             {"supervisions": [supervision, {**supervision, "id": "y"}]},
             "has 2 supervisions.*trim_to_supervisions",
@@ -303,7 +304,8 @@ def test_damaged_cuts(folder: Path) -> None:
             {"recording": {**recording, "sources": [{**source, "source": "/none.wav"}]}},
             "1 of 1 audio files do not exist",
         ),
-    ]:
+    ]
+    for changes, message in faults:
         path = table(folder / "cuts.jsonl", cut_line(audio, **changes))
         with pytest.raises(InputError, match=message):
             manifest.read(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,7 @@ def report() -> Report:
     return evaluate_pairs(IDS, REFERENCES, HYPOTHESES, by=SPEAKERS)
 
 
-def test_summary(report: Report):
+def test_summary(report: Report) -> None:
     summary = report.summary()
     assert summary["wer"] == pytest.approx(4 / 9)  # the insertion into the empty reference counts
     assert summary["per"] is None and "phones" not in summary
@@ -44,7 +45,7 @@ def test_summary(report: Report):
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
 
 
-def test_summary_without_references():
+def test_summary_without_references() -> None:
     for report in (evaluate_pairs([], [], []), evaluate_pairs(["x"], [""], ["uh"])):
         summary = json.loads(json.dumps(report.summary(), allow_nan=False))
         assert summary["wer"] is None and summary["interval_95"] == {"wer": [None, None]}
@@ -52,13 +53,13 @@ def test_summary_without_references():
     assert evaluate_pairs([], [], []).worst() == ""
 
 
-def test_phones_are_folded():
+def test_phones_are_folded() -> None:
     report = evaluate_pairs(["u"], ["h# d ix q"], ["sil d ih"], ("per",), fold=fold)
     assert report.summary()["per"] == 0
     assert evaluate_pairs(["u"], ["h# d ix q"], ["sil d ih"], ("per",)).summary()["phones"]["errors"] == 3
 
 
-def test_jsonl(report: Report, tmp_path: Path):
+def test_jsonl(report: Report, tmp_path: Path) -> None:
     path = tmp_path / "new" / "utterances.jsonl"
     report.write_jsonl(path)
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
@@ -70,7 +71,7 @@ def test_jsonl(report: Report, tmp_path: Path):
     assert sum(row["words"]["errors"] for row in rows) == report.totals["wer"].errors
 
 
-def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path):
+def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "utterances.jsonl"
     path.write_text("old")
     with pytest.raises(UnicodeEncodeError):
@@ -78,12 +79,12 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path):
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
-def test_summary_file(report: Report, tmp_path: Path):
+def test_summary_file(report: Report, tmp_path: Path) -> None:
     report.write_json(tmp_path / "metrics.json")
     assert json.loads((tmp_path / "metrics.json").read_text("utf-8")) == report.summary()
 
 
-def test_table(report: Report):
+def test_table(report: Report) -> None:
     assert report.table().splitlines() == [
         "     utterances  words   WER %  sub  del  ins  CER %  wrong %",
         "Ann           2      8   37.50    1    1    1  21.21    50.00",
@@ -93,7 +94,7 @@ def test_table(report: Report):
     assert len(evaluate_pairs(IDS, REFERENCES, HYPOTHESES).table().splitlines()) == 2
 
 
-def test_worst_is_aligned_and_wrapped(report: Report):
+def test_worst_is_aligned_and_wrapped(report: Report) -> None:
     assert report.worst(5, width=30).splitlines() == [
         "a1 (Ann): WER 50.00 % of 6 words: 1 sub, 1 del, 1 ins",
         "REF: the cat sat *** on the",
@@ -110,13 +111,13 @@ def test_worst_is_aligned_and_wrapped(report: Report):
     assert report.worst(1, width=30).count("REF") == 2
 
 
-def test_worst_orders_by_errors_then_rate():
+def test_worst_orders_by_errors_then_rate() -> None:
     report = evaluate_pairs("abc", ["x y z", "x", "x y z w"], ["q y z", "q", "q q z w"])
     heads = [line[0] for line in report.worst(9, 80).splitlines() if "WER" in line]
     assert heads == ["c", "b", "a"]
 
 
-def test_worst_of_characters_has_no_gaps_and_shows_spaces():
+def test_worst_of_characters_has_no_gaps_and_shows_spaces() -> None:
     listing = evaluate_pairs(["u"], ["日本 x"], ["日語x"], ("cer",)).worst(1, 80).splitlines()
     assert listing[1:] == ["REF: 日本␣x", "HYP: 日語*x", "       S D"]
 
@@ -126,7 +127,7 @@ def test_worst_of_characters_has_no_gaps_and_shows_spaces():
     st.integers(10, 60),
     st.sampled_from(["wer", "cer"]),
 )
-def test_the_listing_spells_both_sides(texts: list[str], width: int, kind):
+def test_the_listing_spells_both_sides(texts: list[str], width: int, kind: Any) -> None:
     listing = evaluate_pairs(["u"], texts[:1], texts[1:], (kind,)).worst(1, width).splitlines()
     if not listing:
         assert texts[0].split() == texts[1].split()
@@ -147,11 +148,11 @@ def test_the_listing_spells_both_sides(texts: list[str], width: int, kind):
         ((["a"], ["x"], ["x"], ("bleu",)), "'bleu' is not one of"),
     ],
 )
-def test_wrong_input(arguments, message: str):
+def test_wrong_input(arguments: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         evaluate_pairs(*arguments)
 
 
-def test_an_utterance_without_group():
+def test_an_utterance_without_group() -> None:
     with pytest.raises(InputError, match="utterance a has no group"):
         evaluate_pairs(["a"], ["x"], ["x"], by={"b": "Bob"})

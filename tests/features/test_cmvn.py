@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +57,8 @@ class TestNormalization:
 
     @pytest.mark.parametrize("normalization", ["utterance", "both"])
     def test_level(self, normalization: str) -> None:
-        waveform, options = speech(16000), {"mean_fraction": 0.3, "scale": False, "normalization": normalization}
+        waveform = speech(16000)
+        options: dict[str, Any] = {"mean_fraction": 0.3, "scale": False, "normalization": normalization}
         kept, removed = (fitted(FilterBank(**options, remove_level=remove)) for remove in (False, True))
         ours, before = one(removed, waveform), one(kept, waveform)
         usual = kept.normalization.mean if normalization == "both" else torch.zeros(kept.dim)
@@ -91,7 +94,7 @@ class TestNormalization:
         assert not FilterBank(normalization="utterance").state_dict()
 
     def test_fit_reads_nothing_where_nothing_is_to_fit(self) -> None:
-        def batches():
+        def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
             raise AssertionError("read")
             yield
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -124,7 +126,7 @@ class TestWrongInput:
             ({"hop_ms": 0.01}, "hop_ms=0.01"),
         ],
     )
-    def test_arguments(self, arguments: dict[str, object], message: str) -> None:
+    def test_arguments(self, arguments: dict[str, Any], message: str) -> None:
         with pytest.raises(InputError, match=message):
             FilterBank(**arguments)
 

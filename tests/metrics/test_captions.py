@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from itertools import permutations
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -85,8 +86,8 @@ def test_rouge_by_hand() -> None:
     found = score(["police kill the gunman"], [["police killed the gunman"]])
     assert found.rouge_l == pytest.approx(3 / 4)
     # precision 2 / 3 from the first, recall 1 from the second: 2.44 * 2 / 3 / (1 + 1.44 * 2 / 3)
-    found = score(["a b c"], [["a x b y"], ["b"]][:1]), score(["a b c"], [["a x b y", "b"]])
-    assert [each.rouge_l for each in found] == pytest.approx(
+    both = score(["a b c"], [["a x b y"], ["b"]][:1]), score(["a b c"], [["a x b y", "b"]])
+    assert [each.rouge_l for each in both] == pytest.approx(
         [2.44 * (2 / 3) * (1 / 2) / (1 / 2 + 1.44 * 2 / 3), 2.44 * (2 / 3) / (1 + 1.44 * 2 / 3)]
     )
 
@@ -142,7 +143,7 @@ CORPORA = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(CORPORA, st.randoms(use_true_random=False))
-def test_order_does_not_matter(corpus: list[tuple[str, list[str]]], random) -> None:
+def test_order_does_not_matter(corpus: list[tuple[str, list[str]]], random: Random) -> None:
     first = score([h for h, _ in corpus], [r for _, r in corpus])
     order = random.sample(range(len(corpus)), len(corpus))
     shuffled = [(corpus[i][0], random.sample(corpus[i][1], len(corpus[i][1]))) for i in order]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -36,7 +37,7 @@ def brute_force_distance(left: list[str], right: list[str]) -> int:
 
 
 @given(words, words)
-def test_errors_are_the_edit_distance(reference: list[str], hypothesis: list[str]):
+def test_errors_are_the_edit_distance(reference: list[str], hypothesis: list[str]) -> None:
     counts = count(reference, hypothesis)
     assert counts.errors == brute_force_distance(reference, hypothesis)
     assert (counts.reference, counts.hypothesis) == (len(reference), len(hypothesis))
@@ -44,7 +45,7 @@ def test_errors_are_the_edit_distance(reference: list[str], hypothesis: list[str
 
 
 @given(words, words)
-def test_an_alignment_spells_both_sides_and_has_the_counts(reference: list[str], hypothesis: list[str]):
+def test_an_alignment_spells_both_sides_and_has_the_counts(reference: list[str], hypothesis: list[str]) -> None:
     steps = align(reference, hypothesis)
     assert [left for _, left, _ in steps if left is not None] == reference
     assert [right for _, _, right in steps if right is not None] == hypothesis
@@ -58,14 +59,14 @@ def test_an_alignment_spells_both_sides_and_has_the_counts(reference: list[str],
 
 
 @given(words, words, words)
-def test_laws_of_a_distance(a: list[str], b: list[str], c: list[str]):
+def test_laws_of_a_distance(a: list[str], b: list[str], c: list[str]) -> None:
     assert count(a, a).errors == 0
     assert count(a, b).errors == count(b, a).errors
     assert count(a, c).errors <= count(a, b).errors + count(b, c).errors
 
 
 @given(st.text(max_size=12), st.text(max_size=12))
-def test_characters_agree_with_brute_force(reference: str, hypothesis: str):
+def test_characters_agree_with_brute_force(reference: str, hypothesis: str) -> None:
     expected = brute_force_distance(list(" ".join(reference.split())), list(" ".join(hypothesis.split())))
     assert character_errors(reference, hypothesis).errors == expected
 
@@ -83,11 +84,11 @@ def test_characters_agree_with_brute_force(reference: str, hypothesis: str):
         ("The cat", "the cat", ErrorCounts(1, 1, 0, 0)),
     ],
 )
-def test_word_errors(reference: str, hypothesis: str, expected: ErrorCounts):
+def test_word_errors(reference: str, hypothesis: str, expected: ErrorCounts) -> None:
     assert word_errors(reference, hypothesis) == expected
 
 
-def test_the_example_of_jiwer():
+def test_the_example_of_jiwer() -> None:
     """Its README: 2 sentences, substitutions=2 deletions=2 insertions=4 hits=5, WER 88.89 %."""
     rates = ErrorRates(["wer"])
     rates.add("short one here", "shoe order one")
@@ -96,15 +97,15 @@ def test_the_example_of_jiwer():
     assert rates.rates["wer"] == pytest.approx(0.8889, abs=5e-5)
 
 
-def test_spaces_between_words_are_characters():
+def test_spaces_between_words_are_characters() -> None:
     assert character_errors("the  cat ", "thecat") == ErrorCounts(6, 0, 1, 0)
     assert character_errors("kitten", "sitting") == ErrorCounts(4, 2, 0, 1)
 
 
-def test_phone_errors_with_and_without_folding():
+def test_phone_errors_with_and_without_folding() -> None:
     merge = {"ix": "ih", "q": ""}
 
-    def fold(phones):
+    def fold(phones: Sequence[str]) -> list[str]:
         return [p for p in (merge.get(phone, phone) for phone in phones) if p]
 
     assert phone_errors("d ix q t", "d ih t") == ErrorCounts(2, 1, 1, 0)
@@ -113,14 +114,14 @@ def test_phone_errors_with_and_without_folding():
     assert tokens("wer", "ix q", fold) == ["ix", "q"]
 
 
-def test_long_identical_and_different_sequences():
+def test_long_identical_and_different_sequences() -> None:
     reference = [str(i % 977) for i in range(3000)]
     assert count(reference, reference) == ErrorCounts(hits=3000)
     changed = reference[:1000] + reference[1010:] + ["x"] * 7
     assert count(reference, changed) == ErrorCounts(2990, 0, 10, 7)
 
 
-def test_rates_of_empty_references():
+def test_rates_of_empty_references() -> None:
     assert math.isnan(ErrorCounts().rate) and math.isnan(word_errors("", "uh").rate)
     total = word_errors("", "uh oh") + word_errors("a b c d", "a b c d")
     assert total.rate == 0.5  # the insertions count
@@ -128,7 +129,7 @@ def test_rates_of_empty_references():
 
 
 @given(st.lists(st.tuples(words, words), max_size=5))
-def test_a_corpus_is_the_sum_of_its_utterances(pairs: list[tuple[list[str], list[str]]]):
+def test_a_corpus_is_the_sum_of_its_utterances(pairs: list[tuple[list[str], list[str]]]) -> None:
     rates = ErrorRates(("wer", "per"))
     total = ErrorCounts()
     for reference, hypothesis in pairs:
@@ -139,12 +140,12 @@ def test_a_corpus_is_the_sum_of_its_utterances(pairs: list[tuple[list[str], list
     assert rates.rates["wer"] == total.rate or math.isnan(total.rate)
 
 
-def test_unknown_kinds_are_errors():
+def test_unknown_kinds_are_errors() -> None:
     with pytest.raises(InputError, match="'ser' is not one of wer, cer, per"):
         ErrorRates(("wer", "ser"))  # type: ignore[arg-type]
 
 
-def test_the_alignment_does_not_depend_on_the_hash_seed():
+def test_the_alignment_does_not_depend_on_the_hash_seed() -> None:
     code = "from asr.metrics.error_rate import align; print(align('a b c a b d c'.split(), 'b a c c d a'.split()))"
     outputs = set()
     for seed in ("0", "1", "2"):
@@ -162,7 +163,7 @@ def test_the_alignment_does_not_depend_on_the_hash_seed():
 # ---- bootstrap
 
 
-def test_bootstrap_interval():
+def test_bootstrap_interval() -> None:
     counts = [ErrorCounts(hits=9, substitutions=1)] * 20 + [ErrorCounts(hits=5, deletions=5)] * 20
     low, high = bootstrap_interval(counts)
     assert low < 0.3 < high and 0.1 < high - low < 0.2  # the normal approximation: 0.3 ± 1.96 · 0.2 / √40
@@ -172,7 +173,7 @@ def test_bootstrap_interval():
     assert wide[0] < low and wide[1] > high
 
 
-def test_bootstrap_interval_of_little():
+def test_bootstrap_interval_of_little() -> None:
     assert bootstrap_interval([word_errors("a b", "a c")] * 5) == (0.5, 0.5)
     assert all(map(math.isnan, bootstrap_interval([])))
     assert all(map(math.isnan, bootstrap_interval([word_errors("", "uh")])))

@@ -20,7 +20,7 @@ def test_one_layer_is_the_sum_that_it_says() -> None:
     x = torch.randn(1, 6, 7)
     y, lengths = layer(x, torch.tensor([6]))
     kernel = layer.layers[0]
-    weight, bias = kernel.weight.detach().numpy(), kernel.bias.detach().numpy()
+    weight, bias = (kernel.get_parameter(name).detach().numpy() for name in ("weight", "bias"))
     assert weight.shape == (2, 1, 5, 5)  # 2 * stride + 1 frames, 5 bands
     framed = np.pad(x[0].numpy(), ((2, 2), (2, 2)))
     expected = np.zeros((3, 4, 2))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,8 +19,8 @@ LABELS, HIDDEN, MEMORY = 7, 6, 5
 
 def network(cell: str = "lstm", layers: int = 2, memory: int | None = None) -> LabelRNN:
     torch.manual_seed(0)
-    options = {"embedding_size": 4, "hidden_size": HIDDEN, "num_layers": layers}
-    return LabelRNN(LABELS, **options, cell=cell, dropout=0.5, memory_size=memory).eval()  # type: ignore[arg-type]
+    options: dict[str, Any] = {"embedding_size": 4, "hidden_size": HIDDEN, "num_layers": layers}
+    return LabelRNN(LABELS, **options, cell=cell, dropout=0.5, memory_size=memory).eval()
 
 
 def begun(net: LabelRNN, rows: int, seed: int = 0) -> State:

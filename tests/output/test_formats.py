@@ -7,6 +7,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -257,7 +258,7 @@ FOLDERS = st.sampled_from(["", "a/", "b/", "a/b/", "../", "/c/", "x.wav/"])
 
 
 @given(st.lists(st.builds(lambda folder, name: folder + name, FOLDERS, NAMES)), st.booleans(), st.randoms())
-def test_output_paths_never_coincide(inputs: list[str], beside: bool, random) -> None:
+def test_output_paths_never_coincide(inputs: list[str], beside: bool, random: Random) -> None:
     inputs = list({os.path.abspath(path): path for path in inputs}.values())
     output_dir = None if beside else Path("out")
     outputs = output_paths(inputs, output_dir, "txt")
@@ -279,7 +280,7 @@ def test_write_text_atomic(tmp_path: Path) -> None:
     assert path.stat().st_mode == plain.stat().st_mode
 
 
-def test_write_text_atomic_keeps_nothing_behind_on_failure(tmp_path: Path, monkeypatch) -> None:
+def test_write_text_atomic_keeps_nothing_behind_on_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.txt"
     write_text_atomic(path, "old")
 

@@ -102,7 +102,8 @@ def test_a_wide_search_finds_the_best_of_all_sequences(make: Make) -> None:
 def test_a_beam_of_one_is_greedy(make: Make) -> None:
     task = make()
     (found,), *_ = search([task], *batch("abc"), LabelBeamOptions(beam=1, max_length=20))
-    state, last, written = task.encode_state(*batch("abc")), task.eos, []
+    written: list[int] = []
+    state, last = task.encode_state(*batch("abc")), task.eos
     while len(written) < 20:
         log_probs, state = task.network.step(state, torch.tensor([last]))
         if (last := int(log_probs.argmax())) == task.eos:

@@ -89,7 +89,12 @@ def test_pronounce(tmp_path: Path, text: Write) -> None:
 
 @given(st.lists(st.sampled_from(["ice", "cream", "read", "box", "'tis"]), max_size=8))
 def test_every_word_is_pronounced_or_unknown(chosen: list[str]) -> None:
-    lexicon = {"ice": [("ay", "s")], "cream": [("k",)], "read": [("r",)], "'tis": [("t", "ih", "z")]}
+    lexicon: dict[str, list[tuple[str, ...]]] = {
+        "ice": [("ay", "s")],
+        "cream": [("k",)],
+        "read": [("r",)],
+        "'tis": [("t", "ih", "z")],
+    }
     phones, unknown = pronounce(" ".join(chosen), lexicon)
     assert phones == [phone for word in chosen if word != "box" for phone in lexicon[word][0]]
     assert unknown == [word for word in chosen if word == "box"]

@@ -10,7 +10,7 @@ from asr.errors import InputError
 from asr.text.phones import ARPABET, TIMIT_39, TIMIT_48, TIMIT_61, fold, without_stress
 
 
-def test_phone_set_sizes():
+def test_phone_set_sizes() -> None:
     assert [len(phones) for phones in (TIMIT_61, TIMIT_48, TIMIT_39, ARPABET)] == [61, 48, 39, 39]
     assert all(len(set(phones)) == len(phones) for phones in (TIMIT_61, TIMIT_48, TIMIT_39, ARPABET))
     assert set(TIMIT_39) < set(TIMIT_48)
@@ -22,7 +22,7 @@ def _list(names: str) -> list[str]:
     return names.split()
 
 
-def test_lee_and_hon_classes():
+def test_lee_and_hon_classes() -> None:
     """The table as papers print it: each line is one of the 39 classes that hold more than their own name."""
     classes = {
         **{
@@ -44,19 +44,19 @@ def test_lee_and_hon_classes():
 
 
 @given(st.lists(st.sampled_from(TIMIT_61)), st.sampled_from([48, 39]))
-def test_folding_is_idempotent_and_passes_through_48(phones: list[str], to: int):
+def test_folding_is_idempotent_and_passes_through_48(phones: list[str], to: int) -> None:
     folded = fold(phones, to)
     assert fold(folded, to) == folded
     assert fold(folded, 39) == fold(phones, 39)
     assert len(folded) == len(phones) - phones.count("q")
 
 
-def test_folding_unknown_phones_is_an_error():
+def test_folding_unknown_phones_is_an_error() -> None:
     with pytest.raises(InputError, match="'AA', 'xx'"):
         fold(["xx", "AA", "aa"])
     with pytest.raises(InputError, match="61"):
         fold(["aa"], 61)
 
 
-def test_without_stress():
+def test_without_stress() -> None:
     assert without_stress("ah0 b aw1 t k2") == "ah b aw t k"

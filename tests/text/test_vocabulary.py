@@ -8,6 +8,7 @@ import logging
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -33,14 +34,14 @@ def pieces() -> Vocabulary:
 # ---- characters
 
 
-def test_blank_is_label_zero_and_texts_give_their_characters():
+def test_blank_is_label_zero_and_texts_give_their_characters() -> None:
     vocabulary = Vocabulary.characters(["Bad cab", "dab"], TextNormalizer(case="lower"))
     assert vocabulary.tokens == (BLANK, " ", "a", "b", "c", "d")
     assert vocabulary.blank == 0 and vocabulary.bos is vocabulary.eos is vocabulary.unk is None
     assert len(vocabulary) == 6
 
 
-def test_boundary_spaces(tmp_path: Path):
+def test_boundary_spaces(tmp_path: Path) -> None:
     vocabulary = Vocabulary.characters(" abc", boundary_spaces=True, unknown="skip")
     assert vocabulary.encode("ab c") == [1, 2, 3, 1, 4, 1]
     assert vocabulary.spell("ab c") == [2, 3, 1, 4]
@@ -52,7 +53,7 @@ def test_boundary_spaces(tmp_path: Path):
         Vocabulary.characters("abc", boundary_spaces=True)
 
 
-def test_the_former_name_of_an_option_in_a_file(tmp_path: Path):
+def test_the_former_name_of_an_option_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "vocabulary.txt"
     vocabulary = Vocabulary.characters(" abc", boundary_spaces=True)
     vocabulary.save(path)
@@ -65,7 +66,7 @@ def test_the_former_name_of_an_option_in_a_file(tmp_path: Path):
         Vocabulary.load(path)
 
 
-def test_special_tokens():
+def test_special_tokens() -> None:
     vocabulary = Vocabulary.characters("ab", specials=(BOS, EOS))
     assert (vocabulary.bos, vocabulary.eos) == (0, 1)
     assert vocabulary.decode([0, 2, 3, 1]) == "ab"
@@ -76,14 +77,14 @@ def test_special_tokens():
 
 
 @given(st.text(alphabet=" 'abcxyz"))
-def test_characters_round_trip(text: str):
+def test_characters_round_trip(text: str) -> None:
     labels = ENGLISH.encode(text)
     assert 0 not in labels
     assert ENGLISH.decode(labels) == " ".join(text.split())
 
 
 @given(st.lists(st.integers(0, len(ENGLISH) - 1)))
-def test_word_spans_cover_their_letters(labels: list[int]):
+def test_word_spans_cover_their_letters(labels: list[int]) -> None:
     words = ENGLISH.words(labels)
     assert ENGLISH.decode(np.array(labels, dtype=np.int64)) == " ".join(word for word, _, _ in words)
     end = 0
@@ -94,26 +95,26 @@ def test_word_spans_cover_their_letters(labels: list[int]):
         end = last
 
 
-def test_word_spans_skip_blanks_and_spaces():
+def test_word_spans_skip_blanks_and_spaces() -> None:
     a, b, space = (ENGLISH.tokens.index(c) for c in "ab ")
     assert ENGLISH.words([space, a, 0, b, space, space, b]) == [("ab", 1, 4), ("b", 6, 7)]
     assert ENGLISH.words([]) == ENGLISH.words([space]) == []
 
 
 @pytest.mark.parametrize("label", [-1, len(ENGLISH)])
-def test_a_label_outside_the_vocabulary_is_an_error(label: int):
+def test_a_label_outside_the_vocabulary_is_an_error(label: int) -> None:
     with pytest.raises(IndexError, match=f"label {label}"):
         ENGLISH.decode([label])
 
 
-def test_unknown_characters_are_named_with_their_utterance():
+def test_unknown_characters_are_named_with_their_utterance() -> None:
     with pytest.raises(InputError) as error:
         ENGLISH.encode("café, 3 cafés", "spk1-0007")
     assert all(part in str(error.value) for part in ("spk1-0007", "'é' (U+00E9)", "'3' (U+0033)"))
     assert str(error.value).count("U+00E9") == 1
 
 
-def test_skipped_characters_are_logged_once(caplog: pytest.LogCaptureFixture):
+def test_skipped_characters_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     vocabulary = Vocabulary.characters(" ab", unknown="skip")
     texts = [("u1", "a & b&"), ("u2", "& a+")]
     with caplog.at_level(logging.WARNING):
@@ -129,7 +130,7 @@ def test_skipped_characters_are_logged_once(caplog: pytest.LogCaptureFixture):
 
 
 @pytest.mark.parametrize("unknown", ["error", "skip", "map"])
-def test_encoding_changes_nothing_in_the_vocabulary(unknown: str):
+def test_encoding_changes_nothing_in_the_vocabulary(unknown: str) -> None:
     vocabulary = Vocabulary.characters(" ab", unknown=unknown)
     state = dict(vars(vocabulary))
     with contextlib.suppress(InputError):
@@ -139,14 +140,14 @@ def test_encoding_changes_nothing_in_the_vocabulary(unknown: str):
     assert set(vars(vocabulary)) - set(state) <= {"_units"}
 
 
-def test_map_writes_the_unknown_token():
+def test_map_writes_the_unknown_token() -> None:
     vocabulary = Vocabulary.characters(" ab", unknown="map")
     assert vocabulary.tokens[:2] == (BLANK, UNKNOWN) and vocabulary.unk == 1
     assert vocabulary.encode("aé b") == [3, 1, 2, 4]
     assert vocabulary.decode([3, 1, 2, 4]) == f"a{UNKNOWN} b"
 
 
-def test_special_names_in_a_text_are_only_characters():
+def test_special_names_in_a_text_are_only_characters() -> None:
     vocabulary = Vocabulary.characters("<>abkln", specials=(BLANK, BOS))
     assert 0 not in vocabulary.encode(BLANK) and vocabulary.decode(vocabulary.encode(BLANK)) == BLANK
 
@@ -170,7 +171,7 @@ def test_special_names_in_a_text_are_only_characters():
         (lambda: Vocabulary.phones("timit61", fold=40), "40"),
     ],
 )
-def test_impossible_vocabularies(make, message: str):
+def test_impossible_vocabularies(make: Callable[[], Vocabulary], message: str) -> None:
     with pytest.raises(InputError, match=message):
         make()
 
@@ -178,7 +179,7 @@ def test_impossible_vocabularies(make, message: str):
 # ---- phones
 
 
-def test_phone_vocabulary():
+def test_phone_vocabulary() -> None:
     vocabulary = Vocabulary.phones("timit61", fold=39)
     text = "h# dcl d ax q ix h#"
     labels = vocabulary.encode(text)
@@ -190,13 +191,13 @@ def test_phone_vocabulary():
         vocabulary.encode("h# zz", "u7")
 
 
-def test_scoring_keeps_what_the_network_cannot_write():
+def test_scoring_keeps_what_the_network_cannot_write() -> None:
     assert ENGLISH.normalize_for_scoring("Café — 3!") == "café 3"
     mapped = Vocabulary.phones("timit61", fold=39, unknown="map")
     assert mapped.normalize_for_scoring(mapped.decode(mapped.encode("h# zz q ix"))) == f"sil {UNKNOWN} ih"
 
 
-def test_phones_in_order_of_first_use():
+def test_phones_in_order_of_first_use() -> None:
     assert Vocabulary.phones(["b", "a", "b", "c", "a"]).tokens == (BLANK, "b", "a", "c")
     assert Vocabulary.phones(["a\u0303"]).encode("a\u0303") == [1]  # decomposed here and there
 
@@ -204,7 +205,7 @@ def test_phones_in_order_of_first_use():
 # ---- SentencePiece
 
 
-def test_sentencepiece(pieces: Vocabulary):
+def test_sentencepiece(pieces: Vocabulary) -> None:
     assert len(pieces) == 24 and pieces.tokens[0] == BLANK and pieces.unk is None
     for text in SENTENCES:
         labels = pieces.encode(text)
@@ -215,7 +216,7 @@ def test_sentencepiece(pieces: Vocabulary):
         assert all(left[2] == right[1] for left, right in pairwise(words))
 
 
-def test_sentencepiece_unknown(pieces: Vocabulary):
+def test_sentencepiece_unknown(pieces: Vocabulary) -> None:
     with pytest.raises(InputError, match=r"'é' \(U\+00E9\), '9' \(U\+0039\)"):
         pieces.encode("the é9 cat")
     skip = Vocabulary.sentencepiece(pieces.model, pieces.normalization, unknown="skip")
@@ -225,13 +226,13 @@ def test_sentencepiece_unknown(pieces: Vocabulary):
     assert mapped.decode(mapped.encode("the é9 cat")) == f"the {UNKNOWN} cat"
 
 
-def test_sentencepiece_byte_pieces_are_joined():
+def test_sentencepiece_byte_pieces_are_joined() -> None:
     tokens = (BLANK, "▁a", "<0xC3>", "<0xA9>", "▁b")
     vocabulary = Vocabulary("sentencepiece", tokens, model=b"not needed to decode")
     assert vocabulary.words([1, 2, 3, 4, 2]) == [("aé", 0, 3), ("b\ufffd", 3, 5)]
 
 
-def test_sentencepiece_errors(tmp_path: Path):
+def test_sentencepiece_errors(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="400 units"):
         Vocabulary.train_sentencepiece(SENTENCES, 400)
     with pytest.raises(InputError, match="model_type"):
@@ -243,7 +244,7 @@ def test_sentencepiece_errors(tmp_path: Path):
         Vocabulary.sentencepiece(tmp_path / "bad.model")
 
 
-def test_sentencepiece_from_a_file_and_pickled(pieces: Vocabulary, tmp_path: Path):
+def test_sentencepiece_from_a_file_and_pickled(pieces: Vocabulary, tmp_path: Path) -> None:
     (tmp_path / "own.model").write_bytes(pieces.model)
     vocabulary = Vocabulary.sentencepiece(tmp_path / "own.model", pieces.normalization)
     assert vocabulary == pieces
@@ -255,7 +256,9 @@ def test_sentencepiece_from_a_file_and_pickled(pieces: Vocabulary, tmp_path: Pat
 
 
 @given(st.sets(st.characters(), min_size=1), st.sampled_from(["error", "skip", "map"]))
-def test_character_vocabularies_survive_their_file(tmp_path_factory, alphabet: set[str], unknown: str):
+def test_character_vocabularies_survive_their_file(
+    tmp_path_factory: pytest.TempPathFactory, alphabet: set[str], unknown: str
+) -> None:
     path = tmp_path_factory.getbasetemp() / "characters.txt"
     tokens = (BLANK, UNKNOWN, *sorted(alphabet))
     vocabulary = Vocabulary("characters", tokens, TextNormalizer(replace={"a": "\u2028"}), unknown)
@@ -264,14 +267,14 @@ def test_character_vocabularies_survive_their_file(tmp_path_factory, alphabet: s
 
 
 @given(st.sets(st.text(min_size=1).filter(lambda text: text.split() == [text]), min_size=1))
-def test_phone_vocabularies_survive_their_file(tmp_path_factory, phones: set[str]):
+def test_phone_vocabularies_survive_their_file(tmp_path_factory: pytest.TempPathFactory, phones: set[str]) -> None:
     path = tmp_path_factory.getbasetemp() / "phones.txt"
     vocabulary = Vocabulary.phones(sorted(phones - set(SPECIALS) | {"<space>", "\\x41", "#"}))
     vocabulary.save(path)
     assert Vocabulary.load(path) == vocabulary
 
 
-def test_other_vocabularies_survive_their_file(pieces: Vocabulary, tmp_path: Path):
+def test_other_vocabularies_survive_their_file(pieces: Vocabulary, tmp_path: Path) -> None:
     for vocabulary in (pieces, ENGLISH, Vocabulary.phones("timit61", 39)):
         vocabulary.save(tmp_path / "vocabulary.txt")
         loaded = Vocabulary.load(tmp_path / "vocabulary.txt")
@@ -280,14 +283,14 @@ def test_other_vocabularies_survive_their_file(pieces: Vocabulary, tmp_path: Pat
         assert loaded.encode(text) == vocabulary.encode(text)
 
 
-def test_the_file_can_be_read_by_people(tmp_path: Path):
+def test_the_file_can_be_read_by_people(tmp_path: Path) -> None:
     Vocabulary.characters(" a\u0301é\\").save(tmp_path / "vocabulary.txt")
     header, *tokens = (tmp_path / "vocabulary.txt").read_text("utf-8").splitlines()
     assert json.loads(header[2:])["kind"] == "characters"
     assert tokens == ["<blank>", "<space>", "a", "\\u0301", "é", "\\\\"]
 
 
-def test_windows_line_ends_and_byte_order_mark(tmp_path: Path):
+def test_windows_line_ends_and_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "vocabulary.txt"
     ENGLISH.save(path)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
@@ -324,7 +327,7 @@ HEADER = '# {"format": 1, "size": 3, "kind": "characters", "unknown": "error"}'
         (HEADER.replace('"error"', '"error", "normalization": {"case": 3}') + "\n<blank>\na\nb\n", "case"),
     ],
 )
-def test_damaged_files(tmp_path: Path, content: str, where: str):
+def test_damaged_files(tmp_path: Path, content: str, where: str) -> None:
     path = tmp_path / "vocabulary.txt"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(InputError) as error:
@@ -332,7 +335,7 @@ def test_damaged_files(tmp_path: Path, content: str, where: str):
     assert str(error.value).startswith(str(path)) and where in str(error.value)
 
 
-def test_missing_and_binary_files(tmp_path: Path):
+def test_missing_and_binary_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"vocabulary\.txt: cannot be read"):
         Vocabulary.load(tmp_path / "vocabulary.txt")
     (tmp_path / "vocabulary.txt").write_bytes(b"# \xff\xfe")
@@ -340,7 +343,7 @@ def test_missing_and_binary_files(tmp_path: Path):
         Vocabulary.load(tmp_path / "vocabulary.txt")
 
 
-def test_tokens_and_model_must_agree(pieces: Vocabulary, tmp_path: Path):
+def test_tokens_and_model_must_agree(pieces: Vocabulary, tmp_path: Path) -> None:
     path = tmp_path / "vocabulary.txt"
     pieces.save(path)
     lines = path.read_text("utf-8").split("\n")
@@ -352,19 +355,19 @@ def test_tokens_and_model_must_agree(pieces: Vocabulary, tmp_path: Path):
 # ---- other
 
 
-def test_equality():
+def test_equality() -> None:
     assert Vocabulary.characters("ab") == Vocabulary.characters("ab")
     assert Vocabulary.characters("ab") != Vocabulary.characters("ba")
     assert Vocabulary.characters("ab") != Vocabulary.characters("ab", TextNormalizer(case="lower"))
 
 
-def test_nothing_heavy_is_imported():
+def test_nothing_heavy_is_imported() -> None:
     code = "import sys, asr.text.vocabulary; print({'torch', 'sentencepiece', 'numpy'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"
 
 
-def test_real_phones_and_transcripts(shared_data: Path):
+def test_real_phones_and_transcripts(shared_data: Path) -> None:
     phone_files = sorted((shared_data / "timit_sample").glob("**/*.phn"))
     if not phone_files:
         pytest.skip("the TIMIT sample is not in the data folder")

@@ -198,7 +198,7 @@ def test_resuming_keeps_the_schedule(
 def test_resuming_with_accumulated_gradients(
     tmp_path: Path, tiny_config: Config, corpus: Path, uninterrupted: Any, recorder: Recorder
 ) -> None:
-    accumulated = {"trainer.accumulate": 2}
+    accumulated: dict[str, Any] = {"trainer.accumulate": 2}
     straight, batches = uninterrupted(recorder, **accumulated)
     recorder.at[0] = kill(signal.SIGTERM)
     config = with_dropout(tiny_config, tmp_path, corpus, **accumulated)
@@ -253,7 +253,8 @@ def test_resuming_with_worker_processes(
     """Workers read ahead, which must not count as done."""
     straight, batches = uninterrupted(recorder)
     recorder.at[BATCHES + 1] = kill(signal.SIGTERM)
-    config = with_dropout(tiny_config, tmp_path, corpus, **{"data.workers": 1})
+    workers: dict[str, Any] = {"data.workers": 1}
+    config = with_dropout(tiny_config, tmp_path, corpus, **workers)
     with pytest.raises(Interruption):
         train(config)
     train(config | {"resume": "auto"})

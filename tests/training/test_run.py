@@ -167,7 +167,7 @@ def test_the_decoder_of_the_configuration_is_tested_and_kept(
     assert (model / "lm.arpa").read_bytes() == (tmp_path / "words.arpa").read_bytes()
     assert directory.read_config(model)["decoder"] == decoder | {"lm": "lm.arpa"}
     (tmp_path / "words.arpa").unlink()
-    assert recognizer.load(model).decoder.scoring.kind == "characters"
+    assert recognizer.load(model).decoder.scoring_vocabulary.kind == "characters"
 
 
 def test_goes_on_from_a_model(

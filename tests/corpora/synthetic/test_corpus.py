@@ -6,6 +6,7 @@ import importlib.util
 import io
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from asr.errors import InputError
 RECIPE = Path(__file__).parents[3] / "recipes" / "digits"
 SHIPPED = RECIPE / "data"
 GRAMMAR = "<sentence> = <digit>{2,3} | call me\n<digit> = one | eight | six\n"
-SMALL = {"voices": 4, "dev_voices": 1, "test_voices": 1, "utterances": 8}
+SMALL: dict[str, Any] = {"voices": 4, "dev_voices": 1, "test_voices": 1, "utterances": 8}
 
 needs_espeak = pytest.mark.skipif(
     importlib.util.find_spec("espeakng_loader") is None,
@@ -140,7 +141,7 @@ def test_long_paths_are_shortened(tmp_path: Path) -> None:
         ({"grammar": "none.txt"}, r"none\.txt: cannot be read"),
     ],
 )
-def test_wrong_options(tmp_path: Path, options: dict[str, object], message: str) -> None:
+def test_wrong_options(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         corpus.prepare(tmp_path, **options)
     assert not list(tmp_path.iterdir())
@@ -184,7 +185,7 @@ def check_times(cut: MonoCut) -> None:
 
 def check_energy(cut: MonoCut) -> None:
     """Quiet before the first phone and behind the last one, loud between them."""
-    waveform = audio.read(manifest.audio_path(cut), 16000, start=cut.start, duration=cut.duration)
+    waveform = audio.read(manifest.audio_path(cut) or "", 16000, start=cut.start, duration=cut.duration)
     assert len(waveform) == round(cut.duration * 16000)
     times = cut.supervisions[0].custom["phone_times"]
     first, last = round(times[0][2] * 16000), round(times[-1][1] * 16000)

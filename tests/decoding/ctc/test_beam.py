@@ -39,7 +39,7 @@ def plain_search(
     log_probs: np.ndarray, beam: int, blank: int, threshold: float = np.inf
 ) -> list[tuple[tuple[int, ...], float]]:
     """Prefix beam search as the papers write it, over dictionaries; best first."""
-    kept = {(): (1.0, 0.0)}
+    kept: dict[tuple[int, ...], tuple[float, float]] = {(): (1.0, 0.0)}
     for p in np.exp(log_probs):
         found: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [0.0, 0.0])
         for prefix, (in_blank, in_label) in kept.items():
@@ -49,7 +49,8 @@ def plain_search(
             for label in range(len(p)):
                 if label != blank:
                     repeat = bool(prefix) and prefix[-1] == label
-                    found[(*prefix, label)][1] += (in_blank if repeat else in_blank + in_label) * p[label]
+                    longer = (*prefix, label)
+                    found[longer][1] += (in_blank if repeat else in_blank + in_label) * p[label]
         possible = [prefix for prefix in found if sum(found[prefix]) > 0]
         best = sorted(possible, key=lambda prefix: -sum(found[prefix]))[:beam]
         best = [prefix for prefix in best if sum(found[prefix]) >= np.exp(-threshold) * sum(found[best[0]])]

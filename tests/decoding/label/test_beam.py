@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from itertools import pairwise, product
+from typing import Any
 
 import pytest
 import torch
@@ -186,15 +187,21 @@ def test_what_is_refused() -> None:
     class Blind:
         device, start, step, select = Table.device, Table.start, Table.step, Table.select
 
-    for options in ({"beam": 0}, {"beam": 2, "nbest": 3}, {"min_length": 5, "max_length": 4}):
+    impossible_options: list[dict[str, Any]] = [
+        {"beam": 0},
+        {"beam": 2, "nbest": 3},
+        {"min_length": 5, "max_length": 4},
+    ]
+    for options in impossible_options:
         with pytest.raises(InputError):
             LabelBeamOptions(**options)
-    blind: LabelScorer = Blind()  # type: ignore[assignment]
+    blind: Any = Blind()
     with pytest.raises(InputError, match="coverage is for models with attention"):
         search(blind, 1, BOS, EOS, LabelBeamOptions(coverage=0.2))
-    for wrong in ({"temperature": 0.0}, {"top_p": 0.0}, {"top_p": 1.1}, {"top_k": 0}):
+    wrong_options: list[dict[str, Any]] = [{"temperature": 0.0}, {"top_p": 0.0}, {"top_p": 1.1}, {"top_k": 0}]
+    for wrong in wrong_options:
         with pytest.raises(InputError, match="at least 1"):
-            Sampling(**wrong)  # type: ignore[arg-type]
+            Sampling(**wrong)
     impossible = Table(0, 1)
     impossible.table[...] = -torch.inf
     with pytest.raises(InputError, match="utterance 0: the model gives no label sequence"):

@@ -139,7 +139,7 @@ def neural_lm(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     vocabulary = Vocabulary.characters("".join(CHARACTERS.tokens[1:-1]), specials=(EOS,))
     network = LabelRNN(len(vocabulary), embedding_size=4, hidden_size=6)
-    config = {"task": {"type": "language", "heads": {"text": {}}}}
+    config: dict[str, Any] = {"task": {"type": "language", "heads": {"text": {}}}}
     config["label_rnn"] = {"type": "label_rnn", "embedding_size": 4, "hidden_size": 6}
     store.save(LanguageTask({"text": vocabulary}, network), tmp_path / "language", config)
     return tmp_path / "language"
