@@ -1,8 +1,14 @@
-"""Corpora: from a folder as its publisher ships it to manifests, one a split.
+"""Corpora: from a folder as its publisher ships it to manifests, one for each split.
 
-Each module has ``prepare(root) -> {split: items}``, where it is not speech ``KIND`` (which of KINDS the items are) and,
-where a publisher offers it, ``DOWNLOADS`` (archive name → :class:`asr.corpora.download.Archive`). Nothing heavy is
-imported before :func:`load`.
+To add a corpus, write a module and add its line to `CORPORA`. The module has:
+
+- ``prepare(root: Path, **options) -> dict[str, items]``: the items of each split (for speech, Lhotse cuts that
+  `asr.data.manifest.make_cut` makes); it raises InputError for a folder that is not this corpus. Its keyword arguments
+  become options of ``asr prepare`` (``--option name=value``).
+- ``KIND`` (default "speech"): which of `KINDS` the items are.
+- ``DOWNLOADS``, if the publisher offers it: `asr.corpora.download.Archive` by name.
+
+Nothing heavy is imported before `load`.
 """
 
 from __future__ import annotations
@@ -37,24 +43,32 @@ CORPORA = {
     "timit": "asr.corpora.timit",
 }
 
-# Kinds of items, each with the module that has for them ``write(items, path) -> changed``, ``summary(items)``, a named
-# tuple of numbers, and ``EXTENSION``.
+# Kinds of items, each with the module of its manifests, which has ``write(items, path) -> changed``, ``summary(items)``
+# (a named tuple of numbers) and ``EXTENSION``.
 KINDS = {"speech": "asr.data.manifest", "captions": "asr.data.caption_manifest", "pairs": "asr.data.pairs"}
 
 
 @dataclass(frozen=True)
 class Split:
-    """One manifest that :func:`prepare` wrote; ``changed`` is False where the file was so already."""
+    """A manifest that `prepare` wrote.
+
+    Attributes:
+        name: of the split.
+        path: of the manifest.
+        summary: its size, the kind's named tuple of numbers.
+        changed: False if the file had these contents already.
+        coverage: of the pronouncing dictionary, if there is one.
+    """
 
     name: str
     path: Path
-    summary: Any  # the kind's named tuple of numbers
+    summary: Any
     changed: bool
     coverage: Coverage | None = None
 
 
 def load(name: str) -> ModuleType:
-    """The module of a corpus; InputError names the known ones."""
+    """Import the module of a corpus. Raises InputError for a name that is not in `CORPORA`."""
     if name not in CORPORA:
         raise InputError(f"{name!r} is no known corpus (known: {', '.join(CORPORA)})")
     return importlib.import_module(CORPORA[name])
@@ -72,20 +86,23 @@ def prepare(
     splits: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
 ) -> list[Split]:
-    """Write ``output/<split>.jsonl.gz`` (.jsonl where it is not speech) for the corpus ``name`` in ``root``.
+    """Write ``output/<split>.jsonl.gz`` (captions: .jsonl, pairs: .tsv) for each split of a corpus.
 
     A second run changes nothing.
 
     Args:
-        lexicon: pronouncing dictionary; utterances whose words it all has get phones (speech only).
+        name: of the corpus, see `CORPORA`.
+        root: folder of the corpus.
+        output: folder of the manifests.
+        lexicon: pronouncing dictionary; utterances get phones if it has all their words (speech only).
         keep_stress: keep the stress digits of its vowels.
-        download: fetch the corpus into ``root`` first, from its publisher.
-        dev_speakers: see :func:`hold_out` (speech only).
+        download: download the corpus to ``root`` first, from its publisher.
+        dev_speakers: see `hold_out` (speech only).
         splits: only these splits of the corpus (with ``download``: only these archives).
         options: further arguments of the corpus's own ``prepare``.
 
     Raises:
-        InputError: an unknown corpus, split or option, or a ``root`` that is not as the corpus should be.
+        InputError: an unknown corpus, split or option, or a ``root`` that is not this corpus.
     """
     from asr.corpora.add_phones import add_phones
     from asr.text.lexicon import read_lexicon
@@ -93,34 +110,35 @@ def prepare(
     corpus, root, output = load(name), Path(root), Path(output)
     kind = getattr(corpus, "KIND", "speech")
     if kind != "speech" and (lexicon or dev_speakers):
-        raise InputError(f"{name} is a corpus of {kind}: a lexicon and dev speakers are for those of speech")
+        raise InputError(f"{name} is a corpus of {kind}; only corpora of speech take a lexicon or dev speakers")
     if download:
         _download(name, corpus, root, splits)
-    if not root.exists() and name != "synthetic":  # which makes it
-        raise InputError(f"{root}: no such folder (give the one that {name} lies in)")
+    if not root.exists() and name != "synthetic":  # which writes its audio there
+        raise InputError(f"{root}: no such folder (give the folder of {name})")
     accepted = list(inspect.signature(corpus.prepare).parameters)[1:]
     if unknown := sorted(set(options or {}) - set(accepted)):
         raise InputError(f"{name} has no option {', '.join(unknown)} (it has: {', '.join(accepted) or 'none'})")
     pronunciations = read_lexicon(lexicon, keep_stress) if lexicon else None
-    found = _choose(corpus.prepare(root, **(options or {})), splits, root)
+    items = _choose(corpus.prepare(root, **(options or {})), splits, root)
     if dev_speakers:
-        found = hold_out(found, dev_speakers)
-    files, written = importlib.import_module(KINDS[kind]), []
-    for split, chosen in found.items():
+        items = hold_out(items, dev_speakers)
+    manifests = importlib.import_module(KINDS[kind])
+    results = []
+    for split, chosen in items.items():
         coverage = None
         if pronunciations is not None:
             chosen, coverage = add_phones(chosen, pronunciations)
-        path = output / f"{split}{files.EXTENSION}"
-        changed = files.write(chosen, path)
-        written.append(Split(split, path, files.summary(chosen), changed, coverage))
-    return written
+        path = output / f"{split}{manifests.EXTENSION}"
+        changed = manifests.write(chosen, path)
+        results.append(Split(split, path, manifests.summary(chosen), changed, coverage))
+    return results
 
 
 def hold_out(splits: dict[str, list[MonoCut]], speakers: Collection[str]) -> dict[str, list[MonoCut]]:
-    """All utterances of ``speakers`` as ``dev``, the others as ``train``; splits named test… stay.
+    """Make all utterances of ``speakers`` the split ``dev`` and the others ``train``; splits named test… stay.
 
     Raises:
-        InputError: a speaker who is in none of the splits, or nobody left to train on.
+        InputError: a speaker who is in none of the splits, or no speaker is left for ``train``.
     """
     from asr.data import manifest
 
@@ -132,14 +150,14 @@ def hold_out(splits: dict[str, list[MonoCut]], speakers: Collection[str]) -> dic
         raise InputError(f"no utterance of the speakers {', '.join(unknown)} to hold out (there are {some}, …)")
     train = [cut for cut in pool if manifest.speaker(cut) not in speakers]
     if not train:
-        raise InputError("all speakers are held out: nobody is left to train on")
+        raise InputError("all speakers are held out: none is left to train on")
     return {"train": train, "dev": [cut for cut in pool if manifest.speaker(cut) in speakers], **result}
 
 
-def _choose(found: dict[str, list[Any]], names: Sequence[str], root: Path) -> dict[str, list[Any]]:
-    if unknown := [name for name in names if name not in found]:
-        raise InputError(f"{root}: no split {', '.join(unknown)} (there are {', '.join(found)})")
-    return {name: found[name] for name in names} if names else found
+def _choose(items: dict[str, list[Any]], names: Sequence[str], root: Path) -> dict[str, list[Any]]:
+    if unknown := [name for name in names if name not in items]:
+        raise InputError(f"{root}: no split {', '.join(unknown)} (there are {', '.join(items)})")
+    return {name: items[name] for name in names} if names else items
 
 
 def _download(name: str, corpus: ModuleType, root: Path, names: Sequence[str]) -> None:
@@ -148,7 +166,7 @@ def _download(name: str, corpus: ModuleType, root: Path, names: Sequence[str]) -
     archives = getattr(corpus, "DOWNLOADS", {})
     if not archives:
         offered = [other for other in CORPORA if hasattr(load(other), "DOWNLOADS")]
-        raise InputError(f"{name} cannot be downloaded (those that can: {', '.join(offered)})")
+        raise InputError(f"{name} cannot be downloaded (corpora that can: {', '.join(offered)})")
     if len(archives) == 1:
         names = list(archives)
     if not names or not set(names) <= set(archives):

@@ -1,4 +1,4 @@
-"""What the corpora's folders have in common: audio beside lists of transcripts."""
+"""Audio files and lists of transcripts in the folders of corpora."""
 
 from __future__ import annotations
 
@@ -12,39 +12,42 @@ from asr.utils.text_files import read_lines
 
 log = logging.getLogger(__name__)
 
-# Where a corpus lies there twice, the copy that lost nothing is read.
+# where a corpus has a recording twice, the lossless copy is read
 _PREFERENCE = {".flac": 0, ".wav": 1, ".sph": 2}
 
 
 def audio_files(paths: Iterable[Path]) -> dict[str, Path]:
-    """The audio files among the paths by name without extension; FLAC and WAV go before other copies."""
-    found = [path for path in paths if path.suffix.lower() in INPUT_EXTENSIONS and not path.name.startswith(".")]
-    found.sort(key=lambda path: (_PREFERENCE.get(path.suffix.lower(), len(_PREFERENCE)), path), reverse=True)
-    return {path.stem: path for path in found}
+    """Return the audio files among the paths by name without extension; FLAC and WAV are preferred to other copies."""
+    files = [path for path in paths if path.suffix.lower() in INPUT_EXTENSIONS and not path.name.startswith(".")]
+    files.sort(key=lambda path: (_PREFERENCE.get(path.suffix.lower(), len(_PREFERENCE)), path), reverse=True)
+    return {path.stem: path for path in files}
 
 
-def lines(path: Path) -> list[tuple[str, str]]:
-    """The lines of a UTF-8 file that are not blank, each as its first word and the rest.
+def key_values(path: Path) -> list[tuple[str, str]]:
+    """Read the lines of a text file that are not blank, each as its first word and the rest.
 
     Raises:
-        InputError: the file is missing or not UTF-8.
+        InputError: the file cannot be read as UTF-8 text.
     """
-    split = [line.split(maxsplit=1) for line in read_lines(path) if line.strip()]
-    return [(fields[0], fields[1].strip() if len(fields) > 1 else "") for fields in split]
+    fields = [line.split(maxsplit=1) for line in read_lines(path) if line.strip()]
+    return [(first, rest[0].strip() if rest else "") for first, *rest in fields]
 
 
 def pair(transcripts: Mapping[str, object], audio: Mapping[str, object], where: str | Path) -> list[str]:
-    """Names that have both, in the order of the transcripts; how many have one only is logged as a warning.
+    """List the utterances that have both, in the order of the transcripts; log a warning with the number of others.
 
     Raises:
-        InputError: no name has both.
+        InputError: no utterance has both.
     """
     both = [name for name in transcripts if name in audio]
     if not both:
-        raise InputError(f"{where}: none of {len(transcripts)} transcripts has one of the {len(audio)} audio files")
-    silent = [name for name in transcripts if name not in audio]
-    untold = [name for name in audio if name not in transcripts]
-    for count, what in ((silent, "transcripts without audio"), (untold, "audio files without transcript")):
-        if count:
-            log.warning("%s: %d %s were left out (the first: %s)", where, len(count), what, count[0])
+        raise InputError(f"{where}: none of {len(transcripts)} transcripts belongs to one of {len(audio)} audio files")
+    without_audio = [name for name in transcripts if name not in audio]
+    without_transcript = [name for name in audio if name not in transcripts]
+    for names, what in (
+        (without_audio, "transcripts without audio"),
+        (without_transcript, "audio files without transcript"),
+    ):
+        if names:
+            log.warning("%s: %d %s were left out (the first: %s)", where, len(names), what, names[0])
     return both

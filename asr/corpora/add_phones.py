@@ -1,4 +1,4 @@
-"""Add phones to utterances from a pronouncing dictionary."""
+"""Phones of utterances from a pronouncing dictionary."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from asr.text.lexicon import pronounce
+
 if TYPE_CHECKING:
     from lhotse import MonoCut
-from asr.text.lexicon import pronounce
 
 
 @dataclass
 class Coverage:
-    """How many utterances got phones, and how often each word without a pronunciation occurred."""
+    """Coverage of a pronouncing dictionary.
+
+    Attributes:
+        covered: number of utterances that got phones.
+        utterances: number of all utterances.
+        unknown: occurrences of each word without a pronunciation.
+    """
 
     covered: int = 0
     utterances: int = 0
@@ -22,7 +29,7 @@ class Coverage:
 
 
 def add_phones(cuts: Iterable[MonoCut], lexicon: Mapping[str, list[tuple[str, ...]]]) -> tuple[list[MonoCut], Coverage]:
-    """Cuts with ``custom["phones"]`` where all words are known; the others keep what they had."""
+    """Add ``custom["phones"]`` to the cuts whose words are all in the lexicon; return all cuts, and the coverage."""
     from lhotse.utils import fastcopy
 
     result, coverage = [], Coverage()

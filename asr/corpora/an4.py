@@ -1,8 +1,8 @@
 """CMU AN4, the "census" database (Acero 1991): spelled names and numbers, 948 + 130 utterances.
 
-Two layouts: audio below ``wav/`` (the publisher's ``.sph``, ``.wav``, or headerless ``.raw``, of which WAV
-copies are made beside them), or Sphinx cepstra below ``feat/``; both with the lists in ``etc/``. Spelled
-letters are words of one letter.
+It has one of two layouts, both with lists in ``etc/``: audio below ``wav/`` (the publisher's ``.sph``, ``.wav``, or
+headerless ``.raw``, which gets a WAV copy beside it), or Sphinx cepstra below ``feat/``. Spelled letters are words of
+one letter.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.corpora._files import audio_files, lines, pair
+from asr.corpora._files import audio_files, key_values, pair
 from asr.corpora.download import Archive
 from asr.data.manifest import make_cut, speaker
 from asr.errors import InputError
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 DOWNLOADS = {"an4": Archive("http://www.speech.cs.cmu.edu/databases/an4/an4_sphere.tar.gz")}
 
-# The publisher has no development set: ours is the last eight training speakers by name, 100 utterances.
+# The publisher has no development set: ours is the last eight training speakers by name, with 100 utterances.
 DEV_SPEAKERS = frozenset(["mskh", "msmn", "msrb", "mtcv", "mtje", "mtos", "mtxj", "mwhw"])
 RAW_SAMPLE_RATE = 16000
 
 
 def prepare(root: Path) -> dict[str, list[MonoCut]]:
-    """Splits ``train``, ``dev`` (eight speakers of the publisher's train) and ``test``.
+    """Return the splits ``train``, ``dev`` (eight speakers of the publisher's train) and ``test``.
 
     Raises:
-        InputError: lists that are missing or damaged, or none of whose files is there.
+        InputError: a list is missing or faulty, or none of its files exists.
     """
     home = next((folder for folder in (root, root / "an4") if (folder / "etc").is_dir()), None)
     if home is None:
@@ -45,16 +45,16 @@ def prepare(root: Path) -> dict[str, list[MonoCut]]:
 
 
 def clean(transcript: str) -> str:
-    """The words alone: no ``<s>``, ``</s>``, ``<sil>``, noises ``++…++`` or variant numbers ``A(2)``."""
+    """Remove ``<s>``, ``</s>``, ``<sil>``, noises ``++…++`` and variant numbers ``A(2)`` from a transcript."""
     words = (re.sub(r"\(\d+\)$", "", word) for word in transcript.split())
     return " ".join(word for word in words if not re.fullmatch(r"<.*>|\+\+.*\+\+", word))
 
 
 def _part(home: Path, part: str) -> list[MonoCut]:
-    ids = {name.rsplit("/", 1)[-1]: name for name, _ in lines(home / "etc" / f"an4_{part}.fileids")}
+    ids = {name.rsplit("/", 1)[-1]: name for name, _ in key_values(home / "etc" / f"an4_{part}.fileids")}
     source = home / "etc" / f"an4_{part}.transcription"
     texts: dict[str, str] = {}
-    for first, rest in lines(source):
+    for first, rest in key_values(source):
         match = re.fullmatch(r"(.*)\(([^()\s]+)\)", f"{first} {rest}".strip())
         if match is None:
             raise InputError(f"{source}: expected 'WORDS (utterance)', got {f'{first} {rest}'[:60]!r}")
@@ -65,7 +65,7 @@ def _part(home: Path, part: str) -> list[MonoCut]:
 
 
 def _files(home: Path, folders: set[Path]) -> dict[str, Path]:
-    """Audio files, or feature files where there is no ``wav/``, by the utterance they are of."""
+    """Find the audio files, or the feature files if there is no ``wav/``, by utterance."""
     if not (home / "wav").is_dir():
         return {file.stem: file for folder in folders for file in (home / "feat" / folder).glob("*.mfc")}
     paths = [path for folder in folders for path in (home / "wav" / folder).glob("*")]
@@ -81,7 +81,7 @@ def _cut(id: str, file: Path, text: str) -> MonoCut:
 
 
 def _wav_copy(raw: Path) -> Path:
-    """A WAV file beside the publisher's raw one, which holds 16-bit big-endian samples at 16 kHz."""
+    """Write a WAV file beside the publisher's raw one, which has 16-bit big-endian samples at 16 kHz."""
     import numpy as np
     import soundfile
 
@@ -92,5 +92,5 @@ def _wav_copy(raw: Path) -> Path:
         soundfile.write(unfinished, samples, RAW_SAMPLE_RATE, format="WAV")
         unfinished.replace(wav)
     except (OSError, soundfile.LibsndfileError) as error:
-        raise InputError(f"{wav}: no WAV copy can be made of {raw.name} beside it: {error}") from error
+        raise InputError(f"{wav}: the WAV copy of {raw.name} cannot be written: {error}") from error
     return wav

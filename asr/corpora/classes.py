@@ -1,13 +1,12 @@
-"""One's own classes: a folder of recordings each, whose name is that of the class."""
+"""One's own classes: a folder of recordings for each, with the name of the class."""
 
 from __future__ import annotations
 
-import hashlib
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.corpora._files import audio_files
+from asr.corpora._splits import recording_fraction, split_by_fraction
 from asr.data.manifest import make_cut
 from asr.errors import InputError
 
@@ -18,29 +17,31 @@ SPLITS = {"train": ("train",), "dev": ("dev", "valid", "validation"), "test": ("
 
 
 def prepare(root: Path, dev: float = 0.1, test: float = 0.1) -> dict[str, list[MonoCut]]:
-    """Splits ``train``, ``dev`` and ``test`` of ``root/CLASS/*.wav`` (or other audio); the text is the class.
+    """Return the splits ``train``, ``dev``, ``test`` of ``root/CLASS/*.wav`` (or other audio); the text is the class.
 
-    They are the folders ``train``, ``dev`` (or ``valid``) and ``test`` of ``root``, with those of the classes in them,
-    if there are such. Otherwise the hash of a file's name decides, so that more files do not move those that were
-    there: the shares ``dev`` and ``test`` are expected ones. The hash goes by what is before ``_nohash_`` in a name (as
-    in Google's Speech Commands), so that what one speaker says stays together.
+    If ``root`` has folders ``train``, ``dev`` (or ``valid``) and ``test``, with those of the classes in them, they are
+    the splits. Otherwise a hash of each file's name chooses its split (see `recording_fraction`), so that new files do
+    not move old ones.
+
+    Args:
+        root: folder of the classes, or of the splits.
+        dev: expected fraction of the recordings in dev.
+        test: expected fraction of the recordings in test.
 
     Raises:
-        InputError: no folders of audio, a class that only dev or test have, or shares that leave nothing.
+        InputError: no folders of audio, a class that only dev or test have, or fractions that leave nothing.
     """
     if not (all(isinstance(share, (int, float)) and share >= 0 for share in (dev, test)) and dev + test < 1):
-        raise InputError(f"dev={dev}, test={test}: shares from 0, whose sum is below 1, are wanted")
+        raise InputError(f"dev={dev}, test={test}: expected fractions from 0 with a sum below 1")
     folders = {split: [root / name for name in names if (root / name).is_dir()] for split, names in SPLITS.items()}
     splits: dict[str, list[MonoCut]] = {split: [] for split in SPLITS}
     if folders["train"]:
-        for split, found in folders.items():
-            for folder in found:
+        for split, paths in folders.items():
+            for folder in paths:
                 splits[split] += (_cut(name, file) for name, file in _recordings(folder))
     else:
         for name, file in _recordings(root):
-            share = hash_share(file.stem)
-            split = "test" if share < test else "dev" if share < test + dev else "train"
-            splits[split].append(_cut(name, file))
+            splits[split_by_fraction(recording_fraction(file.stem), dev, test)].append(_cut(name, file))
     if not splits["train"]:
         raise InputError(
             f"{root}: no recordings to train on (expected {root}/CLASS/*.wav, or {root}/train/CLASS/*.wav)"
@@ -52,14 +53,8 @@ def prepare(root: Path, dev: float = 0.1, test: float = 0.1) -> dict[str, list[M
     return {split: cuts for split, cuts in splits.items() if cuts}
 
 
-def hash_share(name: str) -> float:
-    """A number from 0 to below 1 that a file's name, up to ``_nohash_``, determines and nothing else."""
-    digest = hashlib.sha1(name.partition("_nohash_")[0].encode()).digest()
-    return math.ldexp(int.from_bytes(digest[:4], "big"), -32)
-
-
 def _recordings(folder: Path) -> list[tuple[str, Path]]:
-    """(class, file) of the folders in a folder, but for hidden ones and those beginning with an underscore."""
+    """List (class, file) of the folders in a folder, except hidden ones and those that begin with an underscore."""
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] not in "._")
     return [(path.name, file) for path in classes for _, file in sorted(audio_files(path.iterdir()).items())]
 

@@ -1,7 +1,7 @@
-"""Google's Speech Commands (Warden 2018, arXiv 1804.03209): 35 words, a second each, of thousands of speakers.
+"""Google's Speech Commands (Warden 2018, arXiv 1804.03209): 35 words by thousands of speakers, a second each.
 
-Version 2 has a folder a word, ``validation_list.txt`` and ``testing_list.txt``, which name the files of dev and test,
-and minutes of background noise.
+Version 2 has a folder for each word, ``validation_list.txt`` and ``testing_list.txt``, which name the files of dev and
+test, and minutes of background noise.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr import audio
-from asr.corpora._files import audio_files, lines
-from asr.corpora.classes import hash_share
+from asr.corpora._files import audio_files, key_values
+from asr.corpora._splits import recording_fraction
 from asr.corpora.download import Archive
 from asr.data.manifest import make_cut
 from asr.errors import InputError
@@ -31,35 +31,36 @@ LISTS = {"dev": "validation_list.txt", "test": "testing_list.txt"}
 
 
 def prepare(root: Path, words: int = 35, unknown: float = 0.1, silence: bool = False) -> dict[str, list[MonoCut]]:
-    """Splits ``train``, ``dev`` and ``test``; the text is the word, the speaker what is before ``_nohash_``.
+    """Return the splits ``train``, ``dev`` and ``test``; the text is the word, the speaker the name up to ``_nohash_``.
 
     Args:
-        words: 35 for all words there are, 10 for `WORDS` and, as ``_unknown_``, some of what is said of the others.
-        unknown: how many those are, as a share of the ten words' recordings of a split; their names' hash chooses.
-        silence: the background noise too, in pieces of a second, as ``_silence_``: of each file eight tenths are
-            train, and one each dev and test.
+        root: folder of the corpus.
+        words: 35 for all words, or 10 for `WORDS` and, as ``_unknown_``, some recordings of the other words.
+        unknown: number of those, as a fraction of the ten words' recordings of a split; a hash of the names chooses.
+        silence: add the background noise, in segments of a second, as ``_silence_``: eight tenths of each file are
+            train, one tenth dev and one test.
 
     Raises:
-        InputError: no such layout below ``root``, a list that names a file which is not there, or other options.
+        InputError: the layout is another, a list names a missing file, or an option has another value.
     """
     if words not in (10, 35):
         raise InputError(f"words={words} is not one of 10, 35")
     if not (isinstance(unknown, (int, float)) and unknown >= 0):
-        raise InputError(f"unknown={unknown}: a share from 0 is wanted")
-    found = sorted(root.rglob(LISTS["test"]))
-    if len(found) != 1:
-        raise InputError(f"{root}: no Speech Commands here (expected one {LISTS['test']}, found {len(found)})")
-    home = found[0].parent
+        raise InputError(f"unknown={unknown}: expected a fraction from 0")
+    lists = sorted(root.rglob(LISTS["test"]))
+    if len(lists) != 1:
+        raise InputError(f"{root}: no Speech Commands here (expected one {LISTS['test']}, found {len(lists)})")
+    home = lists[0].parent
     folders = sorted(path for path in home.iterdir() if path.is_dir() and path.name[0] not in "._")
     files = {
         f"{folder.name}/{name}": p for folder in folders for name, p in sorted(audio_files(folder.iterdir()).items())
     }
     split_of = {}
     for split, listed in LISTS.items():
-        for line, _ in lines(home / listed):
+        for line, _ in key_values(home / listed):
             name = line.rpartition(".")[0]
             if name not in files:
-                raise InputError(f"{home / listed}: {line} is not there")
+                raise InputError(f"{home / listed}: {line} does not exist")
             split_of[name] = split
     splits: dict[str, list[MonoCut]] = {}
     for split in ("train", "dev", "test"):
@@ -75,10 +76,11 @@ def prepare(root: Path, words: int = 35, unknown: float = 0.1, silence: bool = F
 
 
 def _ten(names: list[str], unknown: float) -> list[str]:
-    """Names of the ten words' recordings, and of as many others as ``unknown`` says."""
-    wanted = [name for name in names if name.partition("/")[0] in WORDS]
-    others = sorted((name for name in names if name.partition("/")[0] not in WORDS), key=lambda n: (hash_share(n), n))
-    return sorted(wanted + others[: round(unknown * len(wanted))])
+    """Choose the ten words' recordings, and others in the proportion ``unknown``."""
+    known = [name for name in names if name.partition("/")[0] in WORDS]
+    others = [name for name in names if name.partition("/")[0] not in WORDS]
+    others.sort(key=lambda name: (recording_fraction(name), name))
+    return sorted(known + others[: round(unknown * len(known))])
 
 
 def _cut(name: str, file: Path, ten: bool) -> MonoCut:
@@ -89,7 +91,7 @@ def _cut(name: str, file: Path, ten: bool) -> MonoCut:
 def _add_silence(splits: dict[str, list[MonoCut]], folder: Path) -> None:
     files = audio_files(folder.iterdir()) if folder.is_dir() else {}
     if not files:
-        raise InputError(f"{folder}: no background noise here, which silence=true is made of")
+        raise InputError(f"{folder}: no background noise here, which silence=true needs")
     for name, file in sorted(files.items()):
         seconds = int(audio.info(file).duration)
         for second in range(seconds):

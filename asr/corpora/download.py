@@ -1,4 +1,4 @@
-"""Fetching corpora from their publishers: resumed after a dropped connection, verified, unpacked safely."""
+"""Downloads of corpora from their publishers: resumed after a lost connection, verified, extracted safely."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from asr.errors import InputError
 log = logging.getLogger(__name__)
 
 BLOCK = 1 << 20
-TIMEOUT = 60.0  # seconds without a byte after which a connection counts as dropped
-ATTEMPTS = 5  # in a row that bring nothing new
-RETRIED = (408, 429)  # "request timeout" and "too many requests"; so are 500 and above
+TIMEOUT = 60.0  # seconds without a byte after which a connection counts as lost
+ATTEMPTS = 5  # in a row without a new byte
+RETRIED = (408, 429)  # "request timeout" and "too many requests"; 500 and above are tried again too
 
-Report = Callable[[int, int | None], None]
+Report = Callable[[int, int | None], None]  # takes the bytes received and, if known, the total
 
 
 class Archive(NamedTuple):
-    """A file that a publisher offers, with the checksum where a trustworthy one is known."""
+    """A file that a publisher offers, with its checksum if a trustworthy one is known."""
 
     url: str
     md5: str | None = None
     sha256: str | None = None
 
 
-class _Dropped(Exception):
-    """The transfer ended early; what has arrived is kept and the rest asked for again."""
+class _Incomplete(Exception):
+    """The transfer ended early; what has been received is kept, and the rest requested again."""
 
 
 def fetch_and_extract(archive: Archive, folder: Path) -> None:
-    """Download a tar archive and unpack it in ``folder``, once: a small hidden file there remembers it.
+    """Download a tar archive and extract it to ``folder``, once: a small hidden file there marks it as done.
 
     Raises:
-        InputError: see :func:`fetch` and :func:`extract`.
+        InputError: see `fetch` and `extract`.
     """
     name = archive.url.rsplit("/", 1)[-1]
     done = folder / f".{name}.done"
@@ -68,14 +68,24 @@ def fetch(
     progress: bool = True,
     wait: float = 1.0,
 ) -> Path:
-    """Download ``url`` to ``path``, which appears only when it is complete and its checksum right.
+    """Download ``url`` to ``path``, which appears only when it is complete and verified.
 
-    An interrupted download goes on where it stopped, in this call (after ``wait`` seconds, doubled each time)
-    or the next one: what has arrived lies in ``path`` + ``.part``. A file that is there already is not
-    fetched again.
+    An interrupted download continues where it stopped, in this call or the next one: what has been received is in
+    ``path`` + ``.part``. A file that exists already is only verified.
+
+    Args:
+        url: to download.
+        path: file to write.
+        md5: checksum, in hexadecimal.
+        sha256: checksum, in hexadecimal.
+        progress: show a progress bar on stderr.
+        wait: seconds before the second attempt, doubled for each one after it.
+
+    Returns:
+        ``path``.
 
     Raises:
-        InputError: the server refuses, cannot be reached, or what arrives has another checksum.
+        InputError: the server refuses or cannot be reached, or the file has another checksum.
     """
     if path.exists():
         _verify(path, md5, sha256, url)
@@ -89,27 +99,27 @@ def fetch(
             try:
                 _transfer(url, part, report)
                 break
-            except (_Dropped, urllib.error.URLError, http.client.HTTPException, OSError) as error:
+            except (_Incomplete, urllib.error.URLError, http.client.HTTPException, OSError) as error:
                 if isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code not in RETRIED:
                     raise InputError(f"{url}: the server answers {error.code} {error.reason}") from error
                 grown = part.exists() and part.stat().st_size > before
                 failures = 1 if grown else failures + 1
                 if failures >= ATTEMPTS:
-                    message = f"{url}: given up after {failures} attempts in a row without progress ({error})"
-                    raise InputError(f"{message}; run the same command again to go on") from error
+                    message = f"{url}: gave up after {failures} attempts in a row without progress ({error})"
+                    raise InputError(f"{message}; run the same command again to continue") from error
                 log.warning("%s: %s; trying again", url, error)
                 time.sleep(min(wait * 2 ** (failures - 1), 60.0))
     try:
         _verify(part, md5, sha256, url)
     except InputError:
-        part.unlink()  # going on from wrong bytes would never end well
+        part.unlink()  # continuing from wrong bytes would always fail
         raise
     part.replace(path)
     return path
 
 
 def _transfer(url: str, part: Path, report: Report) -> None:
-    """One request for what ``part`` does not have yet; raises _Dropped if less came than was promised."""
+    """Request what ``part`` does not have yet. Raises _Incomplete if less is received than announced."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
@@ -118,12 +128,12 @@ def _transfer(url: str, part: Path, report: Report) -> None:
         if error.code != 416 or not have:
             raise
         if error.headers.get("Content-Range") == f"bytes */{have}":
-            return  # nothing is missing: the last run stopped between download and verification
+            return  # complete: the last run stopped between download and verification
         part.unlink()
-        raise _Dropped("what was there was longer than the file") from error
+        raise _Incomplete("the part was longer than the file") from error
     with response:
         if have and (response.status != 206 or not _continues(response.headers.get("Content-Range"), have)):
-            have = 0  # the server does not resume: all of it comes again
+            have = 0  # the server does not resume: it sends the whole file
         length = response.headers.get("Content-Length")
         total = have + int(length) if length is not None else None
         with part.open("ab" if have else "wb") as file:
@@ -132,7 +142,7 @@ def _transfer(url: str, part: Path, report: Report) -> None:
                 have += len(block)
                 report(have, total)
     if total is not None and have < total:
-        raise _Dropped(f"the connection was dropped at {have} of {total} bytes")
+        raise _Incomplete(f"the connection was lost at {have} of {total} bytes")
 
 
 def _continues(content_range: str | None, have: int) -> bool:
@@ -153,7 +163,7 @@ def _verify(path: Path, md5: str | None, sha256: str | None, url: str) -> None:
 
 @contextmanager
 def _progress(name: str | None) -> Iterator[Report]:
-    """A bar on stderr that is told the bytes that are there and, if known, in all; none without a name."""
+    """Show a progress bar on stderr; none without a name."""
     if name is None:
         yield lambda have, total: None
         return
@@ -174,18 +184,17 @@ def _progress(name: str | None) -> Iterator[Report]:
 
 
 def extract(archive: Path, folder: Path) -> None:
-    """Unpack a tar file (gzip, bzip2 or xz too) below ``folder``.
+    """Extract a tar file (plain, gzip, bzip2 or xz) below ``folder``.
 
     Raises:
-        InputError: no tar file, a truncated one, or a member that is a link, a device, or would lie
-        elsewhere.
+        InputError: no tar file, a truncated one, or a member that is a link, a device, or outside ``folder``.
     """
     try:
         with tarfile.open(archive, "r:*") as members:
             for member in members:
                 name = PurePosixPath(member.name)
                 if name.is_absolute() or ".." in name.parts or not (member.isfile() or member.isdir()):
-                    raise InputError(f"{archive}: refused to unpack {member.name!r}: a link or outside {folder}")
+                    raise InputError(f"{archive}: refused to extract {member.name!r}: a link or outside {folder}")
                 target = folder / name
                 if member.isdir():
                     target.mkdir(parents=True, exist_ok=True)
@@ -196,4 +205,4 @@ def extract(archive: Path, folder: Path) -> None:
                 with source, target.open("wb") as file:
                     shutil.copyfileobj(source, file, BLOCK)
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-        raise InputError(f"{archive}: cannot be unpacked: {error}") from error
+        raise InputError(f"{archive}: cannot be extracted: {error}") from error

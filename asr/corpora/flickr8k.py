@@ -23,24 +23,24 @@ LISTS = {
 
 
 def prepare(root: Path) -> dict[str, list[CaptionedImage]]:
-    """The official splits ``train``, ``dev`` and ``test``. Images may lie in any folder below, in any format.
+    """Return the official splits ``train``, ``dev`` and ``test``. Images may be in any folder below, in any format.
 
-    Images of the lists that are not there are left out, which is logged as a warning; captions of images that are in
-    no list, of which the publisher has some, are left out too.
+    Images of the lists that are missing are left out, with a warning; so are captions of images in no list, of which
+    the publisher has some.
 
     Raises:
-        InputError: no caption file, a line of it or of a list that is none (it is named), or no image at all.
+        InputError: no caption file, a faulty line of it or of a list (it is named), or no image at all.
     """
-    found = sorted(root.rglob(CAPTIONS))
-    if len(found) != 1:
-        raise InputError(f"{root}: no Flickr8k here (expected one {CAPTIONS} in it or below, found {len(found)})")
-    captions = _captions(found[0])
+    lists = sorted(root.rglob(CAPTIONS))
+    if len(lists) != 1:
+        raise InputError(f"{root}: no Flickr8k here (expected one {CAPTIONS} in it or below, found {len(lists)})")
+    captions = _captions(lists[0])
     images = {path.stem: path for path in sorted(root.rglob("*")) if path.suffix.lower() in EXTENSIONS}
-    listed = {split: _listed(found[0].with_name(name), captions) for split, name in LISTS.items()}
+    listed = {split: _listed(lists[0].with_name(name), captions) for split, name in LISTS.items()}
     everything = [id for ids in listed.values() for id in ids]
     missing = [id for id in everything if id not in images]
     if len(missing) == len(everything):
-        raise InputError(f"{root}: none of the {len(everything)} images in the lists is there")
+        raise InputError(f"{root}: none of the {len(everything)} images in the lists exists")
     if missing:
         message = "%s: %d of %d images in the lists are missing and were left out (the first: %s)"
         log.warning(message, root, len(missing), len(everything), missing[0])
@@ -52,7 +52,7 @@ def prepare(root: Path) -> dict[str, list[CaptionedImage]]:
 
 
 def _captions(path: Path) -> dict[str, list[str]]:
-    """Captions by image, of lines like ``name.jpg#0<TAB>text``. One name there is ``2258277193_586949ec62.jpg.1``."""
+    """Read captions by image from lines ``name.jpg#0<TAB>text``. One name there is ``2258277193_586949ec62.jpg.1``."""
     captions: dict[str, list[str]] = {}
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
@@ -65,11 +65,11 @@ def _captions(path: Path) -> dict[str, list[str]]:
 
 
 def _listed(path: Path, captions: dict[str, list[str]]) -> list[str]:
-    """The images of a list, without their extension."""
+    """Read the images of a list, without their extension."""
     ids = []
     for number, line in enumerate(read_lines(path), start=1):
         if name := line.strip():
             if (id := name.partition(".")[0]) not in captions:
-                raise InputError(f"{path}, line {number}: there are no captions of {name} in {CAPTIONS}")
+                raise InputError(f"{path}, line {number}: {name} has no captions in {CAPTIONS}")
             ids.append(id)
     return ids

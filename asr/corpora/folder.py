@@ -1,4 +1,4 @@
-"""One's own recordings: a folder of audio with side-by-side ``.txt``, or a manifest of any known kind."""
+"""One's own recordings: a folder of audio beside ``.txt`` files, or a manifest of any known format."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 
 def prepare(root: Path) -> dict[str, list[MonoCut]]:
-    """One split, ``all``; see :func:`asr.data.manifest.read` for what ``root`` may be and what is refused."""
+    """Return one split, ``all``, of a folder or manifest for `asr.data.manifest.read`, which raises InputError."""
     return {"all": manifest.read(root)}

@@ -1,6 +1,6 @@
 """Free Spoken Digit Dataset (Jackson): single English digits at 8 kHz, files ``{digit}_{speaker}_{take}``.
 
-Test is the publisher's: takes 0–4 of every speaker and digit. It has no development set; ours is takes 5–9.
+The test set is the publisher's: takes 0–4 of every speaker and digit. There is no development set; ours is takes 5–9.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from asr.errors import InputError
 if TYPE_CHECKING:
     from lhotse import MonoCut
 
-# The archive is made on demand, so there is no checksum that would last.
+# the archive is made on demand, so there is no lasting checksum
 _HOME = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 DOWNLOADS = {"fsdd": Archive(f"{_HOME}/archive/refs/heads/master.tar.gz")}
 
@@ -25,12 +25,14 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 
 
 def prepare(root: Path, test_speaker: str = "") -> dict[str, list[MonoCut]]:
-    """Splits ``train``, ``dev`` and ``test``; the text is the digit's English name.
+    """Return the splits ``train``, ``dev`` and ``test``; the text is the digit's English name.
 
-    With a ``test_speaker`` all that he says is test, and of the others takes 5–9 are dev and the rest train.
+    Args:
+        root: folder of the corpus.
+        test_speaker: the test set is all recordings of this speaker; takes 5–9 of the others are dev, the rest train.
 
     Raises:
-        InputError: no recordings of that form below ``root``, or none of that speaker.
+        InputError: no recordings with names of this form below ``root``, or none of that speaker.
     """
     splits: dict[str, list[MonoCut]] = {"train": [], "dev": [], "test": []}
     for name, file in sorted(audio_files(root.rglob("*")).items()):

@@ -1,7 +1,7 @@
 """LibriSpeech (Panayotov et al. 2015) and its mini subset: read English books, OpenSLR 12 and 31.
 
-A split is a folder ``<subset>/<speaker>/<chapter>`` with ``*.trans.txt`` and audio of any kind, so re-encoded
-copies of the corpus do too.
+A split has folders ``<subset>/<speaker>/<chapter>`` with ``*.trans.txt`` and audio of any format, so that re-encoded
+copies of the corpus can be read too.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.corpora._files import audio_files, lines, pair
+from asr.corpora._files import audio_files, key_values, pair
 from asr.corpora.download import Archive
 from asr.data.manifest import make_cut
 from asr.errors import InputError
@@ -34,10 +34,10 @@ DOWNLOADS = {
 
 
 def prepare(root: Path) -> dict[str, list[MonoCut]]:
-    """Every subset below ``root``, named as its folder.
+    """Return every subset below ``root`` as a split with the name of its folder.
 
     Raises:
-        InputError: no transcripts there, or none that goes with an audio file.
+        InputError: no transcripts, or none that belongs to an audio file.
     """
     files = sorted(Path(os.path.abspath(root)).rglob("*.trans.txt"))
     if not files:
@@ -45,13 +45,13 @@ def prepare(root: Path) -> dict[str, list[MonoCut]]:
     chapters: dict[str, list[Path]] = {}
     for file in files:
         chapters.setdefault(file.parents[2].name, []).append(file)
-    return {subset: _subset(root / subset, found) for subset, found in sorted(chapters.items())}
+    return {subset: _subset(root / subset, paths) for subset, paths in sorted(chapters.items())}
 
 
 def _subset(where: Path, chapters: list[Path]) -> list[MonoCut]:
     texts: dict[str, str] = {}
     audio: dict[str, Path] = {}
     for chapter in chapters:
-        texts.update(lines(chapter))
+        texts.update(key_values(chapter))
         audio.update(audio_files(chapter.parent.iterdir()))
     return [make_cut(id, audio[id], texts[id], id.split("-")[0]) for id in pair(texts, audio, where)]

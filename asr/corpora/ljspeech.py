@@ -1,4 +1,4 @@
-"""LJSpeech (Ito & Johnson 2017) and every corpus of its form: one speaker, ``metadata.csv`` and ``wavs/``."""
+"""LJSpeech (Ito & Johnson 2017) and other corpora of its layout: one speaker, ``metadata.csv`` and ``wavs/``."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ DOWNLOADS = {
 
 
 def prepare(root: Path) -> dict[str, list[MonoCut]]:
-    """One split, ``train``, of lines ``id|text|normalised text``; the last counts, the speaker is the folder.
+    """Return one split, ``train``, of lines ``id|text|normalized text``; the last is read, the speaker is the folder.
 
     Raises:
-        InputError: no ``metadata.csv``, a line of another form (it is named), or no audio that goes with it.
+        InputError: no ``metadata.csv``, a line of another form (it is named), or no audio that belongs to it.
     """
-    found = sorted(Path(os.path.abspath(root)).glob("metadata.csv")) or sorted(root.glob("*/metadata.csv"))
-    if len(found) != 1:
-        raise InputError(f"{root}: expected one metadata.csv in it or in one folder below, found {len(found)}")
+    lists = sorted(Path(os.path.abspath(root)).glob("metadata.csv")) or sorted(root.glob("*/metadata.csv"))
+    if len(lists) != 1:
+        raise InputError(f"{root}: expected one metadata.csv in it or in one folder below, found {len(lists)}")
     texts: dict[str, str] = {}
-    for number, line in enumerate(read_lines(found[0]), start=1):
+    for number, line in enumerate(read_lines(lists[0]), start=1):
         fields = line.strip().split("|")
         if fields == [""]:
             continue
         if len(fields) not in (2, 3) or not fields[0] or fields[0] in texts:
-            raise InputError(f"{found[0]}, line {number}: expected a new id|text|normalised text, got {line[:60]!r}")
+            raise InputError(f"{lists[0]}, line {number}: expected a new id|text|normalized text, got {line[:60]!r}")
         texts[fields[0]] = " ".join((fields[-1] or fields[1]).split())
-    folder = found[0].parent
+    folder = lists[0].parent
     audio = audio_files((folder / "wavs").glob("*"))
     return {"train": [make_cut(id, audio[id], texts[id], folder.name) for id in pair(texts, audio, folder)]}

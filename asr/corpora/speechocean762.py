@@ -1,8 +1,7 @@
 """speechocean762 (Zhang et al. 2021, OpenSLR 101): English read by Mandarin speakers, half of them children.
 
-The text is the prompt, not what was said. ``train/`` and ``test/`` hold Kaldi files; ``wav.scp`` names audio
-relative to the corpus. A re-encoded copy whose ``wav.scp`` still says ``.WAV`` is found by the name before
-the extension.
+The text is the prompt, not a transcript of the speech. ``train/`` and ``test/`` have Kaldi's files; ``wav.scp`` names
+audio relative to the corpus. Audio is looked up by its name without extension, so that re-encoded copies are found.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.corpora._files import audio_files, lines, pair
+from asr.corpora._files import audio_files, key_values, pair
 from asr.corpora.download import Archive
 from asr.data.manifest import make_cut, speaker
 from asr.errors import InputError
@@ -28,12 +27,12 @@ ADULT_AGE = 18
 
 
 def prepare(root: Path) -> dict[str, list[MonoCut]]:
-    """Splits ``train``, ``dev`` (12 speakers of the publisher's train) and ``test``.
+    """Return the splits ``train``, ``dev`` (12 speakers of the publisher's train) and ``test``.
 
-    Supervisions have the gender and, in ``custom``, ``age`` in years and ``child``.
+    Supervisions have the gender and, in ``custom``, ``age`` in years and ``child`` (boolean).
 
     Raises:
-        InputError: a list that is missing or names no audio.
+        InputError: a list is missing, or names no audio that exists.
     """
     home = next((folder for folder in (root, root / "speechocean762") if (folder / "train" / "text").is_file()), None)
     if home is None:
@@ -50,12 +49,12 @@ def prepare(root: Path) -> dict[str, list[MonoCut]]:
 
 def _part(home: Path, part: str, audio: dict[str, Path]) -> list[MonoCut]:
     folder = home / part
-    texts, speakers = dict(lines(folder / "text")), dict(lines(folder / "utt2spk"))
-    # Speaker facts are extras that a copy may lack.
+    texts, speakers = dict(key_values(folder / "text")), dict(key_values(folder / "utt2spk"))
+    # a copy may lack age and gender
     ages, genders = (
-        dict(lines(file)) if (file := folder / name).is_file() else {} for name in ("spk2age", "spk2gender")
+        dict(key_values(file)) if (file := folder / name).is_file() else {} for name in ("spk2age", "spk2gender")
     )
-    listed = {id: audio[stem] for id, name in lines(folder / "wav.scp") if (stem := Path(name).stem) in audio}
+    listed = {id: audio[stem] for id, name in key_values(folder / "wav.scp") if (stem := Path(name).stem) in audio}
     cuts = []
     for id in pair(texts, listed, folder):
         if id not in speakers:

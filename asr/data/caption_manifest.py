@@ -1,4 +1,4 @@
-"""Manifests of images and what people say of them."""
+"""Caption manifests: images and their captions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from asr.data.manifest_files import (
 )
 from asr.errors import InputError
 
-EXTENSION = ".jsonl"  # of the manifests that are made of a corpus
+EXTENSION = ".jsonl"  # of the manifests that `asr prepare` writes
 KEYS = ("id", "image", "captions")
 
 _WORD = re.compile(r"'?[^\W_]+(?:-[^\W_]+)*")
@@ -28,7 +28,7 @@ _WORD = re.compile(r"'?[^\W_]+(?:-[^\W_]+)*")
 
 @dataclass(frozen=True)
 class CaptionedImage:
-    """An image file and its captions, each as `tokenize` leaves it."""
+    """An image file and its captions, each as `tokenize` returns it."""
 
     id: str
     image: str
@@ -36,55 +36,61 @@ class CaptionedImage:
 
 
 class CaptionSummary(NamedTuple):
-    """Size of a manifest."""
+    """Size of a caption manifest."""
 
     images: int
     captions: int
 
 
 def tokenize(text: str) -> str:
-    """The words of a caption, separated by blanks; what all captions are trained on and compared by.
+    """Return the words of a caption, separated by spaces: the form for training and evaluation.
 
-    Words are runs of lower-case letters and digits, with hyphens inside (``t-shirt``). An apostrophe begins a new one
+    Words are runs of lower-case letters and digits, with hyphens inside (``t-shirt``). An apostrophe begins a new word
     (``the dog's`` is ``the dog 's``, as in the Penn Treebank). All other characters only separate words, the full stop
-    too. What is tokenized stays as it is.
+    too. Tokenizing twice changes nothing.
     """
     return " ".join(_WORD.findall(unicodedata.normalize("NFKC", text).lower()))
 
 
 def summary(items: Iterable[CaptionedImage]) -> CaptionSummary:
-    """How many images, and captions of them all."""
+    """Count the images and their captions."""
     counts = [len(item.captions) for item in items]
     return CaptionSummary(len(counts), sum(counts))
 
 
 def write(items: Iterable[CaptionedImage], path: str | Path) -> bool:
-    """Write lines of JSON with the keys id, image and captions to ``.jsonl`` or ``.jsonl.gz``.
+    """Write JSON lines with the keys id, image and captions to ``.jsonl`` or ``.jsonl.gz``.
 
-    As `asr.data.manifest.write` does: at once, unless the file has these contents already; paths relative where the
-    image lies below the manifest's folder. Returns whether the file changed, raises InputError.
+    The file is replaced as a whole or not at all; paths are relative if the image lies below the manifest's folder.
+
+    Returns:
+        Whether the file changed.
+
+    Raises:
+        InputError: no items, two with one id, another extension, or a folder that cannot be written.
     """
     path = Path(path)
     folder = os.path.abspath(path.parent)
-    written = (
+    entries = (
         (i.id, dict(zip(KEYS, (i.id, to_manifest_path(i.image, folder), i.captions), strict=True))) for i in items
     )
-    return write_records(written, path, "images")
+    return write_records(entries, path, "images")
 
 
 def read(path: str | Path) -> list[CaptionedImage]:
-    """Read what `write` has written, or lines like those by others: captions are tokenized, an id may be missing.
+    """Read a file of `write`, or one of another program: captions are tokenized, and an id may be missing.
 
-    Relative paths start at the manifest's folder or, where there is no such file, at the working directory. Every image
-    is checked to exist. Raises InputError naming the file and line of what cannot be understood or is not there.
+    Relative paths start at the manifest's folder or, where there is no such file, at the working directory.
+
+    Raises:
+        InputError: a line or image that is missing or faulty; the file and line are named.
     """
     path = Path(path)
     if not path.name.endswith((".jsonl", ".jsonl.gz")):
-        raise InputError(f"{path}: a manifest of captions is .jsonl or .jsonl.gz")
-    found = {f"{path}, line {line}": record for line, record in records(path)}
-    if not found:
-        raise InputError(f"{path}: is empty")
-    items = [(where, _parse(record, where, path.parent)) for where, record in found.items()]
+        raise InputError(f"{path}: the name of a caption manifest ends in .jsonl or .jsonl.gz")
+    items = [(where := f"{path}, line {line}", _parse(record, where, path.parent)) for line, record in records(path)]
+    if not items:
+        raise InputError(f"{path}: the manifest is empty")
     check_unique((item.id, where) for where, item in items)
     check_files_exist([(where, item.image) for where, item in items], path, "images")
     return [item for _, item in items]

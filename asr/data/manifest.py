@@ -1,8 +1,8 @@
-"""Manifests: which stretch of which audio file says what, and by whom.
+"""Speech manifests: the audio segment, transcript and speaker of each utterance.
 
-In memory and on disk a manifest is a list of Lhotse ``MonoCut``: one recording (or one feature file) and
-exactly one supervision each. :func:`read` also takes NeMo manifests, CSV/TSV tables and folders of audio
-beside ``.txt`` files. Lhotse never opens audio: ``asr.audio.info`` describes it, ``asr.audio.read`` reads it.
+In memory and on disk a manifest is a list of Lhotse ``MonoCut``, each with one recording (or one feature file) and
+exactly one supervision. `read` also takes NeMo manifests, CSV and TSV tables, and folders of audio beside ``.txt``
+files. Lhotse never opens audio: `asr.audio.info` describes it, `asr.audio.read` reads it.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from asr.errors import InputError
 if TYPE_CHECKING:
     from lhotse import MonoCut
 
-EXTENSION = ".jsonl.gz"  # of the manifests that are made of a corpus
+EXTENSION = ".jsonl.gz"  # of the manifests that `asr prepare` writes
 
-# Manifests of others round times to two decimals, and the length of an MP3 is known to a frame (26 ms) only:
-# a segment that ends this many seconds behind the end of its file is cut there instead of refused.
+# Seconds by which a segment may exceed its file; it is clipped then. Other programs' manifests round times to two
+# decimals, and the duration of an MP3 is known to a frame (26 ms) only.
 TOLERANCE = 0.05
 
-# CMU Sphinx cepstra as its front end writes them: 13 coefficients, 100 frames a second.
+# CMU Sphinx cepstra as its front end writes them: 13 coefficients, 100 frames per second.
 SPHINX_COEFFICIENTS = 13
 SPHINX_FRAME_SECONDS = 0.01
 SPHINX_SAMPLE_RATE = 16000
 
 
 class ManifestSummary(NamedTuple):
-    """Size of a manifest; ``speakers`` counts the named ones only."""
+    """Size of a manifest; ``speakers`` counts only those with a name."""
 
     hours: float
     speakers: int
@@ -52,32 +52,32 @@ class ManifestSummary(NamedTuple):
 
 
 def text(cut: MonoCut) -> str:
-    """What is said in the cut, as the corpus spells it."""
+    """Return the transcript of a cut, as the corpus spells it."""
     return cut.supervisions[0].text
 
 
 def speaker(cut: MonoCut) -> str:
-    """The cut's speaker; empty where unknown."""
+    """Return the speaker of a cut; empty where unknown."""
     return cut.supervisions[0].speaker or ""
 
 
 def phones(cut: MonoCut) -> str | None:
-    """Phones separated by blanks, or None where the corpus has none for this cut."""
+    """Return the phones of a cut, separated by spaces, or None where it has none."""
     return (cut.supervisions[0].custom or {}).get("phones")
 
 
 def audio_path(cut: MonoCut) -> str | None:
-    """Path of the audio file, or None for a cut that has features only."""
+    """Return the path of the audio file, or None for a cut that has features only."""
     return cut.recording.sources[0].source if cut.recording is not None else None
 
 
 def features_path(cut: MonoCut) -> str | None:
-    """Path of the feature file, or None for a cut without features."""
+    """Return the path of the feature file, or None for a cut without features."""
     return cut.features.storage_path if cut.features is not None else None
 
 
 def summary(cuts: Iterable[MonoCut]) -> ManifestSummary:
-    """Hours, named speakers and utterances of the cuts."""
+    """Count hours, speakers and utterances of cuts."""
     cuts = list(cuts)
     speakers = {speaker(cut) for cut in cuts} - {""}
     return ManifestSummary(sum(cut.duration for cut in cuts) / 3600, len(speakers), len(cuts))
@@ -96,16 +96,22 @@ def make_cut(
     gender: str | None = None,
     custom: dict[str, Any] | None = None,
 ) -> MonoCut:
-    """One utterance: ``duration`` seconds of an audio file from ``start`` seconds on (None: to its end).
+    """Make one utterance of a segment of an audio file, or of a feature file.
 
     Args:
-        audio_path: the audio file, of which only the header is read; None when ``features`` is given instead.
-        phones: labels separated by blanks.
-        features: a Sphinx ``.mfc`` file of 13 cepstra at 100 frames a second, used from beginning to end.
-        custom: anything else to keep with the supervision (must be JSON).
+        id: name of the utterance, unique in its manifest.
+        audio_path: the audio file, of which only the header is read; None if ``features`` is given instead.
+        text: transcript.
+        speaker: name of the speaker; empty where unknown.
+        start: begin of the segment, in seconds.
+        duration: of the segment, in seconds; None: to the end of the file.
+        phones: labels separated by spaces.
+        features: a Sphinx ``.mfc`` file of 13 cepstra at 100 frames per second, used from beginning to end.
+        gender: of the speaker.
+        custom: anything else to keep with the supervision (JSON values).
 
     Raises:
-        InputError: the segment is empty or leaves the file, or the file is no audio (or no cepstra).
+        InputError: the segment is empty or exceeds the file, or the file is no audio (or no cepstra).
     """
     from lhotse import MonoCut, Recording, SupervisionSegment
     from lhotse.audio import AudioSource
@@ -117,7 +123,7 @@ def make_cut(
         info = audio.info(location)
         num_samples = round(info.duration * info.sample_rate)
         total = num_samples / info.sample_rate
-        # One channel, whatever the file has: asr.audio mixes all of them down.
+        # one channel, whatever the file has: asr.audio mixes all of them down
         source = AudioSource(type="file", channels=[0], source=location)
         recording = Recording(
             id=id, sources=[source], sampling_rate=info.sample_rate, num_samples=num_samples, duration=total
@@ -151,7 +157,7 @@ def make_cut(
 
 
 def _segment(start: float, duration: float | None, total: float, location: str) -> tuple[float, float]:
-    """The segment, clipped to the file's end when it misses that by no more than TOLERANCE."""
+    """Check the segment, and clip it to the file's end if it exceeds that by no more than TOLERANCE."""
     end = total if duration is None else start + duration
     if not (math.isfinite(start) and math.isfinite(end)) or start < 0 or end > total + TOLERANCE:
         raise InputError(f"the segment {start:g}–{end:g} s is not inside {location} ({total:.2f} s)")
@@ -161,7 +167,7 @@ def _segment(start: float, duration: float | None, total: float, location: str) 
 
 
 def _sphinx_features(id: str, location: str) -> Any:
-    """Lhotse's view of a Sphinx feature file: int32 count of values, then float32 in the same byte order."""
+    """Describe a Sphinx feature file (int32 count of values, then float32 in the same byte order) for Lhotse."""
     from lhotse import Features
 
     try:
@@ -171,7 +177,7 @@ def _sphinx_features(id: str, location: str) -> Any:
         raise InputError(f"{location}: {error.strerror}") from error
     values = os.path.getsize(location) // 4 - 1
     if values <= 0 or values not in (int.from_bytes(header, "big"), int.from_bytes(header, "little")):
-        raise InputError(f"{location}: not a Sphinx feature file (it does not begin with its count of values)")
+        raise InputError(f"{location}: not a Sphinx feature file: it does not begin with its number of values")
     if values % SPHINX_COEFFICIENTS:
         raise InputError(f"{location}: {values} values are not a multiple of {SPHINX_COEFFICIENTS} cepstra")
     num_frames = values // SPHINX_COEFFICIENTS
@@ -194,14 +200,14 @@ def _sphinx_features(id: str, location: str) -> Any:
 def write(cuts: Iterable[MonoCut], path: str | Path) -> bool:
     """Write cuts to ``.jsonl`` or ``.jsonl.gz``; the same cuts always give the same bytes.
 
-    The file appears at once or not at all. Audio below the manifest's folder is named relative to it, so that
+    The file is replaced as a whole or not at all. Audio below the manifest's folder is named relative to it, so that
     the folder can be moved; all other audio by its absolute path.
 
     Returns:
-        whether the file changed (False: it had these contents already and was left alone).
+        Whether the file changed.
 
     Raises:
-        InputError: no cuts, two cuts of one id, another extension, or a folder that cannot be written.
+        InputError: no cuts, two cuts with one id, another extension, or a folder that cannot be written.
     """
     path = Path(path)
     folder = os.path.abspath(path.parent)
@@ -209,7 +215,7 @@ def write(cuts: Iterable[MonoCut], path: str | Path) -> bool:
 
 
 def _portable(record: dict[str, Any], folder: str) -> dict[str, Any]:
-    """The cut's dictionary with paths below ``folder`` made relative to it."""
+    """Make the paths below ``folder`` in a cut's dictionary relative to it."""
     for source in record.get("recording", {}).get("sources", []):
         source["source"] = to_manifest_path(source["source"], folder)
     if "features" in record:
@@ -218,20 +224,19 @@ def _portable(record: dict[str, Any], folder: str) -> dict[str, Any]:
 
 
 def read(path: str | Path) -> list[MonoCut]:
-    """Read a manifest of any known kind; every audio file in it is checked to exist.
+    """Read a manifest of any known format; every audio file in it must exist.
 
-    - Lhotse cuts (``.jsonl``, ``.jsonl.gz``): ``MonoCut`` with one supervision each;
-    - NeMo manifests and other JSON lines: ``audio_filepath``, ``text`` [``duration``, ``offset``,
-      ``speaker``, ``id``];
-    - CSV or TSV with a header that names such columns (also ``audio``, ``path``, ``file``, ``wav``;
-      ``transcript``, ``sentence``; ``start``);
-    - a folder of audio files, each beside a ``.txt`` of the same name; the speaker is the folder it lies in.
+    - Lhotse cuts (``.jsonl``): ``MonoCut`` with one supervision each;
+    - NeMo manifests and other JSON lines: ``audio_filepath``, ``text`` [``duration``, ``offset``, ``speaker``, ``id``];
+    - CSV or TSV with a header that names these columns (also ``audio``, ``path``, ``file``, ``wav``; ``transcript``,
+      ``sentence``; ``start``);
+    - a folder of audio files, each beside a ``.txt`` of the same name; the speaker is the name of the file's folder.
 
-    Relative paths start at the manifest's folder or, where there is no such file (icefall and NeMo write them
-    so), at the working directory.
+    Files may be compressed (``.gz``, ``.xz``, ``.bz2``). Relative paths start at the manifest's folder or, where there
+    is no such file (icefall and NeMo write them so), at the working directory.
 
     Raises:
-        InputError: naming the file and line, for anything that cannot be understood or is not there.
+        InputError: a manifest or audio file that is missing or faulty; the file and line are named.
     """
     path = Path(path)
     if path.is_dir():
@@ -265,7 +270,7 @@ def _parse_cut(record: dict[str, Any], where: str) -> MonoCut:
     try:
         cut = MonoCut.from_dict(fields)
         count = len(cut.supervisions)
-    except Exception as error:  # whatever Lhotse's constructors stumble over
+    except Exception as error:  # Lhotse's constructors raise many kinds
         raise InputError(f"{where}: not a Lhotse cut: {type(error).__name__}: {error}") from error
     if count != 1:
         hint = "; split it with CutSet.trim_to_supervisions()" if count > 1 else ""
@@ -279,7 +284,7 @@ def _parse_cut(record: dict[str, Any], where: str) -> MonoCut:
 
 
 def _check_recording(cut: MonoCut, where: str) -> None:
-    """Refuse what asr.audio would read differently from Lhotse."""
+    """Raise InputError for recordings that asr.audio would read differently from Lhotse."""
     recording = cut.recording
     if recording is None:
         if cut.features is None:
@@ -298,7 +303,7 @@ def _check_recording(cut: MonoCut, where: str) -> None:
 
 
 def _locate(entry: ManifestRow | MonoCut, folder: Path) -> tuple[ManifestRow | MonoCut, str]:
-    """The entry and the absolute path of its audio or feature file; a cut is changed to hold that path."""
+    """Return the entry and the absolute path of its audio or feature file, which is stored in a cut too."""
     if isinstance(entry, ManifestRow):
         return entry, from_manifest_path(entry.audio, folder)
     if entry.features is not None:

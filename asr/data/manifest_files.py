@@ -1,4 +1,4 @@
-"""Manifests as files: lines of JSON and tables, the paths in them; rows of those that are not Lhotse's."""
+"""Manifest files: JSON lines and tables, the paths in them, and rows in other formats than Lhotse's."""
 
 from __future__ import annotations
 
@@ -23,12 +23,21 @@ TEXT_COLUMNS = ("text", "transcript", "sentence")
 COMPRESSED = (".gz", ".xz", ".bz2")
 FORMATS = ".jsonl, .json, .csv, .tsv (also with .gz, .xz or .bz2), or a folder of audio files beside .txt files"
 
-SHOWN = 5  # how many offenders a message lists
+SHOWN = 5  # faulty files that a message lists
 
 
 @dataclass(frozen=True)
 class ManifestRow:
-    """One utterance as a table or folder names it, before its audio has been looked at; times in seconds."""
+    """An utterance of a table or folder, before its audio file has been opened.
+
+    Attributes:
+        id: name of the utterance.
+        audio: path as given.
+        text: transcript.
+        speaker: empty where unknown.
+        start: begin of the segment, in seconds.
+        duration: of the segment, in seconds; None: to the end of the file.
+    """
 
     id: str
     audio: str
@@ -39,10 +48,10 @@ class ManifestRow:
 
 
 def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line numbers (from 1) and contents of a JSON-lines, CSV or TSV file.
+    """Yield the line numbers (from 1) and records of a JSON-lines, CSV or TSV file.
 
     Raises:
-        InputError: naming the file and line, for an unknown extension or whatever cannot be parsed.
+        InputError: an unknown extension, or a line that cannot be parsed; it is named.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes[-1:] and suffixes[-1] in COMPRESSED:
@@ -53,7 +62,7 @@ def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     elif kind in (".csv", ".tsv"):
         yield from _table_records(path, kind)
     else:
-        raise InputError(f"{path}: unknown kind of manifest (accepted: {FORMATS})")
+        raise InputError(f"{path}: unknown format of a manifest (accepted: {FORMATS})")
 
 
 def _json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -72,7 +81,7 @@ def _json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _table_records(path: Path, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
     lines = io.StringIO(read_text(path), newline="")
     if kind == ".tsv":
-        # TSV has no quoting: a sentence that begins with a quotation mark would swallow the lines behind it.
+        # TSV has no quoting: a sentence that begins with a quotation mark would swallow the lines after it
         reader = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
     else:
         reader = csv.reader(lines, strict=True)
@@ -93,18 +102,18 @@ def _table_records(path: Path, kind: str) -> Iterator[tuple[int, dict[str, Any]]
 
 
 def write_records(records: Iterable[tuple[str, dict[str, Any]]], path: Path, what: str) -> bool:
-    """Write JSON objects with their ids to ``.jsonl`` or ``.jsonl.gz``; the same ones always give the same bytes.
+    """Write (id, JSON object) pairs to ``.jsonl`` or ``.jsonl.gz``; the same ones always give the same bytes.
 
-    The file appears at once or not at all.
+    The file is replaced as a whole or not at all. ``what`` names the objects in errors ("utterances").
 
     Returns:
-        whether the file changed (False: it had these contents already and was left alone).
+        Whether the file changed.
 
     Raises:
-        InputError: none of ``what``, two of one id, another extension, or a folder that cannot be written.
+        InputError: no objects, two with one id, another extension, or a folder that cannot be written.
     """
     if not path.name.endswith((".jsonl", ".jsonl.gz")):
-        raise InputError(f"{path}: a manifest is written as .jsonl or .jsonl.gz")
+        raise InputError(f"{path}: the name of a manifest ends in .jsonl or .jsonl.gz")
     lines: dict[str, str] = {}
     for id, record in records:
         if id in lines:
@@ -131,13 +140,13 @@ def to_manifest_path(path: str, folder: str) -> str:
 
 
 def from_manifest_path(location: str, folder: Path) -> str:
-    """The file that a manifest in ``folder`` names, there or else where the program runs."""
+    """Return the absolute path of a file that a manifest names, relative to its folder or to the working directory."""
     beside = os.path.abspath(folder / location)
     return beside if os.path.exists(beside) or not os.path.exists(location) else os.path.abspath(location)
 
 
 def check_unique(ids: Iterable[tuple[str, str]]) -> None:
-    """InputError naming the second place (file and line) of an id that occurs twice."""
+    """Raise InputError for an id that occurs twice, of (id, file and line) pairs."""
     seen: dict[str, str] = {}
     for id, where in ids:
         if id in seen:
@@ -146,7 +155,7 @@ def check_unique(ids: Iterable[tuple[str, str]]) -> None:
 
 
 def check_files_exist(files: Sequence[tuple[str, str]], manifest: Path, what: str) -> None:
-    """InputError listing those of the ``what`` of a manifest, (where it names it, path), that do not exist."""
+    """Raise InputError listing those of a manifest's files, (line of the manifest, path), that do not exist."""
     missing = [f"{where}: {file}" for where, file in files if not os.path.isfile(file)]
     if missing:
         listed = "\n  ".join(missing[:SHOWN]) + ("\n  …" if len(missing) > SHOWN else "")
@@ -154,24 +163,24 @@ def check_files_exist(files: Sequence[tuple[str, str]], manifest: Path, what: st
 
 
 def parse(record: dict[str, Any], where: str) -> ManifestRow:
-    """The row out of a record with the keys of NeMo, or those of AUDIO_COLUMNS and TEXT_COLUMNS.
+    """Parse a record with the keys of NeMo, or those of AUDIO_COLUMNS and TEXT_COLUMNS.
 
     Raises:
-        InputError: beginning with ``where``, for a key that is missing or has a value of the wrong kind.
+        InputError: a key that is missing or has a value of the wrong type; ``where`` (file and line) is named.
     """
     location = _required(record, AUDIO_COLUMNS, where)
     if not location:
         raise InputError(f"{where}: the name of the audio file is empty")
-    said = " ".join(_required(record, TEXT_COLUMNS, where).split())
+    text = " ".join(_required(record, TEXT_COLUMNS, where).split())
     start = _seconds(record, ("offset", "start"), where)
     duration = _seconds(record, ("duration",), where)
     if duration is not None and duration <= 0:
         raise InputError(f"{where}: duration is {duration:g}, expected seconds above 0")
     name = os.path.normpath(os.path.splitext(location)[0])
-    # Segments of one file need names of their own.
+    # segments of one file need different names
     default = name if start is None else f"{name}-{round(start * 1000):07d}"
     id, speaker = (str(record.get(key) or "") for key in ("id", "speaker"))
-    return ManifestRow(id or default, location, said, speaker, start or 0.0, duration)
+    return ManifestRow(id or default, location, text, speaker, start or 0.0, duration)
 
 
 def _required(record: dict[str, Any], names: Sequence[str], where: str) -> str:
@@ -197,14 +206,14 @@ def _seconds(record: dict[str, Any], names: Sequence[str], where: str) -> float 
 
 
 def folder_rows(folder: Path) -> list[ManifestRow]:
-    """One row for every audio file below ``folder``, with the text of the ``.txt`` beside it.
+    """List the audio files below ``folder``, each with the text of the ``.txt`` beside it.
 
-    The speaker is the folder that a file lies in; empty for files directly in ``folder``.
+    The speaker is the name of the file's folder; empty for files directly in ``folder``.
 
     Raises:
         InputError: audio files without ``.txt``.
     """
-    rows, silent = [], []
+    rows, without_transcript = [], []
     for file in sorted(folder.rglob("*")):
         name = file.relative_to(folder)
         hidden = any(part.startswith(".") for part in name.parts)
@@ -213,11 +222,11 @@ def folder_rows(folder: Path) -> list[ManifestRow]:
         transcripts = [file.with_suffix(suffix) for suffix in (".txt", ".TXT")]
         transcript = next((path for path in transcripts if path.is_file()), None)
         if transcript is None:
-            silent.append(name.as_posix())
+            without_transcript.append(name.as_posix())
             continue
-        said = " ".join(read_text(transcript).split())
-        rows.append(ManifestRow(name.with_suffix("").as_posix(), name.as_posix(), said, name.parent.name))
-    if silent:
-        listed = ", ".join(silent[:SHOWN]) + (", …" if len(silent) > SHOWN else "")
-        raise InputError(f"{folder}: {len(silent)} audio files have no .txt beside them: {listed}")
+        text = " ".join(read_text(transcript).split())
+        rows.append(ManifestRow(name.with_suffix("").as_posix(), name.as_posix(), text, name.parent.name))
+    if count := len(without_transcript):
+        listed = ", ".join(without_transcript[:SHOWN]) + (", …" if count > SHOWN else "")
+        raise InputError(f"{folder}: {count} audio files have no .txt beside them: {listed}")
     return rows

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from asr.corpora import classes, commands, fsdd
+from asr.corpora._splits import recording_fraction
 from asr.data.manifest import speaker
 from asr.data.manifest import text as said
 from asr.errors import InputError
@@ -33,7 +34,7 @@ def test_splits_by_the_hash_of_names(tmp_path: Path, sound: Write) -> None:
     )
     ids = {name: {cut.id for cut in cuts} for name, cuts in splits.items()}
     assert sum(map(len, ids.values())) == 120
-    shares = [classes.hash_share(f"speaker{number}_nohash_0") for number in range(2000)]
+    shares = [recording_fraction(f"speaker{number}_nohash_0") for number in range(2000)]
     assert abs(sum(share < 0.3 for share in shares) / 2000 - 0.3) < 0.03 and 0 <= min(shares) < max(shares) < 1
     people = {name: {cut.id.split("/")[1].split("_")[0] for cut in cuts} for name, cuts in splits.items()}
     assert not people["train"] & people["test"] and not people["dev"] & people["test"]
@@ -63,7 +64,7 @@ def test_no_classes(tmp_path: Path, sound: Write) -> None:
     with pytest.raises(InputError, match=r"no recordings to train on \(expected .*/CLASS/\*\.wav"):
         classes.prepare(tmp_path)
     for shares in ((-0.1, 0.1), (0.5, 0.5), ("much", 0.1)):
-        with pytest.raises(InputError, match="shares from 0"):
+        with pytest.raises(InputError, match="expected fractions from 0"):
             classes.prepare(tmp_path, *shares)
 
 
@@ -109,13 +110,13 @@ def test_ten_words_and_silence(speech_commands: Path) -> None:
 def test_what_is_missing_is_said(speech_commands: Path, tmp_path: Path, text: Write) -> None:
     with pytest.raises(InputError, match="words=12 is not one of 10, 35"):
         commands.prepare(speech_commands, words=12)
-    with pytest.raises(InputError, match="unknown=-1: a share"):
+    with pytest.raises(InputError, match="unknown=-1: expected a fraction"):
         commands.prepare(speech_commands, unknown=-1)
     (speech_commands / "speech_commands" / "_background_noise_" / "pink_noise.wav").unlink()
     with pytest.raises(InputError, match="no background noise here"):
         commands.prepare(speech_commands, silence=True)
     text(speech_commands / "speech_commands" / "validation_list.txt", "bed/0z_nohash_0.wav")
-    with pytest.raises(InputError, match=r"validation_list\.txt: bed/0z_nohash_0\.wav is not there"):
+    with pytest.raises(InputError, match=r"validation_list\.txt: bed/0z_nohash_0\.wav does not exist"):
         commands.prepare(speech_commands)
     with pytest.raises(InputError, match=r"expected one testing_list\.txt, found 0"):
         commands.prepare(speech_commands / "speech_commands" / "bed")

@@ -50,7 +50,7 @@ def test_missing_images_are_counted(root: Path, caplog: pytest.LogCaptureFixture
     assert "2 of 4 images in the lists are missing and were left out (the first: 1_a)" in caplog.text
     for name in ("2_b.jpg", "3_c.PNG"):
         (root / "images" / name).unlink()
-    with pytest.raises(InputError, match="none of the 4 images in the lists is there"):
+    with pytest.raises(InputError, match="none of the 4 images in the lists exists"):
         flickr8k.prepare(root)
 
 
@@ -68,7 +68,7 @@ def test_malformed_captions(root: Path, line: str) -> None:
 
 def test_names_without_captions(root: Path) -> None:
     append(root, "Flickr_8k.devImages.txt", "6_f.jpg")
-    with pytest.raises(InputError, match=r"devImages\.txt, line 2: there are no captions of 6_f\.jpg in Flickr8k\.to"):
+    with pytest.raises(InputError, match=r"devImages\.txt, line 2: 6_f\.jpg has no captions in Flickr8k\.to"):
         flickr8k.prepare(root)
 
 
@@ -96,7 +96,7 @@ def test_the_command(root: Path, tmp_path: Path, asr: Callable) -> None:
 
 @pytest.mark.parametrize("options", [{"dev_speakers": ["a"]}, {"lexicon": "cmudict.dict"}])
 def test_options_of_speech(root: Path, tmp_path: Path, options: dict) -> None:
-    with pytest.raises(InputError, match="flickr8k is a corpus of captions: a lexicon and dev speakers are for those"):
+    with pytest.raises(InputError, match="flickr8k is a corpus of captions; only corpora of speech take a lexicon"):
         corpora.prepare("flickr8k", root, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
 

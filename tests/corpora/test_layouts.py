@@ -44,7 +44,7 @@ def test_librispeech_reports_what_does_not_match(
 ) -> None:
     chapter = tmp_path / "dev-clean" / "84" / "7"
     text(chapter / "84-7.trans.txt", "84-7-0000 GO", "84-7-0001 STOP", "84-7-0002 WAIT")
-    with pytest.raises(InputError, match="none of 3 transcripts has one of the 0 audio files"):
+    with pytest.raises(InputError, match="none of 3 transcripts belongs to one of 0 audio files"):
         librispeech.prepare(tmp_path)
     sound(chapter / "84-7-0000.flac")
     sound(chapter / "84-7-0000.opus")  # a second copy of the same

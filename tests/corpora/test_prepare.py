@@ -96,7 +96,7 @@ def test_held_out_speakers_and_lexicon(libri: Path, tmp_path: Path, text: Write)
         (("an4", "not/here"), "not/here: no such folder"),
         (
             ("timit", ".", "--download"),
-            r"timit cannot be downloaded \(those that can: an4, commands, fsdd, librispeech",
+            r"timit cannot be downloaded \(corpora that can: an4, commands, fsdd, librispeech",
         ),
         (("librispeech", ".", "--download"), r"choose with --splits from train-clean-5, dev-clean-2"),
         (("librispeech", ".", "--download", "--splits", "dev"), "choose with --splits"),
@@ -117,7 +117,7 @@ def test_unknown_splits_and_speakers(libri: Path, tmp_path: Path) -> None:
         corpora.prepare("librispeech", libri, tmp_path, splits=["dev"])
     with pytest.raises(InputError, match=r"speakers 61, x to hold out \(there are 174, 19, 84"):
         corpora.prepare("librispeech", libri, tmp_path, dev_speakers=["84", "x", "61"])
-    with pytest.raises(InputError, match="nobody is left to train on"):
+    with pytest.raises(InputError, match="none is left to train on"):
         corpora.prepare("librispeech", libri, tmp_path, dev_speakers=["19"], splits=["train-clean-5"])
 
 

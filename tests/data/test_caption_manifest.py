@@ -97,11 +97,11 @@ def test_wrong_lines(tmp_path: Path, items: list[CaptionedImage], line: str, mes
 
 def test_wrong_files(tmp_path: Path, items: list[CaptionedImage]) -> None:
     (tmp_path / "m.jsonl").touch()
-    with pytest.raises(InputError, match=r"m\.jsonl: is empty"):
+    with pytest.raises(InputError, match=r"m\.jsonl: the manifest is empty"):
         caption_manifest.read(tmp_path / "m.jsonl")
     with pytest.raises(InputError, match=r"none\.jsonl: cannot be read: No such file"):
         caption_manifest.read(tmp_path / "none.jsonl")
-    with pytest.raises(InputError, match=r"m\.csv: a manifest of captions is \.jsonl"):
+    with pytest.raises(InputError, match=r"m\.csv: the name of a caption manifest ends in \.jsonl"):
         caption_manifest.read(tmp_path / "m.csv")
     with pytest.raises(InputError, match="two images have the id 'a'"):
         caption_manifest.write([items[0], items[0]], tmp_path / "m.jsonl")

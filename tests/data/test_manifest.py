@@ -112,7 +112,7 @@ def test_audio_below_the_manifest_moves_with_it(folder: Path, tmp_path_factory: 
 @pytest.mark.parametrize("name", ["m.txt", "m.csv"])
 def test_write_refuses(folder: Path, name: str) -> None:
     cut = manifest.make_cut("a", folder / "a.wav", "x")
-    with pytest.raises(InputError, match=r"written as \.jsonl"):
+    with pytest.raises(InputError, match=r"the name of a manifest ends in \.jsonl"):
         manifest.write([cut], folder / name)
     with pytest.raises(InputError, match="no utterances"):
         manifest.write([], folder / "m.jsonl")
@@ -215,9 +215,9 @@ ROW = '{"audio": "a.wav", "text": "x"}'
         ("m.jsonl", "", r"m\.jsonl: is empty"),
         ("m.csv", "", r"m\.csv: is empty"),
         ("m.csv", "audio,text\n", r"m\.csv: is empty"),
-        ("m.xml", ROW, r"m\.xml: unknown kind of manifest .*\.jsonl"),
-        ("m", ROW, r"m: unknown kind of manifest"),
-        ("m.gz", ROW, r"m\.gz: unknown kind of manifest"),
+        ("m.xml", ROW, r"m\.xml: unknown format of a manifest .*\.jsonl"),
+        ("m", ROW, r"m: unknown format of a manifest"),
+        ("m.gz", ROW, r"m\.gz: unknown format of a manifest"),
         ("m.jsonl", ROW + "\n{oops\n", r"m\.jsonl, line 2: not JSON"),
         ("m.jsonl", "[1, 2]\n", r"m\.jsonl, line 1: expected one JSON object a line"),
         ("m.jsonl", '{"text": "x"}', r"line 1: no audio_filepath or audio .* among the keys text"),
