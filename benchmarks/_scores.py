@@ -8,6 +8,7 @@ from asr.data import manifest
 from asr.data.speech_dataset import SpeechDataset
 from asr.evaluation.ctc import log_prob_batches
 from asr.models import directory, store
+from asr.tasks.ctc import CTCTask
 from asr.text.vocabulary import Vocabulary
 
 Said = list[tuple[np.ndarray, str]]
@@ -26,7 +27,7 @@ def real(model: str, path: str, most: int | None) -> tuple[Vocabulary, Said]:
 
     The blank is label 0, for which the peers are set up.
     """
-    task = store.load(directory.find(model))
+    task = store.load(directory.find(model), CTCTask)
     vocabulary = task.vocabularies[task.primary]
     if vocabulary.blank != 0:
         raise SystemExit(f"{model}: its blank is label {vocabulary.blank}; the peers are set up for 0")

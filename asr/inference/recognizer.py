@@ -45,7 +45,7 @@ def load(
     head.
     """
     directory = directory_module.find(model)
-    task = store.on_device(store.load(directory), device)
+    task = store.on_device(store.load(directory, CTCTask), device)
     head, options = decoder_files.decoder_config(directory, decoder, head)
     if head not in task.vocabularies:
         raise InputError(f"{model} has no head {head!r}; it has {', '.join(task.vocabularies)}")

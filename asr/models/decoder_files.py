@@ -42,7 +42,7 @@ def copy_decoder_files(decoder: Mapping[str, Any], directory: Path) -> dict[str,
             if target.exists() and target.samefile(source):
                 continue
             if source.is_dir():
-                shutil.copytree(source, target, dirs_exist_ok=True)
+                shutil.copytree(source, target, dirs_exist_ok=True, copy_function=shutil.copyfile)
             else:
                 with atomic_path(target) as temporary:
                     shutil.copyfile(source, temporary)

@@ -34,6 +34,15 @@ def vocabulary_file(head: str, primary: str) -> str:
     return "vocabulary.txt" if head == primary else f"vocabulary.{head}.txt"
 
 
+def previous_directory(directory: Path) -> Path:
+    """Return where `asr.models.store.save` keeps the model that it replaces until the new one is in its place.
+
+    It is ``.NAME.previous`` beside the directory. A save that ends in between leaves it there, complete: rename it to
+    recover the model.
+    """
+    return directory.with_name(f".{directory.name}.previous")
+
+
 def dump_config(config: Mapping[str, Any]) -> bytes:
     """Encode a configuration as a YAML file."""
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).encode()
@@ -43,12 +52,16 @@ def find(model: str | Path) -> Path:
     """Return the model directory at a path: the path itself, or ``model/`` in it if the path is a training run.
 
     Raises:
-        InputError: no model is there; a folder of several training runs lists them.
+        InputError: no model is there. The message lists the runs of a folder of training runs, and names the
+            `previous_directory` that an interrupted save has left.
     """
     directory = Path(model)
+    inner = directory / "model"
+    for place in (directory, inner):
+        if not place.exists() and (previous := previous_directory(place)).is_dir():
+            raise InputError(f"{place}: saving this model was interrupted; rename {previous} to recover the one before")
     if not directory.is_dir():
         raise InputError(f"{model}: no such model directory (a training writes one to RUN_DIR/model)")
-    inner = directory / "model"
     if (directory / CONFIG).exists() or inner.is_dir():
         return directory if (directory / CONFIG).exists() else inner
     if runs := sorted(str(path.parent) for path in directory.glob("*/model")):

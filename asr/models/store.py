@@ -1,32 +1,51 @@
-"""A model as a directory: configuration, vocabularies, weights, figures and a model card. No pickle anywhere."""
+"""A model as a directory: configuration, vocabularies, weights, figures and a model card. No file is a pickle."""
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as encode_weights
 
 from asr._version import __version__
 from asr.errors import InputError
 from asr.models.decoder_files import copy_decoder_files
-from asr.models.directory import CARD, CONFIG, METRICS, WEIGHTS, dump_config, read_config, task_class, vocabulary_file
+from asr.models.directory import (
+    CARD,
+    CONFIG,
+    METRICS,
+    WEIGHTS,
+    dump_config,
+    previous_directory,
+    read_config,
+    task_class,
+    vocabulary_file,
+)
 from asr.systems import SYSTEMS
 from asr.tasks.base import Task
-from asr.tasks.ctc import CTCTask
 from asr.text.vocabulary import Vocabulary
+from asr.utils.state_dict import check_shapes
 
 T = TypeVar("T", bound=Task)
 
 
 def make_task(config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> Task:
-    """An untrained task from the groups of a configuration."""
+    """Build an untrained task from the groups of a configuration.
+
+    Args:
+        config: the group ``task`` and the `Task.groups` of its type.
+        vocabularies: by head, the primary one first.
+
+    Raises:
+        InputError: a setting is wrong; the message names it.
+    """
     return task_class(config).from_config(config, vocabularies)
 
 
@@ -37,68 +56,101 @@ def save(
     metrics: Mapping[str, Any] | None = None,
     card: str = "",
 ) -> None:
-    """Write a model directory, whole or not at all; one that was there is replaced.
+    """Write a model directory, complete or not at all, in place of one that is there.
 
-    ``config`` needs the groups that `make_task` reads; what else it holds (seed, data, versions) is kept as it is. The
-    files that its group ``decoder`` names are copied.
+    The new model is written beside ``directory``. Then the old one is renamed to `previous_directory`, the new one
+    takes its place, and the old one is deleted. If a step fails, the old one is put back. If the process ends in
+    between, the next save cleans up; until then the old model is complete at one of the two places.
+
+    Args:
+        task: whose vocabularies and weights are written.
+        directory: made with its parents where they are missing.
+        config: the groups that `make_task` reads; what else it holds (seed, data, versions) is kept as it is. The files
+            and models that its group ``decoder`` names are copied.
+        metrics: JSON values.
+        card: Markdown.
+
+    Raises:
+        InputError: a file is in the way, or ``decoder`` names a model that does not exist.
+        OSError: a file cannot be written, or one that ``decoder`` names cannot be read.
     """
-    directory = Path(directory)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    directory = Path(directory).resolve()  # a link stays, and what it leads to is replaced
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"{directory}: a file is in the way of the model directory")
+    new = directory.with_name(f".{directory.name}-{secrets.token_hex(4)}")
+    new.mkdir(parents=True)
     try:
-        os.chmod(made, 0o755)  # mkdtemp's 0700 would keep a colleague from reading the model
         config = {**config, "asr_version": __version__}
         if config.get("decoder"):
-            config["decoder"] = copy_decoder_files(config["decoder"], made)
-        (made / CONFIG).write_bytes(dump_config(config))
+            config["decoder"] = copy_decoder_files(config["decoder"], new)
+        (new / CONFIG).write_bytes(dump_config(config))
         for head, vocabulary in task.vocabularies.items():
-            vocabulary.save(made / vocabulary_file(head, task.primary))
+            vocabulary.save(new / vocabulary_file(head, task.primary))
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in task.state_dict().items()}
-        save_file(state, made / WEIGHTS)
+        # not safetensors' save_file, whose files only their owner can read
+        (new / WEIGHTS).write_bytes(encode_weights(state))
         text = json.dumps(metrics or {}, indent=2, ensure_ascii=False) + "\n"
-        (made / METRICS).write_text(text, encoding="utf-8")
-        (made / CARD).write_text(card, encoding="utf-8")
-        if directory.exists():
-            shutil.rmtree(directory)
-        os.replace(made, directory)
+        (new / METRICS).write_text(text, encoding="utf-8")
+        (new / CARD).write_text(card, encoding="utf-8")
+        _put_in_place(new, directory)
     except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
         raise
 
 
+def _put_in_place(new: Path, directory: Path) -> None:
+    """Rename ``new`` to ``directory``; see `save` for what happens to one that is there."""
+    previous = previous_directory(directory)
+    replaces = directory.exists()
+    try:
+        if replaces:
+            shutil.rmtree(previous, ignore_errors=True)  # of a process that ended before it deleted it
+            os.replace(directory, previous)
+        os.replace(new, directory)
+    except BaseException:
+        if replaces and not directory.exists():
+            os.replace(previous, directory)
+        raise
+    shutil.rmtree(previous, ignore_errors=True)
+
+
 def on_device(task: T, device: str) -> T:
-    """The task, moved; InputError for a device that cannot be used."""
+    """Move a task to a device. Raises InputError for a device that cannot be used."""
     try:
         return task.to(device)
     except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
         raise InputError(f"device {device!r} cannot be used: {error}") from error
 
 
-@overload
-def load(directory: str | Path) -> CTCTask: ...
-@overload
-def load(directory: str | Path, kind: type[T]) -> T: ...
-def load(directory: str | Path, kind: type[Task] = CTCTask) -> Task:
-    """The task of a model directory, in evaluation mode.
+def load(directory: str | Path, kind: type[T]) -> T:
+    """Read a model directory and return its task, in evaluation mode.
 
-    Raises InputError naming the file that is at fault, and for a task that is not of the ``kind`` wanted.
+    Args:
+        directory: holds ``config.yaml``, a vocabulary for each head, and ``weights.safetensors``.
+        kind: class of the task, `asr.tasks.ctc.CTCTask` say.
+
+    Raises:
+        InputError: a file is missing or damaged, the weights do not fit the configuration, or the model is of another
+            type; the message names the file.
     """
     directory = Path(directory)
     config = read_config(directory)
     if task_class(config) is not kind:
         wanted = next(name for name, system in SYSTEMS.items() if system.load("task") is kind)
-        raise InputError(f"{directory}: a model of type {config['task']['type']}, where one of {wanted} is wanted")
+        raise InputError(f"{directory}: a model of type {config['task']['type']}; one of type {wanted} is needed")
     heads = list(config["task"]["heads"])
     vocabularies = {head: Vocabulary.load(directory / vocabulary_file(head, heads[0])) for head in heads}
     try:
         task = make_task(config, vocabularies)
+        assert isinstance(task, kind)
     except InputError as error:
         raise InputError(f"{directory / CONFIG}: {error}") from error
     path = directory / WEIGHTS
     try:
-        task.load_state_dict(load_file(path))
+        state = load_file(path)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: cannot be read as safetensors: {error}") from error
-    except RuntimeError as error:
-        raise InputError(f"{path}: does not fit {CONFIG}: {error}") from error
+    if difference := check_shapes(state, task.state_dict()):
+        raise InputError(f"{path}: does not fit {CONFIG}: {difference}")
+    task.load_state_dict(state)
     return task.eval()

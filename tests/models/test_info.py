@@ -11,11 +11,12 @@ import pytest
 
 from asr.errors import InputError
 from asr.models import info, store
+from asr.tasks.ctc import CTCTask
 
 
 def test_description_of_a_recognizer(tone_run: Path, asr: Callable[..., Any]) -> None:
     description = info.read(tone_run)
-    task = store.load(tone_run / "model")
+    task = store.load(tone_run / "model", CTCTask)
     state = task.state_dict()
     assert description["weights"] == sum(value.numel() for value in state.values())
     assert description["vocabularies"] == {"text": {"kind": "characters", "size": len(task.vocabulary)}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,7 @@ def saved(tmp_path: Path) -> Path:
 
 
 def test_round_trip(saved: Path) -> None:
-    task, loaded = make_task().eval(), store.load(saved)
+    task, loaded = make_task().eval(), store.load(saved, CTCTask)
     assert not loaded.training
     assert loaded.vocabularies == task.vocabularies and list(loaded.vocabularies) == ["text", "phones"]
     assert loaded.weights == {"text": 1.0, "phones": 0.5}
@@ -62,7 +63,7 @@ def test_round_trip(saved: Path) -> None:
 
 def test_a_second_round_trip_gives_the_same_bytes(saved: Path, tmp_path: Path) -> None:
     config = {key: value for key, value in directory.read_config(saved).items() if key != "asr_version"}
-    store.save(store.load(saved), tmp_path / "again", config, {"dev": {"wer": 0.5}}, "# card\n")
+    store.save(store.load(saved, CTCTask), tmp_path / "again", config, {"dev": {"wer": 0.5}}, "# card\n")
     for path in saved.iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
 
@@ -71,7 +72,6 @@ def test_saving_replaces_the_whole_directory(saved: Path) -> None:
     (saved / "stale.txt").write_text("")
     store.save(make_task(), saved, CONFIG)
     assert not (saved / "stale.txt").exists()
-    assert os.stat(saved).st_mode & 0o777 == 0o755
 
 
 def test_a_save_that_fails_leaves_what_was_there(saved: Path) -> None:
@@ -80,6 +80,94 @@ def test_a_save_that_fails_leaves_what_was_there(saved: Path) -> None:
         store.save(make_task(), saved, CONFIG | {"training": object()})
     assert before == {path.name: path.read_bytes() for path in saved.iterdir()}
     assert [path.name for path in saved.parent.iterdir()] == ["model"]
+
+
+def files(model: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(model)): path.read_bytes() for path in model.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def failing_replace(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return ``fail(*steps)``: let these calls of os.replace fail, counted from 0."""
+
+    def fail(*steps: int) -> None:
+        calls = iter(range(9))
+
+        def replace(source: Path, target: Path) -> None:
+            if next(calls) in steps:
+                raise OSError("no space")
+            os.rename(source, target)
+
+        monkeypatch.setattr(os, "replace", replace)
+
+    return fail
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_a_failing_rename_leaves_the_old_model_at_its_place(
+    step: int, saved: Path, failing_replace: Callable[..., None]
+) -> None:
+    before = files(saved)
+    failing_replace(step)
+    with pytest.raises(OSError, match="no space"):
+        store.save(make_task(), saved, CONFIG, card="# new\n")
+    assert files(saved) == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_an_interrupted_save_leaves_the_old_model_to_recover(
+    saved: Path, failing_replace: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = files(saved)
+    with monkeypatch.context():
+        failing_replace(1, 2)  # it cannot be put back either
+        with pytest.raises(OSError, match="no space"):
+            store.save(make_task(), saved, CONFIG, card="# new\n")
+    previous = directory.previous_directory(saved)
+    assert previous.name == ".model.previous" and not saved.exists() and files(previous) == before
+    message = f"{saved}: saving this model was interrupted; rename {previous} to recover the one before"
+    for path in (saved, saved.parent):  # the model directory, the training run
+        with pytest.raises(InputError, match=re.escape(message)):
+            directory.find(path)
+    monkeypatch.undo()
+    store.save(make_task(), saved, CONFIG, card="# new\n")
+    assert (saved / "README.md").read_text() == "# new\n"
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_a_save_that_ended_before_it_deleted_the_old_model(saved: Path) -> None:
+    shutil.copytree(saved, directory.previous_directory(saved))
+    store.save(make_task(), saved, CONFIG, card="# new\n")
+    assert (saved / "README.md").read_text() == "# new\n"
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_a_link_to_a_model_directory_stays(saved: Path, tmp_path: Path) -> None:
+    link = tmp_path / "links" / "model"
+    link.parent.mkdir()
+    link.symlink_to(saved)
+    store.save(make_task(), link, CONFIG, card="# new\n")
+    assert link.is_symlink() and (saved / "README.md").read_text() == "# new\n"
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file: a file is in the way of the model directory"):
+        store.save(make_task(), tmp_path / "file", CONFIG)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_files_have_the_modes_that_the_umask_allows(umask: int, saved: Path, tmp_path: Path) -> None:
+    """Also copies of files that only their owner can read."""
+    for path in saved.iterdir():
+        path.chmod(0o600)
+    config = CONFIG | {"decoder": {"type": "beam", "pronouncer": str(saved), "lexicon": str(saved / "README.md")}}
+    before = os.umask(umask)
+    try:
+        store.save(make_task(), tmp_path / "new", config)
+    finally:
+        os.umask(before)
+    paths = [path for path in (tmp_path / "new").rglob("*") if path.is_file()]
+    assert any(path.parent.name == "pronouncer" for path in paths)
+    assert {path.stat().st_mode & 0o777 for path in paths} == {0o666 & ~umask}
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o777 & ~umask
 
 
 def edited(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], object]:
@@ -143,14 +231,14 @@ def in_another_shape(path: Path) -> None:
 def test_what_is_damaged_is_named(saved: Path, file: str, damage: Callable[[Path], object], message: str) -> None:
     damage(saved / file)
     with pytest.raises(InputError, match=f"(?s){message}") as caught:
-        store.load(saved)
+        store.load(saved, CTCTask)
     assert str(saved) in str(caught.value)
 
 
 @pytest.mark.parametrize("file", ["metrics.json", "README.md"])
 def test_what_is_only_for_people_may_be_missing(saved: Path, file: str) -> None:
     (saved / file).unlink()
-    store.load(saved)
+    store.load(saved, CTCTask)
 
 
 class Attack:
@@ -177,9 +265,9 @@ def test_nothing_is_unpickled(saved: Path, tmp_path: Path) -> None:
         shutil.copytree(saved, broken, dirs_exist_ok=True)
         (broken / file).write_bytes(pickle.dumps(Attack(victim)))
         if file == "metrics.json":
-            store.load(broken)
+            store.load(broken, CTCTask)
         else:
             with pytest.raises(InputError, match=file):
-                store.load(broken)
+                store.load(broken, CTCTask)
         shutil.rmtree(broken)
     assert victim.exists()

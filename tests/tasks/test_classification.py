@@ -18,6 +18,7 @@ from asr.metrics import classification
 from asr.models import store
 from asr.modules.pooling import POOLINGS, Pooling
 from asr.tasks.classification import ClassificationTask
+from asr.tasks.ctc import CTCTask
 from asr.text.vocabulary import Vocabulary
 from asr.training.run import train
 
@@ -163,8 +164,8 @@ def test_round_trip(tmp_path: Path) -> None:
     assert loaded.vocabulary.decode(loaded.vocabulary.encode("turn left")) == "turn left"
     batch = pad([torch.randn(4000), torch.randn(2500)])
     assert torch.equal(loaded(*batch), task(*batch))
-    with pytest.raises(InputError, match="a model of type classification, where one of ctc is wanted"):
-        store.load(tmp_path / "model")
+    with pytest.raises(InputError, match="a model of type classification, one of type ctc is needed"):
+        store.load(tmp_path / "model", CTCTask)
 
 
 # -- figures

@@ -19,6 +19,7 @@ from asr.lm import arpa
 from asr.lm.estimate import encode_sentences, kneser_ney
 from asr.models import directory, store
 from asr.tasks.classification import ClassificationTask
+from asr.tasks.ctc import CTCTask
 from asr.text.vocabulary import EOS, Vocabulary
 from asr.training.jobs._speech_data import read_split
 from asr.training.run import train
@@ -182,7 +183,7 @@ def test_goes_on_from_a_model(
     caplog.clear()
     train(tiny_config(tmp_path / "other", other, **frozen))
     assert "newly initialized heads, as their vocabulary differs: text" in caplog.text
-    before, after = (store.load(run / "model").state_dict() for run in (tone_run, tmp_path / "other"))
+    before, after = (store.load(run / "model", CTCTask).state_dict() for run in (tone_run, tmp_path / "other"))
     assert before["heads.text.weight"].shape != after["heads.text.weight"].shape
     name = "encoder.rnn.forwards.0.weight_hh_l0"
     assert (before[name] - after[name]).abs().max() < 1e-6
@@ -198,7 +199,7 @@ def test_a_classifier_begins_with_the_encoder_of_a_recogniser(
     words = tone_corpus(tmp_path, ["ab", "c d", "hgf"])
     train(class_config(tmp_path / "run", words, **alike, **frozen))
     assert "everything but features and encoder is newly initialized" in caplog.text
-    before = store.load(tone_run / "model").state_dict()
+    before = store.load(tone_run / "model", CTCTask).state_dict()
     after = store.load(tmp_path / "run" / "model", ClassificationTask).state_dict()
     taken = [name for name in after if name.split(".")[0] in ("features", "encoder")]
     assert len(taken) > 5 and all((before[name] - after[name]).abs().max() < 1e-6 for name in taken)
