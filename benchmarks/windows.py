@@ -20,7 +20,7 @@ from asr import audio
 from asr.data import manifest
 from asr.data.speech_dataset import transcript
 from asr.inference import recognizer
-from asr.metrics.error_rate import ErrorCounts, character_errors, phone_errors
+from asr.metrics.error_rate import ErrorCounts, Kind, count_errors
 from asr.text.vocabulary import Vocabulary
 
 TARGET = 0.01  # of the labels
@@ -46,7 +46,7 @@ def recordings(path: str, seconds: float, rate: int, vocabulary: Vocabulary) -> 
 def main() -> None:
     options = arguments(__doc__, "model", "manifest", minutes=3.0, core=60.0, context=15.0)
     model = recognizer.load(options.model)
-    count = phone_errors if model.vocabulary.kind == "phones" else character_errors
+    kind: Kind = "per" if model.vocabulary.kind == "phones" else "cer"
     rate = model.sample_rate
     if rate is None:
         raise SystemExit(f"{options.model} reads features, not audio")
@@ -62,7 +62,7 @@ def main() -> None:
         whole = model.transcribe(waveform).text
         reference = model.vocabulary.normalize_for_scoring(reference)
         pairs = {"differ": (whole, windows), "windows": (reference, windows), "whole": (reference, whole)}
-        totals = {name: totals[name] + count(*pair) for name, pair in pairs.items()}
+        totals = {name: totals[name] + count_errors(kind, *pair) for name, pair in pairs.items()}
     rates = {name: counts.rate for name, counts in totals.items()}
     report = Report()
     case = f"{len(spoken_recordings)} x {options.minutes:g} min, {options.core:g} + 2 x {options.context:g} s"

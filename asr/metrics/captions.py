@@ -1,8 +1,8 @@
-"""How good captions are: BLEU, METEOR, ROUGE-L and CIDEr-D, as the COCO caption evaluation defines them, without Java.
+"""Caption metrics: BLEU, METEOR, ROUGE-L and CIDEr-D, as the COCO caption evaluation defines them, without Java.
 
-Captions are compared word by word, as they are split by white space: tokenize both sides first
-(`asr.data.caption_manifest.tokenize`). Scores are fractions from 0 to 1, CIDEr-D from 0 to 10. ROUGE-L and CIDEr-D
-are those of https://github.com/tylin/coco-caption (Chen et al. 2015, arXiv 1504.00325).
+Captions are compared word by word, split at white space: tokenize both sides first
+(`asr.data.caption_manifest.tokenize`). Scores are fractions from 0 to 1, CIDEr-D from 0 to 10. ROUGE-L and CIDEr-D are
+those of https://github.com/tylin/coco-caption (Chen et al. 2015, arXiv 1504.00325).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from rapidfuzz.distance import LCSseq
 from asr.errors import InputError
 
 ORDERS = (1, 2, 3, 4)  # of n-grams, in BLEU and CIDEr-D
-ROUGE_BETA = 1.2  # how much more recall counts than precision
-CIDER_SIGMA = 6.0  # words of difference in length
+ROUGE_BETA = 1.2  # weight of recall over precision
+CIDER_SIGMA = 6.0  # of the Gaussian penalty on the difference in length, in words
 # METEOR's weight of recall, and exponent and weight of the penalty: of Lavie & Agarwal 2007, the metric's paper 3
 METEOR_ALPHA, METEOR_BETA, METEOR_GAMMA = 0.9, 3.0, 0.5
 
@@ -31,7 +31,7 @@ Words = list[str]
 
 @dataclass(frozen=True)
 class ImageScores:
-    """Of one image's caption."""
+    """Scores of the caption of one image."""
 
     meteor: float
     rouge_l: float
@@ -40,7 +40,15 @@ class ImageScores:
 
 @dataclass(frozen=True)
 class CaptionScores:
-    """Of all captions together, ``bleu`` up to 1, 2, 3 and 4 words; and of each."""
+    """Scores of a corpus.
+
+    Attributes:
+        bleu: BLEU-1 to BLEU-4.
+        meteor: METEOR.
+        rouge_l: mean ROUGE-L.
+        cider_d: mean CIDEr-D.
+        images: scores of each image.
+    """
 
     bleu: tuple[float, ...]
     meteor: float
@@ -49,82 +57,90 @@ class CaptionScores:
     images: tuple[ImageScores, ...]
 
     def named(self) -> dict[str, float]:
-        """The corpus's scores by the names to print. METEOR's says what it lacks: synonyms and paraphrases."""
+        """Return the corpus's scores by the names to print; METEOR is without synonyms and paraphrases."""
         bleu = {f"BLEU-{order}": score for order, score in zip(ORDERS, self.bleu, strict=True)}
         return bleu | {"METEOR (exact, stem)": self.meteor, "ROUGE-L": self.rouge_l, "CIDEr-D": self.cider_d}
 
 
 def score(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> CaptionScores:
-    """Scores of one caption for each image against those that people wrote for it, of which there may be any number.
+    """Score one caption of each image against any number of reference captions.
 
-    Raises InputError where the numbers of images differ, there are none, or an image has no reference or an empty one.
+    Args:
+        hypotheses: caption of each image.
+        references: captions of each image by people.
+
+    Raises:
+        InputError: different numbers of images, none at all, or an image without references or with an empty one.
     """
     if len(hypotheses) != len(references) or not hypotheses:
         raise InputError(f"captions of {len(hypotheses)} images, references of {len(references)}")
-    found = [text.split() for text in hypotheses]
-    wanted = [[text.split() for text in texts] for texts in references]
-    for number, texts in enumerate(wanted):
+    hyps = [text.split() for text in hypotheses]
+    refs = [[text.split() for text in texts] for texts in references]
+    for number, texts in enumerate(refs):
         if not texts or not all(texts):
-            raise InputError(f"image {number}: a reference without words, or none at all: {list(references[number])}")
-    # METEOR of the corpus is that of the sums, as its authors' program has it
-    counts = [_best_meteor(words, texts) for words, texts in zip(found, wanted, strict=True)]
-    rouge = [rouge_l(words, texts) for words, texts in zip(found, wanted, strict=True)]
-    cider = cider_d(found, wanted)
+            raise InputError(f"image {number}: no references, or one without words: {list(references[number])}")
+    # METEOR of the corpus is that of the summed counts, as in its authors' program
+    counts = [_best_meteor(hyp, texts) for hyp, texts in zip(hyps, refs, strict=True)]
+    rouge = [rouge_l(hyp, texts) for hyp, texts in zip(hyps, refs, strict=True)]
+    cider = cider_d(hyps, refs)
     images = tuple(
-        ImageScores(_meteor(*count), of_rouge, of_cider)
-        for count, of_rouge, of_cider in zip(counts, rouge, cider, strict=True)
+        ImageScores(_meteor(*count), image_rouge, image_cider)
+        for count, image_rouge, image_cider in zip(counts, rouge, cider, strict=True)
     )
     meteor = _meteor(*(sum(column) for column in zip(*counts, strict=True)))
-    return CaptionScores(bleu(found, wanted), meteor, sum(rouge) / len(rouge), sum(cider) / len(cider), images)
+    return CaptionScores(bleu(hyps, refs), meteor, sum(rouge) / len(rouge), sum(cider) / len(cider), images)
 
 
-def bleu(found: Sequence[Words], wanted: Sequence[Sequence[Words]]) -> tuple[float, ...]:
-    """BLEU-1 … BLEU-4 of a corpus (Papineni et al. 2002), not smoothed: what sacreBLEU says without tokenization.
+def bleu(hyps: Sequence[Words], refs: Sequence[Sequence[Words]]) -> tuple[float, ...]:
+    """Compute BLEU-1 … BLEU-4 of a corpus (Papineni et al. 2002) without smoothing: sacreBLEU's without tokenization.
 
-    The length of the closest reference counts, of two as close that of the shorter. So it does in sacreBLEU and in
-    COCO's code; the latter differs only in adding 1e-15 to counts, so that none is 0.
+    The brevity penalty takes the length of the closest reference, the shorter of two that are equally close. So does
+    sacreBLEU, and COCO's code, which only differs in adding 1e-15 to counts, so that none is 0.
     """
     correct, total = [0] * len(ORDERS), [0] * len(ORDERS)
-    for words, texts in zip(found, wanted, strict=True):
+    for hyp, texts in zip(hyps, refs, strict=True):
         for at, order in enumerate(ORDERS):
-            allowed = reduce(or_, (_ngrams(text, order) for text in texts))
-            correct[at] += (_ngrams(words, order) & allowed).total()
-            total[at] += max(len(words) - order + 1, 0)
-    length = sum(map(len, found))
+            allowed = reduce(or_, (_ngrams(ref, order) for ref in texts))
+            correct[at] += (_ngrams(hyp, order) & allowed).total()
+            total[at] += max(len(hyp) - order + 1, 0)
+    length = sum(map(len, hyps))
     closest = sum(
-        min((abs(len(text) - len(words)), len(text)) for text in texts)[1]
-        for words, texts in zip(found, wanted, strict=True)
+        min((abs(len(ref) - len(hyp)), len(ref)) for ref in texts)[1] for hyp, texts in zip(hyps, refs, strict=True)
     )
     brevity = min(0.0, 1 - closest / length) if length else -math.inf
-    logs = [math.log(right / all) if right else -math.inf for right, all in zip(correct, total, strict=True)]
+    logs = [math.log(matches / all) if matches else -math.inf for matches, all in zip(correct, total, strict=True)]
     return tuple(math.exp(brevity + sum(logs[:order]) / order) for order in ORDERS)
 
 
-def rouge_l(words: Words, texts: Sequence[Words]) -> float:
-    """F-measure of the longest common subsequence (Lin 2004), of the best precision and the best recall.
+def rouge_l(hyp: Words, refs: Sequence[Words]) -> float:
+    """Compute the F-measure of the longest common subsequence (Lin 2004), of the best precision and the best recall.
 
-    They may be of different references: so it is in COCO's code.
+    The two may be of different references, as in COCO's code.
     """
-    common = [LCSseq.similarity(words, text) for text in texts]
+    common = [LCSseq.similarity(hyp, ref) for ref in refs]
     if not any(common):
         return 0.0
-    precision = max(common) / len(words)
-    recall = max(length / len(text) for length, text in zip(common, texts, strict=True))
+    precision = max(common) / len(hyp)
+    recall = max(length / len(ref) for length, ref in zip(common, refs, strict=True))
     return (1 + ROUGE_BETA**2) * precision * recall / (recall + ROUGE_BETA**2 * precision)
 
 
-def cider_d(found: Sequence[Words], wanted: Sequence[Sequence[Words]]) -> list[float]:
-    """CIDEr-D of each image (Vedantam et al. 2015, arXiv 1411.5726, section 7), of words as they are, not of stems.
+def cider_d(hyps: Sequence[Words], refs: Sequence[Sequence[Words]]) -> list[float]:
+    """Compute CIDEr-D of each image (Vedantam et al. 2015, arXiv 1411.5726, section 7), of words, not of stems.
 
-    How rare an n-gram is, is counted in these references, by images: so scores of different sets of images do not
-    compare, and that of a single image is 0.
+    The inverse document frequency of n-grams is that of these references, where an image is a document: scores of
+    different sets of images cannot be compared, and that of a single image is 0.
     """
-    metric = CiderD(wanted)
-    return [metric([words], texts)[0] for words, texts in zip(found, wanted, strict=True)]
+    metric = CiderD(refs)
+    return [metric([hyp], texts)[0] for hyp, texts in zip(hyps, refs, strict=True)]
 
 
 class CiderD:
-    """CIDEr-D as `cider_d` says it, with the n-grams' rarity counted in references that may be others' (training's)."""
+    """CIDEr-D with the document frequencies of given references, such as those of the training data; see `cider_d`.
+
+    Args:
+        references: reference captions of each image, as words.
+    """
 
     def __init__(self, references: Sequence[Sequence[Words]]) -> None:
         self._images = Counter(
@@ -132,22 +148,22 @@ class CiderD:
         )
         self._total = len(references)
 
-    def __call__(self, found: Sequence[Words], texts: Sequence[Words]) -> list[float]:
-        """Of each of several captions of one image."""
-        wanted = [(len(text), self._weigh(text)) for text in texts]
+    def __call__(self, hyps: Sequence[Words], refs: Sequence[Words]) -> list[float]:
+        """Score each of several captions of one image against its references."""
+        weighted = [(len(ref), self._weigh(ref)) for ref in refs]
         scores = []
-        for words in found:
-            own, total = self._weigh(words), 0.0
-            for length, other in wanted:
-                # the length is that in bigrams, as in COCO's code; it matters for captions without words
-                difference = max(len(words) - 1, 0) - max(length - 1, 0)
+        for hyp in hyps:
+            own, total = self._weigh(hyp), 0.0
+            for length, other in weighted:
+                # lengths in bigrams, as in COCO's code, which matters for captions without words
+                difference = max(len(hyp) - 1, 0) - max(length - 1, 0)
                 penalty = math.exp(-(difference**2) / (2 * CIDER_SIGMA**2))
                 total += penalty * sum(map(_clipped_cosine, own, other))
-            scores.append(10 * total / len(texts) / len(ORDERS))
+            scores.append(10 * total / len(refs) / len(ORDERS))
         return scores
 
     def _weigh(self, words: Words) -> list[dict[Any, float]]:
-        """For each order, the n-grams' counts times the log of all images over those that have it."""
+        """Return the tf-idf weights of the n-grams of each order."""
         images, total = self._images, self._total
         return [
             {gram: count * math.log(total / max(images[gram], 1)) for gram, count in _ngrams(words, n).items()}
@@ -155,40 +171,40 @@ class CiderD:
         ]
 
 
-def _clipped_cosine(found: dict[Any, float], wanted: dict[Any, float]) -> float:
-    """Of two vectors, the first of which counts nowhere more than the second."""
-    product = sum(min(weight, wanted[gram]) * wanted[gram] for gram, weight in found.items() if gram in wanted)
-    return product / (math.hypot(*found.values()) * math.hypot(*wanted.values())) if product else 0.0
+def _clipped_cosine(hyp: dict[Any, float], ref: dict[Any, float]) -> float:
+    """Return the cosine of two vectors, with the hypothesis clipped to the reference in the product."""
+    product = sum(min(weight, ref[gram]) * ref[gram] for gram, weight in hyp.items() if gram in ref)
+    return product / (math.hypot(*hyp.values()) * math.hypot(*ref.values())) if product else 0.0
 
 
 def _ngrams(words: Words, order: int) -> Counter[tuple[str, ...]]:
     return Counter(zip(*(words[at:] for at in range(order)), strict=False))
 
 
-def _best_meteor(words: Words, texts: Sequence[Words]) -> tuple[int, int, int, int]:
-    """What `_meteor` needs, of the reference that gives the highest score, of several the shortest."""
-    stems = [_stem(word) for word in words]
-    counts = [(*_aligned(stems, [_stem(word) for word in text]), len(words), len(text)) for text in texts]
+def _best_meteor(hyp: Words, refs: Sequence[Words]) -> tuple[int, int, int, int]:
+    """Return the arguments of `_meteor` for the reference with the highest score, the shortest of several."""
+    stems = [_stem(word) for word in hyp]
+    counts = [(*_match_stems(stems, [_stem(word) for word in ref]), len(hyp), len(ref)) for ref in refs]
     return max(counts, key=lambda count: (_meteor(*count), -count[3]))
 
 
-def _meteor(matches: int, chunks: int, found: int, wanted: int) -> float:
-    """METEOR (Lavie & Agarwal 2007) of how many words match, in how many chunks, of so many found and wanted."""
+def _meteor(matches: int, chunks: int, hyp_length: int, ref_length: int) -> float:
+    """Compute METEOR (Lavie & Agarwal 2007) from the numbers of matching words, of their chunks, and of all words."""
     if not matches:
         return 0.0
-    precision, recall = matches / found, matches / wanted
+    precision, recall = matches / hyp_length, matches / ref_length
     mean = precision * recall / (METEOR_ALPHA * precision + (1 - METEOR_ALPHA) * recall)
     return mean * (1 - METEOR_GAMMA * (chunks / matches) ** METEOR_BETA)
 
 
-def _aligned(found: Sequence[str], wanted: Sequence[str]) -> tuple[int, int]:
-    """How many words can be matched one to one, and in how many chunks that are whole in both.
+def _match_stems(hyp: Sequence[str], ref: Sequence[str]) -> tuple[int, int]:
+    """Match stems one to one; return the number of matches and of chunks, which are contiguous in both.
 
-    Equal words have equal stems, so stems say which match. The longest common chunk is taken first (Wise 1993, greedy
-    string tiling): the fewest chunks in nearly all cases, where finding them in all would take exponential time.
+    Equal words have equal stems, so stems are enough. The longest common chunk is taken first (Wise 1993, greedy string
+    tiling): that gives the fewest chunks in nearly all cases, where the exact minimum takes exponential time.
     """
-    left: list[str | None] = list(found)
-    right: list[str | int] = list(wanted)
+    left: list[str | None] = list(hyp)
+    right: list[str | int] = list(ref)
     matches = chunks = 0
     while (run := SequenceMatcher(None, left, right, autojunk=False).find_longest_match()).size:
         left[run.a : run.a + run.size] = [None] * run.size
@@ -199,7 +215,7 @@ def _aligned(found: Sequence[str], wanted: Sequence[str]) -> tuple[int, int]:
 
 @cache
 def _stem(word: str) -> str:
-    """Of an English word, by Porter's algorithm of 1980 as Snowball has it."""
+    """Return the stem of an English word by Porter's algorithm of 1980, in Snowball's implementation."""
     return _stemmer().stemWord(word)
 
 

@@ -1,4 +1,4 @@
-"""How often classes were told right, and which were taken for which."""
+"""Classification metrics: accuracy, recall of each class, and confusions."""
 
 from __future__ import annotations
 
@@ -6,34 +6,35 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-SHOWN = 10  # confusions that are listed
+MAX_CONFUSIONS = 10  # in a summary
 
 
 def summary(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Figures of (class, class it was taken for), which are JSON.
+    """Compute the metrics of (class, predicted class) pairs, of which there is one at least.
 
-    ``utterances``, ``errors``, ``accuracy``; ``recall`` of each class, the share of it that was told right; and
-    ``confusions``, the `SHOWN` commonest as [class, taken for, times].
+    Returns:
+        JSON values: ``utterances``, ``errors``, ``accuracy``; ``recall`` of each class; and ``confusions``, the
+        `MAX_CONFUSIONS` most frequent as [class, predicted class, count].
     """
-    wrong = Counter((said, heard) for said, heard in pairs if said != heard)
-    total = Counter(said for said, _ in pairs)
-    right = Counter(said for said, heard in pairs if said == heard)
-    ordered = sorted(wrong.items(), key=lambda item: (-item[1], item[0]))
+    errors = Counter((ref, hyp) for ref, hyp in pairs if ref != hyp)
+    total = Counter(ref for ref, _ in pairs)
+    correct = Counter(ref for ref, hyp in pairs if ref == hyp)
+    ranked = sorted(errors.items(), key=lambda item: (-item[1], item[0]))
     return {
         "utterances": len(pairs),
-        "errors": wrong.total(),
-        "accuracy": round(right.total() / len(pairs), 6),
-        "recall": {name: round(right[name] / count, 6) for name, count in sorted(total.items())},
-        "confusions": [[said, heard, count] for (said, heard), count in ordered[:SHOWN]],
+        "errors": errors.total(),
+        "accuracy": round(correct.total() / len(pairs), 6),
+        "recall": {name: round(correct[name] / count, 6) for name, count in sorted(total.items())},
+        "confusions": [[ref, hyp, count] for (ref, hyp), count in ranked[:MAX_CONFUSIONS]],
     }
 
 
 def line(figures: dict[str, Any]) -> str:
-    """Figures of `summary` on one line."""
+    """Format the metrics of `summary` on one line."""
     errors, utterances = figures["errors"], figures["utterances"]
     text = f"accuracy {100 * figures['accuracy']:.2f}% ({errors} of {utterances} wrong)"
     if errors:
         worst = sorted(figures["recall"].items(), key=lambda item: item[1])[:3]
         text += "; lowest recall " + ", ".join(f"{name} {100 * recall:.1f}%" for name, recall in worst if recall < 1)
-        text += "; " + ", ".join(f"{said} taken for {heard} {count} x" for said, heard, count in figures["confusions"])
+        text += "; " + ", ".join(f"{ref} taken for {hyp} {count} x" for ref, hyp, count in figures["confusions"])
     return text

@@ -1,7 +1,7 @@
 """Word, character and phone error rates by minimum edit distance, every error at cost 1.
 
-Texts are compared as they are given, but for white space: normalise both sides first (Vocabulary.scoring).
-Rates are fractions: 0.05 is 5 %.
+Texts are compared as they are, except for white space: normalize reference and hypothesis first
+(`Vocabulary.normalize_for_scoring`). Rates are fractions: 0.05 is 5 %.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Token = TypeVar("Token", bound=Hashable)
 
 @dataclass(frozen=True)
 class ErrorCounts:
-    """Counts of one alignment, or of many added up (``+`` and ``sum(…, ErrorCounts())``)."""
+    """Counts of one alignment, or the sum of several (``+`` and ``sum(…, ErrorCounts())``)."""
 
     hits: int = 0
     substitutions: int = 0
@@ -33,23 +33,24 @@ class ErrorCounts:
 
     @property
     def reference(self) -> int:
-        """Tokens in the reference."""
+        """Number of tokens in the reference."""
         return self.hits + self.substitutions + self.deletions
 
     @property
     def hypothesis(self) -> int:
-        """Tokens in the hypothesis."""
+        """Number of tokens in the hypothesis."""
         return self.hits + self.substitutions + self.insertions
 
     @property
     def errors(self) -> int:
+        """Number of errors."""
         return self.substitutions + self.deletions + self.insertions
 
     @property
     def rate(self) -> float:
         """Errors per reference token; NaN without a reference token.
 
-        In a sum, insertions into empty references do count: all errors over all reference tokens.
+        In a sum, insertions into empty references count: it is all errors over all reference tokens.
         """
         return self.errors / self.reference if self.reference else math.nan
 
@@ -65,9 +66,12 @@ class ErrorCounts:
 def align(
     reference: Sequence[Token], hypothesis: Sequence[Token]
 ) -> list[tuple[Operation, Token | None, Token | None]]:
-    """One alignment of two token sequences with the fewest errors, in order.
+    """Align two token sequences with the fewest errors.
 
-    Where several have as few, the choice is rapidfuzz's; it always is the same for the same input.
+    Among several such alignments rapidfuzz chooses, always the same one for the same input.
+
+    Returns:
+        (operation, reference token, hypothesis token) in order; None where there is no token.
     """
     pairs: list[tuple[Operation, Token | None, Token | None]] = []
     for tag, start, end, other_start, other_end in _opcodes(reference, hypothesis):
@@ -83,7 +87,7 @@ def align(
 
 
 def count(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> ErrorCounts:
-    """The counts of `align`."""
+    """Count the operations of `align`."""
     totals = dict.fromkeys(("equal", "replace", "delete", "insert"), 0)
     for tag, start, end, other_start, other_end in _opcodes(reference, hypothesis):
         totals[tag] += max(end - start, other_end - other_start)
@@ -91,12 +95,12 @@ def count(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> Erro
 
 
 def count_nearest(references: Sequence[Sequence[Hashable]], hypothesis: Sequence[Hashable]) -> ErrorCounts:
-    """The counts against that of several right sequences which it has the lowest rate of errors with."""
+    """Count the errors against that of several correct sequences which gives the lowest error rate."""
     return min((count(reference, hypothesis) for reference in references), key=lambda counts: counts.rate)
 
 
 def _opcodes(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> Iterable[tuple[str, int, int, int, int]]:
-    # numbers for tokens: strings would be compared by hash, which differs from run to run and can collide
+    # tokens as numbers: rapidfuzz compares strings by hash, which differs from run to run and can collide
     numbers: dict[Hashable, int] = {}
     left, right = ([numbers.setdefault(t, len(numbers)) for t in tokens] for tokens in (reference, hypothesis))
     codes = Levenshtein.opcodes(left, right)
@@ -104,9 +108,15 @@ def _opcodes(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> I
 
 
 def tokens(kind: Kind, text: str, fold: Fold | None = None) -> list[str]:
-    """What a rate counts in a text: words; characters, single spaces between words included; phones.
+    """Split a text into the tokens of an error rate.
 
-    ``fold`` maps the phones of "per" (for instance ``asr.text.phones.fold``); the others ignore it.
+    Args:
+        kind: "wer" for words, "cer" for characters, single spaces between words included, "per" for phones.
+        text: to split; white space at the ends is ignored.
+        fold: maps the phones of "per", for instance `asr.text.phones.fold`.
+
+    Raises:
+        InputError: another kind.
     """
     if kind not in UNITS:
         raise InputError(f"error rate {kind!r} is not one of {', '.join(UNITS)}")
@@ -116,23 +126,21 @@ def tokens(kind: Kind, text: str, fold: Fold | None = None) -> list[str]:
     return list(fold(units)) if fold and kind == "per" else units
 
 
-def word_errors(reference: str, hypothesis: str) -> ErrorCounts:
-    """Errors over words, which white space separates."""
-    return count(tokens("wer", reference), tokens("wer", hypothesis))
-
-
-def character_errors(reference: str, hypothesis: str) -> ErrorCounts:
-    """Errors over characters (code points); white space counts as one character, at the ends as none."""
-    return count(tokens("cer", reference), tokens("cer", hypothesis))
-
-
-def phone_errors(reference: str, hypothesis: str, fold: Fold | None = None) -> ErrorCounts:
-    """Errors over phones, which white space separates, after ``fold`` of both sides if it is given."""
-    return count(tokens("per", reference, fold), tokens("per", hypothesis, fold))
+def count_errors(kind: Kind, reference: str, hypothesis: str, fold: Fold | None = None) -> ErrorCounts:
+    """Count the errors of one text over its `tokens`. Raises InputError for an unknown kind."""
+    return count(tokens(kind, reference, fold), tokens(kind, hypothesis, fold))
 
 
 class ErrorRates:
-    """Error rates of a corpus, collected utterance by utterance (in validation, say)."""
+    """Error rates of a corpus, accumulated over utterances.
+
+    Args:
+        kinds: of error rates.
+        fold: maps the phones of "per", see `tokens`.
+
+    Raises:
+        InputError: an unknown kind.
+    """
 
     def __init__(self, kinds: Sequence[Kind] = ("wer", "cer"), fold: Fold | None = None) -> None:
         for kind in kinds:
@@ -142,14 +150,12 @@ class ErrorRates:
         self.counts: dict[Kind, ErrorCounts] = dict.fromkeys(kinds, ErrorCounts())
 
     def add(self, reference: str, hypothesis: str) -> dict[Kind, ErrorCounts]:
-        """Count one utterance; its own counts are returned."""
-        one = {
-            kind: count(tokens(kind, reference, self.fold), tokens(kind, hypothesis, self.fold)) for kind in self.counts
-        }
+        """Add an utterance and return its own counts."""
+        own = {kind: count_errors(kind, reference, hypothesis, self.fold) for kind in self.counts}
         self.utterances += 1
-        for kind, counts in one.items():
+        for kind, counts in own.items():
             self.counts[kind] += counts
-        return one
+        return own
 
     @property
     def rates(self) -> dict[Kind, float]:

@@ -1,4 +1,4 @@
-"""How far an error rate would move with other utterances of the same kind."""
+"""Confidence intervals of error rates."""
 
 from __future__ import annotations
 
@@ -13,10 +13,22 @@ from asr.metrics.error_rate import ErrorCounts
 def bootstrap_interval(
     counts: Sequence[ErrorCounts], level: float = 0.95, resamples: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of an error rate (Bisani & Ney 2004), from the counts of each utterance.
+    """Compute the percentile bootstrap interval of an error rate (Bisani & Ney 2004).
 
-    Utterances are drawn with replacement. The interval takes no account of there being few speakers, nor of
-    the spread between training runs. (NaN, NaN) without a reference token.
+    Utterances are resampled with replacement. The interval takes no account of the number of speakers, nor of the
+    variance between training runs.
+
+    Args:
+        counts: of each utterance.
+        level: of confidence, between 0 and 1.
+        resamples: number of bootstrap samples.
+        seed: of the sampling.
+
+    Returns:
+        Lower and upper bound; (NaN, NaN) without a reference token.
+
+    Raises:
+        ValueError: ``level`` is not between 0 and 1.
     """
     if not 0 < level < 1:
         raise ValueError(f"level {level} is not between 0 and 1")
@@ -27,8 +39,8 @@ def bootstrap_interval(
     random = np.random.default_rng(seed)
     rates = []
     for _ in range(resamples):
-        drawn = random.integers(len(errors), size=len(errors))
-        if total := references[drawn].sum():
-            rates.append(errors[drawn].sum() / total)
+        sample = random.integers(len(errors), size=len(errors))
+        if total := references[sample].sum():
+            rates.append(errors[sample].sum() / total)
     low, high = np.quantile(rates, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import InputError
-from asr.metrics.captions import _aligned, score
+from asr.metrics.captions import _match_stems, score
 
 CAPTIONS = [
     (
@@ -129,9 +129,9 @@ def fewest_chunks(found: list[str], wanted: list[str], matches: int) -> int:
 @given(WORDS, WORDS)
 def test_alignment(found: list[str], wanted: list[str]) -> None:
     found, wanted = sorted([found, wanted], key=len)
-    matches, chunks = _aligned(found, wanted)
+    matches, chunks = _match_stems(found, wanted)
     assert matches == (Counter(found) & Counter(wanted)).total()
-    assert _aligned(wanted, found)[0] == matches
+    assert _match_stems(wanted, found)[0] == matches
     assert chunks == fewest_chunks(found, wanted, matches)  # that short, the longest chunks first are the fewest
 
 
@@ -188,7 +188,7 @@ def test_what_cannot_be_scored() -> None:
         score(["a"], [["a"], ["b"]])
     with pytest.raises(InputError, match="captions of 0 images"):
         score([], [])
-    with pytest.raises(InputError, match=r"image 1: a reference without words, or none at all: \[\]"):
+    with pytest.raises(InputError, match=r"image 1: no references, or one without words: \[\]"):
         score(["a", "b"], [["a"], []])
-    with pytest.raises(InputError, match=r"image 0: a reference without words, or none at all: \['a', ' '\]"):
+    with pytest.raises(InputError, match=r"image 0: no references, or one without words: \['a', ' '\]"):
         score(["a"], [["a", " "]])

@@ -16,11 +16,9 @@ from asr.metrics.error_rate import (
     ErrorCounts,
     ErrorRates,
     align,
-    character_errors,
     count,
-    phone_errors,
+    count_errors,
     tokens,
-    word_errors,
 )
 from asr.metrics.significance import bootstrap_interval
 
@@ -68,7 +66,7 @@ def test_laws_of_a_distance(a: list[str], b: list[str], c: list[str]) -> None:
 @given(st.text(max_size=12), st.text(max_size=12))
 def test_characters_agree_with_brute_force(reference: str, hypothesis: str) -> None:
     expected = brute_force_distance(list(" ".join(reference.split())), list(" ".join(hypothesis.split())))
-    assert character_errors(reference, hypothesis).errors == expected
+    assert count_errors("cer", reference, hypothesis).errors == expected
 
 
 @pytest.mark.parametrize(
@@ -85,7 +83,7 @@ def test_characters_agree_with_brute_force(reference: str, hypothesis: str) -> N
     ],
 )
 def test_word_errors(reference: str, hypothesis: str, expected: ErrorCounts) -> None:
-    assert word_errors(reference, hypothesis) == expected
+    assert count_errors("wer", reference, hypothesis) == expected
 
 
 def test_the_example_of_jiwer() -> None:
@@ -98,8 +96,8 @@ def test_the_example_of_jiwer() -> None:
 
 
 def test_spaces_between_words_are_characters() -> None:
-    assert character_errors("the  cat ", "thecat") == ErrorCounts(6, 0, 1, 0)
-    assert character_errors("kitten", "sitting") == ErrorCounts(4, 2, 0, 1)
+    assert count_errors("cer", "the  cat ", "thecat") == ErrorCounts(6, 0, 1, 0)
+    assert count_errors("cer", "kitten", "sitting") == ErrorCounts(4, 2, 0, 1)
 
 
 def test_phone_errors_with_and_without_folding() -> None:
@@ -108,9 +106,9 @@ def test_phone_errors_with_and_without_folding() -> None:
     def fold(phones: Sequence[str]) -> list[str]:
         return [p for p in (merge.get(phone, phone) for phone in phones) if p]
 
-    assert phone_errors("d ix q t", "d ih t") == ErrorCounts(2, 1, 1, 0)
-    assert phone_errors("d ix q t", "d ih t", fold) == ErrorCounts(3, 0, 0, 0)
-    assert phone_errors("ax-h", "ax") == ErrorCounts(0, 1, 0, 0)
+    assert count_errors("per", "d ix q t", "d ih t") == ErrorCounts(2, 1, 1, 0)
+    assert count_errors("per", "d ix q t", "d ih t", fold) == ErrorCounts(3, 0, 0, 0)
+    assert count_errors("per", "ax-h", "ax") == ErrorCounts(0, 1, 0, 0)
     assert tokens("wer", "ix q", fold) == ["ix", "q"]
 
 
@@ -122,10 +120,12 @@ def test_long_identical_and_different_sequences() -> None:
 
 
 def test_rates_of_empty_references() -> None:
-    assert math.isnan(ErrorCounts().rate) and math.isnan(word_errors("", "uh").rate)
-    total = word_errors("", "uh oh") + word_errors("a b c d", "a b c d")
+    assert math.isnan(ErrorCounts().rate) and math.isnan(count_errors("wer", "", "uh").rate)
+    total = count_errors("wer", "", "uh oh") + count_errors("wer", "a b c d", "a b c d")
     assert total.rate == 0.5  # the insertions count
-    assert sum([word_errors("a", "b"), word_errors("a b", "a")], ErrorCounts()).rate == pytest.approx(2 / 3)
+    assert sum([count_errors("wer", "a", "b"), count_errors("wer", "a b", "a")], ErrorCounts()).rate == pytest.approx(
+        2 / 3
+    )
 
 
 @given(st.lists(st.tuples(words, words), max_size=5))
@@ -174,10 +174,10 @@ def test_bootstrap_interval() -> None:
 
 
 def test_bootstrap_interval_of_little() -> None:
-    assert bootstrap_interval([word_errors("a b", "a c")] * 5) == (0.5, 0.5)
+    assert bootstrap_interval([count_errors("wer", "a b", "a c")] * 5) == (0.5, 0.5)
     assert all(map(math.isnan, bootstrap_interval([])))
-    assert all(map(math.isnan, bootstrap_interval([word_errors("", "uh")])))
-    low, high = bootstrap_interval([word_errors("", "uh"), word_errors("a b", "a b")])
+    assert all(map(math.isnan, bootstrap_interval([count_errors("wer", "", "uh")])))
+    low, high = bootstrap_interval([count_errors("wer", "", "uh"), count_errors("wer", "a b", "a b")])
     assert low == 0 and math.isfinite(high)
     with pytest.raises(ValueError, match="95"):
         bootstrap_interval([], level=95)
