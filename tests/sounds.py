@@ -85,7 +85,7 @@ def refused(path: Path, *reasons: str) -> None:
         message = str(caught.value)
         assert message.startswith(f"{path}: ")
         assert re.search("|".join(reasons), message), message
-        assert "accepted are" in message or "is wanted" in message
+        assert "accepted are" in message or "accepted is" in message
 
 
 def dominant(samples: np.ndarray, rate: int) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Audio files, streams and waveforms: any format to mono float32 samples at the rate a model reads."""
+"""Read audio files and streams of any format as mono float32 samples at a model's sample rate."""
 
 from asr.audio.open import INPUT_EXTENSIONS
 from asr.audio.reader import AudioInfo, info, read, stream

@@ -1,4 +1,4 @@
-"""m4a, mp4, webm and whatever else FFmpeg reads, by PyAV (extra ``media``)."""
+"""Decode m4a, mp4, webm and all else that FFmpeg reads, by PyAV (extra ``media``)."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from asr.audio.backend import ACCEPTED, cut_short, gave_up
+from asr.audio.backend import ACCEPTED, damaged_error, truncated_error
 from asr.errors import AudioError
 
-# Edit lists may or may not be counted in a length; this much missing sound is no damage.
+# Edit lists may or may not be counted in a duration; this much missing audio is no damage.
 MEDIA_TOLERANCE_SECONDS = 0.25
 
-# A playlist (hls, concat) would make FFmpeg open other files and addresses; these hold their own sound.
+# Formats that hold their own audio. A playlist (hls, concat) would make FFmpeg open other files and addresses.
 MEDIA_FORMATS = (
     "mov,matroska,aac,ac3,eac3,asf,amr,amrnb,amrwb,wv,ape,tta,avi,flv,mpegts,mpeg,mp3,ogg,wav,w64,flac,aiff,"
     "caf,nistsphere,dsf"
 )
-# Containers whose header tells the duration; for the others FFmpeg guesses it from the bit rate.
+# Containers whose header gives the duration; for the others FFmpeg guesses it from the bit rate.
 MEDIA_WITH_DURATION = frozenset({"mov", "matroska", "asf", "avi", "flv", "wv", "ape", "tta"})
 
 
-def is_here() -> bool:
+def is_installed() -> bool:
+    """Return whether PyAV can be imported."""
     try:
         import av  # noqa: F401  (0.1 s, and an extra)
     except ImportError:
@@ -31,8 +32,19 @@ def is_here() -> bool:
 
 
 class MediaDecoder:
+    """An `AudioDecoder` for the first audio track of a media file.
+
+    Args:
+        file: a file that can seek.
+        name: of the file, for messages.
+        reason: why libsndfile did not read it, for messages.
+
+    Raises:
+        AudioError: PyAV is not installed, or the file holds no audio that can be decoded.
+    """
+
     def __init__(self, file: BinaryIO, name: str, reason: str) -> None:
-        if not is_here():
+        if not is_installed():
             raise AudioError(f"{name}: libsndfile cannot read it ({reason}); {ACCEPTED}")
         self.name = name
         self._file = file
@@ -41,11 +53,11 @@ class MediaDecoder:
             self._frames = self._decode()
             self._first: Any = next(self._frames, None)
             if self._first is None:
-                raise AudioError(f"{name}: holds no sound that can be decoded; {ACCEPTED}")
+                raise AudioError(f"{name}: holds no audio that can be decoded; {ACCEPTED}")
         except BaseException:
             self.close()
             raise
-        # The decoder's word, not the header's: that of HE-AAC may name half the rate.
+        # from the decoder, not the header: that of HE-AAC may name half the rate
         self.sample_rate: int = self._first.sample_rate
         self.channels: int = len(self._first.layout.channels)
 
@@ -53,7 +65,7 @@ class MediaDecoder:
         import av
 
         self._file.seek(0)
-        # tags that are not UTF-8 are no reason to refuse sound; PyAV 19 does not ask any more
+        # Tags that are not UTF-8 are no reason to refuse a file; PyAV 19 no longer has the option.
         lenient: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
         try:
             container = av.open(self._file, options={"format_whitelist": MEDIA_FORMATS}, **lenient)
@@ -74,10 +86,10 @@ class MediaDecoder:
                 yield frame
                 seconds += frame.samples / frame.sample_rate
         except av.FFmpegError as error:
-            raise gave_up(self.name, seconds, error.strerror) from None
+            raise damaged_error(self.name, seconds, error.strerror) from None
 
     def _header_duration(self) -> float:
-        """Seconds that the header gives the sound; 0 where it gives none, a guess, or a whole film's."""
+        """Return the audio's duration by the header, in seconds; 0 where that is missing, a guess, or the video's."""
         if self._container.format.name.split(",")[0] not in MEDIA_WITH_DURATION:
             return 0.0
         track = self._container.streams.audio[0]
@@ -87,6 +99,7 @@ class MediaDecoder:
         return self._container.duration / 1e6 if alone and self._container.duration else 0.0
 
     def duration(self) -> float:
+        """Return the duration in seconds: of the header, or the sum over all packets."""
         if seconds := self._header_duration():
             return seconds
         import av
@@ -98,10 +111,11 @@ class MediaDecoder:
                 for packet in container.demux(track):
                     ticks += packet.duration or 0
             except av.FFmpegError as error:
-                raise gave_up(self.name, float(ticks * track.time_base), error.strerror) from None
+                raise damaged_error(self.name, float(ticks * track.time_base), error.strerror) from None
             return float(ticks * track.time_base)
 
     def blocks(self, first: int, last: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Decode from the beginning, whatever ``first`` is; see `AudioDecoder`."""
         import av
 
         resampler = av.AudioResampler(format="fltp", layout=self._first.layout, rate=self.sample_rate)
@@ -119,9 +133,10 @@ class MediaDecoder:
                 yield position, part.to_ndarray().T  # (channels, n) -> (n, channels)
                 position += part.samples
             frame = next(self._frames, None)
-        promised, held = self._header_duration(), position / self.sample_rate
-        if frame is None and held < promised - max(MEDIA_TOLERANCE_SECONDS, 0.02 * promised):
-            raise cut_short(self.name, promised, held)
+        expected, decoded = self._header_duration(), position / self.sample_rate
+        if frame is None and decoded < expected - max(MEDIA_TOLERANCE_SECONDS, 0.02 * expected):
+            raise truncated_error(self.name, expected, decoded)
 
     def close(self) -> None:
+        """Close the container, not the file."""
         self._container.close()

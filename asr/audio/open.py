@@ -1,4 +1,4 @@
-"""Audio files to blocks of float32 samples as stored: libsndfile first, PyAV for what it cannot read.
+"""Open audio files: by libsndfile, and by PyAV what libsndfile cannot read.
 
 The content decides which of the two, never the file's name.
 """
@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from asr.audio.backend import ACCEPTED, Decoder, UseMediaError
+from asr.audio.backend import ACCEPTED, AudioDecoder, UseMediaError
 from asr.audio.ffmpeg import MediaDecoder
 from asr.audio.libsndfile import SoundFileDecoder
 from asr.errors import AudioError
 
-# What a scan of a directory picks up: first libsndfile's, then PyAV's.
+# Files that a scan of a directory takes for audio: first those of libsndfile, then those of PyAV.
 INPUT_EXTENSIONS = frozenset(
     {
         ".wav",
@@ -37,14 +37,24 @@ INPUT_EXTENSIONS = frozenset(
     | {".m4a", ".m4b", ".mp4", ".mov", ".3gp", ".webm", ".mkv", ".mka", ".aac", ".ac3", ".wma", ".wmv"}
     | {".asf", ".amr", ".wv", ".ape", ".tta", ".avi", ".flv", ".mp2", ".mpg"}
 )
-# Beyond these a header is damaged; 1 Hz would blow a small file up to gigabytes at the model's rate.
+# Hz. Beyond these a header is damaged; 1 Hz would turn a small file into gigabytes at the model's rate.
 SAMPLE_RATES = (1_000, 768_000)
 MAX_CHANNELS = 256
 
 
 @contextmanager
-def opened(source: str | Path | BinaryIO) -> Iterator[Decoder]:
-    """The decoder of a path or of a binary file, which need not be able to seek. Raises AudioError."""
+def open_audio(source: str | Path | BinaryIO) -> Iterator[AudioDecoder]:
+    """Open a decoder and close it at the end.
+
+    Args:
+        source: path, or binary file, which need not be able to seek and is left open.
+
+    Yields:
+        The decoder.
+
+    Raises:
+        AudioError: the file is missing, may not be read, is empty, damaged or not audio.
+    """
     if not isinstance(source, (str, Path)):
         name = str(getattr(source, "name", "audio stream"))
         with _seekable(source) as seekable, _decoder(seekable, name) as decoder:
@@ -55,18 +65,18 @@ def opened(source: str | Path | BinaryIO) -> Iterator[Decoder]:
     except FileNotFoundError:
         raise AudioError(f"{source}: no such file; {ACCEPTED}") from None
     except IsADirectoryError:
-        raise AudioError(f"{source}: is a directory; an audio file is wanted") from None
+        raise AudioError(f"{source}: is a directory; accepted is an audio file") from None
     except PermissionError:
-        raise AudioError(f"{source}: no permission to read it; a file that may be read is wanted") from None
+        raise AudioError(f"{source}: no permission to read it; accepted is a readable audio file") from None
     except (OSError, ValueError) as error:
-        raise AudioError(f"{str(source)!r}: cannot be opened ({error}); an audio file is wanted") from None
+        raise AudioError(f"{str(source)!r}: cannot be opened ({error}); accepted is an audio file") from None
     with file, _seekable(file) as seekable, _decoder(seekable, str(source)) as decoder:
         yield decoder
 
 
 @contextmanager
 def _seekable(file: BinaryIO) -> Iterator[BinaryIO]:
-    """The file, or a temporary copy of one that cannot seek: on disk, so that the memory stays bounded."""
+    """Yield the file, or a temporary copy of one that cannot seek: on disk, so that memory stays bounded."""
     if file.seekable():
         yield file
         return
@@ -76,11 +86,12 @@ def _seekable(file: BinaryIO) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _decoder(file: BinaryIO, name: str) -> Iterator[Decoder]:
+def _decoder(file: BinaryIO, name: str) -> Iterator[AudioDecoder]:
+    """Yield the decoder of a file that can seek, after checks of its header."""
     if file.seek(0, 2) == 0:
         raise AudioError(f"{name}: is empty (0 bytes); {ACCEPTED}")
     file.seek(0)
-    decoder: Decoder
+    decoder: AudioDecoder
     try:
         decoder = SoundFileDecoder(file, name)
     except UseMediaError as reason:

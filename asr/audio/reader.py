@@ -1,6 +1,6 @@
-"""Any audio file to a mono float32 waveform at the sample rate that a model wants.
+"""Read any audio file as a mono float32 waveform at a model's sample rate.
 
-Samples pass through in blocks, so that a header's claim never decides how much memory is taken.
+Samples are processed in blocks, so that what a header promises never decides how much memory is taken.
 """
 
 from __future__ import annotations
@@ -16,20 +16,26 @@ from typing import BinaryIO
 import numpy as np
 import soxr
 
-from asr.audio.backend import Decoder
-from asr.audio.open import INPUT_EXTENSIONS, SAMPLE_RATES, opened
+from asr.audio.backend import AudioDecoder
+from asr.audio.open import INPUT_EXTENSIONS, SAMPLE_RATES, open_audio
 from asr.errors import AudioError, InputError
 
 __all__ = ["INPUT_EXTENSIONS", "AudioInfo", "info", "read", "stream"]
 
 log = logging.getLogger("asr")
 
-END = sys.maxsize
+END = sys.maxsize  # sample number for "to the end of the file"
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file holds: ``sample_rate`` in Hz and ``channels`` as stored, ``duration`` in seconds."""
+    """Properties of an audio file.
+
+    Attributes:
+        sample_rate: as stored, in Hz.
+        channels: as stored.
+        duration: in seconds.
+    """
 
     sample_rate: int
     channels: int
@@ -37,48 +43,74 @@ class AudioInfo:
 
 
 def info(source: str | Path | BinaryIO) -> AudioInfo:
-    """Sample rate, channels and duration, without decoding the sound.
+    """Return sample rate, channels and duration, without decoding.
 
     They come from the header, for Ogg from the last page, for formats without a length from every packet.
-    Raises AudioError for whatever ``read`` would refuse and the headers show.
+
+    Args:
+        source: path or binary file.
+
+    Raises:
+        AudioError: ``read`` would refuse the file for a reason that the headers show.
     """
-    with opened(source) as decoder:
+    with open_audio(source) as decoder:
         duration = decoder.duration()
         if duration <= 0:
-            raise _nothing(decoder, 0.0, None)
+            raise _no_samples_error(decoder, 0.0, None)
         return AudioInfo(decoder.sample_rate, decoder.channels, duration)
 
 
 def read(
     source: str | Path | BinaryIO, sample_rate: int, *, start: float = 0.0, duration: float | None = None
 ) -> np.ndarray:
-    """The waveform, float32 ``(samples,)``: the mean of the channels, resampled to ``sample_rate`` Hz.
+    """Read a waveform: the mean of the channels, resampled by soxr.
 
-    ``source`` is a path or a binary file; one that can seek is read from its beginning and left open.
-    ``start`` and ``duration`` in seconds choose a part, exact to the sample, also where the file ends sooner:
-    ``read(f, r, start=a, duration=d)`` is ``read(f, r)[round(a * r) : round((a + d) * r)]``.
+    A part is exact to the sample, also where the file ends sooner: ``read(f, r, start=a, duration=d)`` is
+    ``read(f, r)[round(a * r) : round((a + d) * r)]``.
 
-    Raises AudioError, naming the file, where it is missing, empty, damaged, cut short, not audio, where the
-    part holds no samples, or samples that are NaN or infinite; InputError for a sample rate, start or
-    duration that makes no sense. Formats that do not tell their length (Ogg, some MP3) are read as far as
-    they go if cut off in the middle; of Ogg this is noticed and logged as a warning.
+    Files of formats without a length (Ogg, some MP3) are read as far as they go if they were cut short; for Ogg that
+    is logged as a warning.
+
+    Args:
+        source: path, or binary file; one that can seek is read from its beginning and left open.
+        sample_rate: of the waveform, in Hz.
+        start: of the part to read, in seconds.
+        duration: of the part to read, in seconds; None: to the end.
+
+    Returns:
+        Samples ``(S,)`` float32, usually between -1 and 1.
+
+    Raises:
+        AudioError: the file is missing, empty, damaged, cut short or not audio, or the part holds no samples, or
+            samples that are NaN or infinite; the message names the file.
+        InputError: a sample rate, start or duration out of range.
     """
-    with opened(source) as decoder:
+    with open_audio(source) as decoder:
         blocks = list(_segment(decoder, sample_rate, start, duration))
         if not blocks:
-            raise _nothing(decoder, start, duration)
+            raise _no_samples_error(decoder, start, duration)
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def stream(source: str | Path | BinaryIO, sample_rate: int, block_seconds: float = 30.0) -> Iterator[np.ndarray]:
-    """The samples of ``read`` in blocks of ``block_seconds`` (the last may be shorter), in bounded memory.
+    """Read a waveform in blocks, in bounded memory.
 
-    Errors are those of ``read``, raised when the first block is asked for or where the damage is met.
+    Args:
+        source: path or binary file.
+        sample_rate: of the waveform, in Hz.
+        block_seconds: duration of a block in seconds.
+
+    Yields:
+        Samples ``(n,)`` float32, together those of ``read``; the last block may be shorter.
+
+    Raises:
+        AudioError: as ``read``, when the first block is read or where the damage is.
+        InputError: a sample rate out of range, or blocks without a sample.
     """
     size = round(block_seconds * sample_rate) if math.isfinite(block_seconds) else 0
     if size < 1:
-        raise InputError(f"block_seconds is {block_seconds}; accepted are seconds that hold a sample or more")
-    with opened(source) as decoder:
+        raise InputError(f"block_seconds is {block_seconds}; accepted are durations of at least one sample")
+    with open_audio(source) as decoder:
         waiting: list[np.ndarray] = []
         filled, empty = 0, True
         for block in _segment(decoder, sample_rate, 0.0, None):
@@ -93,22 +125,23 @@ def stream(source: str | Path | BinaryIO, sample_rate: int, block_seconds: float
         if waiting:
             yield np.concatenate(waiting)
         if empty:
-            raise _nothing(decoder, 0.0, None)
+            raise _no_samples_error(decoder, 0.0, None)
 
 
-def _nothing(decoder: Decoder, start: float, duration: float | None) -> AudioError:
+def _no_samples_error(decoder: AudioDecoder, start: float, duration: float | None) -> AudioError:
+    """Return the error for a file, or a part of one, without samples."""
     if not start and duration is None:
-        return AudioError(f"{decoder.name}: holds no audio samples; accepted are files with sound in them")
+        return AudioError(f"{decoder.name}: holds no audio samples; accepted are files with at least one sample")
     part = f"the part from {start} s" + ("" if duration is None else f" of {duration} s")
     return AudioError(f"{decoder.name}: {part} holds no samples; the audio lasts {decoder.duration():.3f} s")
 
 
-def _segment(decoder: Decoder, rate: int, start: float, duration: float | None) -> Iterator[np.ndarray]:
-    """Blocks, none empty, of the waveform at ``rate`` from ``start`` for ``duration`` seconds."""
+def _segment(decoder: AudioDecoder, rate: int, start: float, duration: float | None) -> Iterator[np.ndarray]:
+    """Yield blocks (n,), none empty, of the waveform at ``rate`` Hz from ``start`` for ``duration`` seconds."""
     if not SAMPLE_RATES[0] <= rate <= SAMPLE_RATES[1]:
         raise InputError(f"sample_rate is {rate!r}; accepted are {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz")
     if not (math.isfinite(start) and start >= 0):
-        raise InputError(f"{decoder.name}: start is {start}; accepted are seconds from 0")
+        raise InputError(f"{decoder.name}: start is {start}; accepted are seconds from 0 on")
     if duration is not None and not (math.isfinite(duration) and duration > 0):
         raise InputError(f"{decoder.name}: duration is {duration}; accepted are seconds above 0, or None")
     first = round(start * rate)
@@ -117,8 +150,8 @@ def _segment(decoder: Decoder, rate: int, start: float, duration: float | None) 
     if native == rate:
         yield from _mono(decoder, first, last)
         return
-    _say_once("resample", f"{decoder.name}: resampled from {native} to {rate} Hz")
-    # Resampling starts where a native and an output sample coincide, early enough that the filter is filled.
+    _log_once("resample", f"{decoder.name}: resampled from {native} to {rate} Hz")
+    # Resampling starts where a stored and an output sample coincide, early enough that the filter is filled.
     common = math.gcd(native, rate)
     margin = 1024 * max(1, math.ceil(native / rate))
     periods = max(0, first * native // rate - margin) // (native // common)
@@ -132,6 +165,7 @@ def _segment(decoder: Decoder, rate: int, start: float, duration: float | None) 
 
 
 def _resample(blocks: Iterator[np.ndarray], native: int, rate: int) -> Iterator[np.ndarray]:
+    """Yield mono blocks (n,) at ``rate`` Hz of blocks at ``native`` Hz."""
     # VHQ computes in double precision: a part equals the slice of the whole bit by bit; HQ differs by 1e-6.
     resampler = soxr.ResampleStream(native, rate, 1, dtype="float32", quality="VHQ")
     for block in blocks:
@@ -139,10 +173,10 @@ def _resample(blocks: Iterator[np.ndarray], native: int, rate: int) -> Iterator[
     yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def _mono(decoder: Decoder, first: int, last: int) -> Iterator[np.ndarray]:
-    """Native samples ``first`` to ``last`` as checked float32 mono blocks, none empty."""
+def _mono(decoder: AudioDecoder, first: int, last: int) -> Iterator[np.ndarray]:
+    """Yield stored samples ``first`` to ``last`` as checked float32 mono blocks (n,), none empty."""
     if decoder.channels > 1:
-        _say_once("downmix", f"{decoder.name}: {decoder.channels} channels mixed to one (their mean)")
+        _log_once("downmix", f"{decoder.name}: {decoder.channels} channels mixed to one (their mean)")
     for position, block in decoder.blocks(first, last):
         part = block[max(0, first - position) : max(0, last - position)]
         if not len(part):
@@ -158,10 +192,11 @@ def _mono(decoder: Decoder, first: int, last: int) -> Iterator[np.ndarray]:
         yield np.ascontiguousarray(mono)
 
 
-_said: set[str] = set()
+_logged: set[str] = set()
 
 
-def _say_once(kind: str, message: str) -> None:
-    if kind not in _said:
-        _said.add(kind)
-        log.info("%s (said once; other files may be too)", message)
+def _log_once(kind: str, message: str) -> None:
+    """Log a message unless one of its kind has been logged."""
+    if kind not in _logged:
+        _logged.add(kind)
+        log.info("%s (logged once; it may hold for other files too)", message)

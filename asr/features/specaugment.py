@@ -1,4 +1,4 @@
-"""Variations of training speech: modules that mask and warp features, functions for waveforms' speed and noise."""
+"""Augment features in training: masks (SpecAugment), tempo and frequency warping."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from asr.errors import InputError
 
 
 class SpecAugment(nn.Module):
-    """Time and frequency masks on features (Park et al. 2019, arXiv 1904.08779), each utterance its own.
+    """Mask random times and frequencies (Park et al. 2019, arXiv 1904.08779), others in each utterance.
 
     ``forward(features (N, T, F), lengths (N,))`` → (features, lengths) of the same shapes. Masked values are
-    0, the mean of normalised features. The identity in eval mode. Random numbers are torch's global ones.
+    0, the mean of normalized features. The identity in evaluation mode. Random numbers are torch's global ones.
 
     Args:
-        time_masks: number of time masks of an utterance.
+        time_masks: number of time masks per utterance.
         time_width: largest width of a time mask, in frames (drawn uniformly from 0 to it, both included).
-        time_fraction: largest width of a time mask as a fraction of the utterance.
-        frequency_masks: number of frequency masks of an utterance.
+        time_fraction: largest width of a time mask as a fraction of the utterance, 0 to 1.
+        frequency_masks: number of frequency masks per utterance.
         frequency_width: largest width of a frequency mask, in bands.
-        groups: how many equally wide groups the columns form: 3 for static | Δ | ΔΔ. A frequency mask covers the
+        groups: number of equally wide groups of columns: 3 for static | Δ | ΔΔ. A frequency mask covers the
             same bands in each, so that the derivatives do not give away what the mask hides.
+
+    Raises:
+        InputError: a number out of its range, here or (``groups`` that do not divide the columns) in ``forward``.
     """
 
     changes_time = False
@@ -48,7 +51,7 @@ class SpecAugment(nn.Module):
         self.groups = groups
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Masked features and the unchanged lengths; see the class."""
+        """Mask ``features`` (N, T, F) within ``lengths`` (N,), which are returned unchanged; see the class."""
         if not self.training:
             return features, lengths
         _, total, dim = features.shape
@@ -65,9 +68,16 @@ class SpecAugment(nn.Module):
 
 
 def random_spans(lengths: Tensor, widest: Tensor, count: int, total: int) -> Tensor:
-    """Boolean (N, total): the union of ``count`` random spans of each row.
+    """Draw spans at random.
 
-    A span of row n is 0 to ``widest[n]`` long and lies within the first ``lengths[n]`` positions.
+    Args:
+        lengths: a row's spans lie within its first ``lengths`` (N,) positions.
+        widest: largest length of a row's spans, ``(N,)``; drawn uniformly from 0 to it.
+        count: number of spans per row.
+        total: number of positions.
+
+    Returns:
+        Boolean ``(N, total)``, True in the union of a row's spans.
     """
     draws = torch.rand(2, len(lengths), count, device=lengths.device)
     widths = (draws[0] * (widest + 1)[:, None]).long()
@@ -77,19 +87,22 @@ def random_spans(lengths: Tensor, widest: Tensor, count: int, total: int) -> Ten
 
 
 class SpectrogramWarp(nn.Module):
-    """Random tempo and vocal-tract length, by linear interpolation of log-mel features; each utterance has its own.
+    """Change tempo and vocal-tract length at random, by linear interpolation of log-mel features.
 
-    ``forward(features (N, T, F), lengths (N,))`` → (features (N, T', F), lengths (N,)). The tempo factor,
-    uniform in 1 ± ``tempo``, divides the length, which never falls below 1 frame. The frequency factor,
-    uniform in 1 ± ``frequency``, moves what is at band f * factor to band f, over the lower four fifths of
-    the bands; above them the slope changes so that the top band stays (as in the VTLN of HTK and Kaldi). The
-    identity in eval mode. Random numbers are torch's global ones. For features without Δ: derivatives do not
+    ``forward(features (N, T, F), lengths (N,))`` → (features (N, T', F), lengths (N,)). Each utterance has factors of
+    its own. The tempo factor, uniform in 1 ± ``tempo``, divides the length, which never falls below 1 frame. The
+    frequency factor, uniform in 1 ± ``frequency``, moves what is at band f * factor to band f, over the lower four
+    fifths of the bands; above them the slope changes so that the top band stays (as in the VTLN of HTK and Kaldi). The
+    identity in evaluation mode. Random numbers are torch's global ones. For features without Δ: derivatives do not
     survive a tempo change.
 
     Args:
         tempo: largest relative change of tempo, 0 ≤ tempo < 1.
         frequency: largest relative change of frequency, 0 ≤ frequency ≤ 0.25.
-        num_mels: the frequency warp applies to the first so many columns; None is all.
+        num_mels: number of columns, the first ones, that the frequency warp applies to; None: all.
+
+    Raises:
+        InputError: a number out of its range.
     """
 
     KNEE = 0.8
@@ -106,7 +119,7 @@ class SpectrogramWarp(nn.Module):
         self.num_mels = num_mels
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Warped features and their new lengths, frames beyond which are zero; see the class."""
+        """Warp ``features`` (N, T, F) of ``lengths`` (N,), and return new lengths; frames beyond them are zero."""
         if not self.training:
             return features, lengths
         own = lengths.to(features.device)
@@ -118,6 +131,7 @@ class SpectrogramWarp(nn.Module):
 
     @staticmethod
     def _warp_time(features: Tensor, lengths: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
+        """Divide each utterance's length by its factor (N,)."""
         warped = (lengths / factors).round().long().clamp(min=1)
         times = torch.arange(int(warped.max()), device=features.device)
         step = (lengths - 1) / (warped - 1).clamp(min=1)  # first frame to first, last to last
@@ -126,10 +140,12 @@ class SpectrogramWarp(nn.Module):
         return result.masked_fill((times >= warped[:, None])[:, :, None], 0), warped
 
     def _warp_frequency(self, features: Tensor, factors: Tensor) -> Tensor:
+        """Move each utterance's bands by its factor (N,)."""
         bands = min(self.num_mels or features.shape[2], features.shape[2])
         if bands == 1:
             return features
-        band = torch.linspace(0, 1, bands, device=features.device)
+        band = torch.linspace(0, 1, bands, device=features.device)  # 0 is the lowest, 1 the highest
+        # position = factor * band up to the knee; above it a line from there to (1, 1)
         knee = (self.KNEE / factors.clamp(min=1))[:, None]
         factor = factors[:, None]
         above = factor * knee + (band - knee) * (1 - factor * knee) / (1 - knee)
@@ -139,7 +155,16 @@ class SpectrogramWarp(nn.Module):
 
 
 def interpolate(values: Tensor, position: Tensor, dim: int) -> Tensor:
-    """Values (N, T, F) at fractional ``position`` along ``dim``, which broadcasts to the result's shape."""
+    """Interpolate linearly along one dimension.
+
+    Args:
+        values: ``(N, T, F)``.
+        position: fractional indices along ``dim``, clamped to its range; broadcasts to the result's shape.
+        dim: 1 (time) or 2 (frequency).
+
+    Returns:
+        As ``values``, with the size of ``position`` along ``dim``.
+    """
     shape = list(values.shape)
     shape[dim] = position.shape[dim]
     position = position.clamp(0, values.shape[dim] - 1)

@@ -30,6 +30,8 @@ NORMALIZATIONS = {
 class MobileNetV2(nn.Module):
     """MobileNetV2 of width 1.0. Parameters have torchvision's names, so that its weight files can be loaded.
 
+    The classifier of ImageNet is there for such files only: `forward` returns the grid that it would average.
+
     Batch normalization always uses its stored statistics, in training too: those of another, smaller set of images
     are no improvement, and a weight file may have them folded into the convolutions.
 
@@ -80,10 +82,6 @@ class MobileNetV2(nn.Module):
         return (
             self.features(x.contiguous(memory_format=torch.channels_last)).flatten(2).transpose(1, 2)
         )  # (N, C, H * W) -> (N, H * W, C)
-
-    def log_probs(self, images: Tensor) -> Tensor:
-        """Return the classes' log-probabilities (natural log) of ``images`` (N, 3, S, S) as ``(N, num_classes)``."""
-        return self.classifier(self(images).mean(1)).float().log_softmax(-1)
 
     def train(self, mode: bool = True) -> MobileNetV2:
         """Set training mode, except for the batch normalization, which stays in evaluation mode."""

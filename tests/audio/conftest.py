@@ -10,8 +10,8 @@ from asr.audio import reader
 
 
 @pytest.fixture(autouse=True)
-def _forget_what_was_said() -> None:
-    reader._said.clear()
+def _forget_logged_messages() -> None:
+    reader._logged.clear()
 
 
 @pytest.fixture

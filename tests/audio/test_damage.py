@@ -1,4 +1,4 @@
-"""Audio files that are damaged, empty or none."""
+"""Audio files that are damaged, empty or not audio."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_empty_and_not_audio(tmp_path: Path, name: str) -> None:
     path.write_text("Call me Ishmael. Some years ago -- never mind how long precisely.\n" * 40)
     refused(path, "not audio", "libsndfile cannot read it")
     path.write_bytes(np.random.default_rng(1).bytes(4000))
-    refused(path, "not audio", "libsndfile cannot read it", "holds no sound")
+    refused(path, "not audio", "libsndfile cannot read it", "holds no audio")
     for source in (io.BytesIO(), io.BytesIO(b"hello")):
         with pytest.raises(AudioError, match=r"audio stream: (is empty|not audio|libsndfile cannot)"):
             read(source, 16_000)
@@ -69,7 +69,7 @@ def test_cut_short(tmp_path: Path, kind: str, seconds: float, caplog: pytest.Log
     path = save(tmp_path, kind, speechlike(16_000, seconds), 16_000)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 6 // 10])
-    if kind in ("vorbis", "opus") and seconds > 5:  # Ogg does not tell its length
+    if kind in ("vorbis", "opus") and seconds > 5:  # Ogg does not store its length
         samples = read(path, 16_000)
         assert 2 < len(samples) / 16_000 < 8
         assert info(path).duration == pytest.approx(len(samples) / 16_000, abs=0.1)
@@ -98,7 +98,7 @@ def test_garbage_in_the_middle(tmp_path: Path, kind: str) -> None:
 
 
 def wav_header(rate: int = 16_000, channels: int = 1, size: int = 100, data: int = 100) -> bytes:
-    """A 16-bit WAV file of ``data`` bytes of zeros whose header tells what it is given."""
+    """A 16-bit WAV file of ``data`` bytes of zeros whose header says what it is given."""
     form = struct.pack("<HHIIHH", 1, channels, rate, min(2 * rate, 2**32 - 1), 2, 16)
     chunks = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", size) + bytes(data)
     return b"RIFF" + struct.pack("<I", min(len(chunks), 2**32 - 1)) + chunks

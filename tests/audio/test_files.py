@@ -104,7 +104,7 @@ def test_open_files_are_read_from_their_beginning_and_left_open(tmp_path: Path) 
     assert not file.closed
 
 
-def test_resampling_and_mixing_are_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_resampling_and_mixing_are_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "asr")
     plain = save(tmp_path, "wav16", tone(16_000, 0.1), 16_000, "plain")
     first = save(tmp_path, "wav16", tone(44_100, 0.1, 2), 44_100, "first")

@@ -62,7 +62,7 @@ def test_media_cut_short(tmp_path: Path, name: str) -> None:
 
 @pytest.fixture
 def vbr(tmp_path: Path) -> Path:
-    """20 s of MP3, of variable bit rate and without a length: noise first, then silence."""
+    """20 s of MP3 of variable bit rate, without its length: noise first, then silence."""
     wave = 0.1 * np.random.default_rng(0).standard_normal(44_100 * 20)
     wave[44_100 * 10 :] = 0
     return save_media(tmp_path / "vbr.mp3", wave, 44_100, "libmp3lame", write_xing="0")
@@ -73,11 +73,11 @@ def test_mp3_of_variable_bit_rate_is_read_whole(vbr: Path) -> None:
     assert len(read(vbr, 16_000)) / 16_000 == pytest.approx(20.0, abs=0.1)
 
 
-def test_mp3_that_does_not_tell_its_length_is_warned_of_without_media(
+def test_an_mp3_without_its_length_is_warned_of_without_media(
     vbr: Path, caplog: pytest.LogCaptureFixture, no_media: None
 ) -> None:
     assert len(read(vbr, 16_000)) > 16_000
-    assert "vbr.mp3: an MP3 that does not tell its length" in caplog.text and "asr-recurrent[media]" in caplog.text
+    assert "vbr.mp3: an MP3 without its length" in caplog.text and "asr-recurrent[media]" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["opus", "vorbis", "mp3"])
@@ -90,7 +90,7 @@ def test_joined_files_are_read_whole(tmp_path: Path, kind: str) -> None:
     assert len(read(first, 16_000)) / 16_000 == pytest.approx(8.0, abs=0.3)
 
 
-def test_flac_that_does_not_tell_its_length(tmp_path: Path) -> None:
+def test_flac_without_its_length(tmp_path: Path) -> None:
     pytest.importorskip("av", reason="the extra `media` is not installed")
     wave = speechlike(16_000, 5.0)
     path = save(tmp_path, "flac", wave, 16_000)
@@ -106,7 +106,7 @@ def test_without_media_the_extra_is_named(tmp_path: Path, no_media: None) -> Non
     for name, data in (("x.m4a", b"\0\0\0\x20ftypM4A " + bytes(500)), ("x.wav", b"words, words\n" * 40)):
         path = tmp_path / name
         path.write_bytes(data)
-        refused(path, r'not a format that it knows.*pip install "asr-recurrent\[media\]"')
+        refused(path, r'unknown format.*pip install "asr-recurrent\[media\]"')
     first = save(tmp_path, "opus", speechlike(16_000, 2.0), 16_000)
     other = save(tmp_path, "opus", speechlike(16_000, 1.0), 16_000, "other").read_bytes()
     first.write_bytes(first.read_bytes() + other)
