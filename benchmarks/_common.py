@@ -1,4 +1,4 @@
-"""What the benchmarks share: options, medians of alternating runs, a table, and rows for ``--json``."""
+"""Shared parts of the benchmarks: options, medians of alternating runs, a table, rows for ``--json``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 
 
 def arguments(description: str | None, *positional: str, **options: Any) -> argparse.Namespace:
-    """Parsed ``positional``, ``--quick``, ``--json FILE``, further ``options`` (name=default, typed by the default)."""
+    """Parse ``positional``, ``--quick``, ``--json FILE`` and ``options`` (name=default, typed by the default)."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in positional:
         parser.add_argument(name)
@@ -29,7 +29,7 @@ def arguments(description: str | None, *positional: str, **options: Any) -> argp
 
 
 def machine_line() -> str:
-    """The machine that the figures belong to, in one line."""
+    """Describe the machine that the figures belong to, in one line."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -40,7 +40,7 @@ def machine_line() -> str:
 
 
 def medians(*functions: Callable[[], object], repeats: int = 5) -> list[float]:
-    """Median seconds of each function, after a warm-up; they take turns, to meet the same machine."""
+    """Return the median seconds of each function after a warm-up; they take turns, under the same conditions."""
     for function in functions:
         function()
     seconds: list[list[float]] = [[] for _ in functions]

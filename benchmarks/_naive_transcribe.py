@@ -2,8 +2,8 @@
 
     python benchmarks/_naive_transcribe.py MODEL FILES...
 
-librosa reads, resamples and computes the features; a packed ``nn.LSTM`` scores them; the best path is printed a line
-per file. Uses nothing of the package. Reads model directories of filter-bank models with one head.
+librosa reads, resamples and computes the features, a packed ``nn.LSTM`` the scores; the best path is printed, a line a
+file. Uses nothing of the package. Reads model directories of filter-bank models with one head.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
 def features(path: str, options: dict[str, Any], state: dict[str, Tensor]) -> np.ndarray:
-    """(T, F), normalised."""
+    """Compute normalized features (T, F)."""
     rate, bins = options.get("sample_rate", 16000), options.get("num_mels", 40)
     window, hop = round(rate * 0.025), round(rate * 0.010)
     fft = 1 << (window - 1).bit_length()
     samples, _ = librosa.load(path, sr=rate)
-    samples = np.pad(samples, (fft - window) // 2)  # librosa centres a window in its FFT frame
+    samples = np.pad(samples, (fft - window) // 2)  # librosa centers a window in its FFT frame
     power = np.abs(librosa.stft(samples, n_fft=fft, win_length=window, hop_length=hop, center=False)) ** 2
     rows = [librosa.feature.melspectrogram(S=power, sr=rate, n_mels=bins)]
     if options.get("energy", True):
@@ -49,13 +49,13 @@ def features(path: str, options: dict[str, Any], state: dict[str, Tensor]) -> np
 
 
 def stacked(x: np.ndarray, stack: int, stride: int) -> np.ndarray:
-    """Every ``stride``-th frame with the ``stack - 1`` after it, (T', F * stack)."""
+    """Return every ``stride``-th frame with the ``stack - 1`` after it, (T', F * stack)."""
     padded = np.concatenate([x, np.zeros((stack - 1, x.shape[1]), x.dtype)])
     return np.concatenate([padded[i : len(x) + i : stride] for i in range(stack)], axis=1)
 
 
 def network(options: dict[str, Any], state: dict[str, Tensor]) -> tuple[nn.LSTM, nn.Linear]:
-    """The BLSTM and the output layer with the model's weights."""
+    """Return the BLSTM and the output layer with the model's weights."""
     hidden, layers = options.get("hidden_size", 250), options.get("num_layers", 3)
     size = state["encoder.rnn.forwards.0.weight_ih_l0"].shape[1]
     lstm = nn.LSTM(size, hidden, layers, bidirectional=True, batch_first=True)

@@ -1,4 +1,4 @@
-"""Scores to search in: made up, or a model's own."""
+"""Log-probabilities to search: generated, or of a trained model."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from asr.models import directory, store
 from asr.tasks.ctc import CTCTask
 from asr.text.vocabulary import Vocabulary
 
-Said = list[tuple[np.ndarray, str]]
+Utterances = list[tuple[np.ndarray, str]]
+"""Log-probabilities (T, V) and reference text of each utterance."""
 
 
-def scores_saying(path: np.ndarray, labels: int, boost: float, rng: np.random.Generator) -> np.ndarray:
-    """Log-probabilities (T, labels) float32: noise, and ``boost`` for what each frame of ``path`` (T,) says."""
+def generate_scores(path: np.ndarray, labels: int, boost: float, rng: np.random.Generator) -> np.ndarray:
+    """Return noisy log-probabilities (T, labels), float32, with ``boost`` on the path (T,) of labels."""
     logits = rng.normal(0, 1, (len(path), labels))
     logits[np.arange(len(path)), path] += boost
     log_probs: np.ndarray = logits - np.log(np.exp(logits).sum(1, keepdims=True))
     return log_probs.astype(np.float32)
 
 
-def real(model: str, path: str, most: int | None) -> tuple[Vocabulary, Said]:
-    """A model's first head: its vocabulary, and of up to ``most`` utterances log-probabilities (T, V) and the text.
+def model_scores(model: str, path: str, max_utterances: int | None) -> tuple[Vocabulary, Utterances]:
+    """Return the vocabulary of a model's first head, and its scores of up to ``max_utterances`` utterances.
 
-    The blank is label 0, for which the peers are set up.
+    The peers are set up for the blank as label 0; another one stops the program.
     """
     task = store.load(directory.find(model), CTCTask)
     vocabulary = task.vocabularies[task.primary]
     if vocabulary.blank != 0:
         raise SystemExit(f"{model}: its blank is label {vocabulary.blank}; the peers are set up for 0")
-    data = SpeechDataset(manifest.read(path)[:most], {task.primary: vocabulary}, task.features.sample_rate)
-    said = []
+    data = SpeechDataset(manifest.read(path)[:max_utterances], {task.primary: vocabulary}, task.features.sample_rate)
+    utterances = []
     for batch, scores, lengths in log_prob_batches(task, data, [task.primary]):
         for log_probs, frames, text in zip(scores[task.primary], lengths, batch.references[task.primary], strict=True):
             if text is not None:
-                said.append((np.ascontiguousarray(log_probs[:frames]), text))
-    return vocabulary, said
+                utterances.append((np.ascontiguousarray(log_probs[:frames]), text))
+    return vocabulary, utterances

@@ -1,14 +1,14 @@
-"""Forced alignment: how near word boundaries are to where they are known to be, and speed beside ctc-segmentation.
+"""Forced alignment: error of word boundaries, and speed beside ctc-segmentation.
 
     python benchmarks/alignment.py MODEL MANIFEST [--quick] [--json FILE]
 
-MANIFEST is one of ``asr prepare synthetic``, or recipes/digits/data/test.jsonl.gz: its words have times. MODEL was
-trained on such a corpus (``make demo`` leaves runs/demo). A word has two errors, that of its begin and that of its end;
-the row "boundary error" sets the mean of their absolute values beside the target of 60 ms.
+MANIFEST comes from ``asr prepare synthetic``, or is recipes/digits/data/test.jsonl.gz: its words have times. MODEL was
+trained on that corpus (``make demo`` writes runs/demo). A word has two errors, of its begin and of its end; the row
+"boundary error" compares the mean of their absolute values with the target of 60 ms.
 
-Speed is that of finding the times of 12 labels a second in random scores of 30-ms frames, on one thread; the peer is
-left out where it is not installed (``pip install ctc-segmentation``). Ours is exact; ctc-segmentation searches within
-a window about the diagonal.
+Speed is measured by aligning 12 labels a second to random scores of 30-ms frames, on one thread. The peer is skipped if
+it is not installed (``pip install ctc-segmentation``). Ours is exact; ctc-segmentation searches within a window around
+the diagonal.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from _common import Report, arguments, medians
-from _scores import scores_saying
+from _scores import generate_scores
 
 from asr.data import manifest
 from asr.data.speech_dataset import SpeechDataset
@@ -28,50 +28,50 @@ TARGET_MS = 60.0
 FRAMES_A_SECOND, LABELS_A_SECOND, LABELS = 33, 12, 29
 
 
-def boundary_errors(model: str, path: str, most: int | None) -> np.ndarray:
-    """Seconds (words, 2) by which begin and end of each word come too late."""
+def boundary_errors(model: str, path: str, max_utterances: int | None) -> np.ndarray:
+    """Return the seconds (words, 2) by which begin and end of each word are late."""
     loaded = recognizer.load(model, decoder={"type": "greedy"})
-    cuts = manifest.read(path)[:most]
+    cuts = manifest.read(path)[:max_utterances]
     dataset = SpeechDataset(cuts, {}, loaded.sample_rate)
     late = []
     for number, cut in enumerate(cuts):
-        known = cut.supervisions[0].custom["word_times"]
-        text = " ".join(words for words, _, _ in known)
-        found = iter(loaded.align(dataset[number].inputs.numpy(), text).words)
-        for words, begin, end in known:  # two words may share their times: "of the"
-            said = [next(found) for _ in words.split()]
-            late.append((said[0].start - begin, said[-1].end - end))
+        reference = cut.supervisions[0].custom["word_times"]
+        text = " ".join(words for words, _, _ in reference)
+        aligned = iter(loaded.align(dataset[number].inputs.numpy(), text).words)
+        for words, begin, end in reference:  # two words may share their times: "of the"
+            group = [next(aligned) for _ in words.split()]
+            late.append((group[0].start - begin, group[-1].end - end))
     return np.array(late)
 
 
 def recording(seconds: int) -> tuple[np.ndarray, np.ndarray]:
-    """Log-probabilities (T, V) float32 of a recording, and the labels that are said in it."""
+    """Return log-probabilities (T, V) float32 of a generated recording, and its labels."""
     rng = np.random.default_rng(seconds)
-    said = rng.integers(1, LABELS, seconds * LABELS_A_SECOND)
+    labels = rng.integers(1, LABELS, seconds * LABELS_A_SECOND)
     frames = seconds * FRAMES_A_SECOND
     path = np.zeros(frames, dtype=int)
-    path[np.linspace(1, frames - 2, len(said)).astype(int)] = said
-    return scores_saying(path, LABELS, 6.0, rng), said
+    path[np.linspace(1, frames - 2, len(labels)).astype(int)] = labels
+    return generate_scores(path, LABELS, 6.0, rng), labels
 
 
 def speed(report: Report, seconds: int) -> None:
-    """Ours beside ctc-segmentation on one recording."""
-    log_probs, said = recording(seconds)
+    """Time ours and ctc-segmentation on one recording."""
+    log_probs, labels = recording(seconds)
     try:
         import ctc_segmentation
     except ImportError as error:
-        print(f"ctc-segmentation left out: {error}")
+        print(f"ctc-segmentation skipped: {error}")
         return
     config = ctc_segmentation.CtcSegmentationParameters(index_duration=1 / FRAMES_A_SECOND)
     config.char_list = [chr(0x4E00 + label) for label in range(LABELS)]
-    tokens = [said[at : at + 60] for at in range(0, len(said), 60)]  # utterances of 5 s
+    tokens = [labels[at : at + 60] for at in range(0, len(labels), 60)]  # utterances of 5 s
 
     def theirs() -> Any:
         truth, _ = ctc_segmentation.prepare_token_list(config, tokens)
         return ctc_segmentation.ctc_segmentation(config, log_probs, truth)
 
     def ours() -> Any:
-        return spans(align(log_probs, said)[0], len(said))
+        return spans(align(log_probs, labels)[0], len(labels))
 
     mine, peer = medians(ours, theirs, repeats=3)
     report.add(f"{seconds} s of speech", 1000 * mine, 1000 * peer, "ctc-segmentation", "ms")

@@ -1,13 +1,12 @@
-"""Captions of 64 images by beam search: all images and sequences at once, and image by image as peers do.
+"""Beam search for captions of 64 images: all images and hypotheses in one batch, and image by image as peers do.
 
     python benchmarks/caption_search.py [--quick] [--json FILE]
 
-One network writes: an LSTM of 512 that begins in the state of its image and knows 2550 words, with random weights and
-one unit that counts words, so that captions of about 11 come out. Ours is `asr.decoding.label.beam.search`. The peers
-are the search of the usual Show-and-Tell repositories, a Python list of partial captions for each image, of which the
-best stay:
+The network is an LSTM of 512 cells and 2550 words whose initial state is the image, with random weights and one unit
+that counts words, so that captions have about 11 words. Ours is `asr.decoding.label.beam.search`. The peers are the
+search of the usual Show-and-Tell repositories, with a Python list of the best partial captions of each image:
 
-- "caption by caption": the network is called for one partial caption at a time, as in neuraltalk and in what uses
+- "caption by caption": the network is called for one partial caption at a time, as in neuraltalk and in programs with
   Keras' ``model.predict``. The target is 10 times the speed of this at a beam of 20.
 - "image by image": it is called once for all partial captions of an image, as in im2txt.
 
@@ -33,7 +32,7 @@ BOS = EOS = 0
 
 
 class Captioner(LabelRNN):
-    """The network, of images that are the states (N, H) it begins in."""
+    """The network; its images are initial states (N, H)."""
 
     def __init__(self, images: Tensor) -> None:
         super().__init__(WORDS, hidden_size=HIDDEN)
@@ -58,7 +57,7 @@ class Captioner(LabelRNN):
 
 
 class Partial(NamedTuple):
-    """A caption so far: its words, score, the state behind it, which row of that is its own, whether it has ended."""
+    """A partial caption: words, score, a state after its last word, its row in that state, and whether it has ended."""
 
     labels: tuple[int, ...]
     score: float
@@ -69,10 +68,10 @@ class Partial(NamedTuple):
 
 @dataclass(frozen=True)
 class Plain:
-    """The peers: one image after another, and its partial captions ``together`` or one after another."""
+    """The peers: one image after another, with its partial captions in one batch (``batched``) or one at a time."""
 
     network: Captioner
-    together: bool
+    batched: bool
     beam: int
 
     @torch.inference_mode()
@@ -81,32 +80,32 @@ class Plain:
 
     def _image(self, number: int) -> list[Hypothesis]:
         beam = [Partial((), 0.0, self.network.start(1, first=number), 0, False)]
-        while going := [partial for partial in beam if not partial.ended]:
-            found = [partial for partial in beam if partial.ended]
-            for several in [going] if self.together else [[partial] for partial in going]:
-                found += self._longer(several)
-            beam = sorted(found, key=lambda partial: -partial.score)[: self.beam]
+        while open_ := [partial for partial in beam if not partial.ended]:
+            candidates = [partial for partial in beam if partial.ended]
+            for group in [open_] if self.batched else [[partial] for partial in open_]:
+                candidates += self._extend(group)
+            beam = sorted(candidates, key=lambda partial: -partial.score)[: self.beam]
         return [Hypothesis(partial.labels[:-1], partial.score) for partial in beam]
 
-    def _longer(self, several: Sequence[Partial]) -> list[Partial]:
-        """The best captions that are one word longer than each of several."""
-        last = torch.tensor([partial.labels[-1] if partial.labels else BOS for partial in several])
-        state = several[0].state
-        if self.together:
-            state = self.network.select(state, torch.tensor([partial.row for partial in several]))
+    def _extend(self, group: Sequence[Partial]) -> list[Partial]:
+        """Return the best captions that are one word longer than each of a group."""
+        last = torch.tensor([partial.labels[-1] if partial.labels else BOS for partial in group])
+        state = group[0].state
+        if self.batched:
+            state = self.network.select(state, torch.tensor([partial.row for partial in group]))
         log_probs, state = self.network.step(state, last)
         best = log_probs.topk(self.beam)
         return [
             Partial((*partial.labels, label), partial.score + log_prob, state, row, label == EOS)
-            for row, partial in enumerate(several)
+            for row, partial in enumerate(group)
             for log_prob, label in zip(best.values[row].tolist(), best.indices[row].tolist(), strict=True)
         ]
 
 
 def require_equal(ours: list[list[Hypothesis]], theirs: list[list[Hypothesis]], name: str) -> None:
-    """Stop unless all captions are the same, with the same scores to rounding."""
-    for number, several in enumerate(zip(ours, theirs, strict=True)):
-        mine, other = ({hypothesis.labels: hypothesis.score for hypothesis in found} for found in several)
+    """Stop unless all captions are the same, with the same scores up to rounding."""
+    for number, pair in enumerate(zip(ours, theirs, strict=True)):
+        mine, other = ({hypothesis.labels: hypothesis.score for hypothesis in nbest} for nbest in pair)
         if mine.keys() != other.keys():
             raise SystemExit(f"image {number}: {name} finds other captions")
         if max(abs(score - other[labels]) for labels, score in mine.items()) > 1e-3:
@@ -125,15 +124,15 @@ def main() -> None:
         def ours(beam: int = beam) -> list[list[Hypothesis]]:
             return search(network, images, BOS, EOS, LabelBeamOptions(beam=beam, nbest=beam))
 
-        found = ours()
-        lengths = [len(hypotheses[0].labels) for hypotheses in found]
+        hypotheses = ours()
+        lengths = [len(nbest[0].labels) for nbest in hypotheses]
         print(f"captions of {min(lengths)} to {max(lengths)} words, {sum(lengths) / images:.1f} on average")
         for name, plain in peers.items():
 
             def theirs(plain: Plain = plain) -> list[list[Hypothesis]]:
                 return plain.search(images)
 
-            require_equal(found, theirs(), name)
+            require_equal(hypotheses, theirs(), name)
             seconds = medians(ours, theirs, repeats=3)
             report.add(f"{images} images, beam {beam}", *(1000 * s / images for s in seconds), name, "ms an image")
     report.write(options.json)

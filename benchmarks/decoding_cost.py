@@ -1,10 +1,10 @@
-"""What the CTC beam search costs by frames, beam and labels, and what its first call does; ours alone.
+"""Cost of our CTC beam search by frames, beam and labels, and of its first call.
 
     python benchmarks/decoding_cost.py [--quick] [--json FILE] [--picture FILE.png]
 
 Peaky and diffuse scores as in decoding.py, no language model. One of frames, beam and labels varies, the others stay
-at 500, 100 and 29: milliseconds an utterance on one thread, medians; in the rows, the peer is ours at those. The first
-call is timed in a process of its own with an empty cache of compiled code, which it fills, and in another with that.
+at 500, 100 and 29: median milliseconds an utterance on one thread; the peer of a row is our search at these values. The
+first call is timed in a process with an empty cache of compiled code, and in another one with the cache that it filled.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from decoding import ours, utterances
 
 from asr.decoding.ctc.options import CTCBeamOptions
 
-USUAL = {"frames": 500, "beam": 100, "labels": 29}
+DEFAULT = {"frames": 500, "beam": 100, "labels": 29}
 VARIED = {"frames": (125, 250, 500, 1000, 2000, 4000), "beam": (10, 30, 100, 300, 1000), "labels": (29, 500, 5000)}
 BOOSTS = {"peaky": 9.0, "diffuse": 4.0}
 FIRST = """
@@ -37,7 +37,7 @@ print(time.perf_counter() - began)
 
 
 def milliseconds(boost: float, frames: int, beam: int, labels: int) -> float:
-    """Of one utterance."""
+    """Return the median milliseconds of one utterance."""
     ((log_probs, _),) = utterances(1, labels, boost, frames)
     decode = ours(labels, CTCBeamOptions(beam))
     (seconds,) = medians(lambda: decode(log_probs), repeats=5)
@@ -45,7 +45,7 @@ def milliseconds(boost: float, frames: int, beam: int, labels: int) -> float:
 
 
 def first_calls(report: Report) -> None:
-    """Time the first search of a process, compiled and then loaded."""
+    """Time the first search of a process that compiles, and of one that loads compiled code."""
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"NUMBA_CACHE_DIR": folder}
         command = [sys.executable, "-c", FIRST]
@@ -56,7 +56,7 @@ def first_calls(report: Report) -> None:
 
 
 def draw(rows: dict[tuple[str, str], list[float]], picture: Path) -> None:
-    """A panel for each of frames, beam and labels."""
+    """Plot a panel for each of frames, beam and labels."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 3.5), layout="constrained")
@@ -77,15 +77,15 @@ def main() -> None:
     options = arguments(__doc__, picture="")
     report = Report()
     first_calls(report)
-    usual = {scores: milliseconds(boost, **USUAL) for scores, boost in BOOSTS.items()}
+    default = {scores: milliseconds(boost, **DEFAULT) for scores, boost in BOOSTS.items()}
     rows: dict[tuple[str, str], list[float]] = {}
     for what, values in VARIED.items():
         for scores, boost in BOOSTS.items():
             for value in values[: 3 if options.quick else None]:
-                setting: dict[str, Any] = USUAL | {what: value}
+                setting: dict[str, Any] = DEFAULT | {what: value}
                 taken = milliseconds(boost, **setting)
                 rows.setdefault((what, scores), []).append(taken)
-                report.add(f"{value} {what}, {scores}", taken, usual[scores], "the usual", "ms")
+                report.add(f"{value} {what}, {scores}", taken, default[scores], "default", "ms")
     report.write(options.json)
     if options.picture:
         draw(rows, Path(options.picture))

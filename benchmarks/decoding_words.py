@@ -3,13 +3,13 @@
     python benchmarks/decoding_words.py ARPA TEXT [--quick] [--json FILE] [--weight 0.7] [--bonus 0]
     python benchmarks/decoding_words.py ARPA MANIFEST --model MODEL [--quick] …
 
-ARPA is a word model of lower-case words, TEXT sentences that it was not estimated from, one a line (README.md has the
+ARPA is a model of lower-case words, TEXT has sentences that it was not estimated from, one a line (README.md has the
 commands). Its words are spelled in 29 labels over 500 frames, in peaky scores and in diffuse ones. With a MODEL the
-scores are those of its first head, of characters, on the utterances of the MANIFEST, of whatever length. Beam 100, the
-same weight and bonus a word for all; milliseconds an utterance on one thread, medians, and word error rates. Each
-prunes as the other does: beside pyctcdecode ours too leaves out labels below e^-5 and drops prefixes 10 nats behind the
-best, beside flashlight those 50 nats behind, which is torchaudio's default. pyctcdecode may write words that the model
-does not have, the other two may not.
+scores are those of its first head, of characters, on the utterances of the MANIFEST, of any length. Beam 100, the same
+weight and word bonus for all; median milliseconds an utterance on one thread, and percentages of correct words. Ours
+prunes as the peer does: beside pyctcdecode it omits labels below e^-5 and prefixes 10 nats behind the best, beside
+flashlight prefixes 50 nats behind, which is torchaudio's default. pyctcdecode may output words that the model does not
+have, the other two may not.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from _common import Report, arguments, medians
-from _scores import Said, real, scores_saying
+from _scores import Utterances, generate_scores, model_scores
 from rapidfuzz.distance import Levenshtein
 
 from asr.decoding.ctc import lexicon_trie
@@ -38,7 +38,7 @@ Decode = Callable[[np.ndarray], list[str]]
 
 @dataclass(frozen=True)
 class Setting:
-    """What all decoders are given: the model and its file, labels of which 0 is the blank, and what a word adds."""
+    """Input of all decoders: the model and its file, labels (0 is the blank), language model weight and word bonus."""
 
     path: str
     model: NGram
@@ -52,30 +52,30 @@ class Setting:
 
     @property
     def words(self) -> list[str]:
-        """Words of the model that the labels can write."""
+        """Words of the model that the labels can spell."""
         letters = set(self.labels[1:]) - {" "}
         return [word for word in self.model.words if word not in (UNK, BOS, EOS) and set(word) <= letters]
 
     def spell(self, word: str) -> list[int]:
-        """Labels of a word."""
+        """Return the labels of a word."""
         return [self.labels.index(letter) for letter in word]
 
 
-def utterances(path: str, model: NGram, count: int, boost: float) -> Said:
-    """Log-probabilities (FRAMES, 29) float32, and the words of them: a letter in four frames, else blank."""
+def utterances(text_file: str, model: NGram, count: int, boost: float) -> Utterances:
+    """Return log-probabilities (FRAMES, 29) float32 with their words: one letter in four frames, else blank."""
     rng = np.random.default_rng(0)
-    text = iter(Path(path).read_text(encoding="utf-8").lower().split())
-    made: Said = []
-    while len(made) < count:
+    text = iter(Path(text_file).read_text(encoding="utf-8").lower().split())
+    result: Utterances = []
+    while len(result) < count:
         words: list[str] = []
         while len(" ".join(words)) < FRAMES // 4 - 12:
             word = next(text)
             words += [word] if word in model.index and set(word) <= set(LETTERS[2:]) else []
         labels = [LETTERS.index(letter) for letter in " ".join(words)][: FRAMES // 4]
-        spoken = np.zeros(FRAMES, dtype=int)
-        spoken[np.arange(len(labels)) * 4 + rng.integers(0, 3, len(labels))] = labels
-        made.append((scores_saying(spoken, len(LETTERS), boost, rng), " ".join(words)))
-    return made
+        path = np.zeros(FRAMES, dtype=int)
+        path[np.arange(len(labels)) * 4 + rng.integers(0, 3, len(labels))] = labels
+        result.append((generate_scores(path, len(LETTERS), boost, rng), " ".join(words)))
+    return result
 
 
 def ours(setting: Setting, options: CTCBeamOptions) -> Decode:
@@ -120,12 +120,12 @@ def flashlight(setting: Setting) -> Decode:
     decoder = LexiconDecoder(options, trie, lm, space, BLANK, len(words), [], False)
 
     def decode(log_probs: np.ndarray) -> list[str]:
-        # a last word is one only when a space has come behind it
+        # the last word counts only once a space follows it
         closing = np.full((2, labels), -30.0, dtype=np.float32)
         closing[0, BLANK] = closing[1, space] = 0.0
         scores = np.concatenate([log_probs, closing])
-        found = decoder.decode(scores.ctypes.data, *scores.shape)[0]
-        return [words[number] for number in found.words if 0 <= number < len(words)]
+        best = decoder.decode(scores.ctypes.data, *scores.shape)[0]
+        return [words[number] for number in best.words if 0 <= number < len(words)]
 
     return decode
 
@@ -142,17 +142,17 @@ def pyctcdecode(setting: Setting) -> Decode:
     return decode
 
 
-# with how ours searches beside them
+# with the options of our search beside them
 PEERS: dict[str, tuple[Callable[[Setting], Decode], CTCBeamOptions]] = {
     "flashlight-text": (flashlight, CTCBeamOptions(BEAM, beam_threshold=50)),
     "pyctcdecode": (pyctcdecode, CTCBeamOptions(BEAM, min_label_prob=float(np.exp(-5)), beam_threshold=10)),
 }
 
 
-def word_error_rate(found: list[list[str]], said: Said) -> float:
-    """Percent."""
-    wrong = sum(Levenshtein.distance(words, text.split()) for words, (_, text) in zip(found, said, strict=True))
-    return 100 * wrong / sum(len(text.split()) for _, text in said)
+def word_error_rate(hypotheses: list[list[str]], data: Utterances) -> float:
+    """Return the word error rate in percent."""
+    wrong = sum(Levenshtein.distance(words, text.split()) for words, (_, text) in zip(hypotheses, data, strict=True))
+    return 100 * wrong / sum(len(text.split()) for _, text in data)
 
 
 def main() -> None:
@@ -160,8 +160,8 @@ def main() -> None:
     report = Report()
     model = arpa.read(options.arpa)
     if options.model:
-        vocabulary, said = real(options.model, options.text, 20 if options.quick else None)
-        labels, cases = vocabulary.tokens, {Path(options.text).name: said}
+        vocabulary, data = model_scores(options.model, options.text, 20 if options.quick else None)
+        labels, cases = vocabulary.tokens, {Path(options.text).name: data}
     else:
         boosts = {"peaky": 9.0, "diffuse": 4.0}
         count = 3 if options.quick else 20
@@ -173,26 +173,26 @@ def main() -> None:
         try:
             theirs = make(setting)
         except ImportError as error:
-            print(f"{name} left out: {error}")
+            print(f"{name} skipped: {error}")
             continue
         mine = ours(setting, same)
-        for case, said in cases.items():
-            measure(report, case, said, mine, theirs, name)
+        for case, data in cases.items():
+            measure(report, case, data, mine, theirs, name)
     report.write(options.json)
 
 
-def measure(report: Report, case: str, said: Said, mine: Decode, theirs: Decode, name: str) -> None:
+def measure(report: Report, case: str, data: Utterances, mine: Decode, theirs: Decode, name: str) -> None:
     """Time ours beside a peer."""
-    found: dict[Decode, list[list[str]]] = {}
+    hypotheses: dict[Decode, list[list[str]]] = {}
 
     def run(decode: Decode) -> None:
-        found[decode] = [decode(log_probs) for log_probs, _ in said]
+        hypotheses[decode] = [decode(log_probs) for log_probs, _ in data]
 
     seconds = medians(partial(run, mine), partial(run, theirs), repeats=3)
-    report.add(case, *(1000 * s / len(said) for s in seconds), name, "ms")
-    # the row's ratio would divide by zero where nothing is wrong, so it tells of the words that are right
-    right = [100 - word_error_rate(found[decode], said) for decode in (mine, theirs)]
-    report.add(f"{case}: words right", *right, name, "%", higher_is_better=True)
+    report.add(case, *(1000 * s / len(data) for s in seconds), name, "ms")
+    # percent of correct words: the ratio of error rates would divide by zero where there are no errors
+    correct = [100 - word_error_rate(hypotheses[decode], data) for decode in (mine, theirs)]
+    report.add(f"{case}: correct words", *correct, name, "%", higher_is_better=True)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""How many words a classifier finds in one long recording of utterances with silences between, and where.
+"""Recall, false alarms and time errors of word detection in one long recording.
 
     python benchmarks/detection.py MODEL data/fsdd/test.jsonl.gz --count 60
 
-Utterances of the manifest, drawn at random, are said one after the other, with 0.3 to 1.5 s of faint noise (-65 dB)
-between them. A word is found if a detection of that class overlaps it by half of the shorter of the two. Prints recall,
-false alarms (detections that found no word) and the mean distance of starts and ends from those of the utterances,
-whose files have a little quiet at their edges.
+Utterances of the manifest, drawn at random, are joined with 0.3 to 1.5 s of faint noise (-65 dB) between them. A word
+is detected if a detection of its class overlaps it by half of the shorter of the two. Prints recall, false alarms
+(detections without a word) and the mean errors of starts and ends against those of the utterances, whose files have
+some silence at their edges.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from asr.inference.detection import Detection
 
 
 def concatenated(path: str, count: int, rate: int, seed: int) -> tuple[np.ndarray, list[Detection]]:
-    """The waveform, and what is said in it when."""
+    """Return the waveform (S,) and its words with their times."""
     rng = np.random.default_rng(seed)
     cuts = manifest.read(path)
     parts, truth, position = [], [], 0
     for index in rng.choice(len(cuts), count, replace=False):
         cut = cuts[index]
-        said = audio.read(str(manifest.audio_path(cut)), rate, start=cut.start, duration=cut.duration)
+        speech = audio.read(str(manifest.audio_path(cut)), rate, start=cut.start, duration=cut.duration)
         pause = rng.normal(0, 10 ** (-65 / 20), int(rng.uniform(0.3, 1.5) * rate)).astype(np.float32)
-        parts += [pause, said]
+        parts += [pause, speech]
         start = position + len(pause)
-        position = start + len(said)
+        position = start + len(speech)
         truth.append(Detection(manifest.text(cut), start / rate, position / rate, 1.0))
     parts.append(rng.normal(0, 10 ** (-65 / 20), rate).astype(np.float32))
     return np.concatenate(parts), truth
@@ -64,8 +64,8 @@ def main() -> None:
             errors.append((abs(one.start - true.start), abs(one.end - true.end)))
     starts, ends = np.mean(errors, axis=0) if errors else (np.nan, np.nan)
     print(
-        f"{len(waveform) / loaded.sample_rate:.1f} s, {len(truth)} words: {len(errors)} found (recall "
-        f"{100 * len(errors) / len(truth):.1f} %), {total - len(errors)} false alarms; mean distance of starts "
+        f"{len(waveform) / loaded.sample_rate:.1f} s, {len(truth)} words: {len(errors)} detected (recall "
+        f"{100 * len(errors) / len(truth):.1f} %), {total - len(errors)} false alarms; mean error of starts "
         f"{1000 * starts:.0f} ms, of ends {1000 * ends:.0f} ms"
     )
 

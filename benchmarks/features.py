@@ -2,9 +2,9 @@
 
     python benchmarks/features.py [--quick] [--json FILE]
 
-All compute the same static features; ours and librosa's derivatives are the same too, torchaudio has only the
-regression formula, applied twice. Ours shares batches and long recordings out to torch's threads, the others take
-as many as they do. Rows of RTF (seconds per second of audio) compare with the target of 0.002.
+All compute the same static features. Ours and librosa's derivatives are the same too; torchaudio has only the
+regression formula, applied twice. Ours distributes batches and long recordings over torch's threads, the others use
+their own default. Rows of RTF (seconds per second of audio) compare with the target of 0.002.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RTF_TARGET = 0.002
 
 
 def audio(seconds: int) -> np.ndarray:
-    """Noise that comes and goes at the rate of syllables, (seconds * RATE,) float32."""
+    """Return noise modulated at the rate of syllables, (seconds * RATE,) float32."""
     rng = np.random.default_rng(0)
     time = np.arange(seconds * RATE, dtype=np.float32) / RATE
     return (0.1 * np.abs(np.sin(2 * np.pi * 2 * time)) * rng.standard_normal(len(time), dtype=np.float32)).astype(
@@ -36,14 +36,14 @@ def audio(seconds: int) -> np.ndarray:
 
 
 def parseval() -> np.ndarray:
-    """Weights that sum a power spectrum to the energy of the windowed frame."""
+    """Return the weights that sum a power spectrum to the energy of the windowed frame."""
     weights = np.full(FFT // 2 + 1, 2 / FFT, dtype=np.float32)
     weights[[0, -1]] /= 2
     return weights
 
 
 def with_librosa(waveform: np.ndarray, filters: np.ndarray) -> np.ndarray:
-    """Features (…, 123, T) of waveforms (…, S)."""
+    """Compute features (…, 123, T) of waveforms (…, S)."""
     power = np.abs(librosa.stft(waveform, n_fft=FFT, win_length=WINDOW, hop_length=HOP, center=False)) ** 2
     mel = librosa.feature.melspectrogram(S=power, sr=RATE, n_mels=MELS)
     energy = np.einsum("...ft,f->...t", power, filters)[..., None, :]

@@ -3,9 +3,9 @@
     python benchmarks/lm.py [--quick] [--json FILE] [--text FILE]
 
 A trigram model with interpolated modified Kneser-Ney smoothing, written as ARPA, of FILE (a sentence a line) or of 20
-million made-up words (2 with --quick): a vocabulary of 200,000 after Zipf, each word independent of the others, so that
-nearly all trigrams differ; real text has fewer and is faster. The peer counts the same n-grams and does nothing else.
-Each runs in a process of its own, whose largest resident memory is read at its end.
+million generated words (2 with --quick): a vocabulary of 200,000 by Zipf's law, each word independent of the others, so
+that nearly all trigrams differ; real text has fewer and is faster. The peer only counts the same n-grams. Each runs in
+a process of its own; memory is its largest resident size.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ print(len(counts))
 VOCABULARY, SENTENCE = 200_000, 20
 
 
-def made_up(path: Path, words: int) -> None:
-    """A text of so many words."""
+def generate_text(path: Path, words: int) -> None:
+    """Write a text of a number of words."""
     rng = np.random.default_rng(0)
     rank = np.arange(1, VOCABULARY + 1)
     names = np.array([f"w{number}" for number in rank])
@@ -46,7 +46,7 @@ def made_up(path: Path, words: int) -> None:
 
 
 def run(*command: str) -> tuple[float, float]:
-    """Seconds and GiB that a command takes."""
+    """Run a command and return its seconds and GiB of memory."""
     begin = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -61,7 +61,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(options.text or Path(folder) / "text")
         if not options.text:
-            made_up(path, 2_000_000 if options.quick else 20_000_000)
+            generate_text(path, 2_000_000 if options.quick else 20_000_000)
         with path.open(encoding="utf-8") as file:
             words = sum(len(line.split()) for line in file)
         asr = [str(Path(sys.executable).with_name("asr")), "lm", "train", str(path), "--normalization", "none"]

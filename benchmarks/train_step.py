@@ -2,11 +2,11 @@
 
     python benchmarks/train_step.py [--quick] [--json FILE]
 
-The peer is the same network with the same weights written with ``pack_padded_sequence`` over
-``nn.LSTM(bidirectional=True)``, as SpeechBrain and deepspeech.pytorch write theirs. Both flush denormals, run on all
-the threads that torch takes, and take turns; their outputs and gradients are compared first.
+The peer is the same network with the same weights, as ``pack_padded_sequence`` around ``nn.LSTM(bidirectional=True)``,
+which SpeechBrain and deepspeech.pytorch use. Both flush denormals, run on torch's default number of threads, and take
+turns; their outputs and gradients are compared first.
 
-Rows of GFLOP/s set ours against one large matrix product in the same precision. "executed" counts the products that
+Rows of GFLOP/s compare ours with one large matrix product in the same precision. "executed" counts the products that
 our stack computes, padding included; "useful" those of the frames within each utterance's length. Targets: 3 times
 the peer in float32 and 5 times in bfloat16; in float32 0.75 of the matrix product, executed.
 """
@@ -25,10 +25,10 @@ from asr.modules.rnn import RNN
 INPUTS, HIDDEN, LAYERS = 123, 250, 3
 MATRIX = 2048
 
-# Batches of 16 in frames of 10 ms. Those called bucketed came out of asr.data.sampler.BucketSampler (seed 1, first
+# Batches of 16 in frames of 10 ms. The bucketed ones came from asr.data.sampler.BucketSampler (seed 1, first
 # epoch, jitter 0.1), the middle one by length, over the durations of 1078 AN4 and of 2178 LibriSpeech utterances (parts
 # of train-clean-100 and dev-clean); 9 % of them is padding, as over the whole epoch. The unsorted one was drawn from
-# the LibriSpeech durations at random: 42 % padding, which only we compute, and which training never sees.
+# the LibriSpeech durations at random: 42 % padding, which only ours computes and which does not occur in training.
 BATCHES = {
     "AN4, bucketed": [249, 249, 259, 249, 269, 239, 239, 249, 279, 249, 239, 279, 259, 279, 239, 269],
     "LibriSpeech, bucketed": [949, 958, 985, 874, 881, 1038, 934, 1057, 912, 949, 1009, 896, 1035, 894, 907, 884],
@@ -37,7 +37,7 @@ BATCHES = {
 
 
 class Packed(nn.Module):
-    """The peer, (N, T, F) and lengths (N,) to (N, T, 2H)."""
+    """The peer: (N, T, F) and lengths (N,) to (N, T, 2H)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Packed(nn.Module):
 
 
 def step(network: nn.Module, x: Tensor, lengths: Tensor, gradient: Tensor, precision: torch.dtype) -> Tensor:
-    """Forward and backward, from the ``gradient`` of some loss by the outputs, which are returned."""
+    """Run forward and backward from the ``gradient`` of a loss by the outputs; return the outputs."""
     network.zero_grad()
     cast: AbstractContextManager[object] = nullcontext()
     if precision != torch.float32:
@@ -77,13 +77,13 @@ def require_equal(ours: RNN, peer: Packed, *batch: Tensor, precision: torch.dtyp
 
 
 def flops(frames: int) -> float:
-    """Of the matrix products of a step over so many frames: two a weight, forward and for each gradient."""
+    """Return the operations of a step's matrix products: two a weight and frame, forward and for each gradient."""
     total = 0
     for layer in range(LAYERS):
         size = INPUTS if layer == 0 else 2 * HIDDEN
         weights = 2 * 4 * HIDDEN * (size + HIDDEN)
-        unasked = 2 * 4 * HIDDEN * INPUTS if layer == 0 else 0  # the gradient by the features
-        total += 2 * (3 * weights - unasked)
+        skipped = 2 * 4 * HIDDEN * INPUTS if layer == 0 else 0  # the gradient by the features
+        total += 2 * (3 * weights - skipped)
     return float(total) * frames
 
 

@@ -1,14 +1,14 @@
-"""``asr transcribe`` as a person starts it, every time in a new process: speed, time to the first word, ``--help``.
+"""``asr transcribe`` in a new process each time: speed, time to the first word, ``--help``.
 
     python benchmarks/transcribe.py [--quick] [--json FILE] [--model DIR] [--audio DIR]
 
 The peer is ``_naive_transcribe.py``: the same network and features with librosa.load and a packed ``nn.LSTM``, one file
-at a time in one process, flushing each line as it is ready. It and ours take turns. What they print must agree to 5 %
-of the characters (rounding turns a near tie).
+at a time in one process, flushing each line as it is ready. It and ours take turns. Their outputs must agree up to 5 %
+of the characters (rounding can decide near ties).
 
-Without ``--model`` a 3 x 250 BLSTM over 123 features with random weights is made: speed does not depend on the
-weights. Without ``--audio`` (a folder; the first 60 files are taken) the files are noise of 3 to 10 s, 16 kHz WAV.
-Files have been read before, so that the disk's cache holds them; all else is a cold start. Targets: the first word of
+Without ``--model`` the model is a 3 x 250 BLSTM on 123 features with random weights: speed does not depend on the
+weights. Without ``--audio`` (a folder, of which the first 60 files are used) the files are noise of 3 to 10 s, 16 kHz
+WAV. The files are in the disk's cache; everything else is a cold start. Targets: the first word of
 a 10 s file within 4 s of starting the command, ``asr --help`` within 0.3 s.
 """
 
@@ -45,7 +45,7 @@ CONFIG = {
 
 
 def make_model(directory: Path) -> Path:
-    """A model directory with random weights."""
+    """Write a model directory with random weights."""
     torch.manual_seed(0)
     task = store.make_task(CONFIG, {"text": Vocabulary.characters(" " + string.ascii_lowercase)})
     store.save(task, directory, CONFIG)
@@ -53,7 +53,7 @@ def make_model(directory: Path) -> Path:
 
 
 def make_file(path: Path, seconds: float, seed: int) -> str:
-    """Noise that comes and goes at the rate of syllables, as a WAV file."""
+    """Write noise modulated at the rate of syllables as a WAV file."""
     rng = np.random.default_rng(seed)
     swell = np.abs(np.sin(2 * np.pi * 2 * np.arange(round(seconds * RATE)) / RATE))
     soundfile.write(path, (0.1 * swell * rng.standard_normal(len(swell))).clip(-1, 1), RATE)
@@ -61,20 +61,20 @@ def make_file(path: Path, seconds: float, seed: int) -> str:
 
 
 def find_files(folder: Path, count: int) -> list[str]:
-    """The first ``count`` audio files below a folder."""
-    found = [str(path) for path in sorted(folder.rglob("*")) if path.suffix.lower() in audio.INPUT_EXTENSIONS]
-    if len(found) < 2:
+    """Return the first ``count`` audio files below a folder."""
+    files = [str(path) for path in sorted(folder.rglob("*")) if path.suffix.lower() in audio.INPUT_EXTENSIONS]
+    if len(files) < 2:
         raise SystemExit(f"{folder}: fewer than two audio files")
-    return found[:count]
+    return files[:count]
 
 
 def output(command: Sequence[str]) -> str:
-    """What a command prints; it must succeed."""
+    """Return what a command prints; it must succeed."""
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def seconds_to_first_line(command: Sequence[str]) -> float:
-    """From starting a command to the first line that it prints; it runs to its end."""
+    """Return the seconds from starting a command to its first line; it runs to its end."""
     begin = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -87,7 +87,7 @@ def seconds_to_first_line(command: Sequence[str]) -> float:
 
 
 def require_same(ours: str, peer: str) -> None:
-    """Print how far the texts of ``FILE: TEXT`` lines are apart; stop if that is more than 5 %."""
+    """Print the edit distance of the texts of ``FILE: TEXT`` lines; stop if it is more than 5 %."""
     mine, theirs = (dict(line.split(": ", 1) for line in text.splitlines()) for text in (ours, peer))
     edits = sum(Levenshtein.distance(mine[name], theirs[name]) for name in mine)
     total = sum(map(len, theirs.values()))

@@ -1,11 +1,11 @@
-"""How much transcribing in windows changes the text of 3-minute recordings, for a trained model.
+"""Difference between transcribing 3-minute recordings in windows and as a whole, for a trained model.
 
     python benchmarks/windows.py MODEL MANIFEST [--minutes 3] [--core 60] [--context 15] [--quick] [--json FILE]
 
-Utterances of a manifest are joined, speaker by speaker, into recordings; each is transcribed in windows and as a whole
-and what differs is counted: edit distance in characters (phones for a model that writes them), by the length of the
-whole recording's text. Target: at most 1 %. Beside it the error rate of both, for a network trained on short utterances
-need not write long ones better.
+Utterances of a manifest are joined, speaker by speaker, into recordings, which are transcribed in windows and as a
+whole. The difference is the edit distance of both texts in characters (phones for a phone head), relative to the length
+of the whole recording's text. Target: at most 1 %. The error rates of both are printed as well, since a network
+trained on short utterances is not necessarily better on long ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TARGET = 0.01  # of the labels
 
 
 def recordings(path: str, seconds: float, rate: int, vocabulary: Vocabulary) -> Iterator[tuple[np.ndarray, str]]:
-    """Waveforms of at least ``seconds``, each of one speaker's utterances, and what is said in them."""
+    """Yield waveforms of at least ``seconds``, each of one speaker's utterances, and their texts."""
     cuts = sorted(manifest.read(path), key=lambda cut: (manifest.speaker(cut), cut.id))
     for _, its_cuts in groupby(cuts, manifest.speaker):
         parts: list[np.ndarray] = []
@@ -51,11 +51,11 @@ def main() -> None:
     if rate is None:
         raise SystemExit(f"{options.model} reads features, not audio")
     joined = recordings(options.manifest, 60 * options.minutes, rate, model.vocabulary)
-    spoken_recordings = list(islice(joined, 2 if options.quick else None))
-    if not spoken_recordings:
+    long_recordings = list(islice(joined, 2 if options.quick else None))
+    if not long_recordings:
         raise SystemExit(f"{options.manifest}: no speaker has {options.minutes} minutes")
     totals = {name: ErrorCounts() for name in ("differ", "windows", "whole")}
-    for waveform, reference in spoken_recordings:
+    for waveform, reference in long_recordings:
         recognizer.CORE_SECONDS, recognizer.CONTEXT_SECONDS = options.core, options.context
         windows = model.transcribe(waveform).text
         recognizer.CORE_SECONDS = len(waveform) / rate
@@ -65,7 +65,7 @@ def main() -> None:
         totals = {name: totals[name] + count_errors(kind, *pair) for name, pair in pairs.items()}
     rates = {name: counts.rate for name, counts in totals.items()}
     report = Report()
-    case = f"{len(spoken_recordings)} x {options.minutes:g} min, {options.core:g} + 2 x {options.context:g} s"
+    case = f"{len(long_recordings)} x {options.minutes:g} min, {options.core:g} + 2 x {options.context:g} s"
     report.add(f"{case}: differ", rates["differ"], TARGET, "target", "of labels")
     report.add(f"{case}: errors", rates["windows"], rates["whole"], "whole", "of labels")
     report.write(options.json)
