@@ -134,7 +134,7 @@ def tiny_config() -> Callable[..., dict[str, Any]]:
         "optimizer": {"type": "adamw", "lr": 2e-2, "schedule": {"type": "one_cycle", "pct_start": 0.2}},
         "trainer": {
             "epochs": 30,
-            "minutes": None,
+            "max_minutes": None,
             "precision": "32-true",
             "accelerator": "cpu",
             "devices": 1,
@@ -142,7 +142,7 @@ def tiny_config() -> Callable[..., dict[str, Any]]:
             "strategy": "auto",
             "threads": None,
             "gradient_clip": 1.0,
-            "accumulate": 1,
+            "accumulate_batches": 1,
             "weight_noise": 0.0,
             "monitor": "auto",
             "early_stopping": None,

@@ -74,7 +74,7 @@ def read_split(files: Any, split: str, kind: str) -> list[str]:
         InputError: the kind is unknown, no file is named, or the files hold no text.
     """
     if kind not in PIECES:
-        raise InputError(f"data.pieces={kind!r} is not one of {', '.join(PIECES)}")
+        raise InputError(f"data.eos_after={kind!r} is not one of {', '.join(PIECES)}")
     paths = [files] if isinstance(files, str) else list(files or ())
     if not paths and split != "test":
         raise InputError(f"data.{split} names no text file")
@@ -98,7 +98,7 @@ def evaluate(models: Sequence[Path], data: Sequence[str], options: EvaluationOpt
     options.reject("language", "decoder", "head", "by_speaker", "details", "html")
     model = single_model(models, "language")
     task = store.load(model, LanguageTask)
-    unit = directory.read_config(model).get("training", {}).get("data", {}).get("pieces", "file")
+    unit = directory.read_config(model).get("training", {}).get("data", {}).get("eos_after", "file")
     figures = {}
     for path in data:
         texts = read_split(path, "test", unit)

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from asr.errors import InputError
-from asr.models.aliases import rename_groups
+from asr.models.aliases import rename_settings
 from asr.systems import SYSTEMS, System
 from asr.tasks.base import Task
 
@@ -96,4 +96,4 @@ def read_config(directory: Path) -> dict[str, Any]:
     for group in ("augmentation", "decoder"):
         if not isinstance(config.get(group) or {}, dict):
             raise InputError(f"{path}: {group} is not a mapping")
-    return rename_groups(config)
+    return rename_settings(config)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from asr.errors import InputError
+
 
 class Dropout(nn.Module):
     """``nn.Dropout`` (Srivastava et al. 2014), of which eight elements share one random number on a CPU.
@@ -24,7 +26,7 @@ class Dropout(nn.Module):
     def __init__(self, p: float = 0.0) -> None:
         super().__init__()
         if not 0 <= p <= 1:
-            raise ValueError(f"dropout probability {p} is not from 0 to 1")
+            raise InputError(f"dropout={p}: expected a number from 0 to 1")
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:

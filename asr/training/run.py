@@ -12,7 +12,7 @@ import lightning as L
 import torch
 
 from asr.models import store
-from asr.models.aliases import rename_groups
+from asr.models.aliases import rename_settings
 from asr.models.directory import system_of
 from asr.training.checkpoints import check_checkpoint, find_checkpoint
 from asr.training.jobs.base import Job
@@ -40,7 +40,7 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
         Interruption: SIGINT or SIGTERM stopped the run; it can be resumed.
     """
     began = time.perf_counter()
-    config = rename_groups(config)
+    config = rename_settings(config)
     check_settings(config)
     quiet_lightning()
     share_one_heap()

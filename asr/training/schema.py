@@ -1,92 +1,192 @@
-"""Checks of a training's settings, so that what is wrong with them is said before any work."""
+"""The settings of a training as dataclasses, and the check of a composed configuration against them.
+
+A dataclass describes a group of settings that no constructor takes: names and types are its fields, limits are their
+metadata. The values stand in the YAML files of `configs/` only, with a comment each. A field has a default here only
+where a recipe may leave the setting out: the options of a head. The groups that name a ``type`` are checked against the
+constructor of that type (`asr.registry.check`), whose parameters are the description.
+
+The dataclasses are not registered with Hydra as schemas. Hydra would check types only, would convert values ("3" to 3,
+1 to true), has no type for "a path, a list or a mapping of paths", and its messages do not say what would be accepted.
+So the composed mapping is checked here as a whole, before any work.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
+from asr.audio.perturbation import Perturbation
 from asr.errors import InputError
 from asr.models import directory
-from asr.text.vocabulary_file import OPTION_ALIASES
-from asr.utils.aliases import rename_keys
+from asr.utils.options import check_choice, check_options, check_value
 
-# Smallest value of each number, and whether null is a value too; those that are int here must be whole.
-NUMBERS: dict[str, tuple[float, bool]] = {
-    "seed": (0, False),
-    "trainer.epochs": (1, False),
-    "trainer.minutes": (0.0, True),
-    "trainer.threads": (1, True),
-    "trainer.gradient_clip": (0.0, True),
-    "trainer.accumulate": (1, False),
-    "trainer.weight_noise": (0.0, False),
-    "trainer.early_stopping": (1, True),
-}
-MANIFEST_NUMBERS: dict[str, tuple[float, bool]] = {
-    "data.seconds": (0.0, False),
-    "data.utterances": (1, True),
-    "data.workers": (0, False),
-    "data.cache_hours": (0.0, False),
-}
-# those of the group data, and what else it holds, by the type of the task
-DATA_NUMBERS: dict[str, dict[str, tuple[float, bool]]] = {
-    "ctc": MANIFEST_NUMBERS,
-    "language": {"data.rows": (1, False), "data.steps": (1, False)},
-    "seq2seq": {"data.labels": (1, False)},
-    "captioning": {"data.labels": (1, False)},
-    "classification": MANIFEST_NUMBERS,
-}
-DATA_KEYS = {
-    "ctc": "train dev test too_short perturbation",
-    "language": "train dev test pieces",
-    "seq2seq": "train dev test",
-    "captioning": "train dev test mirror cache",
-    "classification": "train dev test perturbation",
-}
+# Settings and groups of a training.
+NAMES = ["name", "seed", "run_dir", "init", "resume", "trainer", "optimizer", "data", "task"]
+NAMES += ["features", "encoder", "augmentation", "image_encoder", "label_rnn", "search", "decoder"]
 
-TRAINER_KEYS = (
-    "epochs minutes precision accelerator devices num_nodes strategy threads gradient_clip accumulate weight_noise "
-    "monitor early_stopping"
-)
-HEAD_KEYS = {
-    "characters": "alphabet boundary_spaces",
-    "words": "min_count",
-    "phones": "phones fold",
-    "sentencepiece": "size",
-    "classes": "",
+Paths = str | Sequence[str] | Mapping[str, str]
+
+
+@dataclass
+class Trainer:
+    """The group ``trainer``."""
+
+    epochs: int = field(metadata={"min": 1})
+    max_minutes: float | None = field(metadata={"min": 0})
+    precision: str | int
+    accelerator: str
+    devices: int | str | Sequence[int]
+    num_nodes: int = field(metadata={"min": 1})
+    strategy: str
+    threads: int | None = field(metadata={"min": 1})
+    gradient_clip: float | None = field(metadata={"min": 0})
+    accumulate_batches: int = field(metadata={"min": 1})
+    weight_noise: float = field(metadata={"min": 0})
+    monitor: str
+    early_stopping: int | None = field(metadata={"min": 1})
+
+
+@dataclass
+class ClassificationData:
+    """The group ``data`` of a classifier: manifests of speech, whose texts are the classes."""
+
+    train: Paths | None
+    dev: Paths | None
+    test: Paths | None
+    seconds: float = field(metadata={"min": 0})
+    utterances: int | None = field(metadata={"min": 1})
+    workers: int = field(metadata={"min": 0})
+    cache_hours: float = field(metadata={"min": 0})
+    perturbation: Mapping[str, Any] | None
+
+
+@dataclass
+class SpeechData(ClassificationData):
+    """The group ``data`` of a recognizer: manifests of transcribed speech."""
+
+    too_short: Literal["skip", "error"]
+
+
+@dataclass
+class TextData:
+    """The group ``data`` of a language model: text files or manifests."""
+
+    train: str | Sequence[str] | None
+    dev: str | Sequence[str] | None
+    test: str | Sequence[str] | None
+    eos_after: Literal["file", "line", "sentence"]
+    batch_size: int = field(metadata={"min": 1})
+    bptt: int = field(metadata={"min": 1})
+
+
+@dataclass
+class ParallelTextData:
+    """The group ``data`` of a seq2seq model: files of text pairs."""
+
+    train: str | None
+    dev: str | None
+    test: str | None
+    labels: int = field(metadata={"min": 1})
+
+
+@dataclass
+class CaptionData(ParallelTextData):
+    """The group ``data`` of a captioner: manifests of captioned images."""
+
+    mirror: bool
+    cache: str | None
+
+
+@dataclass
+class Head:
+    """A head, one of ``task.heads``: what its vocabulary is made of. Subclasses are kinds of vocabularies."""
+
+    kind: str
+    normalization: str | Mapping[str, Any] | None = None
+    unknown: Literal["error", "skip", "map"] = "error"
+
+
+@dataclass
+class CharacterHead(Head):
+    """A head of characters."""
+
+    alphabet: str | None = None
+    boundary_spaces: bool = False
+
+
+@dataclass
+class WordHead(Head):
+    """A head of words."""
+
+    min_count: int = field(default=1, metadata={"min": 1})
+
+
+@dataclass
+class PhoneHead(Head):
+    """A head of phones."""
+
+    phones: str | Sequence[str] | None = None
+    fold: int | None = field(default=None, metadata={"choices": (48, 39)})
+
+
+@dataclass
+class SentencePieceHead(Head):
+    """A head of SentencePiece units."""
+
+    size: int = field(default=500, metadata={"min": 1})
+
+
+@dataclass
+class CTCHeadOptions:
+    """What a head of a recognizer has besides its vocabulary."""
+
+    weight: float = field(default=1.0, metadata={"min": 0})
+    blank_penalty: float = field(default=0.0, metadata={"min": 0})
+
+
+HEADS: dict[str, type[Head]] = {
+    "characters": CharacterHead,
+    "words": WordHead,
+    "phones": PhoneHead,
+    "sentencepiece": SentencePieceHead,
+    "classes": Head,
 }
-COMMON_HEAD_KEYS = "kind weight blank_penalty normalization unknown"
 
 
 def check_settings(config: Mapping[str, Any]) -> None:
-    """Raise InputError for a setting that nothing reads, or a number that is none or too small.
+    """Check the settings of a composed configuration that no constructor checks.
 
-    (The groups that name a ``type`` are checked when that is made.)
+    Args:
+        config: groups and settings by name, of the present names (`asr.utils.aliases.rename_settings`).
+
+    Raises:
+        InputError: a setting is unknown, missing, of the wrong type or outside its limits; the message names it and
+            says what would be accepted.
     """
-    directory.task_class(config)
-    kind = config["task"]["type"]
-    numbers = DATA_NUMBERS[kind]
-    _check_keys("trainer", config["trainer"], TRAINER_KEYS)
-    _check_keys("data", config["data"], " ".join([DATA_KEYS[kind], *(name.split(".")[1] for name in numbers)]))
+    for group in ("task", "trainer", "optimizer", "data"):
+        if not isinstance(config.get(group), Mapping):
+            raise InputError(f"the configuration has no group {group}")
+    system = directory.system_of(config)
+    check_value("seed", config.get("seed"), int, min=0)
+    check_options("trainer", config["trainer"], Trainer)
+    check_options("data", config["data"], system.load("data"))
+    if perturbation := config["data"].get("perturbation"):
+        check_options("data.perturbation", perturbation, Perturbation)
     for head, options in (config["task"].get("heads") or {}).items():
-        if (kind := options.get("kind")) in HEAD_KEYS:
-            options = rename_keys(options, OPTION_ALIASES)
-            _check_keys(f"task.heads.{head}", options, f"{COMMON_HEAD_KEYS} {HEAD_KEYS[kind]}")
-    _check_numbers(config, NUMBERS | numbers)
+        _check_head(f"task.heads.{head}", options, config["task"]["type"])
 
 
-def _check_keys(where: str, options: Mapping[str, Any], keys: str) -> None:
-    if unknown := [key for key in options if key not in keys.split()]:
-        raise InputError(f"{where} has no option {', '.join(unknown)}; it has {', '.join(keys.split())}")
-
-
-def _check_numbers(config: Mapping[str, Any], numbers: Mapping[str, tuple[float, bool]]) -> None:
-    for name, (smallest, optional) in numbers.items():
-        value: Any = config
-        for key in name.split("."):
-            value = value.get(key)
-        if value is None and optional:
-            continue
-        whole = isinstance(smallest, int)
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not value >= smallest:
-            kind = "whole number" if whole else "number"
-            raise InputError(f"{name}={value!r}: a {kind} from {smallest:g} is wanted{', or null' * optional}")
+def _check_head(where: str, options: Any, task_type: str) -> None:
+    """Check the options of a head; those of other kinds of vocabularies must have their default values."""
+    if not isinstance(options, Mapping):
+        raise InputError(f"{where}={options!r}: expected a mapping of options")
+    check_choice(f"{where}.kind", options.get("kind"), HEADS)
+    schemas = [HEADS[options["kind"]], *([CTCHeadOptions] if task_type == "ctc" else [])]
+    own = {f.name for schema in schemas for f in fields(schema)}
+    unused = {
+        field.name: field.default for schema in HEADS.values() for field in fields(schema) if field.name not in own
+    }
+    # a group's default kind may be another one: `kind: phones` in a recipe leaves the options of characters in place
+    used = {name: value for name, value in options.items() if name not in unused or value != unused[name]}
+    check_options(where, used, *schemas)

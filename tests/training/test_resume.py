@@ -198,7 +198,7 @@ def test_resuming_keeps_the_schedule(
 def test_resuming_with_accumulated_gradients(
     tmp_path: Path, tiny_config: Config, corpus: Path, uninterrupted: Any, recorder: Recorder
 ) -> None:
-    accumulated: dict[str, Any] = {"trainer.accumulate": 2}
+    accumulated: dict[str, Any] = {"trainer.accumulate_batches": 2}
     straight, batches = uninterrupted(recorder, **accumulated)
     recorder.at[0] = kill(signal.SIGTERM)
     config = with_dropout(tiny_config, tmp_path, corpus, **accumulated)

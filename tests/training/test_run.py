@@ -74,7 +74,7 @@ def test_early_stopping_and_the_best_epoch(tmp_path: Path, tiny_config: Config, 
 
 
 def test_time_limit(tmp_path: Path, tiny_config: Config, corpus: Path) -> None:
-    figures = train(tiny_config(tmp_path, corpus, **{"trainer.epochs": 100000, "trainer.minutes": 0.01}))
+    figures = train(tiny_config(tmp_path, corpus, **{"trainer.epochs": 100000, "trainer.max_minutes": 0.01}))
     assert 1 <= figures["training"]["epochs"] < 100000
     assert (tmp_path / "model" / "weights.safetensors").exists()
 

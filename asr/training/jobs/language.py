@@ -31,7 +31,7 @@ class LanguageJob(Job):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         data = config["data"]
-        texts = {split: read_split(data.get(split), split, data["pieces"]) for split in ("train", "dev", "test")}
+        texts = {split: read_split(data.get(split), split, data["eos_after"]) for split in ("train", "dev", "test")}
         heads = config["task"].get("heads") or {}
         vocabularies = {
             head: make_vocabulary(head, options, texts["train"], specials=(EOS,)) for head, options in heads.items()
@@ -53,9 +53,9 @@ class LanguageJob(Job):
         """Return the training batches of process ``rank`` of ``world``, and the dev batches."""
         data, seed = self.config["data"], self.config["seed"]
         train = BPTTBatches(
-            self.labels["train"], data["rows"], data["steps"], shuffle=True, seed=seed, rank=rank, world=world
+            self.labels["train"], data["batch_size"], data["bptt"], shuffle=True, seed=seed, rank=rank, world=world
         )
-        return train, dev_batches(self.labels["dev"], data["steps"])
+        return train, dev_batches(self.labels["dev"], data["bptt"])
 
     def dev_scorer(self) -> TextSample:
         """Return what samples a text after each epoch."""
@@ -70,7 +70,7 @@ class LanguageJob(Job):
         figures: dict[str, Any] = {}
         for split in ("dev", "test"):
             if len(self.labels[split]) > 1:
-                bptt = self.config["data"]["steps"]
+                bptt = self.config["data"]["bptt"]
                 figures[split] = cross_entropy(self.task, self.labels[split], self.characters[split], bptt)
                 log.info("%s: %s", split, line(figures[split]))
         return figures

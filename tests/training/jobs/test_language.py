@@ -41,7 +41,14 @@ def language_config(tiny_config: Config, tmp_path_factory: pytest.TempPathFactor
             "heads": {"text": {"kind": "characters", "normalization": {"white_space": "keep"}, "unknown": "error"}},
         }
         config["label_rnn"] = {"type": "label_rnn", "embedding_size": 16, "hidden_size": 64, "num_layers": 1}
-        config["data"] = {"train": str(text), "dev": str(text), "test": None, "pieces": "file", "rows": 4, "steps": 16}
+        config["data"] = {
+            "train": str(text),
+            "dev": str(text),
+            "test": None,
+            "eos_after": "file",
+            "batch_size": 4,
+            "bptt": 16,
+        }
         config["trainer"]["epochs"] = 30
         config["optimizer"]["lr"] = 0.02
         for key, value in changes.items():
@@ -141,9 +148,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data.pieces": "word"}, "data.pieces='word' is not one of file, line, sentence"),
-        ({"data.rows": 0}, "data.rows=0: a whole number from 1"),
-        ({"data.rows": 5000}, "too short for 5000 streams"),
+        ({"data.eos_after": "word"}, "data.eos_after='word' is not one of file, line, sentence"),
+        ({"data.batch_size": 0}, "data.batch_size=0: expected a whole number of at least 1"),
+        ({"data.batch_size": 5000}, "too short for 5000 streams"),
         ({"data.dev": None}, "data.dev names no text file"),
         ({"data.train": []}, "data.train names no text file"),
         ({"data.seconds": 3}, "data has no option seconds; it has train"),
@@ -161,7 +168,7 @@ def test_what_is_refused(language_config: Config, tmp_path: Path, changes: dict[
 def test_unknown_characters_of_dev_are_named(language_config: Config, tmp_path: Path) -> None:
     (tmp_path / "dev.txt").write_text("to be\nö\n")
     with pytest.raises(InputError, match=r"2 of data.dev: .*'ö' \(U\+00F6\)"):
-        train(language_config(tmp_path / "run", **{"data.dev": str(tmp_path / "dev.txt"), "data.pieces": "line"}))
+        train(language_config(tmp_path / "run", **{"data.dev": str(tmp_path / "dev.txt"), "data.eos_after": "line"}))
     (tmp_path / "dev.txt").write_text("\n \n")
     with pytest.raises(InputError, match=r"data.dev: there is no text in .*dev.txt"):
         train(language_config(tmp_path / "run", **{"data.dev": str(tmp_path / "dev.txt")}))
