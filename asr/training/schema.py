@@ -14,18 +14,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal
 
 from asr.audio.perturbation import Perturbation
 from asr.errors import InputError
 from asr.models import directory
+from asr.registry import check
+from asr.training.module import OPTIMIZERS, SCHEDULES
 from asr.utils.options import check_choice, check_options, check_value
 
 # Settings and groups of a training.
 NAMES = ["name", "seed", "run_dir", "init", "resume", "trainer", "optimizer", "data", "task"]
 NAMES += ["features", "encoder", "augmentation", "image_encoder", "label_rnn", "search", "decoder"]
 
-Paths = str | Sequence[str] | Mapping[str, str]
+Paths = Path | Sequence[Path] | Mapping[str, Path]
 
 
 @dataclass
@@ -72,9 +75,9 @@ class SpeechData(ClassificationData):
 class TextData:
     """The group ``data`` of a language model: text files or manifests."""
 
-    train: str | Sequence[str] | None
-    dev: str | Sequence[str] | None
-    test: str | Sequence[str] | None
+    train: Path | Sequence[Path]
+    dev: Path | Sequence[Path]
+    test: Path | Sequence[Path] | None
     eos_after: Literal["file", "line", "sentence"]
     batch_size: int = field(metadata={"min": 1})
     bptt: int = field(metadata={"min": 1})
@@ -84,9 +87,9 @@ class TextData:
 class ParallelTextData:
     """The group ``data`` of a seq2seq model: files of text pairs."""
 
-    train: str | None
-    dev: str | None
-    test: str | None
+    train: Path
+    dev: Path
+    test: Path | None
     labels: int = field(metadata={"min": 1})
 
 
@@ -95,7 +98,7 @@ class CaptionData(ParallelTextData):
     """The group ``data`` of a captioner: manifests of captioned images."""
 
     mirror: bool
-    cache: str | None
+    cache: Path | None
 
 
 @dataclass
@@ -155,10 +158,10 @@ HEADS: dict[str, type[Head]] = {
 
 
 def check_settings(config: Mapping[str, Any]) -> None:
-    """Check the settings of a composed configuration that no constructor checks.
+    """Check the settings of a composed configuration that no constructor checks before the first step.
 
     Args:
-        config: groups and settings by name, of the present names (`asr.utils.aliases.rename_settings`).
+        config: groups and settings by name, by their present names (`asr.models.aliases.rename_settings`).
 
     Raises:
         InputError: a setting is unknown, missing, of the wrong type or outside its limits; the message names it and
@@ -173,6 +176,11 @@ def check_settings(config: Mapping[str, Any]) -> None:
     check_options("data", config["data"], system.load("data"))
     if perturbation := config["data"].get("perturbation"):
         check_options("data.perturbation", perturbation, Perturbation)
+    optimizer = dict(config["optimizer"])
+    schedule = optimizer.pop("schedule", None)
+    check(OPTIMIZERS, optimizer, "optimizer", ["params"])
+    if schedule:
+        check(SCHEDULES, schedule, "optimizer.schedule", ["optimizer", "max_lr", "total_steps", "mode"])
     for head, options in (config["task"].get("heads") or {}).items():
         _check_head(f"task.heads.{head}", options, config["task"]["type"])
 

@@ -23,7 +23,7 @@ _PLAIN = {
     Path: "a path",
     type(None): "null",
 }
-_PLURAL = {int: "whole numbers", float: "numbers", str: "strings"}
+_PLURAL = {int: "whole numbers", float: "numbers", str: "strings", Path: "paths"}
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

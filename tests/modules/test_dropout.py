@@ -46,5 +46,5 @@ def test_follows_the_seed_and_rests_in_evaluation() -> None:
 
 @pytest.mark.parametrize("p", [-0.1, 1.5, 2.0])
 def test_refuses_what_is_no_probability(p: float) -> None:
-    with pytest.raises(ValueError, match="dropout probability"):
+    with pytest.raises(ValueError, match="dropout=.*: expected a number from 0 to 1"):
         Dropout(p)

@@ -208,7 +208,7 @@ def test_attention_is_drawn(run: Path, folder: Path, tmp_path: Path, asr: Callab
         ({"image_encoder.weights": None}, "image_encoder.weights: a frozen encoder needs trained weights"),
         ({"image_encoder.num_classes": 11}, r"encoder\.safetensors: classifier\.1\.weight has shape \(10, 1280\)"),
         ({"task.image_size": 16}, "image_size=16"),
-        ({"data.train": ["a", "b"]}, "the path of a caption manifest is needed"),
+        ({"data.train": ["a", "b"]}, r"data.train=\['a', 'b'\]: expected a path$"),
         ({"data.mirrored": True}, "data has no option mirrored"),
     ],
 )
