@@ -151,7 +151,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
         ({"data.eos_after": "word"}, "data.eos_after='word' is not one of file, line, sentence"),
         ({"data.batch_size": 0}, "data.batch_size=0: expected a whole number of at least 1"),
         ({"data.batch_size": 5000}, "too short for 5000 streams"),
-        ({"data.dev": None}, "data.dev names no text file"),
+        ({"data.dev": None}, "data.dev=None: expected a path or a list of paths$"),
         ({"data.train": []}, "data.train names no text file"),
         ({"data.seconds": 3}, "data has no option seconds; it has train"),
         ({"label_rnn.cell": "rnn"}, "cell='rnn' is not one of lstm"),

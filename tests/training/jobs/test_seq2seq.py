@@ -231,7 +231,7 @@ def test_a_pronouncer_alone_has_no_words(run: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data.train": None}, "data.train=None: the path of a file of pairs"),
+        ({"data.train": None}, "data.train=None: expected a path$"),
         ({"data.labels": 0}, "data.labels=0"),
         ({"task.heads": {"phones": {"kind": "phones"}}}, "task.heads: two heads are needed"),
         ({"search.beam": 0}, "beam=0"),
