@@ -242,7 +242,7 @@ def test_from_config() -> None:
 @pytest.mark.parametrize(
     ("group", "changes", "message"),
     [
-        ("features", {"type": "mel"}, "features: type='mel' is not one of filterbank, mfcc, "),
+        ("features", {"type": "mel"}, "features: type='mel' is not one of filterbank, kaldi_fbank, "),
         ("features", {"type": "os.system"}, "features: type='os.system' is not one of"),
         (
             "features",
