@@ -1,1 +1,1 @@
-"""Manifests of speech, and the batches that training reads from them."""
+"""Data for training and evaluation: manifests, datasets, sampling, batches."""

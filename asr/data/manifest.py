@@ -71,11 +71,6 @@ def audio_path(cut: MonoCut) -> str | None:
     return cut.recording.sources[0].source if cut.recording is not None else None
 
 
-def features_path(cut: MonoCut) -> str | None:
-    """Return the path of the feature file, or None for a cut without features."""
-    return cut.features.storage_path if cut.features is not None else None
-
-
 def summary(cuts: Iterable[MonoCut]) -> ManifestSummary:
     """Count hours, speakers and utterances of cuts."""
     cuts = list(cuts)
@@ -103,7 +98,7 @@ def make_cut(
         audio_path: the audio file, of which only the header is read; None if ``features`` is given instead.
         text: transcript.
         speaker: name of the speaker; empty where unknown.
-        start: begin of the segment, in seconds.
+        start: of the segment, in seconds.
         duration: of the segment, in seconds; None: to the end of the file.
         phones: labels separated by spaces.
         features: a Sphinx ``.mfc`` file of 13 cepstra at 100 frames per second, used from beginning to end.

@@ -35,7 +35,7 @@ class ManifestRow:
         audio: path as given.
         text: transcript.
         speaker: empty where unknown.
-        start: begin of the segment, in seconds.
+        start: of the segment, in seconds.
         duration: of the segment, in seconds; None: to the end of the file.
     """
 

@@ -1,1 +1,1 @@
-"""Error rates, caption metrics, calibration and significance tests."""
+"""Metrics: error rates, captions, classification, calibration of confidences, confidence intervals."""

@@ -202,11 +202,6 @@ class Vocabulary:
         return label
 
     @property
-    def bos(self) -> int | None:
-        """Label of ``<bos>``, or None."""
-        return self._special(BOS)
-
-    @property
     def eos(self) -> int | None:
         """Label of ``<eos>``, or None."""
         return self._special(EOS)
@@ -253,8 +248,8 @@ class Vocabulary:
         if self.unknown == "error":
             raise InputError(self._complaint(unknown, utterance, text))
         if self.unknown == "map":
-            unk = self.tokens.index(UNKNOWN)
-            return [self._units.get(unit, unk) for unit in units]
+            assert self.unk is not None
+            return [self._units.get(unit, self.unk) for unit in units]
         if self.kind not in SPACED:  # taken out of the text, so that "a & b" does not leave two spaces
             kept = text.translate(dict.fromkeys(map(ord, unknown)))
             units = self._split(kept if self.normalization.white_space == "keep" else " ".join(kept.split()))

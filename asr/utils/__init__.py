@@ -1,1 +1,1 @@
-"""Helpers without a part in recognition: files, threads, resources."""
+"""Helpers that know nothing of recognition: files, threads, checks, progress."""

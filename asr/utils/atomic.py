@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writing of files: a reader finds the old content or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` to write to, which then takes its place: a reader sees the old content or the new one.
+    """Yield a temporary file beside ``path`` to write to, which replaces ``path`` in the end.
 
-    Makes missing folders. If writing fails nothing is left of it.
+    Missing folders are made. If an exception is raised the temporary file is removed and ``path`` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
@@ -26,13 +26,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Make ``content`` a file's, by `atomic_path` it."""
+    """Write ``content`` to a file by `atomic_path`."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_if_changed(path: Path, content: bytes) -> bool:
-    """`write_atomic` unless the file has this content already; whether it was written."""
+    """Write ``content`` by `write_atomic` unless the file has it already; return whether the file was written."""
     if path.is_file() and path.read_bytes() == content:
         return False
     write_atomic(path, content)

@@ -1,4 +1,4 @@
-"""Where `configs/` and `recipes/` are: beside the package in a checkout, inside it when installed."""
+"""Paths of `configs/` and `recipes/`: beside the package in a checkout, inside it when installed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from asr.errors import InputError
 
 
 def folder(name: str) -> Path:
-    """Folder ``configs`` or ``recipes``."""
+    """Return the path of ``configs`` or ``recipes``. Raises InputError if the installation lacks it."""
     package = Path(__file__).parents[1]
     for candidate in (package / "share" / name, package.parent / name):
         if candidate.is_dir():
@@ -17,10 +17,13 @@ def folder(name: str) -> Path:
 
 
 def recipe(path: str | Path) -> Path:
-    """A recipe by its path, or by its path below `recipes/` (with or without that word in front)."""
+    """Find a recipe by its path, or by its path below `recipes/`, with or without that folder and ``.yaml``.
+
+    Raises:
+        InputError: there is no such recipe; the known ones are listed.
+    """
     path = Path(path)
-    tried = [path, folder("recipes").parent / path, folder("recipes") / path]
-    for candidate in tried:
+    for candidate in (path, folder("recipes").parent / path, folder("recipes") / path):
         for option in (candidate, candidate.with_name(candidate.name + ".yaml")):
             if option.is_file():
                 return option.resolve()

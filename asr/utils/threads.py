@@ -1,4 +1,4 @@
-"""How many cores and threads there are to use, and threads of our own beside torch's."""
+"""CPU cores, torch's threads, and a pool of further threads."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def available_cores() -> int:
 
 
 def _cpu_quota(cgroup: Path) -> float:
-    """Cores' worth of time that a control group allows; `sys.maxsize` without a limit."""
+    """Return the CPU quota of a control group in cores; `sys.maxsize` without a limit."""
     try:
         if (cgroup / "cpu.max").is_file():
             quota, period = (cgroup / "cpu.max").read_text().split()
@@ -49,7 +49,7 @@ def flush_denormals() -> None:
 
 @contextmanager
 def torch_threads(number: int) -> Iterator[None]:
-    """Run each torch operation on so many threads."""
+    """Set the number of threads of torch's operations within a ``with`` block."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
@@ -59,16 +59,19 @@ def torch_threads(number: int) -> Iterator[None]:
 
 
 def pool(workers: int, number: int) -> ThreadPoolExecutor:
-    """Up to so many other threads, on each of which torch has ``number`` threads; call it within `torch_threads`.
+    """Return a pool of threads, which is kept for the next call; call it within `torch_threads`.
 
-    They are kept for the next call, and inherit flushed denormals.
+    Args:
+        workers: largest number of threads in the pool.
+        number: threads of torch's operations on each of them.
     """
     return _pool(workers, number, os.getpid())
 
 
 @lru_cache(maxsize=2)
 def _pool(workers: int, number: int, process: int) -> ThreadPoolExecutor:
-    """A forked process has none of its parent's threads, so each has pools of its own."""
+    """Make a pool for each process: a forked process has none of its parent's threads."""
     executor = ThreadPoolExecutor(workers, "asr", torch.set_num_threads, (number,))
-    executor.submit(int).result()  # what a thread sets is new threads' default too, until the caller sets it back
+    # the number that a thread sets becomes the default of new threads, until the caller resets it
+    executor.submit(int).result()
     return executor

@@ -1,6 +1,6 @@
-"""Dates as people write them, each with its ISO 8601 form: ``python recipes/dates/make.py FOLDER``.
+"""Make pairs of dates as people write them and in ISO 8601: ``python recipes/dates/make.py FOLDER``.
 
-Writes train, dev and test (FOLDER/SPLIT.tsv), always the same; no day is in two of them.
+It writes FOLDER/train.tsv, dev.tsv and test.tsv, always the same; no day is in two of them.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ FORMS: list[Callable[[datetime.date], str]] = [
 
 
 def ordinal(number: int) -> str:
-    """The ending of an ordinal number: st of 21st."""
+    """Return the ending of an ordinal number: st of 21st."""
     return "th" if number in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
 
 
 def main(folder: Path) -> None:
     """Write the splits."""
-    draw = random.Random(1)
-    days = draw.sample(range((LAST - FIRST).days + 1), sum(SIZES.values()))
+    rng = random.Random(1)
+    days = rng.sample(range((LAST - FIRST).days + 1), sum(SIZES.values()))
     for split, size in SIZES.items():
-        chosen, days = days[:size], days[size:]
-        found = [FIRST + datetime.timedelta(number) for number in chosen]
-        pairs.write({draw.choice(FORMS)(day): [day.isoformat()] for day in found}, folder / f"{split}.tsv")
+        numbers, days = days[:size], days[size:]
+        dates = [FIRST + datetime.timedelta(number) for number in numbers]
+        pairs.write({rng.choice(FORMS)(date): [date.isoformat()] for date in dates}, folder / f"{split}.tsv")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 
 from asr.corpora import an4, fsdd, librispeech, ljspeech, speechocean762, timit
 from asr.corpora import folder as folder_corpus
-from asr.data.manifest import audio_path, features_path, phones, speaker
+from asr.data.manifest import audio_path, phones, speaker
 from asr.data.manifest import text as said
 from asr.errors import InputError
 
@@ -159,7 +159,7 @@ def test_an4_features(tmp_path: Path, text: Write) -> None:
     splits = an4.prepare(tmp_path)
     assert {name: [said(cut) for cut in cuts] for name, cuts in splits.items()} == AN4_TEXTS
     cut = splits["test"][0]
-    assert features_path(cut) == str(tmp_path / "feat/an4test_clstk/fcaw/an406-fcaw-b.mfc")
+    assert cut.features.storage_path == str(tmp_path / "feat/an4test_clstk/fcaw/an406-fcaw-b.mfc")
     assert (cut.duration, cut.num_frames, speaker(cut)) == (0.1, 10, "fcaw")
     text(tmp_path / "etc" / "an4_test.transcription", "RUBOUT G THREE")
     with pytest.raises(InputError, match=r"an4_test\.transcription: expected 'WORDS"):

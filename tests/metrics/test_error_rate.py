@@ -123,9 +123,8 @@ def test_rates_of_empty_references() -> None:
     assert math.isnan(ErrorCounts().rate) and math.isnan(count_errors("wer", "", "uh").rate)
     total = count_errors("wer", "", "uh oh") + count_errors("wer", "a b c d", "a b c d")
     assert total.rate == 0.5  # the insertions count
-    assert sum([count_errors("wer", "a", "b"), count_errors("wer", "a b", "a")], ErrorCounts()).rate == pytest.approx(
-        2 / 3
-    )
+    parts = [count_errors("wer", "a", "b"), count_errors("wer", "a b", "a")]
+    assert sum(parts, ErrorCounts()).rate == pytest.approx(2 / 3)
 
 
 @given(st.lists(st.tuples(words, words), max_size=5))

@@ -1,8 +1,7 @@
-"""Speech with phone and word times from espeak-ng, through the optional package ``espeakng-loader``.
+"""Speech synthesis with phone and word times by espeak-ng, through the optional package ``espeakng-loader``.
 
-espeak-ng is GPL, and keeps state (echo, flutter, noise) between utterances. So it is loaded only in a child
-process, a fresh one for every voice: :func:`speak` runs this module as that child, and the same call always
-gives the same samples.
+espeak-ng is GPL, and keeps state (echo, flutter, noise) between utterances. So it is loaded only in a child process, a
+new one for every voice: `speak` runs this module as that child, and the same call always gives the same samples.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from asr.errors import InputError
 
 SAMPLE_RATE = 22050  # of espeak-ng's own voices, formant and Klatt synthesis
 
-# Accent to voice file; by the name "en-gb" espeak-ng 1.52 finds none, and would keep the voice it had before.
+# accent to voice file; espeak-ng 1.52 has none by the name "en-gb", and would keep the previous voice
 ACCENTS = {
     "en-gb": "gmw/en",
     "en-us": "gmw/en-US",
@@ -43,13 +42,21 @@ EVENT_WORD, EVENT_PHONEME = 1, 7
 PARAMETER_RATE, PARAMETER_VOLUME, PARAMETER_PITCH, PARAMETER_RANGE = 1, 2, 3, 4
 OUTPUT_SYNCHRONOUS, CHARS_UTF8 = 2, 1
 PHONEME_EVENTS, PHONEME_IPA, DONT_EXIT = 1 << 0, 1 << 1, 1 << 15
-VOLUME = 60  # of 100, at which some voices clip
-DATA_PATH_BYTES = 120  # espeak-ng cuts paths off at 160 bytes, names of voice files included
+VOLUME = 60  # at 100 some voices clip
+DATA_PATH_BYTES = 120  # espeak-ng truncates paths at 160 bytes, names of voice files included
 
 
 @dataclass(frozen=True)
 class Voice:
-    """An accent (a key of ACCENTS), one of espeak-ng's speaker variants, words a minute, and pitch of 100."""
+    """A voice of espeak-ng.
+
+    Attributes:
+        accent: a key of `ACCENTS`.
+        variant: one of espeak-ng's speaker variants.
+        rate: words per minute.
+        pitch: 0 to 100.
+        pitch_range: 0 to 100.
+    """
 
     accent: str
     variant: str
@@ -59,7 +66,14 @@ class Voice:
 
 
 class Event(NamedTuple):
-    """A word (``label`` empty) or phone that begins at ``sample``; ``position`` is its word's first character."""
+    """The start of a word or phone.
+
+    Attributes:
+        kind: `EVENT_WORD` or `EVENT_PHONEME`.
+        position: of the word's first character in the text.
+        sample: where it begins.
+        label: of a phone; empty for a word.
+    """
 
     kind: int
     position: int
@@ -68,15 +82,22 @@ class Event(NamedTuple):
 
 
 def speak(voice: Voice, texts: Sequence[str], seed: int = 0) -> list[tuple[np.ndarray, list[Event]]]:
-    """Speak every text: int16 samples at SAMPLE_RATE, and the events in order of time.
+    """Synthesize texts.
 
-    Phone labels are IPA with stress marks; a pause has an empty label.
+    Args:
+        voice: of all texts.
+        texts: sentences.
+        seed: of espeak-ng's noise.
+
+    Returns:
+        For each text (n,) int16 samples at `SAMPLE_RATE`, and the events in order of time. Phone labels are IPA with
+        stress marks; a pause has an empty label.
 
     Raises:
         InputError: espeakng-loader is not installed, or the accent or variant is unknown.
     """
     if importlib.util.find_spec("espeakng_loader") is None:
-        raise InputError("speaking needs the package espeakng-loader: pip install 'asr-recurrent[synthetic]'")
+        raise InputError("speech synthesis needs the package espeakng-loader: pip install 'asr-recurrent[synthetic]'")
     if voice.accent not in ACCENTS:
         raise InputError(f"unknown accent {voice.accent!r}; there are {', '.join(ACCENTS)}")
     request = json.dumps({"voice": asdict(voice), "texts": list(texts), "seed": seed})
@@ -118,19 +139,19 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class _Synthesizer:
-    """The library, in this process and with one voice."""
+    """The library in this process, with one voice."""
 
     def __init__(self, data_path: str, voice: Voice, seed: int) -> None:
         import espeakng_loader
 
         if not (Path(data_path) / "voices" / "!v" / voice.variant).is_file():
-            raise SystemExit(f"unknown variant {voice.variant!r}")  # espeak-ng would leave it out silently
+            raise SystemExit(f"unknown variant {voice.variant!r}")  # espeak-ng would ignore it
         self.library: Any = ctypes.CDLL(espeakng_loader.get_library_path())
         options = PHONEME_EVENTS | PHONEME_IPA | DONT_EXIT
         rate = self.library.espeak_Initialize(OUTPUT_SYNCHRONOUS, 0, os.fsencode(data_path), options)
         if rate != SAMPLE_RATE:
             raise SystemExit(f"espeak_Initialize gave {rate}, expected a rate of {SAMPLE_RATE}")
-        self.library.espeak_ng_SetRandSeed(ctypes.c_long(seed))  # of its noise; from the clock by default
+        self.library.espeak_ng_SetRandSeed(ctypes.c_long(seed))  # of its noise; by default from the clock
         if self.library.espeak_SetVoiceByName(f"{ACCENTS[voice.accent]}+{voice.variant}".encode()):
             raise SystemExit("this voice cannot be loaded")
         for parameter, value in (
@@ -165,7 +186,7 @@ class _Synthesizer:
 
 
 def short_path(path: str, folder: str) -> str:
-    """``path``, or where it is too long for espeak-ng a link to it (a copy, where links are not allowed)."""
+    """Return ``path``, or if espeak-ng cannot take its length a link to it in ``folder`` (or a copy, without links)."""
     if len(os.fsencode(path)) <= DATA_PATH_BYTES:
         return path
     link = os.path.join(folder, "data")
@@ -177,7 +198,7 @@ def short_path(path: str, folder: str) -> str:
 
 
 def _main() -> None:
-    """The child: request as JSON on stdin; on stdout a line of JSON, then all samples."""
+    """Run the child: it reads a request as JSON from stdin and writes a line of JSON and all samples to stdout."""
     import espeakng_loader
 
     request = json.loads(sys.stdin.buffer.read())

@@ -1,9 +1,9 @@
-"""Speech spoken by espeak-ng: sentences over a small grammar, many voices, known times of every phone and word.
+"""Synthetic speech by espeak-ng: sentences of a small grammar, many voices, known times of every phone and word.
 
-Each voice (a speaker) is an accent, one of espeak-ng's speaker variants, a rate, a pitch and a pitch range, and has
-one audio file, of which its utterances are cuts. No voice is in two splits; its variant can be, with another accent.
-Nothing but the arguments decides what comes out: the same ones give the same manifests, and on one machine the same
-audio files byte for byte.
+Each voice (a speaker) is an accent, one of espeak-ng's speaker variants, a rate, a pitch and a pitch range, and has one
+audio file, of which its utterances are cuts. No voice is in two splits; its variant can be, with another accent. The
+result depends on the arguments only: the same ones give the same manifests, and on one machine the same audio files
+byte for byte.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
     from lhotse import MonoCut
 
 SAMPLE_RATE = 16000
-FRAME = 160  # samples; utterances and the silence around them are whole multiples of 10 ms
+FRAME = 160  # samples; utterances and the silence around them are multiples of 10 ms
 SILENCE = "sil"
 STRESS = str.maketrans("", "", "ˈˌ")
-VOWELS = frozenset("aeiouyæɐɑɒɔəɚɛɜɪʉʊʌᵻ")  # as IPA labels begin
+VOWELS = frozenset("aeiouyæɐɑɒɔəɚɛɜɪʉʊʌᵻ")  # first characters of their IPA labels
 
 DEFAULT_GRAMMAR = """
 <sentence> = <digit>{1,7}
 <digit> = zero | oh | one | two | three | four | five | six | seven | eight | nine
 """
 
-# espeak-ng's variants without robots, whispers, croaks and caricatures, and without those whose formants no vocal
-# tract makes: the third at the first (Andy, Jacky, Lee), the second or all of them half as high again (Alicia, zac).
+# espeak-ng's variants without robots, whispers, croaks and caricatures, and without those with formants that no vocal
+# tract produces: the third at the first (Andy, Jacky, Lee), the second or all of them 1.5 times as high (Alicia, zac)
 _NAMES = (
     "m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f3 f4 f5 Alex Andrea Annie Denis Diogo Gene Henrique Hugo Marco Mario Michael "
     "Mike Nguyen Reed adam anika antonio aunty belinda benjamin boris caleb david ed edward grandma grandpa gustave "
@@ -51,26 +51,33 @@ _NAMES = (
 )
 VARIANTS = _NAMES.split()
 
-RATE = (120, 220)  # words a minute
+RATE = (120, 220)  # words per minute
 PITCH = (35, 65)  # of 100; the variants add their own
 PITCH_RANGE = (35, 75)
-PADDING = (10, 30)  # frames of silence before and behind an utterance
-PEAK_DB = (-15.0, -1.0)  # of the loudest sample, below full scale
+PADDING = (10, 30)  # frames of silence before and after an utterance
+PEAK_DB = (-15.0, -1.0)  # of the loudest sample, relative to full scale
 SNR_DB = (18.0, 40.0)
-NOISE_TILT = 0.5  # amplitude falls with at most this power of the frequency
+NOISE_TILT = 0.5  # the amplitude falls with this power of the frequency at most
 
 FORMATS = ("flac", "opus", "wav")
 OPUS_LEVEL = 0.976  # libsndfile's compression level for about 12 kb/s
 DRAWS = 20  # of a sentence, until one is new
-EXAMPLE_DRAWS = 5  # of which the one with the most different words is spoken
+EXAMPLE_DRAWS = 5  # the sentence with the most different words is spoken
 
 
 @dataclass(frozen=True)
-class Utterance:
-    """A waveform with the times in seconds of its phones, silence included, and of its words."""
+class SyntheticUtterance:
+    """A waveform with times.
+
+    Attributes:
+        text: the sentence.
+        waveform: (samples,) float32 at `SAMPLE_RATE`.
+        phones: (label, start, end) in seconds, silence included.
+        words: (word, start, end) in seconds.
+    """
 
     text: str
-    waveform: np.ndarray  # float32 (samples,) at SAMPLE_RATE
+    waveform: np.ndarray
     phones: list[tuple[str, float, float]]
     words: list[tuple[str, float, float]]
 
@@ -88,21 +95,26 @@ def prepare(
     examples: int = 0,
     jobs: int | None = None,
 ) -> dict[str, list[MonoCut]]:
-    """Speak ``utterances`` sentences into ``root/audio`` and return the splits ``train``, ``dev`` and ``test``.
+    """Synthesize sentences to ``root/audio`` and return the splits ``train``, ``dev`` and ``test``.
 
-    A supervision's ``custom`` holds ``phones`` (IPA without stress, and ``sil``), ``phone_times`` and
-    ``word_times``, both lists of ``[label, start, end]`` in seconds from the cut's beginning. Phones follow each
-    other without gaps. A word's entry may hold several that espeak-ng speaks as one, such as ``of the``.
+    A supervision's ``custom`` has ``phones`` (IPA without stress, and ``sil``), ``phone_times`` and ``word_times``,
+    both lists of ``[label, start, end]`` in seconds from the start of the cut. Phones follow each other without gaps.
+    The label in ``word_times`` can be several words that espeak-ng speaks as one, such as ``of the``.
 
     Args:
-        grammar: rules file, see :mod:`asr.corpora.synthetic.grammar` (None: strings of one to seven digits).
-        voices: of all splits together; each speaks ``utterances / voices`` sentences.
+        root: folder of the audio files.
+        seed: of voices, sentences and noise.
+        utterances: number of sentences.
+        grammar: rules file, see `asr.corpora.synthetic.grammar` (None: one to seven digits).
+        voices: number of voices of all splits; each speaks ``utterances / voices`` sentences.
+        dev_voices: number of voices of ``dev``.
+        test_voices: number of voices of ``test``.
         audio_format: ``flac``, ``opus`` (about 12 kb/s) or ``wav``.
-        examples: this many more utterances of test voices, as ``root/example-N`` with their text beside.
-        jobs: voices that are spoken at once (None: one a core).
+        examples: number of further utterances of test voices, as ``root/example-N`` with their text beside.
+        jobs: number of voices that are synthesized in parallel (None: one per core).
 
     Raises:
-        InputError: a fault in the grammar, numbers that do not go together, or espeakng-loader is missing.
+        InputError: a faulty grammar, numbers that do not go together, or espeakng-loader is missing.
     """
     _check_counts(seed=seed, dev_voices=dev_voices, test_voices=test_voices, examples=examples)
     _check_counts(1, voices=voices, utterances=utterances, jobs=jobs if jobs is not None else 1)
@@ -139,20 +151,20 @@ def prepare(
     return {name: [cut for voice in part for cut in voice] for name, part in splits.items() if part}
 
 
-def _check_counts(least: int = 0, **counts: object) -> None:
+def _check_counts(minimum: int = 0, **counts: object) -> None:
     for name, value in counts.items():
-        if not isinstance(value, int) or value < least:
-            raise InputError(f"{name} is {value!r}: accepted are whole numbers from {least}")
+        if not isinstance(value, int) or value < minimum:
+            raise InputError(f"{name} is {value!r}: accepted are whole numbers from {minimum}")
 
 
 def make_voices(seed: int, voices: int, dev: int, test: int) -> list[_espeak.Voice]:
-    """Different voices in the order train, dev, test, their accents in equal parts.
+    """Draw distinct voices in the order train, dev, test, with their accents in equal parts.
 
-    No two voices share both accent and variant, and each has a rate, pitch and range of its own. Once there are more
-    voices than variants, a variant comes back with another accent.
+    No two voices share both accent and variant, and each has its own rate, pitch and range. If there are more voices
+    than variants, a variant is used again with another accent.
 
     Raises:
-        InputError: fewer than one training voice, or more voices than there are.
+        InputError: no voice for training, or more voices than espeak-ng has.
     """
     random = Random(f"voices {seed}")
     variants, accents = random.sample(VARIANTS, len(VARIANTS)), random.sample(list(_espeak.ACCENTS), 8)
@@ -164,7 +176,7 @@ def make_voices(seed: int, voices: int, dev: int, test: int) -> list[_espeak.Voi
     pairs = [divmod(number, len(variants)) for number in range(voices)]
     return [
         _espeak.Voice(
-            # every time around the variants each gets the accent after its last one, so that no pair comes twice
+            # in every round over the variants each gets the accent after its last one, so that no pair occurs twice
             accents[(variant + around) % len(accents)],
             variants[variant],
             random.randint(*RATE),
@@ -176,7 +188,7 @@ def make_voices(seed: int, voices: int, dev: int, test: int) -> list[_espeak.Voi
 
 
 def speaker_name(voice: _espeak.Voice) -> str:
-    """``accent_variant``; no two voices of a corpus share it."""
+    """Return ``accent_variant``, which is unique in a corpus."""
     return f"{voice.accent}_{voice.variant.lower()}"
 
 
@@ -210,7 +222,7 @@ def _speak_voice(
 
 
 def _speak_example(path: Path, voice: _espeak.Voice, grammar: Grammar, seed: str) -> None:
-    """One utterance of the longer sort, in a file of its own."""
+    """Synthesize one of the longer sentences to its own file."""
     random = Random(f"sentences {seed}")
     draws = [grammar.sample(random) for _ in range(EXAMPLE_DRAWS)]
     text = max(draws, key=lambda draw: len(set(draw.split())))
@@ -220,7 +232,7 @@ def _speak_example(path: Path, voice: _espeak.Voice, grammar: Grammar, seed: str
 
 
 def _sentences(grammar: Grammar, random: Random, count: int) -> list[str]:
-    """Sentences of one voice, the same one twice only where the grammar has hardly others."""
+    """Draw the sentences of one voice, without repeats as far as the grammar allows."""
     sentences: list[str] = []
     for _ in range(count):
         draws = (grammar.sample(random) for _ in range(DRAWS))
@@ -228,17 +240,20 @@ def _sentences(grammar: Grammar, random: Random, count: int) -> list[str]:
     return sentences
 
 
-def _utterances(voice: _espeak.Voice, texts: list[str], seed: str) -> list[Utterance]:
+def _utterances(voice: _espeak.Voice, texts: list[str], seed: str) -> list[SyntheticUtterance]:
     random = Random(f"recording {seed}")
     spoken = _espeak.speak(voice, texts, seed=random.getrandbits(31))
     return [record(text, samples, events, random) for text, (samples, events) in zip(texts, spoken, strict=True)]
 
 
-def record(text: str, samples: np.ndarray, events: Sequence[_espeak.Event], random: Random) -> Utterance:
-    """What a microphone would give: resampled, with silence around, a gain and some noise; times follow.
+def record(text: str, samples: np.ndarray, events: Sequence[_espeak.Event], random: Random) -> SyntheticUtterance:
+    """Simulate a recording: resample, add silence at both ends, a gain and noise; the times follow.
 
     Args:
-        samples: int16 at espeak-ng's rate, with the events of :func:`asr.corpora.synthetic._espeak.speak`.
+        text: the sentence.
+        samples: (n,) int16 at espeak-ng's sample rate.
+        events: of `asr.corpora.synthetic._espeak.speak`.
+        random: of silence, gain and noise.
     """
     import soxr
 
@@ -250,11 +265,11 @@ def record(text: str, samples: np.ndarray, events: Sequence[_espeak.Event], rand
     power = np.mean(waveform[before : before + len(speech)] ** 2) / 10 ** (random.uniform(*SNR_DB) / 10)
     waveform += np.sqrt(power) * _noise(len(waveform), random)
     phones, words = timeline(text, events, before / SAMPLE_RATE, len(waveform) / SAMPLE_RATE)
-    return Utterance(text, np.clip(waveform, -1, 1), phones, words)
+    return SyntheticUtterance(text, np.clip(waveform, -1, 1), phones, words)
 
 
 def _noise(length: int, random: Random) -> np.ndarray:
-    """Noise of power 1, float32 ``(length,)``, white or falling with the frequency."""
+    """Generate noise of power 1, (length,) float32, white or falling with the frequency."""
     spectrum = np.fft.rfft(np.random.default_rng(random.getrandbits(64)).standard_normal(length))
     spectrum /= np.arange(1, len(spectrum) + 1) ** random.uniform(0, NOISE_TILT)
     noise = np.fft.irfft(spectrum, length)
@@ -264,16 +279,28 @@ def _noise(length: int, random: Random) -> np.ndarray:
 def timeline(
     text: str, events: Sequence[_espeak.Event], offset: float, duration: float
 ) -> tuple[list[tuple[str, float, float]], list[tuple[str, float, float]]]:
-    """Phones, tiling 0 to ``duration`` seconds, and words, from events that begin ``offset`` seconds in.
+    """Convert events to times of phones, which cover 0 to ``duration`` without gaps, and of words.
 
-    espeak-ng marks where it has got to in writing sound, which is not always where a phone begins:
+    espeak-ng marks its position in the synthesized audio, which is not always where a phone begins:
 
-    - A stop is marked at its release. Within speech the word's mark is where the closure begins, and so do the
-      word and its first phone; after a pause nobody can hear where, and the word begins with the release.
-    - The sound of a nasal or liquid before a vowel is written together with the vowel's beginning. Where a word
-      ends and the next begins so, the word's mark comes with the consonant's: it begins at the vowel's instead.
-    - A liquid after a vowel is written together with it, before its own mark. It would have no time at all, and
-      gets the last third of what both have.
+    - A stop is marked at its release. Within speech the word's mark is at the start of the closure, and so are the word
+      and its first phone; after a pause that is inaudible, and the word begins at the release.
+    - A nasal or liquid before a vowel is synthesized together with the start of the vowel. If a word ends there and the
+      next begins with the vowel, the word's mark is at the consonant's: the word begins at the vowel's instead.
+    - A liquid after a vowel is synthesized together with it, before its own mark. It would have no duration, and gets
+      the last third of the duration of both.
+
+    Args:
+        text: the sentence.
+        events: of `asr.corpora.synthetic._espeak.speak`.
+        offset: seconds of silence before the first event.
+        duration: of the utterance, in seconds.
+
+    Returns:
+        Phones and words, each (label, start, end) in seconds.
+
+    Raises:
+        ValueError: the events do not end with a pause.
     """
     starts: list[tuple[str, float, int]] = [(SILENCE, 0.0, -1)]  # label, start, character of the word
     word_start: float | None = None
@@ -301,7 +328,7 @@ def timeline(
 
 
 def _spread(times: list[float]) -> list[float]:
-    """Boundaries in whole ms, where a tile without a length takes the last third of the one before it."""
+    """Round boundaries to ms; a segment without duration takes the last third of the one before it."""
     times = [round(time, 3) for time in times]
     for i in range(1, len(times) - 1):
         if times[i + 1] <= times[i]:
@@ -310,7 +337,7 @@ def _spread(times: list[float]) -> list[float]:
 
 
 def _words(text: str, tiles: list[tuple[str, float, float, int]]) -> list[tuple[str, float, float]]:
-    """Words from phones that know at which character of the text their word begins."""
+    """Group phones, which have the position of their word in the text, into words."""
     spans: dict[int, tuple[float, float]] = {}
     for _, start, end, character in tiles:
         if character >= 0:
@@ -325,7 +352,7 @@ def _words(text: str, tiles: list[tuple[str, float, float, int]]) -> list[tuple[
 
 
 def _write_audio(path: Path, waveform: np.ndarray) -> None:
-    """Write the file, in the format of its extension, where it has not these contents already."""
+    """Write an audio file in the format of its extension, unless it has these contents already."""
     import soundfile
 
     buffer = io.BytesIO()
@@ -339,7 +366,7 @@ def _write_audio(path: Path, waveform: np.ndarray) -> None:
 
 
 def with_serial_number(ogg: bytes, serial: int) -> bytes:
-    """The Ogg stream under another serial number (RFC 3533, section 6); libsndfile draws a random one."""
+    """Replace the serial number of an Ogg stream (RFC 3533, section 6), which libsndfile draws at random."""
     result, position = bytearray(ogg), 0
     while position < len(result):
         segments = result[position + 26]

@@ -1,4 +1,4 @@
-"""Sentences over a small grammar, written as rules in a text file.
+"""Grammars of sentences, written as rules in a text file.
 
 ::
 
@@ -8,10 +8,9 @@
     <number>   = two | ten | thirty
     <digit>    = zero | one | two
 
-``|`` separates alternatives, all equally likely; ``( )`` groups; ``[ ]`` is there or not, equally likely;
-``{m,n}`` repeats what stands before it, each count equally likely, and ``{n}`` is ``{n,n}``. Everything else
-is a word as it is spoken: lower-case letters and apostrophes. Sentences come from ``<sentence>``; no rule may
-use itself.
+``|`` separates alternatives, all equally likely; ``( )`` groups; ``[ ]`` is optional, with probability 0.5; ``{m,n}``
+repeats what precedes it, each number of times equally likely, and ``{n}`` is ``{n,n}``. Everything else is a word as it
+is spoken: lower-case letters and apostrophes. Sentences are expansions of ``<sentence>``; no rule may use itself.
 """
 
 from __future__ import annotations
@@ -34,91 +33,82 @@ COUNT = re.compile(r"\{\s*(\d+)\s*(?:,\s*(\d+)\s*)?\}")
 
 
 @dataclass(frozen=True)
-class Word:
+class Terminal:
+    """A word as it is spoken."""
+
     text: str
 
 
 @dataclass(frozen=True)
-class Reference:
+class RuleReference:
+    """The use of a rule, and the line it is in."""
+
     rule: str
     line: int
 
 
 @dataclass(frozen=True)
-class Choice:
-    alternatives: tuple[tuple[Node, ...], ...]
+class Alternatives:
+    """Sequences of nodes, all equally likely."""
+
+    sequences: tuple[tuple[Node, ...], ...]
 
 
 @dataclass(frozen=True)
-class Repeat:
+class Repetition:
+    """A node that occurs ``low`` to ``high`` times, each number equally likely."""
+
     node: Node
     low: int
     high: int
 
 
-Node = Word | Reference | Choice | Repeat
+Node = Terminal | RuleReference | Alternatives | Repetition
 
 
 class Grammar:
-    """Rules parsed from text; see the module for the format.
+    """A grammar parsed from text; see the module for the format.
 
     Args:
         text: the rules.
-        name: what error messages call them, usually the file's path.
+        name: of the grammar in error messages, usually the file's path.
 
     Raises:
-        InputError: naming file and line, for anything that is not a grammar.
+        InputError: the text is not a grammar; the line is named.
     """
 
     def __init__(self, text: str, name: str = "grammar") -> None:
         self.name = name
-        self.rules: dict[str, Choice] = {}
+        self.rules: dict[str, Alternatives] = {}
         for rule, tokens in self._split(text).items():
             self.rules[rule] = _Parser(tokens, name).parse()
         if START not in self.rules:
-            raise InputError(f"{name}: there is no rule <{START}>, from which sentences are made")
+            raise InputError(f"{name}: there is no rule <{START}>, which sentences begin with")
         for rule in self.rules:
             self._check_references(self.rules[rule], (rule,))
 
     @classmethod
     def load(cls, path: str | Path) -> Grammar:
-        """Read a grammar file (UTF-8)."""
+        """Read a grammar file. Raises InputError for a file that cannot be read or is not a grammar."""
         return cls(read_text(path), str(path))
 
     def sample(self, random: Random) -> str:
-        """One sentence; the same state of ``random`` gives the same one."""
+        """Draw a sentence; the same state of ``random`` gives the same one."""
         return " ".join(self._expand(self.rules[START], random))
 
-    def words(self) -> set[str]:
-        """Every word that can occur in a rule."""
-        found: set[str] = set()
-
-        def visit(node: Node) -> None:
-            if isinstance(node, Word):
-                found.add(node.text)
-            elif isinstance(node, Repeat):
-                visit(node.node)
-            elif isinstance(node, Choice):
-                for child in (child for sequence in node.alternatives for child in sequence):
-                    visit(child)
-
-        for rule in self.rules.values():
-            visit(rule)
-        return found
-
     def _expand(self, node: Node, random: Random) -> list[str]:
-        if isinstance(node, Word):
+        if isinstance(node, Terminal):
             return [node.text]
-        if isinstance(node, Reference):
+        if isinstance(node, RuleReference):
             return self._expand(self.rules[node.rule], random)
-        if isinstance(node, Repeat):
+        if isinstance(node, Repetition):
             count = random.randint(node.low, node.high)
             return [word for _ in range(count) for word in self._expand(node.node, random)]
-        sequence = random.choice(node.alternatives)
+        sequence = random.choice(node.sequences)
         return [word for child in sequence for word in self._expand(child, random)]
 
     def _split(self, text: str) -> dict[str, list[tuple[str, int]]]:
-        """Tokens of each rule with their line numbers."""
+        """Return the tokens of each rule with their line numbers."""
         rules: dict[str, list[tuple[str, int]]] = {}
         current: list[tuple[str, int]] | None = None
         for number, line in enumerate(text.splitlines(), 1):
@@ -138,12 +128,12 @@ class Grammar:
         return rules
 
     def _check_references(self, node: Node, path: tuple[str, ...]) -> None:
-        if isinstance(node, Repeat):
+        if isinstance(node, Repetition):
             self._check_references(node.node, path)
-        elif isinstance(node, Choice):
-            for child in (child for sequence in node.alternatives for child in sequence):
+        elif isinstance(node, Alternatives):
+            for child in (child for sequence in node.sequences for child in sequence):
                 self._check_references(child, path)
-        elif isinstance(node, Reference):
+        elif isinstance(node, RuleReference):
             where = f"{self.name}, line {node.line}"
             if node.rule not in self.rules:
                 raise InputError(f"{where}: there is no rule <{node.rule}>")
@@ -153,7 +143,7 @@ class Grammar:
 
 
 class _Parser:
-    """Recursive descent over one rule's tokens; an empty token stands at the beginning of every line."""
+    """Recursive-descent parser of one rule's tokens, in which an empty token marks the beginning of a line."""
 
     def __init__(self, tokens: list[tuple[str, int]], name: str) -> None:
         self.name = name
@@ -161,7 +151,7 @@ class _Parser:
         self.tokens = [token for token in tokens if token[0]]
         self.position = 0
 
-    def parse(self) -> Choice:
+    def parse(self) -> Alternatives:
         choice = self._choice("")
         if (token := self._peek()) != "":
             raise self._error(f'"{token}" closes nothing')
@@ -181,8 +171,8 @@ class _Parser:
     def _error(self, message: str) -> InputError:
         return InputError(f"{self.name}, line {self.line}: {message}")
 
-    def _choice(self, closing: str) -> Choice:
-        """Alternatives up to, not including, the closing bracket (or the rule's end)."""
+    def _choice(self, closing: str) -> Alternatives:
+        """Parse alternatives up to the closing bracket, which is not consumed, or the rule's end."""
         alternatives: list[tuple[Node, ...]] = []
         while True:
             sequence: list[Node] = []
@@ -194,32 +184,32 @@ class _Parser:
                 else:
                     sequence.append(self._element())
             if not sequence:
-                raise self._error("an alternative is empty; [ ] marks what may be left out")
+                raise self._error("an alternative is empty; use [ ] for an optional part")
             alternatives.append(tuple(sequence))
             if token != "|":
                 break
             self._next()
         if closing and token != closing:
             raise self._error(f'expected "{closing}"')
-        return Choice(tuple(alternatives))
+        return Alternatives(tuple(alternatives))
 
     def _element(self) -> Node:
         token = self._next()
         if token.startswith("<") and token.endswith(">"):
-            return Reference(token[1:-1], self.line)
+            return RuleReference(token[1:-1], self.line)
         if token in ("(", "["):
             choice = self._choice(")" if token == "(" else "]")
             self._next()
-            return choice if token == "(" else Repeat(choice, 0, 1)
+            return choice if token == "(" else Repetition(choice, 0, 1)
         if not WORD.fullmatch(token) or token != token.lower():
             raise self._error(f'"{token}" is not a word: write lower-case letters and apostrophes, as it is spoken')
-        return Word(token)
+        return Terminal(token)
 
-    def _repeat(self, node: Node) -> Repeat:
+    def _repeat(self, node: Node) -> Repetition:
         token = self._next()
         if not (match := COUNT.fullmatch(token)):
             raise self._error(f'"{token}" is no repetition; write {{3}} or {{1,7}}')
         low, high = int(match[1]), int(match[2] or match[1])
         if not low <= high <= MAX_REPEATS or high == 0:
-            raise self._error(f'"{token}" must count upwards, to between 1 and {MAX_REPEATS}')
-        return Repeat(node, low, high)
+            raise self._error(f'"{token}" must be an increasing range that ends between 1 and {MAX_REPEATS}')
+        return Repetition(node, low, high)
