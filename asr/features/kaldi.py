@@ -29,10 +29,9 @@ class _KaldiExtractor(WaveformExtractor):
     Args:
         function: ``"fbank"`` or ``"mfcc"``.
         num_static: features per frame before derivatives.
-        snip_edges: see `KaldiFilterBank`.
-        int16_range: see there.
-        framing: what `WaveformExtractor` takes besides ``num_static``.
-        options: arguments of the function, by torchaudio's names.
+        cepstra: arguments of ``"mfcc"`` alone, by torchaudio's names.
+
+    The others are those of `KaldiFilterBank`.
 
     Raises:
         InputError: an option is out of its range, or a filter holds no FFT bin.
@@ -42,24 +41,56 @@ class _KaldiExtractor(WaveformExtractor):
         self,
         function: str,
         num_static: int,
+        cepstra: dict[str, Any],
         *,
+        sample_rate: int,
+        num_mels: int,
+        energy: bool,
+        deltas: int,
+        window_ms: float,
+        hop_ms: float,
+        low_hz: float,
+        high_hz: float | None,
+        window_type: str,
+        preemphasis: float,
+        remove_dc_offset: bool,
+        dither: float,
+        energy_floor: float,
         snip_edges: bool,
         int16_range: bool,
-        framing: dict[str, Any],
-        options: dict[str, Any],
+        normalization: str,
+        mean_fraction: float,
+        scale: bool,
     ) -> None:
-        super().__init__(num_static, **framing)
+        super().__init__(
+            num_static, sample_rate, window_ms, hop_ms, dither, deltas, normalization, mean_fraction, scale
+        )
+        if window_type not in WINDOWS:
+            raise InputError(f"window_type={window_type!r}: use one of {', '.join(WINDOWS)}")
+        if not 0 <= preemphasis <= 1:
+            raise InputError(f"preemphasis={preemphasis}: use a number from 0 to 1")
+        if energy_floor < 0:
+            raise InputError(f"energy_floor={energy_floor}: use 0 (off) or a positive number")
+        high = high_hz if high_hz and high_hz > 0 else sample_rate / 2 + (high_hz or 0.0)
+        _check_filters(sample_rate, self.window_samples, num_mels, low_hz, high)
         self.num_static = num_static
         self.snip_edges = snip_edges
-        # first sample of frame 0: frames are centered in their hop, or begin with the utterance
+        # first sample of frame 0: frames begin with the utterance, or are centered in their hop
         self.first_sample = 0 if snip_edges else self.hop_samples // 2 - self.window_samples // 2
         self.gain = INT16_SCALE if int16_range else 1.0
-        _check_options(self.sample_rate, self.window_samples, options)
         self.compute = getattr(_compliance(), function)
-        self.options = options | {
-            "sample_frequency": float(self.sample_rate),
-            "frame_length": framing["window_ms"],
-            "frame_shift": framing["hop_ms"],
+        self.options = cepstra | {
+            "sample_frequency": float(sample_rate),
+            "frame_length": window_ms,
+            "frame_shift": hop_ms,
+            "num_mel_bins": num_mels,
+            "use_energy": energy,
+            "low_freq": float(low_hz),
+            "high_freq": float(high),
+            "window_type": window_type,
+            "preemphasis_coefficient": preemphasis,
+            "remove_dc_offset": remove_dc_offset,
+            "energy_floor": energy_floor,
             "snip_edges": True,  # of a block, whose samples beyond the utterance's ends are mirrored here
         }
 
@@ -109,24 +140,18 @@ class _KaldiExtractor(WaveformExtractor):
         return waveform[torch.minimum(index, 2 * size - 1 - index)]
 
 
-def _check_options(sample_rate: int, window_samples: int, options: dict[str, Any]) -> None:
-    """Raise InputError for options that Kaldi does not accept."""
-    num_mels, low, high = options["num_mel_bins"], options["low_freq"], options["high_freq"]
+def _check_filters(sample_rate: int, window_samples: int, num_mels: int, low_hz: float, high_hz: float) -> None:
+    """Raise InputError unless every filter of the bank holds an FFT bin."""
     nyquist = sample_rate / 2
-    if not 0 <= low < (high if high > 0 else nyquist + high) <= nyquist:
+    if not 0 <= low_hz < high_hz <= nyquist:
         raise InputError(
-            f"low_hz={low}, high_hz={high}: at {sample_rate} Hz the band must lie within 0 to {nyquist} Hz"
+            f"band {low_hz:g} to {high_hz:g} Hz: at {sample_rate} Hz it must lie within 0 to {nyquist:g} Hz"
         )
     if num_mels < 4:
         raise InputError(f"num_mels={num_mels}: at least 4 filters are needed")
-    if options["window_type"] not in WINDOWS:
-        raise InputError(f"window_type={options['window_type']!r}: use one of {', '.join(WINDOWS)}")
-    if not 0 <= options["preemphasis_coefficient"] <= 1:
-        raise InputError(f"preemphasis={options['preemphasis_coefficient']}: use a number from 0 to 1")
-    if options["energy_floor"] < 0:
-        raise InputError(f"energy_floor={options['energy_floor']}: use 0 (off) or a positive number")
     fft_length = 1 << (window_samples - 1).bit_length()
-    filters, _ = _compliance().get_mel_banks(num_mels, fft_length, float(sample_rate), low, high, 100.0, -500.0, 1.0)
+    options = (float(sample_rate), float(low_hz), float(high_hz), 100.0, -500.0, 1.0)  # the last three: no VTLN
+    filters, _ = _compliance().get_mel_banks(num_mels, fft_length, *options)
     if not filters.any(1).all():
         raise InputError(
             f"mel filter {int(filters.any(1).int().argmin())} of {num_mels} lies between two FFT bins, "
@@ -199,28 +224,25 @@ class KaldiFilterBank(_KaldiExtractor):
         super().__init__(
             "fbank",
             num_mels + energy,
+            {},
+            sample_rate=sample_rate,
+            num_mels=num_mels,
+            energy=energy,
+            deltas=deltas,
+            window_ms=window_ms,
+            hop_ms=hop_ms,
+            low_hz=low_hz,
+            high_hz=high_hz,
+            window_type=window_type,
+            preemphasis=preemphasis,
+            remove_dc_offset=remove_dc_offset,
+            dither=dither,
+            energy_floor=energy_floor,
             snip_edges=snip_edges,
             int16_range=int16_range,
-            framing={
-                "sample_rate": sample_rate,
-                "window_ms": window_ms,
-                "hop_ms": hop_ms,
-                "dither": dither,
-                "deltas": deltas,
-                "normalization": normalization,
-                "mean_fraction": mean_fraction,
-                "scale": scale,
-            },
-            options={
-                "num_mel_bins": num_mels,
-                "use_energy": energy,
-                "low_freq": float(low_hz),
-                "high_freq": float(high_hz or 0),
-                "window_type": window_type,
-                "preemphasis_coefficient": preemphasis,
-                "remove_dc_offset": remove_dc_offset,
-                "energy_floor": energy_floor,
-            },
+            normalization=normalization,
+            mean_fraction=mean_fraction,
+            scale=scale,
         )
 
 
@@ -288,28 +310,23 @@ class KaldiMFCC(_KaldiExtractor):
         super().__init__(
             "mfcc",
             num_ceps,
+            {"num_ceps": num_ceps, "cepstral_lifter": cepstral_lifter},
+            sample_rate=sample_rate,
+            num_mels=num_mels,
+            energy=energy,
+            deltas=deltas,
+            window_ms=window_ms,
+            hop_ms=hop_ms,
+            low_hz=low_hz,
+            high_hz=high_hz,
+            window_type=window_type,
+            preemphasis=preemphasis,
+            remove_dc_offset=remove_dc_offset,
+            dither=dither,
+            energy_floor=energy_floor,
             snip_edges=snip_edges,
             int16_range=int16_range,
-            framing={
-                "sample_rate": sample_rate,
-                "window_ms": window_ms,
-                "hop_ms": hop_ms,
-                "dither": dither,
-                "deltas": deltas,
-                "normalization": normalization,
-                "mean_fraction": mean_fraction,
-                "scale": scale,
-            },
-            options={
-                "num_ceps": num_ceps,
-                "num_mel_bins": num_mels,
-                "cepstral_lifter": cepstral_lifter,
-                "use_energy": energy,
-                "low_freq": float(low_hz),
-                "high_freq": float(high_hz or 0),
-                "window_type": window_type,
-                "preemphasis_coefficient": preemphasis,
-                "remove_dc_offset": remove_dc_offset,
-                "energy_floor": energy_floor,
-            },
+            normalization=normalization,
+            mean_fraction=mean_fraction,
+            scale=scale,
         )
