@@ -1,4 +1,4 @@
-"""Audio files for tests: of every kind, whole; and what is said of others."""
+"""Audio files for tests of every kind, and checks of the messages about damaged ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalisation of features."""
+"""Normalization of features."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class TestNormalization:
         extractor.fit((torch.from_numpy(other)[None], torch.tensor([len(other)])) for other in others)
         trained = np.concatenate([one(raw, other) for other in others]).astype(np.float64)
         own = one(raw, waveform).astype(np.float64)
-        centre = (1 - fraction) * trained.mean(0) + fraction * own.mean(0)
-        expected = (own - centre) / (own if scale else trained).std(0)
+        center = (1 - fraction) * trained.mean(0) + fraction * own.mean(0)
+        expected = (own - center) / (own if scale else trained).std(0)
         np.testing.assert_allclose(one(extractor, waveform), expected, rtol=1e-4, atol=1e-4)
 
     @pytest.mark.parametrize("normalization", ["utterance", "both"])
@@ -70,7 +70,7 @@ class TestNormalization:
         np.testing.assert_allclose(one(removed, waveform / 4), ours, atol=2e-4)
         assert np.abs(one(kept, waveform / 4) - before).max() > 0.1
 
-    def test_what_does_not_vary_is_not_blown_up(self) -> None:
+    def test_columns_that_do_not_vary_are_not_scaled_up(self) -> None:
         silence = np.zeros(16000, dtype=np.float32)
         features = one(FilterBank(normalization="utterance", mean_fraction=0.7), silence)
         assert np.abs(features).max() < 10
@@ -93,7 +93,7 @@ class TestNormalization:
         assert set(trained.state_dict()) == {f"normalization.{name}" for name in ("mean", "std", "frames")}
         assert not FilterBank(normalization="utterance").state_dict()
 
-    def test_fit_reads_nothing_where_nothing_is_to_fit(self) -> None:
+    def test_fit_reads_nothing_without_global_statistics(self) -> None:
         def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
             raise AssertionError("read")
             yield
@@ -103,7 +103,7 @@ class TestNormalization:
         assert extractor.normalization.fitted
 
 
-def test_parts_of_a_recording_are_normalised_as_the_whole() -> None:
+def test_parts_of_a_recording_are_normalized_as_the_whole() -> None:
     bank = FilterBank(8000, num_mels=20, energy=False, deltas=0, normalization="utterance")
     hop = 80
     generator = torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""Log filter-bank energies beside librosa's; precision."""
+"""Log filter-bank energies against librosa's; precision."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from asr.features.filterbank import mel_filters
 
 def librosa_power(waveform: np.ndarray, sample_rate: int, window: int, hop: int, fft: int) -> np.ndarray:
     """|STFT|² (bins, T) of librosa for windows that begin at t * hop."""
-    before = (fft - window) // 2  # librosa centres the window in the FFT frame
+    before = (fft - window) // 2  # librosa centers the window in the FFT frame
     padded = np.pad(waveform.astype(np.float64), (before, fft - window - before))
     return (
         np.abs(librosa.stft(padded, n_fft=fft, win_length=window, hop_length=hop, center=False, dtype=np.complex128))
@@ -72,8 +72,8 @@ class TestFilterBank:
     def test_preemphasis_is_within_each_frame(self) -> None:
         waveform = speech(1000)
         frames = np.lib.stride_tricks.sliding_window_view(waveform, 400)[::160]
-        emphasised = frames - 0.97 * np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
-        energy = np.sum((emphasised * np.hanning(401)[:-1]) ** 2, axis=1)
+        emphasized = frames - 0.97 * np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
+        energy = np.sum((emphasized * np.hanning(401)[:-1]) ** 2, axis=1)
         ours = one(FilterBank(preemphasis=0.97, deltas=0, normalization="none"), waveform)
         np.testing.assert_allclose(np.exp(ours[:, -1]), energy, rtol=1e-4)
 

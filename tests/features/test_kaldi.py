@@ -1,4 +1,4 @@
-"""Kaldi's features beside torchaudio's and lhotse's functions, and beside their definition written out."""
+"""Kaldi's features against torchaudio's and lhotse's functions, and against their definition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MFCC beside librosa's and scipy's."""
+"""MFCC against librosa's and scipy's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features that others have computed: Sphinx's and Kaldi's files."""
+"""Features of other programs: Sphinx's and Kaldi's files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from asr.features import Precomputed, read_kaldi, read_sphinx
 
 
 class TestPrecomputed:
-    def test_deltas_and_normalisation(self) -> None:
+    def test_deltas_and_normalization(self) -> None:
         inputs = torch.randn(2, 30, 13)
         lengths = torch.tensor([20, 12])
         extractor = Precomputed(13, frame_seconds=0.01)

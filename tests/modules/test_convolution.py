@@ -1,4 +1,4 @@
-"""Convolutions below the RNN: their sums written out, and batches that give what single utterances give."""
+"""Convolutions below the RNN: against their definition, and batches against single utterances."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from asr.modules.convolution import Convolution
 from asr.modules.encoder import Encoder
 
 
-def test_one_layer_is_the_sum_that_it_says() -> None:
+def test_one_layer_is_the_sum_of_its_definition() -> None:
     torch.manual_seed(0)
     layer = Convolution(7, [2], stride=2)
     x = torch.randn(1, 6, 7)

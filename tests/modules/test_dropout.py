@@ -1,3 +1,7 @@
+"""Dropout with shared random numbers on a CPU."""
+
+from __future__ import annotations
+
 import pytest
 import torch
 
@@ -16,7 +20,7 @@ def test_drops_a_part_and_keeps_the_expectation(p: float, dtype: torch.dtype) ->
 
 
 def test_elements_are_independent() -> None:
-    """Also those that share a draw: no byte of it, nor two neighbours, may be tied."""
+    """Also those that share a draw: no byte of it, nor two neighbors, may be tied."""
     torch.manual_seed(2)
     kept = (Dropout(0.5)(torch.ones(200_000, 8)) > 0).float()
     assert kept.mean(0).numpy() == pytest.approx([0.5] * 8, abs=0.01)
@@ -32,7 +36,7 @@ def test_gradient_is_the_mask() -> None:
     assert x.grad is not None and torch.equal(x.grad, y.detach())
 
 
-def test_follows_the_seed_and_rests_in_evaluation() -> None:
+def test_follows_the_seed_and_is_the_identity_in_evaluation() -> None:
     network, x = Dropout(0.3), torch.randn(4, 5)
     results = []
     for seed in 1, 1, 2:
@@ -45,6 +49,6 @@ def test_follows_the_seed_and_rests_in_evaluation() -> None:
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.5, 2.0])
-def test_refuses_what_is_no_probability(p: float) -> None:
-    with pytest.raises(ValueError, match="dropout=.*: expected a number from 0 to 1"):
+def test_a_number_outside_0_to_1_is_refused(p: float) -> None:
+    with pytest.raises(ValueError, match=r"dropout=.*: expected a number from 0 to 1"):
         Dropout(p)

@@ -1,4 +1,4 @@
-"""The label RNN: torch's own layers say the same, one label at a time or all at once, with attention and without."""
+"""The label RNN against torch's own layers, one label at a time and all at once, with attention and without."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def network(cell: str = "lstm", layers: int = 2, memory: int | None = None) -> L
     return LabelRNN(LABELS, **options, cell=cell, dropout=0.5, memory_size=memory).eval()
 
 
-def begun(net: LabelRNN, rows: int, seed: int = 0) -> State:
+def start(net: LabelRNN, rows: int, seed: int = 0) -> State:
     if net.key is None:
         return net.start(rows)
     memory = torch.randn(rows, 4, MEMORY, generator=torch.Generator().manual_seed(seed))
@@ -31,7 +31,7 @@ def begun(net: LabelRNN, rows: int, seed: int = 0) -> State:
 
 
 def reference(net: LabelRNN, labels: Tensor) -> Tensor:
-    """By a torch.nn.LSTM of as many layers, and a softmax."""
+    """Log-probabilities by a torch.nn.LSTM with the same weights, and a softmax."""
     ours = net.layers
     lstm = nn.LSTM(4, HIDDEN, len(ours), batch_first=True)
     with torch.no_grad():
@@ -43,25 +43,25 @@ def reference(net: LabelRNN, labels: Tensor) -> Tensor:
 
 def test_equals_torch() -> None:
     net, labels = network(layers=3), torch.randint(LABELS, (3, 5))
-    found, _ = net(labels, net.start(3))
-    torch.testing.assert_close(found, reference(net, labels))
+    log_probs, _ = net(labels, net.start(3))
+    torch.testing.assert_close(log_probs, reference(net, labels))
 
 
 @pytest.mark.parametrize("memory", [None, MEMORY])
-def test_to_be_told_an_embedding_is_to_read_its_label(memory: int | None) -> None:
+def test_feeding_an_embedding_is_reading_its_label(memory: int | None) -> None:
     net, labels = network(memory=memory), torch.randint(LABELS, (3, 2))
-    told = net.feed_inputs(net.embedding(labels), begun(net, 3))
-    _, read = net(labels, begun(net, 3))
-    for one, other in zip(told.layers, read.layers, strict=True):
+    fed = net.feed_inputs(net.embedding(labels), start(net, 3))
+    _, read = net(labels, start(net, 3))
+    for one, other in zip(fed.layers, read.layers, strict=True):
         torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_hidden_tensors_of_numbers(cell: str) -> None:
+def test_a_state_is_split_from_one_vector(cell: str) -> None:
     net = network(cell)
-    numbers = torch.randn(3, net.state_size)
-    hidden = net.hidden(numbers)
-    assert torch.equal(torch.cat([part[0] for layer in hidden for part in layer], -1), numbers)
+    values = torch.randn(3, net.state_size)
+    hidden = net.hidden(values)
+    assert torch.equal(torch.cat([part[0] for layer in hidden for part in layer], -1), values)
     _, then = net.step(net.start(3, hidden=hidden), torch.tensor([0, 1, 2]))
     assert [part.shape for layer in then.layers for part in layer] == [(1, 3, HIDDEN)] * (4 if cell == "lstm" else 2)
 
@@ -75,16 +75,16 @@ def test_hidden_tensors_of_numbers(cell: str) -> None:
 )
 def test_any_division_into_steps_gives_the_same(cell: str, layers: int, memory: int | None, cut: int) -> None:
     net, labels = network(cell, layers, memory), torch.randint(LABELS, (3, 5))
-    expected, end = net(labels, begun(net, 3))
+    expected, end = net(labels, start(net, 3))
     torch.testing.assert_close(expected.exp().sum(-1), torch.ones(3, 5))
-    state, found = begun(net, 3), []
+    state, outputs = start(net, 3), []
     if cut:
         first, state = net(labels[:, :cut], state)
-        found.append(first)
+        outputs.append(first)
     for column in range(cut, 5):
         log_probs, state = net.step(state, labels[:, column])
-        found.append(log_probs[:, None])
-    torch.testing.assert_close(torch.cat(found, 1), expected)
+        outputs.append(log_probs[:, None])
+    torch.testing.assert_close(torch.cat(outputs, 1), expected)
     torch.testing.assert_close(state.layers, end.layers)
     if memory:
         torch.testing.assert_close(net.attention(state), net.attention(end))
@@ -92,17 +92,17 @@ def test_any_division_into_steps_gives_the_same(cell: str, layers: int, memory: 
 
 def test_attention_is_the_softmax_of_bilinear_scores() -> None:
     net, labels = network(layers=1, memory=MEMORY), torch.randint(LABELS, (4, 3))
-    state = begun(net, 4)
-    found, end = net(labels, state)
+    state = start(net, 4)
+    log_probs, end = net(labels, state)
     assert state.memory is not None and net.key is not None
-    asked = net.layers[0](net.embedding(labels).transpose(0, 1))[0].transpose(0, 1)
+    query = net.layers[0](net.embedding(labels).transpose(0, 1))[0].transpose(0, 1)
     total = torch.ones(4, 4)
     for row in range(4):
         places = row % 4 + 1
         values = state.memory.values[row, :places]
-        weights = (asked[row] @ net.key.weight @ values.T / HIDDEN**0.5).softmax(-1)
-        read = torch.cat([asked[row], weights @ values], -1)
-        torch.testing.assert_close(found[row], net.output(read).log_softmax(-1))
+        weights = (query[row] @ net.key.weight @ values.T / HIDDEN**0.5).softmax(-1)
+        read = torch.cat([query[row], weights @ values], -1)
+        torch.testing.assert_close(log_probs[row], net.output(read).log_softmax(-1))
         total[row, :places] = weights.sum(0)
     torch.testing.assert_close(net.attention(end), total)
 
@@ -110,7 +110,7 @@ def test_attention_is_the_softmax_of_bilinear_scores() -> None:
 @pytest.mark.parametrize("memory", [None, MEMORY])
 def test_rows_are_independent_and_can_be_chosen(memory: int | None) -> None:
     net, labels, rows = network(memory=memory), torch.randint(LABELS, (3, 2)), torch.tensor([2, 0, 2])
-    _, state = net(labels, begun(net, 3))
+    _, state = net(labels, start(net, 3))
     log_probs, then = net.step(state, torch.tensor([1, 2, 3]))
     chosen, chosen_then = net.step(net.select(state, rows), torch.tensor([3, 1, 3]))
     torch.testing.assert_close(chosen, log_probs[rows])
@@ -123,10 +123,10 @@ def test_states_are_joined() -> None:
     apart = [net.select(state, torch.tensor(rows)) for rows in ([0], [1, 2])]
     torch.testing.assert_close(net.join(apart).layers, state.layers)
     with pytest.raises(InputError, match="cannot be joined"):
-        net.join([begun(network(memory=MEMORY), 2)])
+        net.join([start(network(memory=MEMORY), 2)])
 
 
-def test_a_search_goes_along_it() -> None:
+def test_the_beam_search_runs_on_it() -> None:
     net = network()
     (best,), (again,) = search(net, 2, bos=0, eos=1, options=LabelBeamOptions(beam=4, max_length=5))
     assert best == again and all(0 <= label < LABELS for label in best.labels)
@@ -135,7 +135,7 @@ def test_a_search_goes_along_it() -> None:
     assert best.score == pytest.approx(total.item(), abs=1e-4)
 
 
-def test_what_does_not_fit() -> None:
+def test_wrong_options_and_states() -> None:
     with pytest.raises(InputError, match="cell='rnn' is not one of lstm, gru, tanh"):
         network("rnn")
     with pytest.raises(InputError, match="num_layers=0: positive integers"):

@@ -81,8 +81,8 @@ def test_same_padding_is_the_sum_that_tensorflow_gives(height: int, width: int, 
             row, column = first(height) + i * stride + a, first(width) + j * stride + b
             if 0 <= row < height and 0 <= column < width:
                 expected[i, j] += x[row, column] * kernel[a, b]
-    found = convolution(torch.tensor(x, dtype=torch.float32)[None, None])[0, 0]
-    np.testing.assert_allclose(found.detach().numpy(), expected, atol=1e-5)
+    output = convolution(torch.tensor(x, dtype=torch.float32)[None, None])[0, 0]
+    np.testing.assert_allclose(output.detach().numpy(), expected, atol=1e-5)
 
 
 def test_only_strided_convolutions_are_padded_otherwise(network: MobileNetV2, other: MobileNetV2) -> None:

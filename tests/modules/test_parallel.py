@@ -58,8 +58,8 @@ def test_one_network_twice_within_one_autocast(networks: tuple[nn.Module, nn.Mod
         return networks[number](x)
 
     with torch.autocast("cpu", torch.bfloat16):
-        found = side_by_side(run, networks, x) + side_by_side(run, networks, 2 * x)
-    sum(y.float().sum() for y in found).backward()  # type: ignore[union-attr]
+        outputs = side_by_side(run, networks, x) + side_by_side(run, networks, 2 * x)
+    sum(y.float().sum() for y in outputs).backward()  # type: ignore[union-attr]
     assert x.grad is not None and x.grad.abs().sum() > 0
 
 
@@ -75,16 +75,16 @@ def test_without_gradients(networks: tuple[nn.Module, nn.Module], mode: type) ->
 
 def test_each_half_has_a_thread_of_its_own(networks: tuple[nn.Module, nn.Module]) -> None:
     met = threading.Barrier(2, timeout=20)  # which one thread alone would never pass
-    found: dict[int, tuple[int, int]] = {}
+    threads: dict[int, tuple[int, int]] = {}
 
     def run(number: int, x: Tensor) -> Tensor:
         met.wait()
-        found[number] = torch.get_num_threads(), threading.get_ident()
+        threads[number] = torch.get_num_threads(), threading.get_ident()
         return networks[number](x)
 
     side_by_side(run, networks, torch.randn(7, 3))
-    assert [threads for threads, _ in found.values()] == [1, 1]
-    assert found[0][1] == threading.get_ident() != found[1][1]
+    assert [count for count, _ in threads.values()] == [1, 1]
+    assert threads[0][1] == threading.get_ident() != threads[1][1]
 
 
 @pytest.mark.parametrize("faulty", [0, 1])

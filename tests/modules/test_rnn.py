@@ -148,9 +148,9 @@ def test_bfloat16_autocast_is_close() -> None:
     rough_gradients = [p.grad.clone() for p in rnn.parameters() if p.grad is not None]
     rnn.zero_grad()
     exact.square().mean().backward()
-    for found, wanted in zip(rough_gradients, rnn.parameters(), strict=True):
-        assert wanted.grad is not None
-        assert (found - wanted.grad).norm() < 0.05 * wanted.grad.norm()
+    for gradient, parameter in zip(rough_gradients, rnn.parameters(), strict=True):
+        assert parameter.grad is not None
+        assert (gradient - parameter.grad).norm() < 0.05 * parameter.grad.norm()
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.integers(0, 3))

@@ -1,3 +1,5 @@
+"""Noise on weights."""
+
 from __future__ import annotations
 
 import torch
@@ -25,7 +27,7 @@ def test_the_gradient_is_that_of_noisy_weights_and_the_weights_stay() -> None:
     assert all(torch.equal(p, c) for p, c in zip(network.parameters(), clean, strict=True))
 
 
-def test_none_draws_nothing() -> None:
+def test_no_noise_draws_no_random_numbers() -> None:
     network = nn.Linear(2, 2)
     before = torch.random.get_rng_state()
     noise = WeightNoise(network.parameters(), 0.0)
