@@ -16,9 +16,9 @@ from omegaconf import OmegaConf
 from asr.audio.perturbation import Perturbation
 from asr.inference.decoders.factory import DECODERS
 from asr.systems import SYSTEMS
-from asr.tasks.captioning import IMAGE_ENCODERS, NETWORKS
-from asr.tasks.encoder_decoder import SEARCHES
-from asr.tasks.speech_frontend import AUGMENTATIONS, ENCODERS, FEATURES
+from asr.tasks._builders import ENCODERS, LABEL_RNNS, SEARCHES
+from asr.tasks.captioning import IMAGE_ENCODERS
+from asr.tasks.speech_frontend import AUGMENTATIONS, FEATURES
 from asr.training import schema
 from asr.training.module import OPTIMIZERS, SCHEDULES
 from asr.utils import resources
@@ -30,7 +30,7 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
     "encoder": ENCODERS,
     "augmentation": AUGMENTATIONS,
     "image_encoder": IMAGE_ENCODERS,
-    "label_rnn": NETWORKS,
+    "label_rnn": LABEL_RNNS,
     "search": SEARCHES,
     "decoder": DECODERS,
     "optimizer": OPTIMIZERS,

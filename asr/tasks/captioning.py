@@ -15,24 +15,33 @@ from asr.modules.dropout import Dropout
 from asr.modules.label_rnn import LabelRNN, State
 from asr.modules.mobilenet import GRID_SIZE, MobileNetV2
 from asr.registry import build
-from asr.tasks.encoder_decoder import SEARCHES, EncoderDecoderTask
+from asr.tasks._builders import build_label_rnn, build_search, build_task
+from asr.tasks.encoder_decoder import EncoderDecoderTask
 from asr.text.vocabulary import Vocabulary
 
 IMAGE_ENCODERS = {"mobilenet_v2": MobileNetV2}
-NETWORKS = {"label_rnn": LabelRNN}
 
 
 class CaptioningTask(EncoderDecoderTask):
-    """The label RNN is told the image once, in place of a label before the first one, and then writes its caption.
+    """An image encoder, and a label RNN that reads the image once before the first label and generates its caption.
 
-    What it is told is a linear layer of the mean of the encoder's grid, normalised (Vinyals et al. 2015, arXiv
-    1411.4555, equations 10 to 12). If it has a memory (``attention`` in `from_config`) it also attends to the places of
-    the grid, each through a linear layer and a rectifier (soft attention of Xu et al. 2015, arXiv 1502.03044).
+    The label RNN's first input is a linear layer of the normalized mean over the encoder's grid (Vinyals et al. 2015,
+    arXiv 1411.4555, equations 10 to 12). With ``attention`` in `from_config` the label RNN also attends to a memory:
+    the grid cells, each through a linear layer and a rectifier (soft attention of Xu et al. 2015, arXiv 1502.03044).
 
     Args:
-        encoder: of images; ``frozen``: its weights are not trained.
-        image_size: pixels of the square that images are squashed to.
-        image_dropout: of what the encoder writes.
+        vocabularies: one, with the label <eos>.
+        network: the label RNN.
+        encoder: image encoder.
+        options: default search options.
+        label_smoothing: see `EncoderDecoderTask`.
+        samples: see `EncoderDecoderTask`.
+        frozen: the encoder is not trained.
+        image_size: pixels of the square that images are resized to, 32 or more.
+        image_dropout: probability, of the encoder's output, in training.
+
+    Raises:
+        InputError: as `EncoderDecoderTask`, or ``image_size`` is out of range.
     """
 
     groups = ("image_encoder", "label_rnn", "search")
@@ -52,12 +61,12 @@ class CaptioningTask(EncoderDecoderTask):
     ) -> None:
         super().__init__(vocabularies, network, options=options, label_smoothing=label_smoothing, samples=samples)
         if not isinstance(image_size, int) or image_size < 32:
-            raise InputError(f"image_size={image_size!r}: a whole number of pixels from 32 is wanted")
+            raise InputError(f"image_size={image_size!r}: use a whole number of pixels, 32 or more")
         self.encoder = encoder.requires_grad_(not frozen)
         self.frozen = frozen
         self.image_size = image_size
         self.dropout = Dropout(image_dropout)
-        # what rectifiers write is small and sparse beside the embeddings of labels
+        # outputs of rectifiers are small and sparse beside the embeddings of labels
         self.normalization = nn.LayerNorm(GRID_SIZE)
         self.image = nn.Linear(GRID_SIZE, network.embedding.embedding_dim)
         self.places = None if network.key is None else nn.Linear(GRID_SIZE, network.key.in_features)
@@ -67,51 +76,53 @@ class CaptioningTask(EncoderDecoderTask):
         """Build from the groups ``task``, ``image_encoder``, ``label_rnn`` and ``search`` of a configuration.
 
         ``image_encoder.weights`` is not read here: see `asr.training.jobs.captioning`.
+
+        Raises:
+            InputError: a setting is wrong; the message names it.
         """
-        options = {option: value for option, value in config["task"].items() if option not in ("heads", "attention")}
-        encoder = {option: value for option, value in config["image_encoder"].items() if option != "weights"}
-        network = build(
-            NETWORKS,
-            config["label_rnn"],
-            "label_rnn",
-            labels=len(next(iter(vocabularies.values()))),
-            memory_size=config["label_rnn"].get("hidden_size", 512) if config["task"].get("attention") else None,
-        )
-        return build(
-            {"captioning": cls},
-            options,
-            "task",
-            vocabularies=vocabularies,
-            network=network,
-            encoder=build(IMAGE_ENCODERS, encoder, "image_encoder"),
-            options=build(SEARCHES, config["search"], "search"),
+        encoder_options = {name: value for name, value in config["image_encoder"].items() if name != "weights"}
+        memory_size = config["label_rnn"].get("hidden_size", 512) if config["task"].get("attention") else None
+        return build_task(
+            cls,
+            config,
+            vocabularies,
+            exclude=("attention",),
+            network=build_label_rnn(config, len(next(iter(vocabularies.values()))), memory_size),
+            encoder=build(IMAGE_ENCODERS, encoder_options, "image_encoder"),
+            options=build_search(config),
         )
 
     def encode(self, inputs: Tensor) -> Tensor:
-        """The encoder's grids (N, places, channels) of images (N, 3, S, S), RGB, uint8; grids stay as they are."""
+        """Compute the encoder's grids (N, S, `GRID_SIZE`) of images (N, 3, H, W), RGB, uint8; grids stay as they are.
+
+        S is the number of grid cells.
+        """
         if inputs.ndim == 3:
             return inputs
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             return self.encoder(inputs)
 
     def encode_state(self, inputs: Tensor, lengths: Tensor) -> State:
-        """The state after images, or their grids as `encode` gives them (or the grids' mean alone, as one place).
+        """Return the label RNN's state after it has read the images.
 
-        All places count, so ``lengths`` are not looked at.
+        Args:
+            inputs: images (N, 3, H, W), their grids (N, S, `GRID_SIZE`), or the mean of a grid as its only cell.
+            lengths: ignored, as every grid is complete.
         """
         grid = self.dropout(self.encode(inputs))
-        told = self.image(self.normalization(grid.mean(1, keepdim=True)))
+        image = self.image(self.normalization(grid.mean(1, keepdim=True)))  # (N, 1, E)
         if self.places is None:
-            return self.network.feed_inputs(told, self.network.start(len(inputs)))
+            return self.network.feed_inputs(image, self.network.start(len(inputs)))
         begin = self.network.start(len(inputs), torch.relu(self.places(self.normalization(grid))))
-        state = self.network.feed_inputs(told, begin)
-        return replace(state, attended=begin.attended)  # what was attended to before the first label does not count
+        state = self.network.feed_inputs(image, begin)
+        return replace(state, attended=begin.attended)  # attention before the first label does not count for coverage
 
 
 def common_encoder(tasks: Sequence[CaptioningTask]) -> Callable[[Tensor], Tensor]:
-    """What makes of images what each of some tasks can read, without gradients.
+    """Return a function that prepares images (N, 3, H, W) for all tasks of an ensemble, without gradients.
 
-    That is `CaptioningTask.encode`, if all have the same encoder; else nothing is done to the images.
+    It is `CaptioningTask.encode`, so that images are encoded once, if all tasks have the same encoder; otherwise it
+    returns the images.
     """
     first, *others = tasks
     same = all(first.encoder.equals(other.encoder) for other in others)

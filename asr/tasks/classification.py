@@ -1,4 +1,4 @@
-"""Many-to-one: which of a few classes an utterance belongs to, such as which word of a small vocabulary it is."""
+"""Classify utterances: one class for each, such as a word of a small vocabulary (many-to-one)."""
 
 from __future__ import annotations
 
@@ -16,20 +16,32 @@ from asr.features.cmvn import Statistics
 from asr.modules.dropout import Dropout
 from asr.modules.encoder import Encoder
 from asr.modules.pooling import Pooling
-from asr.registry import build
+from asr.tasks._builders import build_task
 from asr.tasks.base import Loss, Task, Validation
-from asr.tasks.speech_frontend import front
+from asr.tasks.speech_frontend import build_speech_frontend
 from asr.text.vocabulary import Vocabulary
 
 
 class ClassificationTask(Task):
-    """Features, augmentation (in training), encoder, pooling over time, dropout, one linear layer of classes.
+    """Features, augmentation (in training), encoder, pooling over time, dropout, a linear layer of the classes.
 
-    ``vocabularies`` holds one, of kind "classes". ``pooling`` is one of `asr.modules.pooling.POOLINGS`; the loss is
-    cross entropy with ``label_smoothing`` (Szegedy et al. 2016, arXiv 1512.00567, section 7).
+    The loss is cross entropy.
+
+    Args:
+        features: feature extractor.
+        encoder: of its features.
+        vocabularies: one, of kind "classes".
+        augmentation: modules that map features (N, T, F) and lengths (N,) to others, applied in this order.
+        pooling: one of `asr.modules.pooling.POOLINGS`.
+        dropout: probability, of the pooled vector, in training.
+        label_smoothing: share of the target probability that is spread evenly over all classes, in the training loss
+            only (Szegedy et al. 2016, arXiv 1512.00567, section 7); 0 to below 1.
+
+    Raises:
+        InputError: there is not exactly one vocabulary of kind "classes", or an option is out of range.
     """
 
-    groups = ("features", "encoder")  # of a configuration, besides its own
+    groups = ("features", "encoder")
 
     features: Extractor
     encoder: Encoder
@@ -48,7 +60,7 @@ class ClassificationTask(Task):
         super().__init__()
         if [vocabulary.kind for vocabulary in vocabularies.values()] != ["classes"]:
             kinds = ", ".join(vocabulary.kind for vocabulary in vocabularies.values())
-            raise InputError(f"a classifier has one head, of kind classes (these are: {kinds or 'none'})")
+            raise InputError(f"a classifier has one head, of kind classes; given are heads of kind: {kinds or 'none'}")
         if not 0 <= label_smoothing < 1:
             raise InputError(f"label_smoothing={label_smoothing}: use a number from 0 to below 1")
         self.vocabularies = dict(vocabularies)
@@ -62,20 +74,29 @@ class ClassificationTask(Task):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> ClassificationTask:
-        """Build from the groups ``features``, ``encoder``, ``augmentation`` and ``task`` of a configuration."""
-        options = {option: value for option, value in config["task"].items() if option != "heads"}
-        return build({"classification": cls}, options, "task", vocabularies=vocabularies, **front(config))
+        """Build from the groups ``task``, ``features``, ``encoder`` and ``augmentation`` of a configuration.
+
+        Raises:
+            InputError: a setting is wrong; the message names it.
+        """
+        return build_task(cls, config, vocabularies, **build_speech_frontend(config))
 
     def forward(self, inputs: Tensor, lengths: Tensor, statistics: Sequence[Statistics | None] | None = None) -> Tensor:
-        """Log-probabilities (N, C), float32, of the classes.
+        """Compute the log-probabilities (N, C) float32 of the classes.
 
-        ``statistics``: of the recordings that the inputs are parts of, see `Extractor.forward`.
+        Args:
+            inputs: (N, S) waveforms or (N, T, D) features, padded.
+            lengths: (N,) samples or frames of each utterance.
+            statistics: of the recordings that the utterances are parts of; see `Extractor.forward`.
+
+        Raises:
+            InputError: as `Extractor.forward`.
         """
         with torch.no_grad():
-            x, lengths = self.features(inputs, lengths, statistics)
+            x, lengths = self.features(inputs, lengths, statistics)  # (N, T, F)
             for augment in self.augmentation:  # the identity in evaluation
                 x, lengths = augment(x, lengths)
-        x, lengths = self.encoder(x, lengths)
+        x, lengths = self.encoder(x, lengths)  # (N, T', H)
         return self.heads[self.primary](self.dropout(self.pooling(x, lengths))).float().log_softmax(-1)
 
     def loss(self, log_probs: Tensor, classes: Tensor) -> Tensor:
@@ -83,7 +104,7 @@ class ClassificationTask(Task):
 
         Args:
             log_probs: (N, C), from `forward`.
-            classes: (N,) labels of the right classes.
+            classes: (N,) labels of the reference classes.
         """
         nats = F.nll_loss(log_probs, classes)
         return torch.lerp(nats, -log_probs.mean(), self.label_smoothing) if self.training else nats
@@ -93,7 +114,7 @@ class ClassificationTask(Task):
         return Loss(self.loss(self(batch.inputs, batch.lengths), batch.targets[self.primary].labels))
 
     def validation_step(self, batch: SpeechBatch) -> Validation:
-        """Compute the cross entropy, the error rate and the most probable class (N,) of each utterance."""
+        """Compute the cross entropy, the error rate, and the most probable class of each utterance, (N,)."""
         classes = batch.targets[self.primary].labels
         log_probs = self(batch.inputs, batch.lengths)
         predictions = log_probs.argmax(-1)

@@ -1,4 +1,4 @@
-"""Connectionist temporal classification (Graves et al. 2006): speech recognition without an alignment."""
+"""Speech recognition by connectionist temporal classification (CTC; Graves et al. 2006), without an alignment."""
 
 from __future__ import annotations
 
@@ -16,31 +16,44 @@ from asr.features import Extractor
 from asr.features.cmvn import Statistics
 from asr.modules.ctc_head import CTCHead
 from asr.modules.encoder import Encoder
-from asr.registry import build
+from asr.tasks._builders import build_task
 from asr.tasks.base import Loss, Task, Validation
-from asr.tasks.speech_frontend import front
+from asr.tasks.speech_frontend import build_speech_frontend
 from asr.text.vocabulary import Vocabulary
 
 
 class CTCTask(Task):
-    """Features, augmentation (in training), encoder, and one linear layer of labels a head.
+    """Features, augmentation (in training), encoder, and a linear layer of labels for each head.
 
-    Several heads share one encoder: characters and phones, say. The first is the one that writes text when nothing
-    else is asked for. ``weights`` are the heads' shares in the loss, ``blank_penalties`` those of
-    `CTCHead`.
+    Several heads share one encoder, for characters and phones say. The first one is the primary: its labels become text
+    unless another head is chosen.
 
-    Self-conditioning (Nozaki & Komatsu 2021, arXiv 2104.02724): the outputs of the layers named in ``self_condition``
-    (1 is the lowest; the last is not one of them) are scored by the same heads, and the posteriors, through a linear
-    layer, are added to what the next layer reads. So the upper layers know what labels the lower ones hear around a
-    frame, though the labels of CTC are independent of each other given the input. In training the mean loss of those
-    layers takes the share ``self_condition_weight`` of the whole.
+    Self-conditioning (Nozaki & Komatsu 2021, arXiv 2104.02724): the heads also score the outputs of the layers named in
+    ``self_condition``. Their posteriors, through a linear layer, are added to the input of the next layer. So the upper
+    layers see which labels the lower ones find around a frame, although the labels of CTC are independent of each other
+    given the input. In training, the mean loss of those layers has the share ``self_condition_weight`` of the whole.
 
-    With a ``consistency`` above zero a training batch is read twice, as two views that differ by their masks and
-    dropout but not by their timing, and that times the divergence of each view's scores from the other's joins the loss
-    (Yao et al. 2025, CR-CTC, arXiv 2410.05101, section 3, where it is 0.2). It takes twice the work a batch.
+    Consistency (Yao et al. 2025, CR-CTC, arXiv 2410.05101, section 3): a training batch is encoded as two views that
+    differ by masks and dropout but not by timing. ``consistency`` times the divergence of each view's scores from the
+    other's is added to the loss. A batch then takes twice the work.
+
+    Args:
+        features: feature extractor.
+        encoder: of its features.
+        vocabularies: by head, the primary one first; each with a blank.
+        weights: share of each head in the loss, 0 or more; 1 by default.
+        augmentation: modules that map features (N, T, F) and lengths (N,) to others, in this order, with an attribute
+            ``changes_time``.
+        self_condition: layers whose scores are fed back, counted from 1, the lowest; the last layer is not one of them.
+        self_condition_weight: 0 to below 1.
+        blank_penalties: of each head, in nats per frame, see `CTCHead`; 0 by default.
+        consistency: 0 (off) or more; the paper uses 0.2.
+
+    Raises:
+        InputError: there is no head, or an option is out of range.
     """
 
-    groups = ("features", "encoder")  # of a configuration, besides its own
+    groups = ("features", "encoder")
 
     features: Extractor
     encoder: Encoder
@@ -92,48 +105,62 @@ class CTCTask(Task):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> CTCTask:
-        """Build from the groups ``features``, ``encoder``, ``augmentation`` and ``task`` of a configuration."""
+        """Build from the groups ``task``, ``features``, ``encoder`` and ``augmentation`` of a configuration.
+
+        Raises:
+            InputError: a setting is wrong; the message names it.
+        """
         heads = config["task"]["heads"]
-        return build(
-            {"ctc": cls},
-            {option: value for option, value in config["task"].items() if option != "heads"},
-            "task",
-            vocabularies=vocabularies,
+        return build_task(
+            cls,
+            config,
+            vocabularies,
             weights={head: options.get("weight", 1.0) for head, options in heads.items()},
             blank_penalties={head: options.get("blank_penalty", 0.0) for head, options in heads.items()},
-            **front(config),
+            **build_speech_frontend(config),
         )
 
     @property
     def timing(self) -> str:
-        """Name of the head whose labels have the best times: the first with a blank penalty, or else the primary."""
+        """Name of the head for alignment: the first one with a blank penalty, or else the primary one."""
         return next((head for head in self.vocabularies if self._head(head).blank_penalty), self.primary)
 
     @property
     def _views(self) -> int:
-        """How often the training loss reads each utterance."""
+        """Number of views of each utterance that the loss sees."""
         return 2 if self.consistency and self.training else 1
 
     @property
     def frame_seconds(self) -> float:
-        """Seconds from one frame of scores to the next."""
+        """Seconds from one output frame to the next."""
         return self.features.frame_seconds * self.encoder.stride
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
-        """Frames of scores for inputs of so many samples (or feature frames), both (N,)."""
+        """Return the number of output frames (N,) for ``lengths`` (N,) of the inputs, in samples or feature frames."""
         return self.encoder.output_lengths(self.features.output_lengths(lengths))
 
     def encode(
         self, inputs: Tensor, lengths: Tensor, statistics: Sequence[Statistics | None] | None = None, views: int = 1
     ) -> tuple[Tensor, Tensor, list[dict[str, Tensor]]]:
-        """Encoder outputs (N, T', H), their lengths (N,), and all heads' scores of each self-conditioning layer.
+        """Compute the encoder outputs, augmented in training mode.
 
-        With two ``views`` the 2 N rows are the first one of each utterance, and then the second.
+        Args:
+            inputs: (N, S) waveforms or (N, T, D) features, padded.
+            lengths: (N,) samples or frames of each utterance.
+            statistics: of the recordings that the utterances are parts of; see `Extractor.forward`.
+            views: in training mode, number of differently masked copies of each utterance.
+
+        Returns:
+            Outputs (views * N, T', H), the first view of all utterances first; their lengths (views * N,); and for each
+            layer of ``self_condition`` the log-probabilities (views * N, T', V) by head.
+
+        Raises:
+            InputError: as `Extractor.forward`.
         """
         with torch.no_grad():
-            x, lengths = self.features(inputs, lengths, statistics)
+            x, lengths = self.features(inputs, lengths, statistics)  # (N, T, F)
             if self.training:
-                x, lengths = self._augmented(x, lengths, views)
+                x, lengths = self._augment(x, lengths, views)
         if not self.self_condition:
             return *self.encoder(x, lengths), []
         lower: list[dict[str, Tensor]] = []
@@ -148,11 +175,12 @@ class CTCTask(Task):
 
         return *self.encoder(x, lengths, condition), lower
 
-    def _augmented(self, x: Tensor, lengths: Tensor, views: int) -> tuple[Tensor, Tensor]:
+    def _augment(self, x: Tensor, lengths: Tensor, views: int) -> tuple[Tensor, Tensor]:
+        """Apply the augmentations; views differ by those that keep the timing, so that their frames correspond."""
         for augment in self.augmentation:
             if augment.changes_time:
                 x, lengths = augment(x, lengths)
-        if views > 1:  # whose frames correspond, as their time is the same
+        if views > 1:
             x, lengths = x.repeat(views, 1, 1), lengths.repeat(views)
         for augment in self.augmentation:
             if not augment.changes_time:
@@ -169,9 +197,19 @@ class CTCTask(Task):
         heads: Sequence[str] | None = None,
         statistics: Sequence[Statistics | None] | None = None,
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Log-probabilities (N, T', V) of each head asked for (all by default), float32, and lengths (N,).
+        """Compute log-probabilities.
 
-        ``statistics``: of the recordings that the inputs are parts of, see `Extractor.forward`.
+        Args:
+            inputs: (N, S) waveforms or (N, T, D) features, padded.
+            lengths: (N,) samples or frames of each utterance.
+            heads: the heads to compute; None: all.
+            statistics: of the recordings that the utterances are parts of; see `Extractor.forward`.
+
+        Returns:
+            Log-probabilities (N, T', V) float32 by head, and lengths (N,) in output frames.
+
+        Raises:
+            InputError: as `Extractor.forward`.
         """
         x, lengths, _ = self.encode(inputs, lengths, statistics)
         return self._scores(x, heads or self.vocabularies), lengths
@@ -182,11 +220,11 @@ class CTCTask(Task):
         x, lengths, lower = self.encode(batch.inputs, batch.lengths, views=views)
         targets = {head: target.repeat(views, len(batch.inputs)) for head, target in batch.targets.items()}
         scores = self._scores(x, self.vocabularies)
-        loss, impossible = self._loss_of_views(scores, lengths, targets)
+        loss, skipped = self._loss_of_views(scores, lengths, targets)
         if lower:
             below = torch.stack([self._loss_of_views(scores, lengths, targets)[0] for scores in lower]).mean()
             loss = torch.lerp(loss, below, self.self_condition_weight)
-        return Loss(loss, skipped=impossible // views)
+        return Loss(loss, skipped=skipped // views)
 
     def validation_step(self, batch: SpeechBatch) -> Validation:
         """Compute the loss, the blank rate of the primary head, and the best path of each head."""
@@ -203,21 +241,32 @@ class CTCTask(Task):
     def _loss_of_views(
         self, scores: Mapping[str, Tensor], lengths: Tensor, targets: Mapping[str, Targets]
     ) -> tuple[Tensor, int]:
-        loss, impossible = self.loss(scores, lengths, targets)
+        """Compute `loss`, and in training add the divergence of the views."""
+        loss, skipped = self.loss(scores, lengths, targets)
         if self._views > 1:
             for head, target in targets.items():
                 if len(target.rows):
                     divergence = self._head(head).divergence(scores[head], lengths, target.lengths)
                     loss = loss + self.consistency * self.weights[head] * divergence
-        return loss, impossible
+        return loss, skipped
 
     def loss(self, scores: Mapping[str, Tensor], lengths: Tensor, targets: Mapping[str, Targets]) -> tuple[Tensor, int]:
-        """`CTCHead.loss` of what `forward` gave, weighted over heads; and label sequences left out."""
+        """Compute the weighted sum over heads of `CTCHead.loss`.
+
+        Args:
+            scores: log-probabilities (N, T', V) by head.
+            lengths: (N,) output frames.
+            targets: by head; utterances without labels for a head add nothing to its loss.
+
+        Returns:
+            The loss (scalar float32) in nats per label, and the number of label sequences that are skipped, as they
+            need more frames than their utterance has.
+        """
         total = lengths.new_zeros((), dtype=torch.float32)
-        impossible = 0
+        skipped = 0
         for head, target in targets.items():
             if len(target.rows):
-                nll, left_out = self._head(head).loss(
+                nll, head_skipped = self._head(head).loss(
                     scores[head],
                     lengths,
                     target.labels,
@@ -226,14 +275,14 @@ class CTCTask(Task):
                     frames_needed=target.frames_needed,
                 )
                 total = total + self.weights[head] * nll
-                impossible += left_out
-        return total, impossible
+                skipped += head_skipped
+        return total, skipped
 
     def _head(self, name: str) -> CTCHead:
         return cast(CTCHead, self.heads[name])
 
     def hypotheses(self, scores: Mapping[str, Tensor], lengths: Tensor) -> dict[str, list[Hypothesis]]:
-        """Best hypothesis of each utterance and head, from what `forward` gave."""
+        """Return the best path of each utterance by head, from log-probabilities (N, T', V) and ``lengths`` (N,)."""
         frames = lengths.cpu().numpy()
         return {
             head: greedy.search(log_probs.detach().cpu().numpy(), frames, self.vocabularies[head].blank)

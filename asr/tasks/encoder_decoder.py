@@ -23,7 +23,6 @@ from asr.tasks.base import Loss, Task, Validation
 from asr.text.vocabulary import SPECIALS, Vocabulary
 from asr.utils.masks import length_mask
 
-SEARCHES = {"beam": LabelBeamOptions}
 Reward = Callable[[Sequence[str], Sequence[str]], Sequence[float]]  # of hypotheses, given all references
 
 
@@ -35,7 +34,7 @@ class EncoderDecoderTask(Task):
     Args:
         vocabularies: by head; the first one is the output's and has the label <eos>.
         network: the label RNN.
-        options: how `search` searches unless it is told otherwise.
+        options: default options of `search`.
         label_smoothing: share of the target probability that is spread evenly over all labels, in the training loss
             only (Szegedy et al. 2016, arXiv 1512.00567, section 7); 0 to below 1.
         samples: sequences sampled per input for training by reward (`reward_loss`); 0 trains by maximum likelihood.
@@ -89,7 +88,8 @@ class EncoderDecoderTask(Task):
         """Return the mean cross entropy in nats per label, with label smoothing in training mode.
 
         Args:
-            inputs: (N, …), of ``lengths`` (N,).
+            inputs: (N, …), padded.
+            lengths: (N,) of each input.
             labels: (N, U + 1), padded; each row begins with <eos>, which is not scored.
             ends: (N,) labels of each row that are scored.
         """
@@ -120,7 +120,8 @@ class ConditionedScorer:
 
     Args:
         task: whose label RNN scores.
-        inputs: (N, …), of ``lengths`` (N,).
+        inputs: (N, …), padded.
+        lengths: (N,) of each input.
         samples_per_input: rows per input, next to each other.
     """
 
@@ -164,7 +165,8 @@ def search(
 
     Args:
         tasks: of one vocabulary; their log-probabilities are averaged.
-        inputs: (N, …), of ``lengths`` (N,).
+        inputs: (N, …), padded.
+        lengths: (N,) of each input.
         options: None takes those of the first task. Special labels are suppressed in any case.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Language models: which label comes next (Graves 2013, Generating sequences with recurrent neural networks)."""
+"""Language models: predict the next label (Graves 2013, Generating sequences with recurrent neural networks)."""
 
 from __future__ import annotations
 
@@ -12,28 +12,33 @@ from torch.nn import functional as F
 from asr.data.text_stream import StreamBatch
 from asr.errors import InputError
 from asr.modules.label_rnn import LabelRNN, State
-from asr.registry import build
+from asr.tasks._builders import build_label_rnn, build_task
 from asr.tasks.base import Loss, Task, Validation
 from asr.text.vocabulary import Vocabulary
 
-NETWORKS = {"label_rnn": LabelRNN}
-NONE = -1
 MISSING_LABEL_LOG_PROB = -20.0  # natural log
 
 
 class LanguageTask(Task):
-    """A label RNN over text. ``<eos>`` stands behind each piece of text, and so before the next one too.
+    """A label RNN over text, trained by truncated backpropagation through time.
 
-    ``vocabularies`` holds one, of characters or pieces, with that label.
+    ``<eos>`` stands after each piece of text, and so before the next one too.
+
+    Args:
+        vocabularies: one, of characters or SentencePiece pieces, with the label <eos>.
+        network: the label RNN, without attention.
+
+    Raises:
+        InputError: the vocabulary lacks <eos>.
     """
 
-    groups = ("label_rnn",)  # of a configuration, besides its own
+    groups = ("label_rnn",)
 
     def __init__(self, vocabularies: Mapping[str, Vocabulary], network: LabelRNN) -> None:
         super().__init__()
         self.vocabularies = dict(vocabularies)
         if (eos := self.vocabulary.eos) is None:
-            raise InputError("the vocabulary of a language model needs the label <eos>")
+            raise InputError(f"the vocabulary of a language model ({self.primary}) needs the label <eos>")
         self.eos = eos
         self.network = network
         # states at the end of the last batch of training and of dev text (truncated BPTT)
@@ -42,26 +47,42 @@ class LanguageTask(Task):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> LanguageTask:
-        """Build from the groups ``task`` and ``label_rnn`` of a configuration."""
+        """Build from the groups ``task`` and ``label_rnn`` of a configuration.
+
+        Raises:
+            InputError: there is not exactly one vocabulary, or a setting is wrong.
+        """
         if len(vocabularies) != 1:
             raise InputError(f"a language model has one head, not {len(vocabularies)}")
         ((_, vocabulary),) = vocabularies.items()
-        network = build(NETWORKS, config["label_rnn"], "label_rnn", labels=len(vocabulary))
-        options = {option: value for option, value in config["task"].items() if option != "heads"}
-        return build({"language": cls}, options, "task", vocabularies=vocabularies, network=network)
+        return build_task(cls, config, vocabularies, network=build_label_rnn(config, len(vocabulary)))
 
     def forward(self, labels: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Log-probabilities (N, U, V) of what follows each of ``labels`` (N, U); the state behind the last."""
+        """Score the label that follows each label.
+
+        Args:
+            labels: (N, U) int64.
+            state: before the first of them; None begins anew.
+
+        Returns:
+            Log-probabilities (N, U, V) float32, and the state after the last label.
+        """
         return self.network(labels, self.network.start(len(labels)) if state is None else state)
 
     def loss(self, labels: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Mean nats a label of ``labels`` (N, U + 1) but the first, each after those before it; the state behind them.
+        """Compute the mean cross entropy in nats per label, each label given those before it.
 
-        Backpropagation through time ends where the state comes from (truncated BPTT: it is detached).
+        Args:
+            labels: (N, U + 1) int64; the first of each row is not scored.
+            state: before the first label; None begins anew.
+
+        Returns:
+            The loss (scalar), and the state after the last but one label of each row. The state is detached, so that
+            backpropagation ends at the batch (truncated BPTT).
         """
-        log_probs, then = self(labels[:, :-1], state)
+        log_probs, after = self(labels[:, :-1], state)
         nats = F.nll_loss(log_probs.flatten(0, 1), labels[:, 1:].flatten())
-        layers = tuple(tuple(part.detach() for part in hidden) for hidden in then.layers)
+        layers = tuple(tuple(part.detach() for part in hidden) for hidden in after.layers)
         return nats, State(layers)
 
     def training_loss(self, batch: StreamBatch) -> Loss:
@@ -93,33 +114,45 @@ class LanguageTask(Task):
 
 
 class LanguageScorer:
-    """A language model of other labels, those of ``tokens``: a `asr.decoding.ctc.neural_lm.JoiningScorer`.
+    """A language model over another vocabulary's labels: an `asr.decoding.ctc.neural_lm.JoiningScorer`.
 
-    Its last label, ``end``, is the model's <eos>, and begins a text as well. Labels that the model does not have are
+    The last label, ``end``, is the model's <eos>, which also begins a text. Labels that the model does not have get
     `MISSING_LABEL_LOG_PROB`.
+
+    Args:
+        task: the language model.
+        tokens: the V - 1 tokens of the other vocabulary.
+
+    Attributes:
+        end: index of <eos>, V - 1.
     """
 
     def __init__(self, task: LanguageTask, tokens: Sequence[str]) -> None:
         self.network = task.eval().network
         self.end = len(tokens)
         known = {token: label for label, token in enumerate(task.vocabulary.tokens)}
-        own = [known.get(token, NONE) for token in tokens] + [task.eos]
-        self._own = torch.tensor([max(label, 0) for label in own], device=self.device)
-        self._missing = torch.tensor([label == NONE for label in own], device=self.device)
+        own = [known.get(token) for token in tokens] + [task.eos]
+        self._own = torch.tensor([label or 0 for label in own], device=self.device)  # (V,)
+        self._missing = torch.tensor([label is None for label in own], device=self.device)  # (V,)
 
     @property
     def device(self) -> torch.device:
+        """Device of the network."""
         return self.network.device
 
     def start(self, rows: int) -> State:
+        """Return the state of R empty sequences."""
         return self.network.start(rows)
 
     def step(self, state: State, labels: Tensor) -> tuple[Tensor, State]:
-        log_probs, then = self.network.step(state, self._own[labels])
-        return log_probs[:, self._own].masked_fill(self._missing, MISSING_LABEL_LOG_PROB), then
+        """Return log-probabilities (R, V) of the label after ``labels`` (R,), and the next state."""
+        log_probs, after = self.network.step(state, self._own[labels])
+        return log_probs[:, self._own].masked_fill(self._missing, MISSING_LABEL_LOG_PROB), after
 
     def select(self, state: State, rows: Tensor) -> State:
+        """Return the state of ``rows`` (R',)."""
         return self.network.select(state, rows)
 
     def join(self, states: Sequence[State]) -> State:
+        """Return one state with the rows of several, in their order."""
         return self.network.join(states)

@@ -1,4 +1,4 @@
-"""One label sequence from another: spelling to pronunciation, a date to another form of it (Sutskever et al. 2014)."""
+"""Map a label sequence to another: spelling to pronunciation, a date to ISO format (Sutskever et al. 2014)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,32 @@ from asr.errors import InputError
 from asr.modules.encoder import Encoder
 from asr.modules.label_rnn import LabelRNN, State
 from asr.modules.pooling import Pooling
-from asr.registry import build
-from asr.tasks.encoder_decoder import SEARCHES, EncoderDecoderTask
+from asr.tasks._builders import build_encoder, build_label_rnn, build_search, build_task
+from asr.tasks.encoder_decoder import EncoderDecoderTask
 from asr.text.vocabulary import Vocabulary
-
-ENCODERS = {"rnn": Encoder}
-NETWORKS = {"label_rnn": LabelRNN}
 
 
 class Seq2SeqTask(EncoderDecoderTask):
-    """An encoder RNN reads labels of one vocabulary, the label RNN writes those of another.
+    """An encoder RNN reads the source labels; the label RNN generates the target labels.
 
-    Where the encoder ends (each of its directions) decides how the label RNN begins: a linear layer and tanh give its
-    first hidden vectors (Sutskever et al. 2014, arXiv 1409.3215). If the label RNN has a memory (``attention`` in
-    `from_config`) it attends to all that the encoder wrote as well (Bahdanau et al. 2015, arXiv 1409.0473).
+    The encoder's last outputs (of each direction) determine the label RNN's initial state by a linear layer and tanh
+    (Sutskever et al. 2014, arXiv 1409.3215). With ``attention`` in `from_config` the label RNN has a memory and attends
+    to all encoder outputs too (Bahdanau et al. 2015, arXiv 1409.0473).
 
-    ``vocabularies``: what is written, what is read.
+    Args:
+        vocabularies: two, of the target (with the label <eos>) and of the source.
+        network: the label RNN; its ``memory_size`` is None or ``encoder.output_size``.
+        encoder: of vectors of ``source_size``.
+        options: default search options.
+        source_size: elements of a source label's embedding, 1 or more.
+        label_smoothing: see `EncoderDecoderTask`.
+        samples: see `EncoderDecoderTask`.
+
+    Attributes:
+        source: vocabulary of the source.
+
+    Raises:
+        InputError: as `EncoderDecoderTask`.
     """
 
     groups = ("encoder", "label_rnn", "search")
@@ -53,34 +63,29 @@ class Seq2SeqTask(EncoderDecoderTask):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> Seq2SeqTask:
-        """Build from the groups ``task``, ``encoder``, ``label_rnn`` and ``search`` of a configuration."""
+        """Build from the groups ``task``, ``encoder``, ``label_rnn`` and ``search`` of a configuration.
+
+        Raises:
+            InputError: there are not two vocabularies, or a setting is wrong.
+        """
         if len(vocabularies) != 2:
-            raise InputError(
-                f"a seq2seq model has two heads, what it writes and what it reads, not {len(vocabularies)}"
-            )
-        options = {option: value for option, value in config["task"].items() if option not in ("heads", "attention")}
-        source_size = options.setdefault("source_size", 64)
-        encoder = build(ENCODERS, config["encoder"], "encoder", input_size=source_size)
-        network = build(
-            NETWORKS,
-            config["label_rnn"],
-            "label_rnn",
-            labels=len(next(iter(vocabularies.values()))),
-            memory_size=encoder.output_size if config["task"].get("attention", True) else None,
-        )
-        return build(
-            {"seq2seq": cls},
-            options,
-            "task",
-            vocabularies=vocabularies,
-            network=network,
+            raise InputError(f"a seq2seq model has two heads, the target and the source, not {len(vocabularies)}")
+        encoder = build_encoder(config, config["task"].get("source_size", 64))
+        memory_size = encoder.output_size if config["task"].get("attention", True) else None
+        labels = len(next(iter(vocabularies.values())))
+        return build_task(
+            cls,
+            config,
+            vocabularies,
+            exclude=("attention",),
+            network=build_label_rnn(config, labels, memory_size),
             encoder=encoder,
-            options=build(SEARCHES, config["search"], "search"),
+            options=build_search(config),
         )
 
     def encode_state(self, inputs: Tensor, lengths: Tensor) -> State:
         """Return the label RNN's initial state for source labels (N, S), padded, of ``lengths`` (N,)."""
-        encoded, lengths = self.encoder(self.embedding(inputs), lengths)
+        encoded, lengths = self.encoder(self.embedding(inputs), lengths)  # (N, S', H)
         hidden = self.network.hidden(torch.tanh(self.bridge(self.ends(encoded, lengths))))
         if self.network.key is None:
             return self.network.start(len(inputs), hidden=hidden)

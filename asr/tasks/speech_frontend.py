@@ -1,4 +1,4 @@
-"""What tasks that read speech have in common: features, augmentation, encoder."""
+"""The parts that all tasks on speech have: feature extractor, augmentations, encoder."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from asr import features
 from asr.features.specaugment import SpecAugment, SpectrogramWarp
-from asr.modules.encoder import Encoder
 from asr.registry import build
+from asr.tasks._builders import build_encoder
 
 FEATURES = {
     "filterbank": features.FilterBank,
@@ -17,16 +17,25 @@ FEATURES = {
     "mfcc": features.MFCC,
     "precomputed": features.Precomputed,
 }
-ENCODERS = {"rnn": Encoder}
 AUGMENTATIONS = {"specaugment": SpecAugment, "warp": SpectrogramWarp}
 
 
-def front(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Modules of the groups ``features``, ``augmentation`` (a list) and ``encoder`` of a configuration."""
+def build_speech_frontend(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Build the modules of the groups ``features``, ``encoder`` and ``augmentation`` of a configuration.
+
+    Args:
+        config: ``augmentation`` may be missing; it is a mapping of names to options, null for none.
+
+    Returns:
+        ``features`` (an `Extractor`), ``encoder`` (an `Encoder` of its features) and ``augmentation`` (a list).
+
+    Raises:
+        InputError: a type or an option is unknown or out of range.
+    """
     extractor = build(FEATURES, config["features"], "features")
     return {
         "features": extractor,
-        "encoder": build(ENCODERS, config["encoder"], "encoder", input_size=extractor.dim),
+        "encoder": build_encoder(config, extractor.dim),
         "augmentation": [
             build(AUGMENTATIONS, options, f"augmentation.{name}")
             for name, options in (config.get("augmentation") or {}).items()

@@ -1,4 +1,4 @@
-"""What happens around the steps of a training: the epoch's line, and stopping when asked to."""
+"""Callbacks of the trainer: the line that an epoch prints, and stopping on a signal."""
 
 from __future__ import annotations
 
@@ -22,26 +22,35 @@ RATES = {"wer": "WER", "cer": "CER", "per": "PER"}
 
 
 class EpochLine(L.Callback):
-    """Prints, for every epoch, one line of figures and some samples."""
+    """Prints one line of figures per epoch, and the samples of its dev scorer below.
+
+    The line has the training loss, the dev loss, the other dev figures in percent (logged names that begin with
+    "dev_"), the blank rate if the task logs one, the speed in each unit of `Batch.amounts`, and the seconds that the
+    epoch took, validation included.
+    """
 
     def __init__(self) -> None:
         self.began = 0.0
-        self.done: Counter[str] = Counter()  # by unit
-        self.busy = 0.0
+        self.amounts: Counter[str] = Counter()  # of the epoch's batches, by unit
+        self.training_seconds = 0.0  # without the validation that follows
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self.on_train_epoch_start(trainer, module)  # which is not called for an epoch that is resumed in its middle
+        """Start the clock, also for an epoch that is resumed in its middle."""
+        self.on_train_epoch_start(trainer, module)  # Lightning does not call it then
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self.began, self.done, self.busy = time.perf_counter(), Counter(), 0.0
+        """Start the clock and the counts."""
+        self.began, self.amounts, self.training_seconds = time.perf_counter(), Counter(), 0.0
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        self.done.update(batch.amounts)
-        self.busy = time.perf_counter() - self.began  # without the validation that follows
+        """Count the batch."""
+        self.amounts.update(batch.amounts)
+        self.training_seconds = time.perf_counter() - self.began
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Print the line, above the progress bar."""
         assert isinstance(module, TrainingModule)
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         parts = [
@@ -49,28 +58,29 @@ class EpochLine(L.Callback):
             f"loss {figures.get('train_loss_epoch', math.nan):.3f}",
             f"dev loss {figures.get('dev_loss', math.nan):.3f}",
         ]
-        shares = {name.removeprefix("dev_"): value for name, value in figures.items() if name.startswith("dev_")}
-        shares.pop("loss", None)
-        parts += [f"{RATES.get(name, name.replace('_', ' '))} {100 * share:.1f}%" for name, share in shares.items()]
+        rates = {name.removeprefix("dev_"): value for name, value in figures.items() if name.startswith("dev_")}
+        rates.pop("loss", None)
+        parts += [f"{RATES.get(name, name.replace('_', ' '))} {100 * rate:.1f}%" for name, rate in rates.items()]
         if "blank_rate" in figures:
             parts.append(f"blank {100 * figures['blank_rate']:.0f}%")
-        if self.busy > 0:
-            parts.append(", ".join(f"{amount / self.busy:.0f} {unit}/s" for unit, amount in self.done.items()))
+        if self.training_seconds > 0:
+            speeds = (f"{amount / self.training_seconds:.0f} {unit}/s" for unit, amount in self.amounts.items())
+            parts.append(", ".join(speeds))
         parts.append(f"{time.perf_counter() - self.began:.1f} s")
         if skipped := int(figures.get("skipped", 0)):
             parts.append(f"{skipped} utterances too short for their labels")
         lines = [" | ".join(parts)]
         lines += [f"    {_clip(sample)}" for sample in module.samples]
         if trainer.is_global_zero:
-            say(trainer, "\n".join(lines))
+            print_above_bar(trainer, "\n".join(lines))
 
 
 def _clip(text: str, width: int = 106) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def say(trainer: L.Trainer, text: str) -> None:
-    """Print above the progress bar."""
+def print_above_bar(trainer: L.Trainer, text: str) -> None:
+    """Print a text above the trainer's progress bar, if it shows one."""
     bar = trainer.progress_bar_callback
     if isinstance(bar, TQDMProgressBar):
         from tqdm.auto import tqdm
@@ -81,10 +91,13 @@ def say(trainer: L.Trainer, text: str) -> None:
 
 
 class StopOnSignal(L.Callback):
-    """On SIGINT (Ctrl-C) or SIGTERM: finish the step (at the epoch's end: the epoch), save ``checkpoint``, and raise
-    `Interruption`. A second signal stops at once.
+    """Stops training on SIGINT (Ctrl-C) or SIGTERM, with a checkpoint to resume from.
 
-    At the end of an epoch its own checkpoint, which another callback writes, must be that file.
+    The current step is finished (its accumulated gradients included), at the end of an epoch the epoch with its
+    validation; then the checkpoint is saved and `Interruption` raised. A second signal stops at once, without saving.
+
+    Args:
+        checkpoint: the file to save. At the end of an epoch another callback must write it.
     """
 
     def __init__(self, checkpoint: Path) -> None:
@@ -93,48 +106,53 @@ class StopOnSignal(L.Callback):
         self._previous: dict[int, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Install the signal handlers."""
         # not sooner: Lightning would add its own handler for SIGTERM, which saves nothing
         if threading.current_thread() is not threading.main_thread():
-            return  # where Python allows no handlers
+            return  # Python allows signal handlers in the main thread only
         for number in (signal.SIGINT, signal.SIGTERM):
             self._previous[number] = signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
-            raise Interruption(number, f"stopped at once by signal {number}, without saving what is new")
+            raise Interruption(number, f"stopped at once by signal {number}, without saving a checkpoint")
         self.received = number
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        done = batch_idx + 1
-        if done % trainer.accumulate_grad_batches or done == trainer.num_training_batches:
+        """Save the checkpoint and stop after a signal, unless the optimizer's step or the epoch ends later."""
+        batches = batch_idx + 1
+        if batches % trainer.accumulate_grad_batches or batches == trainer.num_training_batches:
             return
-        if self._is_to_stop(trainer):
+        if self._must_stop(trainer):
             trainer.save_checkpoint(self.checkpoint)
             self._stop()
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if self._is_to_stop(trainer):
+        """Make this epoch the last one after a signal."""
+        if self._must_stop(trainer):
             trainer.should_stop = True
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._restore()
-        if self._is_to_stop(trainer):
+        """Restore the signal handlers, and stop after a signal."""
+        self._restore_handlers()
+        if self._must_stop(trainer):
             self._stop()
 
-    def _is_to_stop(self, trainer: L.Trainer) -> bool:
+    def _must_stop(self, trainer: L.Trainer) -> bool:
         """Whether any of the processes that train together has received a signal."""
         return trainer.strategy.reduce_boolean_decision(self.received is not None, all=False)
 
     def _stop(self) -> None:
         number = int(self.received or signal.SIGTERM)
-        raise Interruption(number, f"stopped by signal {number}, saved {self.checkpoint}; go on with resume=auto")
+        raise Interruption(number, f"stopped by signal {number}, saved {self.checkpoint}; continue with resume=auto")
 
-    def _restore(self) -> None:
+    def _restore_handlers(self) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous.clear()
 
     def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
-        self._restore()
+        """Restore the signal handlers."""
+        self._restore_handlers()

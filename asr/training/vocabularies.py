@@ -1,4 +1,4 @@
-"""Vocabularies that a configuration describes, of the training texts where it says so."""
+"""Build vocabularies from the options of a head and the training texts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,18 @@ def make_vocabulary(
     phones: Sequence[str] = (),
     specials: Sequence[str] = (BLANK,),
 ) -> Vocabulary:
-    """The vocabulary of one head, by its ``kind``; ``phones`` are those of the training data."""
+    """Build the vocabulary of one head.
+
+    Args:
+        head: name of the head, for messages.
+        options: of ``task.heads.HEAD``: ``kind`` and the options that this kind has; former names are accepted.
+        texts: training texts, from which most kinds take their labels.
+        phones: phones of the training data, for kind "phones" without the option ``phones``.
+        specials: labels that are no text, such as blank or <eos>, before all others.
+
+    Raises:
+        InputError: the kind is unknown, an option is wrong, or there are no phones.
+    """
     options = rename_keys(options, OPTION_ALIASES)
     kind, unknown = options.get("kind"), options.get("unknown", "error")
     normalization = TextNormalizer.from_config(options.get("normalization"))
@@ -28,8 +39,8 @@ def make_vocabulary(
         spaces = options.get("boundary_spaces", False)
         return Vocabulary.characters(source, normalization, boundary_spaces=spaces, unknown=unknown, specials=specials)
     if kind == "words":
-        least = options.get("min_count", 1)
-        return Vocabulary.words_of(texts, normalization, min_count=least, unknown=unknown, specials=specials)
+        min_count = options.get("min_count", 1)
+        return Vocabulary.words_of(texts, normalization, min_count=min_count, unknown=unknown, specials=specials)
     if kind == "phones":
         source = phones if options.get("phones") is None else options["phones"]
         if not source:

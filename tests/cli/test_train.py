@@ -173,7 +173,7 @@ def test_a_signal_ends_training_with_its_status(recipe: Path, tmp_path: Path) ->
         assert process.returncode == status, err
         last = run_dir / "checkpoints" / "last.ckpt"
         assert last.is_file() and not (run_dir / "model").exists()
-        assert err.splitlines()[-1] == f"asr: stopped by signal {number:d}, saved {last}; go on with resume=auto"
+        assert err.splitlines()[-1] == f"asr: stopped by signal {number:d}, saved {last}; continue with resume=auto"
         assert "Traceback" not in err + out
 
 

@@ -1,4 +1,4 @@
-"""Classification: pooling and loss against loops, batches and singles, learning by heart, the model directory."""
+"""Classification: pooling and loss against loops, batches against single utterances, training, the model directory."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def make_task(pooling: str = "mean", **options: Any) -> ClassificationTask:
 
 @pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize("kind", POOLINGS)
-def test_pooling_is_what_a_loop_over_utterances_gives(kind: str, bidirectional: bool) -> None:
+def test_pooling_equals_a_loop_over_utterances(kind: str, bidirectional: bool) -> None:
     torch.manual_seed(0)
     x, lengths = pad([torch.randn(length, 6) for length in (4, 1, 7)])
     pooling = Pooling(kind, 6, bidirectional)
-    for row, length, found in zip(x, lengths.tolist(), pooling(x, lengths), strict=True):
+    for row, length, pooled in zip(x, lengths.tolist(), pooling(x, lengths), strict=True):
         own = row[:length]
         if kind == "mean":
             expected = sum(own) / length
@@ -58,7 +58,7 @@ def test_pooling_is_what_a_loop_over_utterances_gives(kind: str, bidirectional: 
             expected = sum(score / sum(scores) * frame for score, frame in zip(scores, own, strict=True))
         else:
             expected = torch.cat([own[-1, :3], own[0, 3:]]) if bidirectional else own[-1]
-        assert torch.allclose(found, torch.as_tensor(expected), atol=1e-6)
+        assert torch.allclose(pooled, torch.as_tensor(expected), atol=1e-6)
 
 
 def test_the_last_outputs_are_the_final_states_of_a_torch_lstm() -> None:
@@ -83,7 +83,7 @@ def test_the_loss_is_that_of_torch(smoothing: float) -> None:
 
 @pytest.mark.parametrize("channels", [[], [4, 4]])
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_an_utterance_gives_in_a_batch_what_it_gives_alone(pooling: str, channels: list[int]) -> None:
+def test_a_batch_gives_what_single_utterances_give(pooling: str, channels: list[int]) -> None:
     torch.manual_seed(0)
     encoder = CONFIG["encoder"] | ({"channels": channels, "stack": 1} if channels else {})
     config = CONFIG | {"task": CONFIG["task"] | {"pooling": pooling}, "encoder": encoder}
@@ -103,11 +103,11 @@ def test_augmentation_is_for_training_only() -> None:
     assert not torch.equal(task(*batch), task(*batch))
 
 
-# -- what is refused
+# -- errors
 
 
-def test_refusals() -> None:
-    with pytest.raises(InputError, match=r"one head, of kind classes \(these are: characters\)"):
+def test_wrong_options() -> None:
+    with pytest.raises(InputError, match=r"one head, of kind classes; given are heads of kind: characters"):
         store.make_task(CONFIG, {"word": Vocabulary.characters("ab")})
     with pytest.raises(InputError, match="pooling: 'max' is not one of last, mean, attention"):
         make_task("max")
@@ -117,7 +117,7 @@ def test_refusals() -> None:
         make_task(stride=2)
 
 
-def test_a_class_that_training_does_not_have_is_named_before_work(
+def test_a_class_without_training_data_is_named_before_training(
     tmp_path: Path, class_config: Config, tone_corpus: Any
 ) -> None:
     corpus = tone_corpus(tmp_path / "a", ["ab", "c d"])
@@ -135,7 +135,7 @@ def test_a_class_that_training_does_not_have_is_named_before_work(
 # -- training, and the model directory
 
 
-def test_tones_are_learnt_by_heart(class_run: Path) -> None:
+def test_tones_are_memorized(class_run: Path) -> None:
     figures = json.loads((class_run / "model" / "metrics.json").read_text())
     report = figures["dev"]["train"]
     assert (report["errors"], report["accuracy"], report["utterances"]) == (0, 1.0, 15)
@@ -146,7 +146,7 @@ def test_tones_are_learnt_by_heart(class_run: Path) -> None:
     assert "| dev train | 15 | 0 | 100.00 |  |" in card and "3 classes: ab, c d, hgf" in card and "asr classify" in card
 
 
-def test_the_line_of_an_epoch_and_weights_to_begin_with(
+def test_the_line_of_an_epoch_that_starts_from_a_model(
     tmp_path: Path, class_config: Config, class_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = class_config(tmp_path, class_run / "corpus" / "train.jsonl", **{"trainer.epochs": 2, "optimizer.lr": 1e-6})
@@ -164,7 +164,7 @@ def test_round_trip(tmp_path: Path) -> None:
     assert loaded.vocabulary.decode(loaded.vocabulary.encode("turn left")) == "turn left"
     batch = pad([torch.randn(4000), torch.randn(2500)])
     assert torch.equal(loaded(*batch), task(*batch))
-    with pytest.raises(InputError, match="a model of type classification, one of type ctc is needed"):
+    with pytest.raises(InputError, match="a model of type classification; one of type ctc is needed"):
         store.load(tmp_path / "model", CTCTask)
 
 

@@ -1,4 +1,4 @@
-"""The CTC task: its loss against the sum over all alignments, its heads, batches and singles."""
+"""The CTC task: loss against the sum over all alignments, heads, batches against single utterances."""
 
 from __future__ import annotations
 
@@ -64,15 +64,15 @@ def test_loss_is_the_sum_over_all_alignments(sequences: list[tuple[list[int], in
     task = make_task()
     scores = random_scores(seed, len(sequences), 5, 3)
     lengths = torch.tensor([frames for _, frames in sequences])
-    found, left_out = task.loss({"text": scores}, lengths, {"text": Targets.of([labels for labels, _ in sequences])})
+    loss, skipped = task.loss({"text": scores}, lengths, {"text": Targets.of([labels for labels, _ in sequences])})
     total, impossible = 0.0, 0
     for row, (labels, frames) in enumerate(sequences):
         probability = likelihood(scores[row, :frames].numpy(), tuple(labels))
         impossible += probability == 0
         total -= np.log(probability) if probability else 0.0
     expected = total / max(sum(len(labels) for labels, _ in sequences), 1)
-    assert found.item() == pytest.approx(expected, abs=1e-6)
-    assert left_out == impossible
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
+    assert skipped == impossible
 
 
 def test_gradient_of_the_loss_is_that_of_the_sum_over_all_alignments() -> None:
@@ -80,12 +80,12 @@ def test_gradient_of_the_loss_is_that_of_the_sum_over_all_alignments() -> None:
     logits.requires_grad_()
     task = make_task()
     loss, _ = task.loss({"text": logits.log_softmax(-1)}, torch.tensor([4]), {"text": Targets.of([[1, 1]])})
-    (found,) = torch.autograd.grad(loss, logits)
+    (gradient,) = torch.autograd.grad(loss, logits)
     log_probs = logits.log_softmax(-1)[0]
     paths = [path for path in product(range(3), repeat=4) if collapsed(path) == (1, 1)]
     terms = [torch.stack([log_probs[t, label] for t, label in enumerate(path)]).sum() for path in paths]
     (expected,) = torch.autograd.grad(-torch.logsumexp(torch.stack(terms), 0) / 2, logits)
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(gradient, expected)
 
 
 def test_an_impossible_utterance_adds_nothing_and_is_counted() -> None:
@@ -93,8 +93,8 @@ def test_an_impossible_utterance_adds_nothing_and_is_counted() -> None:
     scores = random_scores(0, 2, 5, 3).requires_grad_()
     lengths = torch.tensor([5, 2])
     targets = {"text": Targets.of([[1, 2], [1, 1]])}
-    loss, impossible = task.loss({"text": scores}, lengths, targets)
-    assert impossible == 1
+    loss, skipped = task.loss({"text": scores}, lengths, targets)
+    assert skipped == 1
     assert loss.item() == pytest.approx(-np.log(likelihood(scores[0].detach().numpy(), (1, 2))) / 4, abs=1e-6)
     loss.backward()
     assert scores.grad is not None and scores.grad[0].abs().sum() > 0
@@ -129,8 +129,8 @@ def test_heads_without_targets_add_nothing() -> None:
     both, _ = task.loss(scores, lengths, text | {"other": Targets.of([None, [3], None])})
     row = -np.log(likelihood(scores["other"][1, :4].numpy(), (3,)))
     assert both.item() == pytest.approx(only.item() + 0.25 * row, abs=1e-6)
-    nothing, impossible = task.loss(scores, lengths, {})
-    assert nothing.item() == 0 and impossible == 0
+    nothing, skipped = task.loss(scores, lengths, {})
+    assert nothing.item() == 0 and skipped == 0
 
 
 def test_scores_are_probabilities_and_do_not_depend_on_the_batch() -> None:
@@ -162,9 +162,9 @@ def test_scores_are_float32_under_autocast() -> None:
 def test_hypotheses_are_greedy_ones_of_each_head() -> None:
     task = make_task({"text": "ab", "other": "abc"})
     scores = {"text": random_scores(0, 2, 6, 3), "other": random_scores(1, 2, 6, 4)}
-    found = task.hypotheses(scores, torch.tensor([6, 3]))
+    hypotheses = task.hypotheses(scores, torch.tensor([6, 3]))
     for head, log_probs in scores.items():
-        assert found[head] == greedy.search(log_probs.numpy(), np.array([6, 3]))
+        assert hypotheses[head] == greedy.search(log_probs.numpy(), np.array([6, 3]))
 
 
 def test_augmentation_is_for_training_only() -> None:
@@ -204,19 +204,19 @@ def test_with_a_penalty_each_blank_of_an_alignment_costs_it(
     x = torch.randn(1, 5, 12, generator=torch.Generator().manual_seed(seed))
     scores = head(x)
     torch.testing.assert_close(scores.exp().sum(-1), torch.ones(1, 5))
-    loss, impossible = task.loss({"times": scores}, torch.tensor([frames]), {"times": Targets.of([labels])})
+    loss, skipped = task.loss({"times": scores}, torch.tensor([frames]), {"times": Targets.of([labels])})
     costly = nn.functional.linear(x, head.weight, head.bias).log_softmax(-1)[0]  # type: ignore[arg-type]
     costly = costly - torch.tensor([nats, 0.0, 0.0])
     paths = [path for path in product(range(3), repeat=frames) if collapsed(path) == tuple(labels)]
-    assert impossible == (not paths)
+    assert skipped == (not paths)
     if not paths:
         assert loss.item() == 0
         return
     terms = [torch.stack([costly[t, label] for t, label in enumerate(path)]).sum() for path in paths]
     expected = -torch.logsumexp(torch.stack(terms), 0) / max(len(labels), 1)
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-5)
-    found, wanted = (torch.autograd.grad(value, list(head.parameters())) for value in (loss, expected))
-    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4)
+    gradients, expected_gradients = (torch.autograd.grad(value, list(head.parameters())) for value in (loss, expected))
+    torch.testing.assert_close(gradients, expected_gradients, rtol=1e-3, atol=1e-4)
 
 
 def test_the_head_with_a_penalty_is_the_one_for_times() -> None:

@@ -47,21 +47,21 @@ def test_self_conditioning_adds_the_posteriors_of_lower_layers() -> None:
     for row, length in enumerate(lengths):
         x, own = task.features(inputs[row : row + 1, :length], torch.tensor([int(length)]))
         x = x[:, : int(own)]
-        for layer, found in enumerate(layers):
+        for layer, scores_of_layer in enumerate(layers):
             x = x.transpose(0, 1)  # (T, 1, F)
             backwards = rnn.backwards[layer](x.flip(0))[0].flip(0)
             x = torch.cat([rnn.forwards[layer](x)[0], backwards], -1).transpose(0, 1)
             posteriors = {head: linear(x).softmax(-1) for head, linear in task.heads.items()}
             for head, posterior in posteriors.items():
-                found[head].append(posterior.log()[0])
+                scores_of_layer[head].append(posterior.log()[0])
             if layer < 2:
                 x = x + sum(posteriors[head] @ task.feedback[head].weight.T for head in posteriors)
     for head in scores:
         for row, length in enumerate(frames):
             torch.testing.assert_close(scores[head][row, :length], layers[2][head][row], rtol=1e-4, atol=1e-5)
     losses = []
-    for found in layers:
-        padded = {head: nn.utils.rnn.pad_sequence(rows, batch_first=True) for head, rows in found.items()}
+    for by_head in layers:
+        padded = {head: nn.utils.rnn.pad_sequence(rows, batch_first=True) for head, rows in by_head.items()}
         losses.append(task.loss(padded, frames, targets)[0])
     expected = 0.75 * losses[2] + 0.25 * (losses[0] + losses[1]) / 2
     torch.testing.assert_close(training_loss(task, inputs, lengths, targets).value, expected)
@@ -117,7 +117,7 @@ def test_views_differ_by_masks_and_not_by_time() -> None:
     assert [len(scores) for scores in task(*BATCH)[0].values()] == [2, 2]
 
 
-def test_what_views_add_is_their_divergence_a_label() -> None:
+def test_views_add_their_divergence_per_label() -> None:
     """The consistency loss of CR-CTC written out; the other view is a constant of the gradient."""
     masks = SpecAugment(time_masks=3, time_width=9)
     task = consistent(0.7, masks).train()
@@ -139,8 +139,8 @@ def test_what_views_add_is_their_divergence_a_label() -> None:
     assert result.skipped == 0
     torch.testing.assert_close(loss, expected)
     parameters = [p for p in task.parameters() if p.requires_grad]
-    found, wanted = (torch.autograd.grad(value, parameters) for value in (loss, expected))
-    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
+    gradients, expected_gradients = (torch.autograd.grad(value, parameters) for value in (loss, expected))
+    torch.testing.assert_close(gradients, expected_gradients, rtol=1e-4, atol=1e-6)
 
 
 def test_an_impossible_utterance_of_two_views_is_counted_once() -> None:

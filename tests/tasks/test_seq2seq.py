@@ -1,4 +1,4 @@
-"""Seq2seq tasks: the encoder's ends, the loss and the search against plain loops, batches, what is refused."""
+"""Seq2seq tasks: loss and search against plain loops, batches against single inputs, wrong options."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from asr.tasks.encoder_decoder import search
 from asr.tasks.seq2seq import Seq2SeqTask
 from asr.text.vocabulary import EOS, UNKNOWN, Vocabulary
 
-WRITTEN = Vocabulary.phones(["ah", "b", "k"], specials=(EOS,))
-READ = Vocabulary.characters("abc", specials=())
+TARGET = Vocabulary.phones(["ah", "b", "k"], specials=(EOS,))
+SOURCE = Vocabulary.characters("abc", specials=())
 CONFIG: dict[str, Any] = {
-    "task": {"type": "seq2seq", "heads": {"written": {"kind": "phones"}, "read": {"kind": "characters"}}},
+    "task": {"type": "seq2seq", "heads": {"target": {"kind": "phones"}, "source": {"kind": "characters"}}},
     "encoder": {"type": "rnn", "hidden_size": 8, "num_layers": 2},
     "label_rnn": {"type": "label_rnn", "embedding_size": 6, "hidden_size": 10, "num_layers": 2},
     "search": {"type": "beam", "beam": 4, "max_length": 3},
@@ -33,13 +33,13 @@ Make = Callable[..., Seq2SeqTask]
 
 @pytest.fixture(params=[True, False], ids=["attention", "plain"])
 def make(request: pytest.FixtureRequest) -> Make:
-    """``make(written=…, **task)``: an untrained task whose probabilities are uneven."""
+    """``make(target=…, **task)``: an untrained task whose probabilities are uneven."""
 
-    def make(written: Vocabulary = WRITTEN, **options: Any) -> Seq2SeqTask:
+    def make(target: Vocabulary = TARGET, **options: Any) -> Seq2SeqTask:
         torch.manual_seed(3)
         config = copy.deepcopy(CONFIG)
         config["task"] |= {"attention": request.param, **options}
-        task = store.make_task(config, {"written": written, "read": READ})
+        task = store.make_task(config, {"target": target, "source": SOURCE})
         assert isinstance(task, Seq2SeqTask)
         torch.nn.init.normal_(task.network.output.weight, std=1.0)
         return task.eval()
@@ -48,7 +48,7 @@ def make(request: pytest.FixtureRequest) -> Make:
 
 
 def batch(*texts: str) -> tuple[torch.Tensor, torch.Tensor]:
-    return pad([torch.tensor(READ.encode(text)) for text in texts])
+    return pad([torch.tensor(SOURCE.encode(text)) for text in texts])
 
 
 @torch.no_grad()
@@ -62,18 +62,18 @@ def log_prob(task: Seq2SeqTask, text: str, labels: tuple[int, ...]) -> float:
     return total
 
 
-def test_what_is_read_in_a_batch_is_what_is_read_alone(make: Make) -> None:
+def test_a_batch_gives_what_single_inputs_give(make: Make) -> None:
     task = make()
     texts = ["abcab", "c", "ba"]
     labels = torch.tensor([[task.eos, 1, 2, 3]] * 3)
     together = task(*batch(*texts), labels)
     alone = torch.cat([task(*batch(text), labels[:1]) for text in texts])
     torch.testing.assert_close(together, alone)
-    found = search([task], *batch(*texts))
-    assert [best.labels for best, *_ in found] == [search([task], *batch(text))[0][0].labels for text in texts]
+    hypotheses = search([task], *batch(*texts))
+    assert [best.labels for best, *_ in hypotheses] == [search([task], *batch(text))[0][0].labels for text in texts]
 
 
-def test_the_loss_is_that_of_a_loop(make: Make) -> None:
+def test_the_loss_equals_a_loop(make: Make) -> None:
     task = make()
     labels, ends = torch.tensor([[0, 1, 2, 0], [0, 3, 0, 0]]), torch.tensor([3, 2])
     loss = task.loss(*batch("ab", "cab"), labels, ends)
@@ -94,34 +94,34 @@ def test_a_wide_search_finds_the_best_of_all_sequences(make: Make) -> None:
     task = make()
     every = [labels for length in range(4) for labels in itertools.product((1, 2, 3), repeat=length)]
     best = sorted(((log_prob(task, "cab", labels), labels) for labels in every), reverse=True)
-    found = search([task], *batch("cab"), LabelBeamOptions(beam=100, nbest=10, max_length=3))[0]
-    assert [h.labels for h in found] == [labels for _, labels in best[:10]]
-    assert [h.score for h in found] == pytest.approx([score for score, _ in best[:10]], abs=1e-4)
+    hypotheses = search([task], *batch("cab"), LabelBeamOptions(beam=100, nbest=10, max_length=3))[0]
+    assert [h.labels for h in hypotheses] == [labels for _, labels in best[:10]]
+    assert [h.score for h in hypotheses] == pytest.approx([score for score, _ in best[:10]], abs=1e-4)
 
 
 def test_a_beam_of_one_is_greedy(make: Make) -> None:
     task = make()
-    (found,), *_ = search([task], *batch("abc"), LabelBeamOptions(beam=1, max_length=20))
-    written: list[int] = []
+    (best,), *_ = search([task], *batch("abc"), LabelBeamOptions(beam=1, max_length=20))
+    labels: list[int] = []
     state, last = task.encode_state(*batch("abc")), task.eos
-    while len(written) < 20:
+    while len(labels) < 20:
         log_probs, state = task.network.step(state, torch.tensor([last]))
         if (last := int(log_probs.argmax())) == task.eos:
             break
-        written.append(last)
-    assert found.labels == tuple(written)
+        labels.append(last)
+    assert best.labels == tuple(labels)
 
 
-def test_unknown_is_never_written(make: Make) -> None:
+def test_unknown_is_never_generated(make: Make) -> None:
     vocabulary = Vocabulary.phones(["ah", "b"], unknown="map", specials=(EOS,))
     task = make(vocabulary)
     with torch.no_grad():
         task.network.output.bias[vocabulary.tokens.index(UNKNOWN)] = 50.0
-    (found,), *_ = search([task], *batch("abc"), LabelBeamOptions(beam=2, min_length=2, max_length=5))
-    assert len(found.labels) >= 2 and vocabulary.tokens.index(UNKNOWN) not in found.labels
+    (best,), *_ = search([task], *batch("abc"), LabelBeamOptions(beam=2, min_length=2, max_length=5))
+    assert len(best.labels) >= 2 and vocabulary.tokens.index(UNKNOWN) not in best.labels
 
 
-def test_models_write_together(make: Make) -> None:
+def test_an_ensemble_averages_log_probabilities(make: Make) -> None:
     task = make()
     other = copy.deepcopy(task)
     torch.nn.init.normal_(other.network.output.weight, std=1.0)
@@ -131,8 +131,8 @@ def test_models_write_together(make: Make) -> None:
         for length in range(4)
         for labels in itertools.product((1, 2, 3), repeat=length)
     }
-    (found,), *_ = search([task, other], *batch("ab"), options)
-    assert found.labels == max(mean, key=mean.__getitem__)
+    (best,), *_ = search([task, other], *batch("ab"), options)
+    assert best.labels == max(mean, key=mean.__getitem__)
     stranger = make(Vocabulary.phones(["ah", "b"], specials=(EOS,)))
     with pytest.raises(InputError, match="same vocabulary"):
         search([task, stranger], *batch("ab"), options)
@@ -151,13 +151,13 @@ def test_a_model_directory_gives_the_same_task_back(make: Make, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("written", "options", "message"),
+    ("target", "options", "message"),
     [
         (Vocabulary.phones(["ah"]), {}, "needs the label <eos>"),
-        (WRITTEN, {"label_smoothing": 1.0}, "label_smoothing=1.0"),
-        (WRITTEN, {"depth": 2}, "no option depth"),
+        (TARGET, {"label_smoothing": 1.0}, "label_smoothing=1.0"),
+        (TARGET, {"depth": 2}, "no option depth"),
     ],
 )
-def test_what_is_refused(make: Make, written: Vocabulary, options: dict[str, Any], message: str) -> None:
+def test_wrong_options(make: Make, target: Vocabulary, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        make(written, **options)
+        make(target, **options)

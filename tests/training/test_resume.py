@@ -146,7 +146,7 @@ def test_resumed_after_a_signal_equals_uninterrupted(
     number = signal.SIGINT if step % 2 else signal.SIGTERM
     recorder.at[step] = kill(number)
     config = with_dropout(tiny_config, tmp_path, corpus)
-    with pytest.raises(Interruption, match=r"signal \d+, saved .*last\.ckpt; go on with resume=auto") as caught:
+    with pytest.raises(Interruption, match=r"signal \d+, saved .*last\.ckpt; continue with resume=auto") as caught:
         train(config)
     assert caught.value.number == number
     assert len(recorder.batches) == step + 1  # what was begun was finished, and nothing more

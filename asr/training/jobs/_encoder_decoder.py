@@ -35,13 +35,14 @@ class EncoderDecoderJob(Job):
         return GeneratedTexts(self.measure)
 
     def text_loaders(self, train: Any, dev: Any, rank: int, world: int) -> tuple[ResumableLoader, DataLoader[Any]]:
-        """Return the training batches of process ``rank`` of ``world`` and the dev batches, of at most ``data.labels``
-        labels with padding.
+        """Return the training and the dev batches, of at most ``data.labels`` labels with padding.
 
         Args:
-            train, dev: datasets with ``sizes`` (labels of each example) and ``collate``. Each training example counts
-                once for each sequence that is sampled for it.
-            rank, world: number of this process and of all.
+            train: dataset with ``sizes`` (labels of each example) and ``collate``. An example counts once for each
+                sequence that is sampled for it.
+            dev: likewise.
+            rank: number of this process, from 0.
+            world: number of processes.
         """
         labels, seed = self.config["data"]["labels"], self.config["seed"]
         task: EncoderDecoderTask = self.task
