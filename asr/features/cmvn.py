@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import InputError
+from asr.utils.options import check_choice
 
 # Mean and standard deviation (dim,) of a recording's features.
 Statistics: TypeAlias = "tuple[Tensor, Tensor]"
@@ -54,8 +55,7 @@ class FeatureNormalizer(nn.Module):
         self, dim: int, mode: str = "global", mean_fraction: float = 1.0, scale: bool = True, level: int = 0
     ) -> None:
         super().__init__()
-        if mode not in MODES:
-            raise InputError(f"normalization={mode!r}: use one of {', '.join(MODES)}")
+        check_choice("normalization", mode, MODES)
         if not 0 <= mean_fraction <= 1:
             raise InputError(f"mean_fraction={mean_fraction}: use a number from 0 to 1")
         if level and mode not in PER_UTTERANCE:

@@ -12,6 +12,7 @@ from asr.errors import InputError
 from asr.features._blocks import Blocks, block_frames, map_blocks, thread_local_buffer
 from asr.features.extractor import WaveformExtractor, matmul_safe
 from asr.utils.masks import length_mask
+from asr.utils.options import check_choice
 
 # About 30 dB below the power of 16-bit rounding noise in a narrow filter; digital silence becomes log(1e-10)
 # = -23.
@@ -174,8 +175,7 @@ def mel_filters(
             f"low_hz={low_hz}, high_hz={high_hz}: at {sample_rate} Hz the band must lie within "
             f"0 to {sample_rate / 2} Hz"
         )
-    if mel_scale not in SCALES:
-        raise InputError(f"mel_scale={mel_scale!r}: use one of {', '.join(SCALES)}")
+    check_choice("mel_scale", mel_scale, SCALES)
     if num_mels < 1:
         raise InputError(f"num_mels={num_mels}: at least one filter is needed")
     to_mel, to_hz = SCALES[mel_scale]

@@ -11,6 +11,7 @@ from torch import Tensor
 from asr.errors import InputError
 from asr.features._blocks import Blocks, map_blocks
 from asr.features.extractor import WaveformExtractor, matmul_safe
+from asr.utils.options import check_choice
 from asr.utils.torchaudio import import_torchaudio
 
 WINDOWS = ("povey", "hanning", "hamming", "blackman", "rectangular")
@@ -65,8 +66,7 @@ class _KaldiExtractor(WaveformExtractor):
         super().__init__(
             num_static, sample_rate, window_ms, hop_ms, dither, deltas, normalization, mean_fraction, scale
         )
-        if window_type not in WINDOWS:
-            raise InputError(f"window_type={window_type!r}: use one of {', '.join(WINDOWS)}")
+        check_choice("window_type", window_type, WINDOWS)
         if not 0 <= preemphasis <= 1:
             raise InputError(f"preemphasis={preemphasis}: use a number from 0 to 1")
         if energy_floor < 0:

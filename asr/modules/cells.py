@@ -12,6 +12,7 @@ from typing import TypeAlias
 from torch import Tensor, nn
 
 from asr.errors import InputError
+from asr.utils.options import check_choice
 
 CellState: TypeAlias = "tuple[Tensor, ...]"
 
@@ -59,8 +60,7 @@ CELLS: dict[str, type[Cell]] = {"lstm": LSTM, "gru": GRU, "tanh": TanhRNN}
 
 def find_cell(name: str) -> type[Cell]:
     """Return the cell class of that name; InputError if there is none."""
-    if name not in CELLS:
-        raise InputError(f"cell={name!r} is not one of {', '.join(CELLS)}")
+    check_choice("cell", name, CELLS)
     return CELLS[name]
 
 

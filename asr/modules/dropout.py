@@ -20,7 +20,7 @@ class Dropout(nn.Module):
         p: probability of an element to be set to zero, 0 to 1.
 
     Raises:
-        ValueError: ``p`` is outside 0 to 1.
+        InputError: ``p`` is outside 0 to 1.
     """
 
     def __init__(self, p: float = 0.0) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asr.errors import InputError
+from asr.utils.options import check_choice
 from asr.utils.state_dict import check_shapes
 
 # Table 2 of the paper: expansion factor, output channels, number of layers, stride of the first layer.
@@ -53,8 +54,7 @@ class MobileNetV2(nn.Module):
         self, num_classes: int = 1000, *, same_padding: bool = False, normalization: str = "torchvision"
     ) -> None:
         super().__init__()
-        if normalization not in NORMALIZATIONS:
-            raise InputError(f"normalization={normalization!r} is not one of {', '.join(NORMALIZATIONS)}")
+        check_choice("normalization", normalization, NORMALIZATIONS)
         for name, values in zip(("mean", "deviation"), NORMALIZATIONS[normalization], strict=True):
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
         layers: list[nn.Module] = [_unit(3, 32, kernel=3, stride=2, same_padding=same_padding)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from asr.errors import InputError
 from asr.utils.masks import length_mask
+from asr.utils.options import check_choice
 
 POOLINGS = ("last", "mean", "attention")
 
@@ -28,8 +28,7 @@ class Pooling(nn.Module):
 
     def __init__(self, kind: str, size: int, bidirectional: bool) -> None:
         super().__init__()
-        if kind not in POOLINGS:
-            raise InputError(f"pooling: {kind!r} is not one of {', '.join(POOLINGS)}")
+        check_choice("pooling", kind, POOLINGS)
         self.kind = kind
         self.forward_size = size // 2 if bidirectional else size  # of the forward direction
         if kind == "attention":

@@ -224,7 +224,7 @@ def test_lower_precision_of_products_changes_nothing() -> None:
         ({"high_hz": 9000.0}, "within 0 to 8000"),
         ({"high_hz": -8000.0}, "within 0 to 8000"),
         ({"low_hz": 3000, "high_hz": 2000.0}, "band 3000 to 2000 Hz"),
-        ({"window_type": "gauss"}, "window_type='gauss': use one of povey"),
+        ({"window_type": "gauss"}, "window_type='gauss' is not one of povey"),
         ({"preemphasis": 1.5}, "preemphasis=1.5"),
         ({"energy_floor": -1.0}, "energy_floor=-1"),
         ({"hop_ms": 0.01}, "hop_ms=0.01"),

@@ -109,7 +109,7 @@ def test_augmentation_is_for_training_only() -> None:
 def test_wrong_options() -> None:
     with pytest.raises(InputError, match=r"one head, of kind classes; given are heads of kind: characters"):
         store.make_task(CONFIG, {"word": Vocabulary.characters("ab")})
-    with pytest.raises(InputError, match="pooling: 'max' is not one of last, mean, attention"):
+    with pytest.raises(InputError, match="pooling='max' is not one of last, mean, attention"):
         make_task("max")
     with pytest.raises(InputError, match="label_smoothing=1"):
         make_task(label_smoothing=1)
