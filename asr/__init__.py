@@ -1,10 +1,10 @@
-"""asr: train, evaluate and run speech and sequence recognisers.
+"""asr: train, evaluate and run speech and sequence recognizers.
 
 >>> import asr
 >>> recognizer = asr.load("models/digits")
 >>> print(recognizer.transcribe("speech.wav").text)
 
-Nothing heavy is imported until it is used.
+`load` opens a model of any system and returns its runner. Nothing heavy is imported until it is used.
 """
 
 from __future__ import annotations
@@ -14,16 +14,35 @@ from typing import TYPE_CHECKING, Any
 from asr._version import __version__
 
 if TYPE_CHECKING:
-    from asr.inference.recognizer import Recognizer, load
+    from asr.inference.captioner import Captioner
+    from asr.inference.classifier import Classifier
+    from asr.inference.generator import Generator
+    from asr.inference.load import load
+    from asr.inference.pronouncer import Pronouncer
+    from asr.inference.recognizer import Recognizer
     from asr.output.transcript import Transcript, Word
 
 _LAZY = {
+    "Captioner": "asr.inference.captioner",
+    "Classifier": "asr.inference.classifier",
+    "Generator": "asr.inference.generator",
+    "Pronouncer": "asr.inference.pronouncer",
     "Recognizer": "asr.inference.recognizer",
-    "load": "asr.inference.recognizer",
     "Transcript": "asr.output.transcript",
     "Word": "asr.output.transcript",
+    "load": "asr.inference.load",
 }
-__all__ = ["Recognizer", "Transcript", "Word", "__version__", "load"]
+__all__ = [
+    "Captioner",
+    "Classifier",
+    "Generator",
+    "Pronouncer",
+    "Recognizer",
+    "Transcript",
+    "Word",
+    "__version__",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:

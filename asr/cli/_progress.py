@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-if TYPE_CHECKING:
-    pass
+from asr.utils.progress import Advance
+
+LONG_WORK_SECONDS = 60.0  # of audio, from which on a progress bar is shown
 
 
-LONG_WORK_SECONDS = 60.0  # of audio, from which on a progress bar is worth it
+@contextmanager
+def progress_bar(total: float, verb: str) -> Iterator[Advance]:
+    """Show a progress bar over seconds of audio, on a terminal and for long work only.
 
+    Args:
+        total: seconds of audio.
+        verb: shown before the bar, such as "transcribing".
 
-class progress_bar:
-    """Context of a bar over seconds of audio, on a terminal and for long work only; gives its advance function."""
+    Yields:
+        A function that is called with the seconds of each part that is done.
+    """
+    if total < LONG_WORK_SECONDS or not sys.stderr.isatty():
+        yield lambda seconds: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
 
-    def __init__(self, total: float, what: str = "transcribing") -> None:
-        self.total, self.what = total, what
-        self.bar: Any = None
-
-    def __enter__(self) -> Any:
-        if self.total < LONG_WORK_SECONDS or not sys.stderr.isatty():
-            return lambda seconds: None
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self.bar = Progress(console=Console(stderr=True)).__enter__()
-        task = self.bar.add_task(self.what, total=self.total)
-        return lambda seconds: self.bar.advance(task, seconds)
-
-    def __exit__(self, *error: object) -> None:
-        if self.bar is not None:
-            self.bar.__exit__(*error)
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task(verb, total=total)
+        yield lambda seconds: bar.advance(task, seconds)

@@ -1,8 +1,7 @@
-"""``asr caption IMAGES… --model MODEL``: what images show, in words."""
+"""``asr caption IMAGES… --model MODEL``: captions of images."""
 
 from __future__ import annotations
 
-from collections import Counter
 from json import dumps
 from pathlib import Path
 from typing import Annotated
@@ -15,44 +14,47 @@ from asr.errors import InputError
 
 def caption(
     files: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Image files, folders and quoted globs.")],
-    model: Annotated[list[str], typer.Option(help="A model directory, or a run; several times: they write together.")],
-    nbest: Annotated[int, typer.Option(min=1, help="So many captions of each image.")] = 1,
-    beam: Annotated[int | None, typer.Option(min=1, help="Width of the search (default: the model's own).")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON line an image, with natural-log scores.")] = False,
-    html: Annotated[Path | None, typer.Option(help="Write a page with the images and their captions too.")] = None,
+    model: Annotated[
+        list[str], typer.Option(help="Model directory, or a training run; given several times, an ensemble.")
+    ],
+    nbest: Annotated[int, typer.Option(min=1, help="Number of captions per image.")] = 1,
+    beam: Annotated[
+        int | None, typer.Option(min=1, help="Beam width of the search.", show_default="the model's own")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON line per image, with scores (natural log).")
+    ] = False,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with the images and their captions.")] = None,
     attention: Annotated[
-        Path | None, typer.Option(help="Folder for pictures of where the model looked for each word.")
+        Path | None, typer.Option(help="Folder for pictures of the attention for each word of a caption.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
 ) -> None:
-    """Write captions of images. One bad file does not stop the others."""
+    """Write captions of images. One file that cannot be read does not stop the others."""
     from asr.data.image_files import EXTENSIONS
 
     paths = find_inputs(files, EXTENSIONS)
-    if attention is not None and (twice := [s for s, n in Counter(Path(p).stem for p in paths).items() if n > 1]):
-        raise InputError(f"--attention: several images are called {twice[0]}; their pictures would be one file")
-    from asr.inference import captioner
-    from asr.output import caption_sheet
+    from asr.inference.captioner import caption_images
 
-    loaded = captioner.load(*model, device=device)
-    results = loaded.caption(paths, nbest=nbest, beam=beam, attention=attention is not None)
-    entries: list[caption_sheet.Entry] = []
+    first, *ensemble = model
+    results = caption_images(
+        paths,
+        first,
+        ensemble=ensemble,
+        nbest=nbest,
+        beam=beam,
+        html=html,
+        attention_dir=attention,
+        device=device,
+    )
     failed: dict[int, InputError] = {}
-    for index, found in results:
-        path = paths[index]
-        if isinstance(found, InputError):
-            failed[index] = found
-            continue
-        rows = [{"text": one.text, "score": round(one.score, 4)} for one in found]
-        if json:
-            typer.echo(dumps({"image": path, "captions": rows}, ensure_ascii=False))
+    for index, result in results:
+        if isinstance(result, InputError):
+            failed[index] = result
+        elif json:
+            rows = [{"text": one.text, "score": round(one.score, 4)} for one in result]
+            typer.echo(dumps({"image": paths[index], "captions": rows}, ensure_ascii=False))
         else:
-            for one in found:
-                typer.echo(f"{path}\t{one.text}")
-        entries.append(caption_sheet.Entry(path, found[0].text, [one.text for one in found[1:]]))
-        if attention is not None and found[0].attention is not None:
-            words = found[0].text.split()
-            caption_sheet.write_attention(attention / f"{Path(path).stem}.png", path, words, found[0].attention)
-    if html is not None and entries:
-        caption_sheet.write_page(html, [("", entries)])
+            for one in result:
+                typer.echo(f"{paths[index]}\t{one.text}")
     end(failed, len(paths))

@@ -1,20 +1,18 @@
-"""``asr classify FILES… --model MODEL``: which class each audio file is of, or which words are where in it."""
+"""``asr classify FILES… --model MODEL``: the class of each audio file, or words detected in it."""
 
 from __future__ import annotations
 
-import io
 import json
-import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asr.cli._inputs import end, find_inputs
+from asr.cli._inputs import end, find_inputs, open_inputs
 from asr.errors import InputError
 
 if TYPE_CHECKING:
-    from asr.inference.classifier import Classifier
+    from asr.inference.classifier import Ranking
+    from asr.inference.detection import Detection
 
 
 def classify(
@@ -22,54 +20,51 @@ def classify(
         list[str],
         typer.Argument(metavar="FILES...", help="Audio files, folders, quoted globs, or - for standard input."),
     ],
-    model: Annotated[str, typer.Option(help="The directory of a classifier, or its training run.")],
-    top: Annotated[int, typer.Option(min=1, help="The so many likeliest classes of each file.")] = 1,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON object a file.")] = False,
-    detect: Annotated[bool, typer.Option("--detect", help="Find words, and their times, in long recordings.")] = False,
+    model: Annotated[str, typer.Option(help="Model directory of a classifier, or its training run.")],
+    top: Annotated[int, typer.Option(min=1, help="Number of classes to print.")] = 1,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON line per file.")] = False,
+    detect: Annotated[
+        bool, typer.Option("--detect", help="Detect words, with their times, in long recordings.")
+    ] = False,
     window: Annotated[
         float | None,
-        typer.Option(help="--detect: seconds of a window.", show_default="the training utterances' mean"),
+        typer.Option(
+            help="--detect: seconds of a window.", show_default="the mean duration of the training utterances"
+        ),
     ] = None,
     hop: Annotated[
-        float | None, typer.Option(help="--detect: seconds from window to window.", show_default="a quarter window")
+        float | None,
+        typer.Option(help="--detect: seconds from one window to the next.", show_default="a quarter of a window"),
     ] = None,
-    threshold: Annotated[float, typer.Option(help="--detect: words less likely than that are left out.")] = 0.5,
+    threshold: Annotated[float, typer.Option(help="--detect: probability from which on a word is detected.")] = 0.5,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
 ) -> None:
-    """Tell which class audio files are of. One bad file does not stop the others."""
+    """Classify audio files, or detect words in them. One file that cannot be read does not stop the others."""
     from asr.audio import INPUT_EXTENSIONS
-    from asr.inference import classifier
 
     names = find_inputs(inputs, INPUT_EXTENSIONS)
-    sources: list[Any] = [io.BytesIO(sys.stdin.buffer.read()) if name == "-" else name for name in names]
-    loaded = classifier.load(model, device=device)
+    from asr.inference.classifier import classify_files, detect_words
+
+    sources = open_inputs(names)
     failed: dict[int, InputError] = {}
     if detect:
-        results = detected(loaded, sources, window=window, hop=hop, threshold=threshold)
+        detections = detect_words(sources, model, window=window, hop=hop, threshold=threshold, device=device)
+        for index, words in detections:
+            if isinstance(words, InputError):
+                failed[index] = words
+            else:
+                print_words(names[index], words, json_, alone=len(names) == 1)
     else:
-        results = loaded.classify_all(sources)
-    for index, result in results:
-        if isinstance(result, InputError):
-            failed[index] = result
-        elif detect:
-            print_words(names[index], result, json_, alone=len(names) == 1)
-        else:
-            print_classes(names[index], result[:top], json_)
+        for index, ranking in classify_files(sources, model, device=device):
+            if isinstance(ranking, InputError):
+                failed[index] = ranking
+            else:
+                print_classes(names[index], ranking[:top], json_)
     end(failed, len(names))
 
 
-def detected(loaded: Classifier, sources: list[Any], **options: Any) -> Iterator[tuple[int, Any]]:
-    """(index, detections) of each source; (index, error) of one that cannot be read."""
-    for index, source in enumerate(sources):
-        found = loaded.detect(source, **options)  # refuses bad options, which are the same for all
-        try:
-            yield index, list(found)
-        except InputError as error:
-            yield index, error
-
-
-def print_classes(name: str, ranking: list[tuple[str, float]], as_json: bool) -> None:
-    """A line: the file, and a class and its probability, or several."""
+def print_classes(name: str, ranking: Ranking, as_json: bool) -> None:
+    """Print a line with the file, and each class with its probability."""
     if as_json:
         classes = [{"class": label, "probability": round(probability, 4)} for label, probability in ranking]
         print(json.dumps({"file": name, "classes": classes}, ensure_ascii=False))
@@ -77,14 +72,14 @@ def print_classes(name: str, ranking: list[tuple[str, float]], as_json: bool) ->
         print(name, *(f"{label}\t{probability:.4f}" for label, probability in ranking), sep="\t")
 
 
-def print_words(name: str, words: list[Any], as_json: bool, alone: bool) -> None:
-    """A line a word, its start, its end, the word and its probability, behind the file's name if there are others."""
+def print_words(name: str, words: list[Detection], as_json: bool, alone: bool) -> None:
+    """Print a line per word: the file unless it is the only one, start, end, the word and its probability."""
     if as_json:
-        found = [
+        rows = [
             {"start": word.start, "end": word.end, "word": word.word, "probability": round(word.probability, 4)}
             for word in words
         ]
-        print(json.dumps({"file": name, "words": found}, ensure_ascii=False))
+        print(json.dumps({"file": name, "words": rows}, ensure_ascii=False))
         return
     for word in words:
         columns = [f"{word.start:.3f}", f"{word.end:.3f}", word.word, f"{word.probability:.4f}"]

@@ -1,4 +1,4 @@
-"""``asr generate MODEL``: text that a language model writes."""
+"""``asr generate MODEL``: text from a language model."""
 
 from __future__ import annotations
 
@@ -8,23 +8,29 @@ import typer
 
 
 def generate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="The directory of a language model, or its run.")],
-    prompt: Annotated[str, typer.Option(help="What the text begins with.")] = "",
-    length: Annotated[int, typer.Option(min=1, help="Labels (characters, pieces) at most.")] = 500,
-    temperature: Annotated[float, typer.Option(help="Below 1: more of what is likely; above: more of all.")] = 1.0,
-    top_k: Annotated[int | None, typer.Option(help="Only the so many likeliest labels.")] = None,
-    top_p: Annotated[float, typer.Option(help="Only the fewest labels that together are so likely.")] = 1.0,
-    count: Annotated[int, typer.Option(min=1, help="So many texts, each from its prompt on.")] = 1,
-    seed: Annotated[int | None, typer.Option(help="For the same text again.")] = None,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model directory of a language model, or its run.")],
+    prompt: Annotated[str, typer.Option(help="Beginning of the text.")] = "",
+    length: Annotated[int, typer.Option(min=1, help="Maximum number of labels (characters or pieces).")] = 500,
+    temperature: Annotated[
+        float, typer.Option(help="Sampling temperature: below 1 favors probable labels, above 1 flattens.")
+    ] = 1.0,
+    top_k: Annotated[int | None, typer.Option(help="Top-k sampling: only the K most probable labels.")] = None,
+    top_p: Annotated[
+        float, typer.Option(help="Nucleus sampling: the smallest set of labels with total probability P.")
+    ] = 1.0,
+    count: Annotated[int, typer.Option(min=1, help="Number of texts.")] = 1,
+    seed: Annotated[int | None, typer.Option(help="Random seed; the same one gives the same text.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
 ) -> None:
-    """Write text, label by label, until the model ends it."""
-    from asr.inference import generator
+    """Generate text label by label, until the model ends it."""
+    from asr.decoding.label.sampling import Sampling
+    from asr.inference.generator import generate_text
 
-    writer = generator.load(model, device=device)
-    options = generator.Sampling(temperature, top_k, top_p)
-    for number in range(count):
-        parts = writer.write(prompt, options, max_length=length, seed=None if seed is None else seed + number)
+    sampling = Sampling(temperature, top_k, top_p)
+    texts = generate_text(
+        model, prompt, sampling=sampling, max_length=length, count=count, seed=seed, device=device
+    )
+    for parts in texts:
         typer.echo(prompt, nl=False)
         for part in parts:
             typer.echo(part, nl=False)

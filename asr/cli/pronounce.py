@@ -1,4 +1,4 @@
-"""``asr pronounce WORDS… --model MODEL``: what a seq2seq model writes for words."""
+"""``asr pronounce WORDS… --model MODEL``: pronunciations of words, or other outputs of a seq2seq model."""
 
 from __future__ import annotations
 
@@ -12,23 +12,29 @@ from asr.utils.text_files import read_lines
 
 def pronounce(
     words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="Words, or - for lines of standard input.")],
-    model: Annotated[list[str], typer.Option(help="A model directory, or a run; several times: they write together.")],
-    nbest: Annotated[int, typer.Option(min=1, help="So many for each word.")] = 1,
-    beam: Annotated[int | None, typer.Option(min=1, help="Width of the search (default: the model's own).")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON line a word, with natural-log scores.")] = False,
+    model: Annotated[
+        list[str], typer.Option(help="Model directory, or a training run; given several times, an ensemble.")
+    ],
+    nbest: Annotated[int, typer.Option(min=1, help="Number of pronunciations per word.")] = 1,
+    beam: Annotated[
+        int | None, typer.Option(min=1, help="Beam width of the search.", show_default="the model's own")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON line per word, with scores (natural log).")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
 ) -> None:
-    """Write pronunciations of words, as a dictionary's lines: the word, a tab, its phones.
+    """Print pronunciations of words as lines of a dictionary: the word, a tab, its phones.
 
-    (Of another seq2seq model: whatever that writes.) One that cannot be read does not stop the others.
+    With another seq2seq model, its output texts. One word that cannot be read does not stop the others.
     """
     from json import dumps
 
     from asr.inference.pronouncer import pronounce_words
 
     texts = [line.strip() for line in read_lines("-") if line.strip()] if words == ["-"] else words
-    first, *others = model
-    done, failed = collect(pronounce_words(texts, first, ensemble=others, nbest=nbest, beam=beam, device=device))
+    first, *ensemble = model
+    done, failed = collect(pronounce_words(texts, first, ensemble=ensemble, nbest=nbest, beam=beam, device=device))
     for index, outputs in sorted(done.items()):
         if json:
             rows = [{"text": best.text, "score": round(best.score, 4)} for best in outputs]

@@ -1,4 +1,4 @@
-"""A loaded classifier: which class a recording is of, and which words are said where in a long one."""
+"""Run classifiers: the class of a recording, and words detected in a long one."""
 
 from __future__ import annotations
 
@@ -9,96 +9,116 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from asr.data.batch import pad
 from asr.errors import InputError
 from asr.inference import detection
 from asr.inference.detection import Detection
-from asr.inference.inputs import Source, blocks, prepared
+from asr.inference.inputs import Source, as_model_input, input_rate, read_blocks, source_name
+from asr.inference.windows import Window, make_batches, pad_windows
 from asr.models import directory as directory_module
 from asr.models import store
 from asr.tasks.classification import ClassificationTask
 
-LONGEST_SECONDS = 600.0  # of what is classified as one: it is held in memory
-WINDOW_SECONDS = 1.0  # where the model does not say how long the utterances are that it was trained on
+MAX_SECONDS = 600.0  # of a recording that is classified as a whole: it is held in memory
+WINDOW_SECONDS = 1.0  # for a model whose directory does not have the mean duration of its training utterances
 THRESHOLD = 0.5
 
-__all__ = ["Classifier", "Detection", "load"]
-
-Ranking = list[tuple[str, float]]  # classes and their probabilities, best first
-
-
-def load(model: str | Path, *, device: str = "cpu") -> Classifier:
-    """The classifier of a model directory, or of the run that holds one. Raises InputError for anything else."""
-    directory = directory_module.find(model)
-    task = store.on_device(store.load(directory, ClassificationTask), device)
-    return Classifier(task, device=device, window=mean_seconds(directory))
-
-
-def mean_seconds(directory: Path) -> float:
-    """How long the utterances are that a model was trained on; WINDOW_SECONDS where its metrics do not say so."""
-    try:
-        return float(json.loads((directory / directory_module.METRICS).read_bytes())["training"]["mean_seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return WINDOW_SECONDS
+Ranking = list[tuple[str, float]]  # classes and their probabilities, the most probable first
 
 
 class Classifier:
-    """Classifies with one task; ``window`` is in seconds. Not thread-safe: use one a thread."""
+    """Classifies recordings, and detects words in long ones, with one task. Not thread-safe: use one for each thread.
+
+    Args:
+        task: the network; it stays on its device.
+        batch_seconds: seconds of audio in a batch, padding included; less takes less memory.
+        window: seconds of a window of `detect`.
+    """
 
     def __init__(
-        self,
-        task: ClassificationTask,
-        *,
-        device: str = "cpu",
-        batch_seconds: float = 240.0,
-        window: float = WINDOW_SECONDS,
+        self, task: ClassificationTask, *, batch_seconds: float = 240.0, window: float = WINDOW_SECONDS
     ) -> None:
-        torch.set_flush_denormal(True)
-        self.device = torch.device(device)
-        self.task = task.eval().to(self.device)
+        self.task = task.eval()
+        self.device = next(task.parameters()).device
         self.batch_seconds = batch_seconds
         self.window = window
 
+    @classmethod
+    def load(
+        cls, model: str | Path, *, device: str = "cpu", batch_seconds: float = 240.0, window: float | None = None
+    ) -> Classifier:
+        """Load a classifier.
+
+        Args:
+            model: a model directory, or the directory of a training run.
+            device: of torch: cpu, cuda, cuda:1 …
+            batch_seconds: see `Classifier`.
+            window: see `Classifier`; None: the mean duration of the training utterances.
+
+        Raises:
+            InputError: a path that holds no classifier, or a device that cannot be used.
+        """
+        directory = directory_module.find(model)
+        task = store.on_device(store.load(directory, ClassificationTask), device)
+        window = mean_utterance_seconds(directory) if window is None else window
+        return cls(task, batch_seconds=batch_seconds, window=window)
+
     @property
     def classes(self) -> tuple[str, ...]:
-        """Their names."""
+        """Names of the classes."""
         return self.task.vocabulary.tokens
 
     @property
     def sample_rate(self) -> int | None:
-        """Of the waveforms that the model reads; None for one that reads precomputed features."""
+        """Sample rate in Hz of the waveforms that the model reads; None for one that reads precomputed features."""
         return self.task.features.sample_rate
 
     def classify(self, source: Source, sample_rate: int | None = None) -> Ranking:
-        """(class, probability) of a file, a binary stream or an array, best first.
+        """Return the classes and their probabilities for one recording, the most probable first.
 
-        ``source`` and ``sample_rate`` are as in `asr.inference.recognizer.Recognizer.transcribe`, errors too.
+        Args:
+            source: a file, a binary stream, or a float array: (S,) or (channels, S) samples within ±1, or (T, F)
+                feature frames for a model of precomputed features.
+            sample_rate: of an array in Hz; None: the model's.
+
+        Raises:
+            AudioError: the file cannot be read; the message names it.
+            InputError: an array that the model does not read, or a recording longer than `MAX_SECONDS`.
         """
         if isinstance(source, np.ndarray):
-            source = prepared(source, self.task.features, sample_rate)
+            source = as_model_input(source, self.task.features, sample_rate)
         ((_, result),) = self.classify_all([source])
-        if isinstance(result, Exception):
+        if isinstance(result, InputError):
             raise result
         return result
 
     def classify_all(self, sources: Sequence[Source]) -> Iterator[tuple[int, Ranking | InputError]]:
-        """(index, `classify`) of each source, in batches; (index, error) of one that cannot be read."""
-        rate = self.sample_rate or 1 / self.task.features.frame_seconds
-        waiting: dict[int, np.ndarray] = {}
-        longest = 0
-        for index, source in enumerate(sources):
-            try:
-                array = self._read(source)
-            except InputError as error:
-                yield index, error
+        """Classify many recordings, in batches.
+
+        Args:
+            sources: as in `classify`; those of similar length next to each other make full batches.
+
+        Yields:
+            The index of a source and its ranking, as they are finished, or the error of one that cannot be read.
+        """
+        max_inputs = self.batch_seconds * input_rate(self.task.features)
+        for batch in make_batches(sources, self._whole, max_inputs):
+            if isinstance(batch, tuple):
+                yield batch
                 continue
-            longest = max(longest, len(array))
-            if waiting and (len(waiting) + 1) * longest > self.batch_seconds * rate:
-                yield from zip(waiting, map(self._ranking, self._probabilities([*waiting.values()])), strict=True)
-                waiting, longest = {}, len(array)
-            waiting[index] = array
-        if waiting:
-            yield from zip(waiting, map(self._ranking, self._probabilities([*waiting.values()])), strict=True)
+            for window, probabilities in zip(batch, self._probabilities(batch), strict=True):
+                order = np.argsort(-probabilities, kind="stable")
+                yield window.source, [(self.classes[label], float(probabilities[label])) for label in order]
+
+    def _whole(self, index: int, source: Source) -> Iterator[Window]:
+        """One window over the whole of a source."""
+        parts: list[np.ndarray] = []
+        limit = MAX_SECONDS * input_rate(self.task.features)
+        for block in read_blocks(source, self.task.features):
+            parts.append(block)
+            if sum(map(len, parts)) > limit:
+                name = source_name(source) or "the recording"
+                raise InputError(f"{name}: longer than {MAX_SECONDS:g} s; detect words in it instead (--detect)")
+        yield Window(index, torch.from_numpy(np.concatenate(parts)))
 
     def detect(
         self,
@@ -109,63 +129,145 @@ class Classifier:
         hop: float | None = None,
         threshold: float = THRESHOLD,
     ) -> Iterator[Detection]:
-        """Words in a long recording, in order of time, as they are found.
+        """Detect words in a long recording, which is read twice.
 
-        Stretches of speech are found by their loudness. One that is no longer than two windows of
-        ``window`` seconds (None: as long as the mean utterance of the training) is taken for one word; in a longer one
-        a window is classified every ``hop`` seconds (None: a quarter of it), and of those that overlap the likeliest
-        is kept. What is less likely than ``threshold``, or of a class whose name begins with an underscore
-        (``_silence_``, ``_unknown_``), is no word.
+        Segments of speech are found by their level. A segment that is no longer than two windows counts as one word; in
+        a longer one a window is classified every ``hop`` seconds, and of overlapping windows the most probable is kept.
 
-        ``source`` is read twice. Raises what `classify` raises, and InputError for settings that make no sense.
+        Args:
+            source: as in `classify`.
+            sample_rate: as in `classify`.
+            window: seconds of a window; None: that of this runner.
+            hop: seconds from one window to the next; None: a quarter of a window.
+            threshold: probability from which on a window is a word. Classes whose name begins with an underscore
+                (``_silence_``, ``_unknown_``) are no words.
+
+        Yields:
+            The words in order of time, as they are found.
+
+        Raises:
+            InputError: options outside their range, at once; and what `classify` raises.
         """
         window = self.window if window is None else window
         hop = window / 4 if hop is None else hop
-        if not (detection.FRAME <= window < np.inf and detection.FRAME <= hop < np.inf):
-            raise InputError(f"window={window:g}, hop={hop:g}: seconds from {detection.FRAME} are wanted")
+        if not (detection.FRAME_SECONDS <= window < np.inf and detection.FRAME_SECONDS <= hop < np.inf):
+            raise InputError(f"window={window:g}, hop={hop:g}: use seconds from {detection.FRAME_SECONDS}")
         if not 0 <= threshold <= 1:
-            raise InputError(f"threshold={threshold:g}: a probability from 0 to 1 is wanted")
+            raise InputError(f"threshold={threshold:g}: use a probability from 0 to 1")
         if (rate := self.sample_rate) is None:
-            raise InputError("this model reads features, in which words cannot be detected: it takes a model of audio")
+            raise InputError("words are detected in audio; this model reads precomputed features")
         if isinstance(source, np.ndarray):
-            source = prepared(source, self.task.features, sample_rate)
+            source = as_model_input(source, self.task.features, sample_rate)
         return self._detect(source, rate, window, hop, threshold)
 
+    def detect_all(
+        self,
+        sources: Sequence[Source],
+        *,
+        window: float | None = None,
+        hop: float | None = None,
+        threshold: float = THRESHOLD,
+    ) -> Iterator[tuple[int, list[Detection] | InputError]]:
+        """Detect words in many recordings, one after another.
+
+        Args:
+            sources: as in `detect`.
+            window: as in `detect`.
+            hop: as in `detect`.
+            threshold: as in `detect`.
+
+        Yields:
+            The index of a source and its words in order of time, or the error of one that cannot be read.
+
+        Raises:
+            InputError: options outside their range.
+        """
+        for index, source in enumerate(sources):
+            detections = self.detect(source, window=window, hop=hop, threshold=threshold)
+            try:
+                yield index, list(detections)
+            except InputError as error:
+                yield index, error
+
     def _detect(self, source: Source, rate: int, window: float, hop: float, threshold: float) -> Iterator[Detection]:
-        size = round(detection.FRAME * rate)
-        level = detection.speech_level(detection.frames(blocks(source, self.task.features), size))
+        size = round(detection.FRAME_SECONDS * rate)
+        level = detection.speech_level(detection.split_frames(read_blocks(source, self.task.features), size))
         if level is None:
             return
+        frames = detection.split_frames(read_blocks(source, self.task.features), size)
         seconds = size / rate
-        for stretch in detection.stretches(detection.frames(blocks(source, self.task.features), size), level):
-            spans = detection.windows(len(stretch.samples), round(window * rate), round(hop * rate))
-            rows = self._probabilities([stretch.samples[first:end] for first, end in spans])
-            found = []
+        for segment in detection.speech_segments(frames, level):
+            spans = detection.window_spans(len(segment.samples), round(window * rate), round(hop * rate))
+            rows = self._probabilities([Window(0, torch.from_numpy(segment.samples[a:b])) for a, b in spans])
+            detections = []
             for (first, end), row in zip(spans, rows, strict=True):
-                begin = (stretch.first - stretch.before) * seconds
-                start = max(begin + first / rate, stretch.first * seconds)
-                stop = min(begin + end / rate, stretch.end * seconds)
+                begin = (segment.first - segment.margin) * seconds
+                start = max(begin + first / rate, segment.first * seconds)
+                stop = min(begin + end / rate, segment.end * seconds)
                 best = int(row.argmax())
                 if row[best] >= threshold and not self.classes[best].startswith("_"):
-                    found.append(Detection(self.classes[best], round(start, 3), round(stop, 3), float(row[best])))
-            yield from detection.suppress(found)
-
-    def _read(self, source: Source) -> np.ndarray:
-        """All that the model reads of a source."""
-        rate = self.sample_rate or 1 / self.task.features.frame_seconds
-        parts: list[np.ndarray] = []
-        for block in blocks(source, self.task.features):
-            parts.append(block)
-            if sum(map(len, parts)) > LONGEST_SECONDS * rate:
-                name = "the array" if isinstance(source, np.ndarray) else source
-                raise InputError(f"{name}: longer than {LONGEST_SECONDS:g} s: detect words in it instead")
-        return np.concatenate(parts)
+                    detections.append(Detection(self.classes[best], round(start, 3), round(stop, 3), float(row[best])))
+            yield from detection.suppress_overlaps(detections)
 
     @torch.inference_mode()
-    def _probabilities(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        """(N, C) of as many inputs."""
-        inputs, lengths = pad([torch.from_numpy(array) for array in arrays])
-        return self.task(inputs.to(self.device), lengths.to(self.device)).exp().cpu().numpy()
+    def _probabilities(self, windows: Sequence[Window]) -> np.ndarray:
+        """Probabilities (N, C) of the classes for N windows."""
+        log_probs = self.task(*pad_windows(windows, self.device))
+        probabilities: np.ndarray = log_probs.exp().cpu().numpy()
+        return probabilities
 
-    def _ranking(self, row: np.ndarray) -> Ranking:
-        return [(self.classes[label], float(row[label])) for label in np.argsort(-row, kind="stable")]
+
+def mean_utterance_seconds(directory: Path) -> float:
+    """Return the mean duration of a model's training utterances by its metrics; WINDOW_SECONDS if they lack it."""
+    try:
+        return float(json.loads((directory / directory_module.METRICS).read_bytes())["training"]["mean_seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return WINDOW_SECONDS
+
+
+def classify_files(
+    sources: Sequence[Source], model: str | Path, *, device: str = "cpu"
+) -> Iterator[tuple[int, Ranking | InputError]]:
+    """Classify recordings with a model directory (`asr classify`).
+
+    Args:
+        sources: as in `Classifier.classify`.
+        model: as in `Classifier.load`.
+        device: as in `Classifier.load`.
+
+    Returns:
+        An iterator over the results, see `Classifier.classify_all`.
+
+    Raises:
+        InputError: what `Classifier.load` raises.
+    """
+    return Classifier.load(model, device=device).classify_all(sources)
+
+
+def detect_words(
+    sources: Sequence[Source],
+    model: str | Path,
+    *,
+    window: float | None = None,
+    hop: float | None = None,
+    threshold: float = THRESHOLD,
+    device: str = "cpu",
+) -> Iterator[tuple[int, list[Detection] | InputError]]:
+    """Detect words in long recordings with a model directory (`asr classify --detect`).
+
+    Args:
+        sources: as in `Classifier.classify`.
+        model: as in `Classifier.load`.
+        window: as in `Classifier.detect`.
+        hop: as in `Classifier.detect`.
+        threshold: as in `Classifier.detect`.
+        device: as in `Classifier.load`.
+
+    Returns:
+        An iterator over the results, see `Classifier.detect_all`.
+
+    Raises:
+        InputError: what `Classifier.load` raises.
+    """
+    classifier = Classifier.load(model, device=device)
+    return classifier.detect_all(sources, window=window, hop=hop, threshold=threshold)

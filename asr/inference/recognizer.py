@@ -1,24 +1,23 @@
-"""A loaded model that transcribes files and arrays: batches of files, windows over long ones."""
+"""Run speech recognizers: from recordings to transcripts, in batches of windows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from asr.data.batch import pad
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
-from asr.features.cmvn import Statistics
 from asr.inference.decoders.base import Decoder, Search
 from asr.inference.decoders.factory import make_aligner, make_decoder
 from asr.inference.decoders.greedy import GreedyDecoder
-from asr.inference.inputs import Source, blocks, prepared
+from asr.inference.inputs import Source, as_model_input, input_rate, source_name
+from asr.inference.windows import Window, cut_windows, make_batches, pad_windows
 from asr.models import decoder_files, store
 from asr.models import directory as directory_module
 from asr.output.transcript import Alternative, Transcript, Word
@@ -26,87 +25,176 @@ from asr.tasks.ctc import CTCTask
 from asr.text.vocabulary import Vocabulary
 from asr.utils.threads import available_cores
 
-# A long recording is cut into windows of CORE seconds whose scores are kept, with CONTEXT seconds more on either side
-# that only the network sees. What is no longer than a window with both contexts is never cut.
-# Measured on 3 minutes: with networks trained on utterances of 2 s, 5 s of context changed 3 to 6 % of the characters
-# that the whole file gives, 15 s 1 to 3 %; with one of LibriSpeech 15 s changed 0.005 % (benchmarks/windows.py).
-CORE_SECONDS = 60.0
-CONTEXT_SECONDS = 15.0
-
-
-def load(
-    model: str | Path, *, device: str = "cpu", head: str | None = None, decoder: Mapping[str, Any] | None = None
-) -> Recognizer:
-    """The recogniser of a model directory, or of a training run that holds one. Raises InputError for anything else.
-
-    ``head`` is the one whose labels are decoded, ``decoder`` how: options as those of `BeamDecoder`,
-    ``{"lm": PATH, "beam": 200}``, which go over what the model directory says itself (`asr tune` writes that), or a
-    ``type`` (greedy or beam) and its options, which stand alone. Where nothing is said of either: greedy, the first
-    head.
-    """
-    directory = directory_module.find(model)
-    task = store.on_device(store.load(directory, CTCTask), device)
-    head, options = decoder_files.decoder_config(directory, decoder, head)
-    if head not in task.vocabularies:
-        raise InputError(f"{model} has no head {head!r}; it has {', '.join(task.vocabularies)}")
-    chosen = make_decoder(task.vocabularies[head], options)
-    return Recognizer(task, device=device, head=head, decoder=chosen)
-
-
-@dataclass
-class _Window:
-    """A stretch of one source: which, its inputs, and which of its frames of scores are kept."""
-
-    source: int
-    inputs: torch.Tensor
-    skip: int
-    keep: int | None
-    last: bool
-    statistics: Statistics | None = None
-
 
 class Recognizer:
-    """Transcribes with one task. Not thread-safe: use one a thread."""
+    """Transcribes recordings, and aligns texts to them, with one task. Not thread-safe: use one for each thread.
+
+    Args:
+        task: the network; it stays on its device.
+        batch_seconds: seconds of audio in a batch, padding included; less takes less memory.
+        head: the head whose labels are decoded; None: the task's primary one.
+        decoder: from the head's scores to text; None: greedy decoding.
+    """
 
     def __init__(
         self,
         task: CTCTask,
         *,
-        device: str = "cpu",
         batch_seconds: float = 240.0,
         head: str | None = None,
         decoder: Decoder | None = None,
     ) -> None:
-        torch.set_flush_denormal(True)
-        self.device = torch.device(device)
-        self.task = task.eval().to(self.device)
+        self.task = task.eval()
+        self.device = next(task.parameters()).device
         self.batch_seconds = batch_seconds
         self.head = task.primary if head is None else head
         self.decoder = decoder or GreedyDecoder(task.vocabularies[self.head])
 
+    @classmethod
+    def load(
+        cls,
+        model: str | Path,
+        *,
+        device: str = "cpu",
+        batch_seconds: float = 240.0,
+        head: str | None = None,
+        decoder: Mapping[str, Any] | None = None,
+    ) -> Recognizer:
+        """Load a speech recognizer.
+
+        Args:
+            model: a model directory, or the directory of a training run.
+            device: of torch: cpu, cuda, cuda:1 …
+            batch_seconds: see `Recognizer`.
+            head: the head whose labels are decoded; None: the one that the model directory's decoder is made for, or
+                else the first.
+            decoder: options of `asr.inference.decoders.factory.make_decoder`, such as ``{"lm": PATH, "beam": 200}``.
+                They replace those of the model directory, which `asr tune` writes; with a ``type`` (greedy or beam)
+                they stand alone. None: the model directory's, or else greedy decoding.
+
+        Raises:
+            InputError: a path that holds no recognizer, an unknown head or decoder option, or a device that cannot be
+                used.
+        """
+        directory = directory_module.find(model)
+        task = store.on_device(store.load(directory, CTCTask), device)
+        head, options = decoder_files.decoder_config(directory, decoder, head)
+        if head not in task.vocabularies:
+            raise InputError(f"{model} has no head {head!r}; it has {', '.join(task.vocabularies)}")
+        return cls(task, batch_seconds=batch_seconds, head=head, decoder=make_decoder(task.vocabularies[head], options))
+
     @property
     def sample_rate(self) -> int | None:
-        """Of the waveforms that the model reads; None for one that reads precomputed features."""
+        """Sample rate in Hz of the waveforms that the model reads; None for one that reads precomputed features."""
         return self.task.features.sample_rate
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """Of the head that is decoded."""
+        """Vocabulary of the head that is decoded."""
         return self.decoder.vocabulary
 
     def transcribe(self, source: Source, sample_rate: int | None = None) -> Transcript:
-        """The transcript of a file, a binary stream or a waveform.
+        """Transcribe one recording.
 
-        ``source`` may be a float array (samples,) or (channels, samples) with values within ±1, at ``sample_rate`` Hz
-        (default: the model's); for a model of precomputed features, an array (frames, features). Raises AudioError,
-        naming the file, if it cannot be read, InputError for an array of another kind.
+        Args:
+            source: a file, a binary stream, or a float array: (S,) or (channels, S) samples within ±1, or (T, F)
+                feature frames for a model of precomputed features.
+            sample_rate: of an array in Hz; None: the model's.
+
+        Raises:
+            AudioError: the file cannot be read; the message names it.
+            InputError: an array that the model does not read.
         """
         if isinstance(source, np.ndarray):
-            source = prepared(source, self.task.features, sample_rate)
+            source = as_model_input(source, self.task.features, sample_rate)
         (_, result), *_ = self.transcribe_all([source])
-        if isinstance(result, Exception):
+        if isinstance(result, InputError):
             raise result
         return result
+
+    def transcribe_all(self, sources: Sequence[Source]) -> Iterator[tuple[int, Transcript | InputError]]:
+        """Transcribe many recordings, in batches.
+
+        Args:
+            sources: as in `transcribe`; those of similar length next to each other make full batches.
+
+        Yields:
+            The index of a source and its transcript, as they are finished, or the error of one that cannot be read.
+        """
+        searches: dict[int, Search] = {}
+        failed: set[int] = set()
+        with ThreadPoolExecutor(available_cores()) as pool:
+            for batch in self._batches(sources):
+                if isinstance(batch, tuple):
+                    index, error = batch
+                    searches.pop(index, None)
+                    if index not in failed:
+                        yield index, error
+                    continue
+                log_probs: dict[int, list[np.ndarray]] = {}  # of each source, its windows in order
+                for window, scores in zip(batch, self._log_probs(batch), strict=True):
+                    if window.source not in failed:
+                        log_probs.setdefault(window.source, []).append(window.kept(scores))
+                searches |= {source: self.decoder.start() for source in log_probs.keys() - searches.keys()}
+                finished = {window.source for window in batch if window.is_last}
+                results = pool.map(
+                    advance_search,
+                    [searches[source] for source in log_probs],
+                    log_probs.values(),
+                    [source in finished for source in log_probs],
+                )
+                for source, result in zip(log_probs, results, strict=True):
+                    if result is None:
+                        continue
+                    search = searches.pop(source)
+                    if isinstance(result, InputError):
+                        failed.add(source)
+                        yield source, result
+                    else:
+                        duration = search.frames * self.task.frame_seconds
+                        yield source, self._transcript(result, duration, source_name(sources[source]))
+
+    def _batches(self, sources: Sequence[Source]) -> Iterator[list[Window] | tuple[int, InputError]]:
+        features = self.task.features
+        windows_of = partial(
+            cut_windows, features=features, frame_seconds=self.task.frame_seconds, device=self.device
+        )
+        return make_batches(sources, windows_of, self.batch_seconds * input_rate(features))
+
+    @torch.inference_mode()
+    def _log_probs(self, batch: Sequence[Window]) -> list[np.ndarray]:
+        """Log-probabilities (T, V) of each window."""
+        inputs, lengths = pad_windows(batch, self.device)
+        scores, lengths = self.task(inputs, lengths, [self.head], [window.statistics for window in batch])
+        log_probs = scores[self.head].cpu().numpy()
+        return [row[:length] for row, length in zip(log_probs, lengths.tolist(), strict=True)]
+
+    def _transcript(self, hypotheses: Sequence[Hypothesis], duration: float, source: str) -> Transcript:
+        """The transcript of hypotheses, best first."""
+        words = tuple(self._words(hypotheses[0]))
+        return Transcript(
+            text=" ".join(word.text for word in words),
+            words=words,
+            duration=duration,
+            confidence=float(np.mean([word.confidence for word in words])) if words else None,
+            source=source,
+            alternatives=tuple(self._alternatives(hypotheses)),
+        )
+
+    def _words(self, hypothesis: Hypothesis) -> Iterator[Word]:
+        seconds = self.task.frame_seconds
+        words = zip(self.decoder.words(hypothesis), self.decoder.confidence(hypothesis), strict=True)
+        for (text, first, last), confidence in words:
+            start, end = hypothesis.frames[first][0], hypothesis.frames[last - 1][1]
+            yield Word(text, round(start * seconds, 3), round(end * seconds, 3), confidence)
+
+    def _alternatives(self, hypotheses: Sequence[Hypothesis]) -> Iterator[Alternative]:
+        """Of hypotheses, best first, those whose text is not that of one before them."""
+        seen = {self.decoder.text(hypotheses[0])}
+        for hypothesis in hypotheses[1:]:
+            if (text := self.decoder.text(hypothesis)) not in seen:
+                seen.add(text)
+                yield Alternative(text, hypotheses[0].score - hypothesis.score)
 
     def align(
         self,
@@ -118,144 +206,70 @@ class Recognizer:
         lexicon: str | Path | None = None,
         pronouncer: str | Path | None = None,
     ) -> Transcript:
-        """When each word of ``text`` was said in a recording: as `transcribe`, but the words are known.
+        """Find the time of each word of a known text in one recording (forced alignment).
 
-        ``head``: by whose labels; None: that of the model which is made for it (`CTCTask.timing`), or with a
-        ``lexicon`` the one that is decoded. A head of phones needs a lexicon, the file of a pronouncing dictionary, or
-        for words that are in none a ``pronouncer``, the directory of a seq2seq model.
-        Raises InputError too for words that the model cannot write, and for a recording that is too short for them.
+        Args:
+            source: as in `transcribe`.
+            text: the text that is spoken.
+            sample_rate: as in `transcribe`.
+            head: the head that aligns; None: the one that is made for times (`CTCTask.timing`), or with a ``lexicon``
+                or ``pronouncer`` the one that is decoded.
+            lexicon: file of a pronunciation dictionary, for a head of phones.
+            pronouncer: directory of a seq2seq model that pronounces words that the ``lexicon`` lacks.
+
+        Raises:
+            AudioError: the file cannot be read; the message names it.
+            InputError: an array that the model does not read, words that it cannot spell, or a recording that is too
+                short for them.
         """
         head = head or (self.head if lexicon or pronouncer else self.task.timing)
         aligner = make_aligner(self.task.vocabularies[head], text, lexicon, pronouncer)
-        one = Recognizer(
-            self.task,
-            device=str(self.device),
-            batch_seconds=self.batch_seconds,
-            head=head,
-            decoder=aligner,
-        )
-        return one.transcribe(source, sample_rate)
+        runner = Recognizer(self.task, batch_seconds=self.batch_seconds, head=head, decoder=aligner)
+        return runner.transcribe(source, sample_rate)
 
-    def transcribe_all(self, sources: Sequence[Source]) -> Iterator[tuple[int, Transcript | InputError]]:
-        """(index, transcript) of each source, as they are finished; (index, error) of one that cannot be read.
+    def align_all(
+        self,
+        pairs: Sequence[tuple[Source, str]],
+        *,
+        head: str | None = None,
+        lexicon: str | Path | None = None,
+        pronouncer: str | Path | None = None,
+    ) -> Iterator[tuple[int, Transcript | InputError]]:
+        """Align many texts, one after another.
 
-        Sources of similar length next to each other make full batches.
+        Args:
+            pairs: recordings, each with its text.
+            head: as in `align`.
+            lexicon: as in `align`.
+            pronouncer: as in `align`.
+
+        Yields:
+            The index of a pair and its transcript, or the error of one that cannot be aligned.
         """
-        searches: dict[int, Search] = {}
-        failed: set[int] = set()
-        with ThreadPoolExecutor(available_cores()) as pool:
-            for batch in self._batches(sources):
-                if isinstance(batch, tuple):
-                    searches.pop(batch[0], None)
-                    yield batch
-                    continue
-                heard: dict[int, list[np.ndarray]] = {}
-                for window, scores in zip(batch, self._scores(batch), strict=True):
-                    if window.source in failed:
-                        continue
-                    if window.source not in searches:
-                        searches[window.source] = self.decoder.start()
-                    end = None if window.keep is None else window.skip + window.keep
-                    heard.setdefault(window.source, []).append(scores[window.skip : end])
-                done = [window.source for window in batch if window.last]
-                finish = [source in done for source in heard]
-                found = pool.map(searched, [searches[source] for source in heard], heard.values(), finish)
-                for source, result in zip(heard, found, strict=True):
-                    if isinstance(result, InputError):
-                        failed.add(source)
-                        yield source, result
-                    elif result is not None:
-                        yield source, self._transcript(result, searches.pop(source).frames, sources[source])
-
-    def _batches(self, sources: Sequence[Source]) -> Iterator[list[_Window] | tuple[int, InputError]]:
-        """Windows in batches of at most ``batch_seconds`` with padding; failures as they occur."""
-        batch: list[_Window] = []
-        longest = 0
-        rate = self.sample_rate or 1 / self.task.features.frame_seconds
-        for index, source in enumerate(sources):
+        for index, (source, text) in enumerate(pairs):
             try:
-                for window in self._windows(index, source):
-                    longest = max(longest, len(window.inputs))
-                    if batch and (len(batch) + 1) * longest > self.batch_seconds * rate:
-                        yield batch
-                        batch, longest = [], len(window.inputs)
-                    batch.append(window)
+                yield index, self.align(source, text, head=head, lexicon=lexicon, pronouncer=pronouncer)
             except InputError as error:
-                batch = [window for window in batch if window.source != index]
-                yield index, error
-        if batch:
-            yield batch
-
-    def _windows(self, index: int, source: Source) -> Iterator[_Window]:
-        """The windows of one source, in order."""
-        rate = self.sample_rate or 1 / self.task.features.frame_seconds
-        unit = round(self.task.frame_seconds * rate)  # samples (or feature frames) between two frames of scores
-        core = round(CORE_SECONDS / self.task.frame_seconds)
-        context = round(CONTEXT_SECONDS / self.task.frame_seconds)
-        statistics: Statistics | None = None  # of the whole source, once it turns out to be long
-        waiting = np.zeros(0, dtype=np.float32)  # what is read from frame `begin` on
-        begin = first = 0  # frames: of the window, of its core
-        for block in blocks(source, self.task.features):
-            waiting = np.concatenate([waiting, block]) if len(waiting) else block
-            while len(waiting) > (first - begin + core + 2 * context) * unit:
-                if first == 0:
-                    statistics = self.task.features.recording_statistics(self._pieces(source))
-                # context behind the core, and as much again: the last window is not a stub
-                window = waiting[: (first - begin + core + context) * unit]
-                yield _Window(index, torch.from_numpy(window.copy()), first - begin, core, False, statistics)
-                first += core
-                behind = max(first - context, 0)
-                waiting = waiting[(behind - begin) * unit :]
-                begin = behind
-        yield _Window(index, torch.from_numpy(waiting.copy()), first - begin, None, True, statistics)
-
-    def _pieces(self, source: Source) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """A source's blocks as batches of one."""
-        for block in blocks(source, self.task.features):
-            yield torch.from_numpy(block)[None].to(self.device), torch.tensor([len(block)])
-
-    @torch.inference_mode()
-    def _scores(self, batch: Sequence[_Window]) -> list[np.ndarray]:
-        """Log-probabilities (T, V) of each window."""
-        inputs, lengths = pad([window.inputs for window in batch])
-        statistics = [window.statistics for window in batch]
-        scores, lengths = self.task(inputs.to(self.device), lengths.to(self.device), [self.head], statistics)
-        log_probs = scores[self.head].cpu().numpy()
-        return [row[:end] for row, end in zip(log_probs, lengths.tolist(), strict=True)]
-
-    def _transcript(self, found: Sequence[Hypothesis], frames: int, source: Source) -> Transcript:
-        hypothesis = found[0]
-        words = tuple(self._words(hypothesis))
-        return Transcript(
-            text=" ".join(word.text for word in words),
-            words=words,
-            duration=frames * self.task.frame_seconds,
-            confidence=float(np.mean(hypothesis.confidence)) if hypothesis.confidence else None,
-            source=str(source) if isinstance(source, (str, Path)) else "",
-            alternatives=tuple(self._alternatives(found)),
-        )
-
-    def _alternatives(self, found: Sequence[Hypothesis]) -> Iterator[Alternative]:
-        """Of hypotheses, best first, those that are another text than those before them."""
-        seen = {self.decoder.text(found[0])}
-        for hypothesis in found[1:]:
-            if (text := self.decoder.text(hypothesis)) not in seen:
-                seen.add(text)
-                yield Alternative(text, found[0].score - hypothesis.score)
-
-    def _words(self, hypothesis: Hypothesis) -> Iterable[Word]:
-        seconds = self.task.frame_seconds
-        words = zip(self.decoder.words(hypothesis), self.decoder.confidence(hypothesis), strict=True)
-        for (text, first, last), confidence in words:
-            start, end = hypothesis.frames[first][0], hypothesis.frames[last - 1][1]
-            yield Word(text, round(start * seconds, 3), round(end * seconds, 3), confidence)
+                name = source_name(source)
+                yield index, error if name in str(error) else InputError(f"{name}: {error}")
 
 
-def searched(search: Search, heard: Sequence[np.ndarray], finish: bool) -> list[Hypothesis] | InputError | None:
-    """Take scores (T, V) into a search; what it found if that was all, or why it cannot find anything."""
+def advance_search(
+    search: Search, frames: Sequence[np.ndarray], is_last: bool
+) -> list[Hypothesis] | InputError | None:
+    """Feed frames to a search.
+
+    Args:
+        search: the search over one recording.
+        frames: the recording's next frames, in arrays (T, D).
+        is_last: whether these are the last ones of the recording.
+
+    Returns:
+        The hypotheses if these are the last frames, None if not, or the error with which the search failed.
+    """
     try:
-        for scores in heard:
-            search.feed(scores)
-        return search.finish() if finish else None
+        for part in frames:
+            search.feed(part)
+        return search.finish() if is_last else None
     except InputError as error:
         return error

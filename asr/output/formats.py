@@ -1,11 +1,11 @@
-"""Render transcripts: txt, json, srt, vtt, tsv, ctm, TextGrid."""
+"""File formats of transcripts: txt, json, srt, vtt, tsv, ctm, TextGrid."""
 
 from __future__ import annotations
 
 import json
 import os
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from numbers import Real
 from pathlib import Path
@@ -13,44 +13,60 @@ from pathlib import Path
 from asr.errors import InputError
 from asr.output.transcript import Transcript, Word
 
-FORMATS = ("txt", "json", "srt", "vtt", "tsv", "ctm", "TextGrid")
-
 # What a viewer can read at a glance: the usual limits of subtitling guides.
 CUE_LINE_CHARACTERS = 42
-
 CUE_LINES = 2
-
 CUE_MILLISECONDS = 7000
-
 CUE_PAUSE_MILLISECONDS = 600
 
 
-def render(transcripts: Transcript | Sequence[Transcript], format: str) -> str:
-    """The content of a file of one of ``FORMATS``; it ends in a newline unless it is empty.
+@dataclass(frozen=True)
+class Format:
+    """A file format.
 
-    - txt: one line a transcript
-    - json: an object for a transcript, an array for a sequence of them
-    - srt, vtt: cues of at most two lines of 42 characters and 7 s, parted at pauses above 0.6 s
-    - tsv: the same cues in milliseconds, as Whisper writes them
-    - ctm: NIST's ``file channel start duration word confidence``
-    - TextGrid: Praat's interval tier ``words``
-
-    Raises InputError for another format, and for several transcripts in srt, vtt, tsv or TextGrid.
+    Attributes:
+        one: renders the content of a file with one transcript.
+        several: renders the content of a file with a sequence of transcripts; None: a file holds only one.
     """
+
+    one: Callable[[Transcript], str]
+    several: Callable[[Sequence[Transcript]], str] | None = None
+
+
+def check_format(format: str) -> None:
+    """Raise InputError unless a format is one of `FORMATS`."""
     if format not in FORMATS:
-        raise InputError(f"format is {format!r}; accepted are {', '.join(FORMATS)}")
-    every = [transcripts] if isinstance(transcripts, Transcript) else list(transcripts)
-    if format == "txt":
-        return "".join(f"{_line(transcript.text)}\n" for transcript in every)
-    if format == "json":
-        content = [_object(transcript) for transcript in every]
-        whole = content[0] if isinstance(transcripts, Transcript) else content
-        return json.dumps(whole, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    if format == "ctm":
-        return _ctm(every)
-    if len(every) != 1:
-        raise InputError(f"a {format} file holds one transcript, not {len(every)}; txt, json and ctm hold any number")
-    return {"srt": _srt, "vtt": _vtt, "tsv": _tsv, "TextGrid": _textgrid}[format](every[0])
+        raise InputError(f"format {format}: accepted are {', '.join(FORMATS)}")
+
+
+def render(transcripts: Transcript | Sequence[Transcript], format: str) -> str:
+    """Return the content of a file, which ends in a newline unless it is empty.
+
+    Args:
+        transcripts: one or a sequence. Formats that hold several render a sequence of one as a sequence (json: an
+            array).
+        format: a key of `FORMATS`, which describes them.
+
+    Raises:
+        InputError: another format, or several transcripts in a format that holds one.
+    """
+    check_format(format)
+    if isinstance(transcripts, Transcript):
+        return FORMATS[format].one(transcripts)
+    if (several := FORMATS[format].several) is not None:
+        return several(transcripts)
+    if len(transcripts) != 1:
+        many = ", ".join(name for name, row in FORMATS.items() if row.several)
+        raise InputError(f"a {format} file holds one transcript, not {len(transcripts)}; several fit in: {many}")
+    return FORMATS[format].one(transcripts[0])
+
+
+def _txt(transcripts: Sequence[Transcript]) -> str:
+    return "".join(f"{_line(transcript.text)}\n" for transcript in transcripts)
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
 def _line(text: str) -> str:
@@ -70,7 +86,7 @@ def _object(transcript: Transcript) -> object:
 
 
 def _rounded(value: object) -> object:
-    """Floats to a tenth of a millisecond, in nested dicts and tuples."""
+    """Nested dicts and tuples with floats rounded to a tenth of a millisecond."""
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -86,7 +102,7 @@ class _Cue:
 
 
 def _cues(transcript: Transcript) -> Iterator[_Cue]:
-    """Short pieces of the text; the whole of one that has no word times."""
+    """Cues of the text; the whole text is one if there are no word times."""
     words = transcript.words
     if not words:
         text = _line(transcript.text)
@@ -95,16 +111,16 @@ def _cues(transcript: Transcript) -> Iterator[_Cue]:
         return
     first = 0
     for last in range(1, len(words) + 1):
-        if last == len(words) or _parted(words[first:last], words[last]):
+        if last == len(words) or _ends_before(words[first:last], words[last]):
             start = _milliseconds(words[first].start)
-            # WebVTT wants an end after the start.
+            # WebVTT requires an end after the start.
             end = max(start + 1, _milliseconds(words[last - 1].end))
             if text := _line(" ".join(word.text for word in words[first:last])):
                 yield _Cue(start, end, text)
             first = last
 
 
-def _parted(cue: Sequence[Word], following: Word) -> bool:
+def _ends_before(cue: Sequence[Word], following: Word) -> bool:
     """Whether a cue ends before the following word."""
     pause = _milliseconds(following.start) - _milliseconds(cue[-1].end)
     length = _milliseconds(following.end) - _milliseconds(cue[0].start)
@@ -148,7 +164,7 @@ def _tsv(transcript: Transcript) -> str:
 
 
 def _ctm(transcripts: Sequence[Transcript]) -> str:
-    """NIST's time-marked conversation; the file is named by its stem, or by its path where stems coincide."""
+    """NIST's time-marked conversation; a file is named by its stem, or by its path where stems are equal."""
     stems = [Path(transcript.source).stem for transcript in transcripts]
     if len(set(stems)) < len(stems):
         stems = [os.path.splitext(transcript.source)[0] for transcript in transcripts]
@@ -163,7 +179,7 @@ def _ctm(transcripts: Sequence[Transcript]) -> str:
 
 
 def _textgrid(transcript: Transcript) -> str:
-    """Praat's long text format; its intervals must have a length and touch, so empty ones fill the gaps."""
+    """Praat's long text format, whose intervals have a length and are adjacent: empty ones fill the gaps."""
     intervals: list[tuple[int, int, str]] = []
     position = 0
     for word in transcript.words:
@@ -189,3 +205,22 @@ def _textgrid(transcript: Transcript) -> str:
         lines.append(f"            xmin = {first / 1000:.3f}\n            xmax = {last / 1000:.3f}\n")
         lines.append('            text = "{}"\n'.format(text.replace('"', '""')))
     return "".join(lines)
+
+
+# - txt: one line per transcript
+# - json: an object for a transcript, an array for a sequence of them
+# - srt, vtt: cues of at most two lines of 42 characters and 7 s, which end at pauses above 0.6 s
+# - tsv: the same cues in milliseconds, as Whisper writes them
+# - ctm: NIST's ``file channel start duration word confidence``
+# - TextGrid: Praat's interval tier ``words``
+FORMATS = {
+    "txt": Format(lambda transcript: _txt([transcript]), _txt),
+    "json": Format(
+        lambda transcript: _json(_object(transcript)), lambda transcripts: _json(list(map(_object, transcripts)))
+    ),
+    "srt": Format(_srt),
+    "vtt": Format(_vtt),
+    "tsv": Format(_tsv),
+    "ctm": Format(lambda transcript: _ctm([transcript]), _ctm),
+    "TextGrid": Format(_textgrid),
+}

@@ -10,17 +10,43 @@ from pathlib import Path
 from asr.errors import InputError
 from asr.utils.atomic import write_atomic
 
-# What stands for standard input among the inputs: its stem is its output's, and no file is called so.
+# Stands for standard input among the inputs: its stem is its output's, and no file has this name.
 STDIN = Path("stdin.-")
+MAX_NAMED = 3  # outputs named in a message
+
+
+def plan_outputs(inputs: Sequence[Path | str], output_dir: Path, format: str, overwrite: bool) -> list[Path]:
+    """Return one output path for each input, see `output_paths`.
+
+    Args:
+        inputs: the inputs' paths, ``-`` for standard input.
+        output_dir: folder of the outputs; it need not exist.
+        format: extension of the outputs.
+        overwrite: whether outputs may exist.
+
+    Raises:
+        InputError: ``output_dir`` is a file, or outputs exist that may not be overwritten.
+    """
+    if output_dir.exists() and not output_dir.is_dir():
+        raise InputError(f"the output directory {output_dir} is not a folder")
+    outputs = output_paths(inputs, output_dir, format)
+    if not overwrite and (existing := [str(path) for path in outputs if path.exists()]):
+        some = ", ".join(existing[:MAX_NAMED]) + (" …" if len(existing) > MAX_NAMED else "")
+        raise InputError(f"{len(existing)} outputs exist already: {some} (--overwrite replaces them)")
+    return outputs
 
 
 def output_paths(inputs: Sequence[Path | str], output_dir: Path | None, format: str) -> list[Path]:
-    """One output per input, in their order, none of which is that of another input or an input itself.
+    """Name one output for each input, in their order; none is that of another input, or an input itself.
 
-    Without ``output_dir`` they stand beside the inputs; in it they keep the folders below the one that all
-    inputs share. x.wav becomes x.txt; where that would be the output of x.flac too, x.wav.txt and x.flac.txt.
-    ``-`` (standard input) becomes stdin.txt. The names depend on which inputs there are, not on their order;
-    a file that is given twice has one output. Nothing is created.
+    The names depend on which inputs there are, not on their order; a file that is given twice has one output. Nothing
+    is created.
+
+    Args:
+        inputs: paths; ``-`` (standard input) becomes ``stdin.txt``.
+        output_dir: outputs keep the folders below the one that all inputs share; None: outputs are beside the inputs.
+        format: extension of the outputs: x.wav becomes x.txt; where that would be the output of x.flac too, x.wav.txt
+            and x.flac.txt.
     """
     given = [STDIN if str(path) == "-" else Path(path) for path in inputs]
     sources = [_absolute(path) for path in given]
@@ -35,7 +61,7 @@ def output_paths(inputs: Sequence[Path | str], output_dir: Path | None, format: 
         inside = Path() if source == _absolute(STDIN) else source.parent.relative_to(common)
         return Path(output_dir) / inside / name
 
-    whole: set[Path] = set()
+    whole: set[Path] = set()  # inputs whose whole name is in that of their output
     while True:
         outputs = {source: output(source, source in whole) for source in distinct}
         taken = Counter(distinct)
@@ -55,9 +81,11 @@ def _absolute(path: Path) -> Path:
 
 
 def write_text_atomic(path: Path | str, text: str) -> None:
-    """Writes UTF-8 text so that the old or the new content is there whole at any moment; makes folders.
+    """Write a text file in UTF-8, and missing folders; a reader sees the former content or the new one.
 
-    Raises InputError where ``path`` is something other than a file, OSError where it cannot be written.
+    Raises:
+        InputError: ``path`` exists and is not a file.
+        OSError: it cannot be written.
     """
     path = Path(path)
     if path.exists() and not path.is_file():

@@ -1,4 +1,4 @@
-"""What was said in a recording, word by word, and the text files that hold it."""
+"""Transcripts of recordings, word by word."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Word:
-    """One word: ``start`` and ``end`` in seconds, ``confidence`` from 0 to 1.
+    """A word of a transcript.
 
-    Raises ValueError unless 0 <= start <= end and all three are finite.
+    Attributes:
+        text: its spelling (or a phone).
+        start: seconds.
+        end: seconds.
+        confidence: probability from 0 to 1 that it is right, calibrated if the decoder is.
+
+    Raises:
+        ValueError: unless 0 <= start <= end and all three numbers are finite.
     """
 
     text: str
@@ -22,23 +29,30 @@ class Word:
         if not (0 <= self.start <= self.end < math.inf and math.isfinite(self.confidence)):
             raise ValueError(
                 f"word {self.text!r} from {self.start} to {self.end} s with confidence {self.confidence}: "
-                "0 <= start <= end and finite numbers are wanted"
+                "use finite numbers with 0 <= start <= end"
             )
 
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another text, and how much (natural log) the search preferred the first one."""
+    """Another text for a recording, and how much lower its score (natural log) is than that of the best text."""
 
     text: str
-    behind: float
+    score_gap: float
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """The words of one recording of ``duration`` seconds, in their order; ``source`` names its file.
+    """The transcript of one recording.
 
-    ``alternatives`` are the next best texts, where the search was asked for some.
+    Attributes:
+        text: the whole text.
+        words: its words in order.
+        duration: of the recording, in seconds.
+        confidence: mean of the words' confidences, so on the same scale: the share of the words that is expected to be
+            right. None if there is no word.
+        source: path of the file; empty for a stream or an array.
+        alternatives: the next best texts, if more than one hypothesis was asked for.
     """
 
     text: str

@@ -1,0 +1,44 @@
+"""Load a model of any system together with what runs it."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from asr.errors import InputError
+from asr.models.directory import find, read_config, system_of
+from asr.utils.threads import flush_denormals
+
+
+def load(model: str | Path, **options: Any) -> Any:
+    """Load a model and return the runner of its system, also available as ``asr.load``.
+
+    That is a `Recognizer`, `Classifier`, `Captioner`, `Pronouncer` or `Generator` (see `asr.systems.SYSTEMS`).
+
+    It has the process round subnormal numbers to zero for good (`torch.set_flush_denormal`): an LSTM that was trained
+    long is 10 to 100 times as slow otherwise. New threads inherit that, so load a model before the first parallel
+    operation, or set it yourself where your program starts.
+
+    Args:
+        model: a model directory, or the directory of a training run.
+        **options: those of the runner's ``load``: ``device`` (all); ``head``, ``decoder``, ``batch_seconds``
+            (Recognizer); ``batch_seconds``, ``window`` (Classifier); ``ensemble`` (Captioner, Pronouncer).
+
+    Raises:
+        InputError: a path that holds no model, an option that the runner does not have, or what its ``load`` raises.
+
+    Example:
+        >>> recognizer = asr.load("runs/demo", decoder={"beam": 50})
+        >>> recognizer.transcribe("speech.wav").text
+    """
+    config = read_config(find(model))
+    runner = system_of(config).load("runner")
+    accepted = [name for name in inspect.signature(runner.load).parameters if name != "model"]
+    if unknown := [name for name in options if name not in accepted]:
+        raise InputError(
+            f"{model}: a model of type {config['task']['type']} has no option {', '.join(unknown)}; "
+            f"its {runner.__name__} has {', '.join(accepted)}"
+        )
+    flush_denormals()
+    return runner.load(model, **options)
