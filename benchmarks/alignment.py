@@ -22,7 +22,7 @@ from _scores import generate_scores
 from asr.data import manifest
 from asr.data.speech_dataset import SpeechDataset
 from asr.decoding.ctc.alignment import align, spans
-from asr.inference import recognizer
+from asr.inference.recognizer import Recognizer
 
 TARGET_MS = 60.0
 FRAMES_A_SECOND, LABELS_A_SECOND, LABELS = 33, 12, 29
@@ -30,7 +30,7 @@ FRAMES_A_SECOND, LABELS_A_SECOND, LABELS = 33, 12, 29
 
 def boundary_errors(model: str, path: str, max_utterances: int | None) -> np.ndarray:
     """Return the seconds (words, 2) by which begin and end of each word are late."""
-    loaded = recognizer.load(model, decoder={"type": "greedy"})
+    loaded = Recognizer.load(model, decoder={"type": "greedy"})
     cuts = manifest.read(path)[:max_utterances]
     dataset = SpeechDataset(cuts, {}, loaded.sample_rate)
     late = []

@@ -16,7 +16,7 @@ import numpy as np
 
 from asr import audio
 from asr.data import manifest
-from asr.inference import classifier
+from asr.inference.classifier import THRESHOLD, Classifier
 from asr.inference.detection import Detection
 
 
@@ -50,9 +50,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--window", type=float)
     parser.add_argument("--hop", type=float)
-    parser.add_argument("--threshold", type=float, default=classifier.THRESHOLD)
+    parser.add_argument("--threshold", type=float, default=THRESHOLD)
     options = parser.parse_args()
-    loaded = classifier.load(options.model)
+    loaded = Classifier.load(options.model)
     assert loaded.sample_rate is not None
     waveform, truth = concatenated(options.manifest, options.count, loaded.sample_rate, options.seed)
     settings = {"window": options.window, "hop": options.hop, "threshold": options.threshold}

@@ -19,7 +19,8 @@ from _common import Report, arguments
 from asr import audio
 from asr.data import manifest
 from asr.data.speech_dataset import transcript
-from asr.inference import recognizer
+from asr.inference import windows
+from asr.inference.recognizer import Recognizer
 from asr.metrics.error_rate import ErrorCounts, Kind, count_errors
 from asr.text.vocabulary import Vocabulary
 
@@ -45,7 +46,7 @@ def recordings(path: str, seconds: float, rate: int, vocabulary: Vocabulary) -> 
 
 def main() -> None:
     options = arguments(__doc__, "model", "manifest", minutes=3.0, core=60.0, context=15.0)
-    model = recognizer.load(options.model)
+    model = Recognizer.load(options.model)
     kind: Kind = "per" if model.vocabulary.kind == "phones" else "cer"
     rate = model.sample_rate
     if rate is None:
@@ -56,12 +57,12 @@ def main() -> None:
         raise SystemExit(f"{options.manifest}: no speaker has {options.minutes} minutes")
     totals = {name: ErrorCounts() for name in ("differ", "windows", "whole")}
     for waveform, reference in long_recordings:
-        recognizer.CORE_SECONDS, recognizer.CONTEXT_SECONDS = options.core, options.context
-        windows = model.transcribe(waveform).text
-        recognizer.CORE_SECONDS = len(waveform) / rate
+        windows.CORE_SECONDS, windows.CONTEXT_SECONDS = options.core, options.context
+        in_windows = model.transcribe(waveform).text
+        windows.CORE_SECONDS = len(waveform) / rate
         whole = model.transcribe(waveform).text
         reference = model.vocabulary.normalize_for_scoring(reference)
-        pairs = {"differ": (whole, windows), "windows": (reference, windows), "whole": (reference, whole)}
+        pairs = {"differ": (whole, in_windows), "windows": (reference, in_windows), "whole": (reference, whole)}
         totals = {name: totals[name] + count_errors(kind, *pair) for name, pair in pairs.items()}
     rates = {name: counts.rate for name, counts in totals.items()}
     report = Report()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import typer
 
@@ -31,8 +34,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (prepare, train, evaluate, transcribe, align, tune, generate, classify, pronounce, caption, info):
-    app.command()(command)
+
+
+def _with_network(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that flushes subnormal numbers to zero before its first parallel operation, see `flush_denormals`."""
+
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        from asr.utils.threads import flush_denormals
+
+        flush_denormals()
+        command(*args, **options)
+
+    return run
+
+
+app.command()(prepare)
+app.command()(train)  # which does the same itself
+for command in (evaluate, transcribe, align, tune, generate, classify, pronounce, caption):
+    app.command()(_with_network(command))
+app.command()(info)
 app.add_typer(lm.app, name="lm")
 
 

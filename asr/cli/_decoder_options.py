@@ -1,4 +1,4 @@
-"""Options of the commands that decode: what search, with what models."""
+"""Options of the commands that decode: the search and the models that it uses."""
 
 from __future__ import annotations
 
@@ -9,30 +9,37 @@ import typer
 
 from asr.errors import InputError
 
-Beam = Annotated[int | None, typer.Option(min=1, help="Prefix beam search of this width, instead of the best path.")]
+Beam = Annotated[int | None, typer.Option(min=1, help="Beam width; decodes with prefix beam search.")]
 NBest = Annotated[
-    int | None, typer.Option(min=1, help="So many texts instead of one (implies --beam 100); with --format json.")
+    int | None, typer.Option(min=1, help="Number of texts per file (implies beam search); needs --format json.")
 ]
-LanguageModel = Annotated[Path | None, typer.Option("--lm", help="ARPA file of words (implies --beam 100).")]
+LanguageModel = Annotated[
+    Path | None, typer.Option("--lm", help="N-gram model of words, an ARPA file (implies beam search).")
+]
 Lexicon = Annotated[
-    Path | None, typer.Option(help="Pronouncing dictionary (CMUdict, Kaldi): words from a head of phones.")
+    Path | None, typer.Option(help="Pronunciation dictionary (CMUdict or Kaldi), for words from a head of phones.")
 ]
 Pronouncer = Annotated[
-    Path | None, typer.Option(help="A seq2seq model (recipes/g2p) for words that the dictionary does not have.")
+    Path | None, typer.Option(help="Seq2seq model (recipes/g2p) that pronounces words that the dictionary lacks.")
 ]
-Head = Annotated[str | None, typer.Option(help="The head whose labels are decoded (default: the model's first).")]
+Head = Annotated[str | None, typer.Option(help="Head whose labels are decoded.", show_default="the model's first")]
 HotWords = Annotated[
-    str, typer.Option(metavar="A,B=2,…", help="Words to favour, and the natural log of how much (1.5).")
+    str,
+    typer.Option(
+        metavar="A,B=2,…",
+        help="Words to favor, with the score added for each (natural log; default 1.5). Implies beam search.",
+    ),
 ]
 Decoder = Annotated[
     list[str] | None,
     typer.Option(
         metavar="KEY=VALUE",
-        help="More of the search: lm_weight, word_bonus, unknown_words …; type=greedy forgets the model's own.",
+        help="Any option of the decoder: lm_weight, word_bonus, unknown_words …. Those that only the beam search has "
+        "imply it; type=greedy or type=beam chooses, and ignores the decoder options of the model directory.",
     ),
 ]
 
-HOT = 1.5
+HOTWORD_BONUS = 1.5  # natural log
 
 
 def decoder_config(
@@ -43,7 +50,19 @@ def decoder_config(
     options: list[str] | None,
     nbest: int | None = None,
 ) -> dict[str, Any]:
-    """Options of a decoder, from those of the command line; empty where nothing is said."""
+    """Collect the decoder options that are given on the command line.
+
+    Args:
+        beam: --beam.
+        lm: --lm.
+        lexicon: --lexicon.
+        hotwords: --hotwords.
+        options: --decoder, each KEY=VALUE.
+        nbest: --nbest.
+
+    Raises:
+        InputError: an option that is not KEY=VALUE, or a hot word's score that is not a number.
+    """
     import yaml
 
     config: dict[str, Any] = {}
@@ -60,14 +79,14 @@ def decoder_config(
     for option in options or []:
         key, equals, value = option.partition("=")
         if not equals:
-            raise InputError(f"--decoder {option}: KEY=VALUE is wanted")
+            raise InputError(f"--decoder {option}: use KEY=VALUE")
         config[key] = yaml.safe_load(value)
     return config
 
 
 def _hot(entry: str) -> tuple[str, float]:
-    word, _, boost = entry.strip().partition("=")
+    word, _, bonus = entry.strip().partition("=")
     try:
-        return word, float(boost) if boost else HOT
+        return word, float(bonus) if bonus else HOTWORD_BONUS
     except ValueError:
-        raise InputError(f"--hotwords {entry}: a number is wanted behind =") from None
+        raise InputError(f"--hotwords {entry}: use a number after =") from None

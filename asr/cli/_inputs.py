@@ -59,7 +59,7 @@ def spool_stdin() -> BinaryIO:
     begin = sys.stdin.buffer.read(MAX_IN_MEMORY + 1)
     if len(begin) <= MAX_IN_MEMORY:
         return io.BytesIO(begin)
-    file = tempfile.TemporaryFile()  # closed, and so deleted, with its last reference
+    file = tempfile.TemporaryFile()  # noqa: SIM115  (deleted with its last reference)
     file.write(begin)
     shutil.copyfileobj(sys.stdin.buffer, file)
     file.seek(0)

@@ -15,7 +15,9 @@ from asr.utils.text_files import read_text
 
 def align(
     audio: Annotated[str, typer.Argument(metavar="AUDIO", help="Audio file, or - for standard input.")],
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="Text file with what is spoken, or - for standard input.")],
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="Text file with what is spoken, or - for standard input.")
+    ],
     model: Annotated[str, typer.Option(help="Model directory, or a training run.")],
     format: Annotated[str, typer.Option(help="Output format: json, ctm, TextGrid, srt, vtt, tsv or txt.")] = "json",
     output: Annotated[Path | None, typer.Option(help="Write to this file, instead of printing.")] = None,

@@ -27,9 +27,7 @@ def generate(
     from asr.inference.generator import generate_text
 
     sampling = Sampling(temperature, top_k, top_p)
-    texts = generate_text(
-        model, prompt, sampling=sampling, max_length=length, count=count, seed=seed, device=device
-    )
+    texts = generate_text(model, prompt, sampling=sampling, max_length=length, count=count, seed=seed, device=device)
     for parts in texts:
         typer.echo(prompt, nl=False)
         for part in parts:

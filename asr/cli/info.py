@@ -1,4 +1,4 @@
-"""``asr info MODEL``: what a model is, how it was trained and what it scored."""
+"""``asr info MODEL``: a model's configuration, training and scores."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import typer
 
 
 def info(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model directory, or a training run.")],
-    json: Annotated[bool, typer.Option("--json", help="Everything, as a JSON object.")] = False,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model directory, or a training run.")],
+    json: Annotated[bool, typer.Option("--json", help="Print everything as a JSON object.")] = False,
 ) -> None:
-    """Say what a model is, how it was trained and what it scored."""
+    """Describe a model: its configuration, how it was trained, and its scores."""
     from json import dumps
 
     from asr.models import info as info_
 
-    found = info_.read(model)
-    typer.echo(dumps(found, indent=2, ensure_ascii=False) if json else info_.render(found), nl=json)
+    description = info_.read(model)
+    typer.echo(dumps(description, indent=2, ensure_ascii=False) if json else info_.render(description), nl=json)

@@ -14,7 +14,7 @@ from asr.data.caption_manifest import CaptionedImage
 from asr.decoding.label import beam
 from asr.decoding.label.beam import LabelBeamOptions
 from asr.evaluation.base import Evaluation, EvaluationOptions
-from asr.inference import captioner
+from asr.inference.captioner import Captioner
 from asr.metrics.captions import CaptionScores, score
 from asr.output.caption_sheet import Entry
 from asr.tasks.captioning import CaptioningTask, common_encoder
@@ -50,7 +50,7 @@ def line(figures: Mapping[str, Any]) -> str:
 def evaluate(models: Sequence[Path], data: Sequence[str], options: EvaluationOptions) -> Evaluation:
     """Score a captioner or an ensemble on caption manifests; see `asr.evaluation.base.Evaluate`."""
     options.reject("captioning", "head", "by_speaker", "details")
-    tasks = captioner.load(*models).tasks
+    tasks = Captioner.load(models[0], ensemble=models[1:]).tasks
     search_options = beam.replace_options(tasks[0].options, options.decoder)
     figures, page = {}, []
     for path in data:

@@ -17,9 +17,9 @@ from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.evaluation.base import Evaluation, EvaluationOptions, single_model
 from asr.evaluation.report import Report, evaluate_pairs, merged_summaries
-from asr.inference import recognizer
 from asr.inference.decoders.base import Decoder
 from asr.inference.decoders.greedy import GreedyDecoder
+from asr.inference.recognizer import Recognizer
 from asr.metrics.error_rate import UNITS, Kind
 from asr.tasks.ctc import CTCTask
 from asr.text.vocabulary import Vocabulary
@@ -127,7 +127,7 @@ def evaluate(models: Sequence[Path], data: Sequence[str], options: EvaluationOpt
     options.reject("ctc", "html")
     model = single_model(models, "ctc")
     cuts, groups = _read_cuts(data, options.by_speaker)
-    loaded = recognizer.load(model, device=options.device, head=options.head, decoder=options.decoder)
+    loaded = Recognizer.load(model, device=options.device, head=options.head, decoder=options.decoder)
     decoders = {loaded.head: loaded.decoder}
     if options.head is None and type(loaded.decoder) is GreedyDecoder:
         decoders = greedy_decoders(loaded.task)

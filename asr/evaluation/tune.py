@@ -17,8 +17,8 @@ from asr.data.speech_dataset import SpeechDataset
 from asr.errors import InputError
 from asr.evaluation.ctc import DecodedTexts, error_kinds, log_prob_batches
 from asr.evaluation.report import Report
-from asr.inference import recognizer
 from asr.inference.decoders.beam import TUNABLE, BeamDecoder
+from asr.inference.recognizer import Recognizer
 from asr.metrics.calibration import (
     Calibration,
     concatenate,
@@ -119,7 +119,7 @@ def tune_model(
         raise InputError(f"{', '.join(unknown)}: the weights of a search are {', '.join(NAMES)}")
     head, options = decoder_files.decoder_config(directory, decoder or {}, head)
     options |= {"type": "beam", "calibration": None}
-    loaded = recognizer.load(directory, device=device, head=head, decoder=options)
+    loaded = Recognizer.load(directory, device=device, head=head, decoder=options)
     search = loaded.decoder
     assert isinstance(search, BeamDecoder)
     grid = {**default_values(search), **(values or {})}

@@ -101,7 +101,7 @@ class Captioner:
                 without attention.
         """
         if attention and (len(self.tasks) > 1 or self.tasks[0].places is None):
-            raise InputError("attention can be shown of a single model that has it (task.attention)")
+            raise InputError("attention can be shown of one model that has it (task.attention), not of an ensemble")
         options = self.tasks[0].options
         options = replace(options, beam=beam or max(options.beam, nbest), nbest=nbest)
         return self._caption(paths, options, attention)

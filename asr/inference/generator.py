@@ -97,9 +97,7 @@ class Generator:
                 yield index, error
 
     @torch.inference_mode()
-    def _stream(
-        self, labels: list[int], sampling: Sampling, max_length: int, random: torch.Generator
-    ) -> Iterator[str]:
+    def _stream(self, labels: list[int], sampling: Sampling, max_length: int, random: torch.Generator) -> Iterator[str]:
         decode = self.task.vocabulary.decode
         label, state = self.task.read_prompt(labels)
         decoded = len(labels)  # labels whose text has been passed on

@@ -156,9 +156,7 @@ class Recognizer:
 
     def _batches(self, sources: Sequence[Source]) -> Iterator[list[Window] | tuple[int, InputError]]:
         features = self.task.features
-        windows_of = partial(
-            cut_windows, features=features, frame_seconds=self.task.frame_seconds, device=self.device
-        )
+        windows_of = partial(cut_windows, features=features, frame_seconds=self.task.frame_seconds, device=self.device)
         return make_batches(sources, windows_of, self.batch_seconds * input_rate(features))
 
     @torch.inference_mode()
@@ -254,9 +252,7 @@ class Recognizer:
                 yield index, error if name in str(error) else InputError(f"{name}: {error}")
 
 
-def advance_search(
-    search: Search, frames: Sequence[np.ndarray], is_last: bool
-) -> list[Hypothesis] | InputError | None:
+def advance_search(search: Search, frames: Sequence[np.ndarray], is_last: bool) -> list[Hypothesis] | InputError | None:
     """Feed frames to a search.
 
     Args:

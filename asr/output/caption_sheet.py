@@ -1,4 +1,4 @@
-"""Images with what was written of them: a page of HTML, and pictures of where a model looked."""
+"""Sheets of captions: a page of HTML with images and captions, and pictures of a model's attention."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from asr.data import image_files
 from asr.utils.atomic import atomic_path, write_atomic
 
 THUMBNAIL = 240  # pixels
-TILE, COLUMNS, LINE = 160, 6, 16  # of a picture of attention
+TILE, LINE = 160, 16  # pixels, of a picture of attention
+COLUMNS = 6  # tiles in a row of it
 
 STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2em; color: #222; background: #fff }
@@ -28,7 +29,7 @@ figcaption b { display: block } small { color: #666; display: block }
 
 @dataclass(frozen=True)
 class Entry:
-    """An image of a page: its file, the caption in bold, and lines in small print below."""
+    """An image of a page: its file, its caption in bold, and lines in small print below."""
 
     path: str
     caption: str
@@ -36,7 +37,15 @@ class Entry:
 
 
 def write_page(path: Path, sections: Iterable[tuple[str, Sequence[Entry]]]) -> None:
-    """Write a page of HTML that needs no other file: headings (empty for none), each with its images."""
+    """Write a page of HTML that needs no other file.
+
+    Args:
+        path: the file.
+        sections: headings (empty for none), each with its images.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
     parts = ["<!doctype html>", '<html lang="en"><meta charset="utf-8"><title>Captions</title>']
     parts.append(f"<style>{STYLE}</style>")
     for title, entries in sections:
@@ -54,7 +63,7 @@ def _figure(entry: Entry) -> str:
 
 
 def thumbnail(path: str) -> str:
-    """An image file as a small JPEG in a data: address."""
+    """Return an image file as a small JPEG in a ``data:`` URL. Raises InputError if it cannot be read."""
     content = io.BytesIO()
     _picture(path, THUMBNAIL).save(content, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
@@ -65,12 +74,22 @@ def _picture(path: str, size: int) -> Image.Image:
 
 
 def write_attention(path: Path, image: str, words: Sequence[str], attention: Tensor) -> None:
-    """Draw an image once for each word, bright where the model looked (words, rows, columns), as a PNG file."""
+    """Write a PNG file with the image once for each word, bright where the model attended.
+
+    Args:
+        path: the file.
+        image: the image file.
+        words: of the caption.
+        attention: weights (words, rows, columns) of the places of the image.
+
+    Raises:
+        InputError: the image cannot be read.
+    """
     picture = _picture(image, TILE)
     black = Image.new("RGB", picture.size)
     rows = -(-(len(words) + 1) // COLUMNS)
-    drawn = Image.new("RGB", (TILE * min(COLUMNS, len(words) + 1), (TILE + LINE) * rows), "white")
-    draw = ImageDraw.Draw(drawn)
+    canvas = Image.new("RGB", (TILE * min(COLUMNS, len(words) + 1), (TILE + LINE) * rows), "white")
+    draw = ImageDraw.Draw(canvas)
     tiles = [("", picture)]
     for word, weights in zip(words, attention, strict=True):
         scaled = (255 * weights / weights.max()).byte().numpy()
@@ -78,7 +97,7 @@ def write_attention(path: Path, image: str, words: Sequence[str], attention: Ten
         tiles.append((word, Image.composite(picture, Image.blend(picture, black, 0.75), mask)))
     for number, (word, tile) in enumerate(tiles):
         x, y = TILE * (number % COLUMNS), (TILE + LINE) * (number // COLUMNS)
-        drawn.paste(tile, (x, y + LINE))
+        canvas.paste(tile, (x, y + LINE))
         draw.text((x + 3, y + 2), word, fill="black")
     with atomic_path(path) as temporary:
-        drawn.save(temporary, "PNG")
+        canvas.save(temporary, "PNG")

@@ -162,9 +162,9 @@ def test_bad_files_are_listed_and_the_others_done(
         (["{good}", "{none}.wav"], "{none}.wav: no such file"),
         (["{good}", "--model", "{none}"], "{none}: no such model directory"),
         (["{good}", "--model", "{folder}"], "not a model directory"),
-        (["{good}", "--format", "pdf"], "--format pdf: accepted are txt, json, srt, vtt, tsv, ctm, TextGrid"),
+        (["{good}", "--format", "pdf"], "format pdf: accepted are txt, json, srt, vtt, tsv, ctm, TextGrid"),
         (["{good}", "{other}", "--format", "srt"], "--format srt of several files needs --output-dir"),
-        (["{good}", "--output-dir", "{good}"], "--output-dir .*train0.wav is not a folder"),
+        (["{good}", "--output-dir", "{good}"], "output directory .*train0.wav is not a folder"),
         (["{good}", "--device", "abacus"], "device 'abacus' cannot be used"),
     ],
 )
@@ -192,7 +192,7 @@ def test_usage_errors(arguments: list[str], asr: Command) -> None:
 def test_outputs_are_not_replaced_unasked(asr: Command, model: Path, corpus: Path, tmp_path: Path) -> None:
     command = ["transcribe", corpus / "train0.wav", "--model", model, "--output-dir", tmp_path]
     (tmp_path / "train0.txt").write_text("mine")
-    asr(*command).check_refusal(r"1 outputs are there already: .*train0\.txt \(--overwrite replaces them\)")
+    asr(*command).check_refusal(r"1 outputs exist already: .*train0\.txt \(--overwrite replaces them\)")
     assert (tmp_path / "train0.txt").read_text() == "mine"
     assert asr(*command, "--overwrite").status == 0
     assert (tmp_path / "train0.txt").read_text() != "mine"
@@ -268,8 +268,8 @@ def test_evaluate_with_a_beam_and_a_language_model(
     assert wer("--lm", lm, "--decoder", "unknown_words=0", "--decoder", "lm_weight=0") == 0
     assert wer("--hotwords", "hdf,fec=0.5") == 0
     asr("evaluate", model, data, "--decoder", "width=3").check_refusal("beam has no option width")
-    asr("evaluate", model, data, "--decoder", "width").check_refusal("KEY=VALUE is wanted")
-    asr("evaluate", model, data, "--hotwords", "a=b").check_refusal("a number is wanted")
+    asr("evaluate", model, data, "--decoder", "width").check_refusal("use KEY=VALUE")
+    asr("evaluate", model, data, "--hotwords", "a=b").check_refusal("use a number after =")
 
 
 def test_transcribe_with_a_language_model(
@@ -292,7 +292,7 @@ def test_the_next_best_texts(asr: Command, model: Path, corpus: Path, texts: lis
     for item in found:
         others = [other["text"] for other in item["alternatives"]]
         assert 2 <= len(others) <= 8 and len({item["text"], *others}) == 1 + len(others)
-        assert 0 < item["alternatives"][0]["behind"] <= item["alternatives"][1]["behind"]
+        assert 0 < item["alternatives"][0]["score_gap"] <= item["alternatives"][1]["score_gap"]
     asr("transcribe", *files, "--model", model, "--nbest", 3).check_refusal("--nbest needs --format json")
 
 

@@ -22,7 +22,7 @@ WORDS = ("ab", "c d", "hgf")
 
 @pytest.fixture(scope="module")
 def loaded(class_run: Path) -> Classifier:
-    return classifier.load(class_run)
+    return Classifier.load(class_run)
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +72,14 @@ def test_many_sources_in_small_batches(loaded: Classifier, class_run: Path, tmp_
 def test_what_cannot_be_classified(
     loaded: Classifier, tone_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="a model of type ctc, where one of classification is wanted"):
-        classifier.load(tone_run)
+    with pytest.raises(InputError, match="a model of type ctc; one of type classification is needed"):
+        Classifier.load(tone_run)
     with pytest.raises(InputError, match="must be of floats"):
         loaded.classify(np.zeros(100, np.int16))
     with pytest.raises(InputError, match=r"nothing\.wav"):
         loaded.classify(tmp_path / "nothing.wav")
-    monkeypatch.setattr(classifier, "LONGEST_SECONDS", 2.0)
-    with pytest.raises(InputError, match="the array: longer than 2 s: detect words in it"):
+    monkeypatch.setattr(classifier, "MAX_SECONDS", 2.0)
+    with pytest.raises(InputError, match="the recording: longer than 2 s; detect words in it"):
         loaded.classify(np.zeros(3 * RATE, np.float32))
 
 
@@ -107,9 +107,19 @@ def test_blocks_do_not_matter(
     whole = list(loaded.detect(waveform))
     for size in (777, 4001):
         pieces = [waveform[first : first + size] for first in range(0, len(waveform), size)]
-        monkeypatch.setattr(classifier, "blocks", lambda source, features, pieces=pieces: iter(pieces))
+        monkeypatch.setattr(classifier, "read_blocks", lambda source, features, pieces=pieces: iter(pieces))
         found = list(loaded.detect(waveform))
         assert [(one.word, one.start, one.end) for one in found] == [(one.word, one.start, one.end) for one in whole]
+
+
+def test_many_recordings(loaded: Classifier, sentence: Any, tmp_path: Path) -> None:
+    waveform, truth = sentence
+    results = dict(loaded.detect_all([waveform, tmp_path / "none.wav", waveform]))
+    for index in (0, 2):
+        detections = results[index]
+        assert not isinstance(detections, InputError)
+        check(detections, truth)
+    assert isinstance(results[1], InputError) and "none.wav" in str(results[1])
 
 
 def test_words_without_a_gap_are_found_by_windows(loaded: Classifier, tones: Any) -> None:
@@ -148,23 +158,23 @@ def test_bad_settings_and_sources(loaded: Classifier, tmp_path: Path) -> None:
 
 def test_the_level_of_speech() -> None:
     quiet, loud = np.full((900, 80), 1e-3), np.full((100, 80), 0.1)  # -60 and -20 dB
-    assert detection.speech_level([quiet, loud]) == pytest.approx(-60 + detection.SHARE * 40, abs=1)
+    assert detection.speech_level([quiet, loud]) == pytest.approx(-60 + detection.THRESHOLD_FRACTION * 40, abs=1)
     digital = np.zeros((900, 80))
-    assert detection.speech_level([digital, loud]) == pytest.approx(-80 + detection.SHARE * 60, abs=1)
+    assert detection.speech_level([digital, loud]) == pytest.approx(-80 + detection.THRESHOLD_FRACTION * 60, abs=1)
     assert detection.speech_level([quiet]) is None and detection.speech_level([]) is None
 
 
 def test_a_stretch_that_does_not_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detection, "LONGEST", 1.0)
+    monkeypatch.setattr(detection, "MAX_SEGMENT_SECONDS", 1.0)
     blocks = [np.full((40, 80), 0.1)] * 6
-    found = list(detection.stretches(blocks, -40.0))
-    assert [(one.first, one.end, one.before) for one in found] == [(0, 120, 0), (120, 240, 0)]
+    found = list(detection.speech_segments(blocks, -40.0))
+    assert [(one.first, one.end, one.margin) for one in found] == [(0, 120, 0), (120, 240, 0)]
     assert [len(one.samples) for one in found] == [120 * 80, 120 * 80]
 
 
 def test_of_overlapping_words_the_likeliest_is_kept() -> None:
     a, b, c = Detection("a", 0, 1, 0.6), Detection("b", 0.5, 1.5, 0.9), Detection("c", 1.4, 2.4, 0.7)
-    assert detection.suppress([a, b, c]) == [b, c]
-    assert detection.suppress([]) == []
-    assert detection.windows(100, 60, 20) == [(0, 100)]
-    assert detection.windows(150, 60, 40) == [(0, 60), (40, 100), (80, 140), (90, 150)]
+    assert detection.suppress_overlaps([a, b, c]) == [b, c]
+    assert detection.suppress_overlaps([]) == []
+    assert detection.window_spans(100, 60, 20) == [(0, 100)]
+    assert detection.window_spans(150, 60, 40) == [(0, 60), (40, 100), (80, 140), (90, 150)]

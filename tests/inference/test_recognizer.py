@@ -22,8 +22,11 @@ import asr
 from asr import audio
 from asr.errors import AudioError, InputError
 from asr.features import FilterBank, Precomputed
-from asr.inference import recognizer
+from asr.inference import windows
+from asr.inference.decoders.greedy import GreedyDecoder
 from asr.inference.recognizer import Recognizer
+from asr.inference.windows import Window, cut_windows
+from asr.metrics.calibration import calibrate
 from asr.modules.frame_stacking import FrameStacking
 from asr.output.transcript import Transcript
 from asr.tasks.ctc import CTCTask
@@ -64,8 +67,12 @@ def frame_local(stack: int = 1, stride: int = 1, features: Any = None) -> Recogn
 
 
 def with_windows(patch: pytest.MonkeyPatch, core: float, context: float) -> None:
-    patch.setattr(recognizer, "CORE_SECONDS", core)
-    patch.setattr(recognizer, "CONTEXT_SECONDS", context)
+    patch.setattr(windows, "CORE_SECONDS", core)
+    patch.setattr(windows, "CONTEXT_SECONDS", context)
+
+
+def windows_of(model: Recognizer, source: Any) -> Iterator[Window]:
+    return cut_windows(0, source, model.task.features, model.task.frame_seconds, model.device)
 
 
 def assert_same(found: Transcript, expected: Transcript) -> None:
@@ -167,13 +174,13 @@ def test_damage_that_is_met_late_takes_nothing_else_along(
         (np.zeros((2, 100), np.int16), "not int16"),
         (np.zeros(100, complex), "not complex128"),
         (np.array(["a"]), "must be of floats"),
-        (np.zeros(0), "must hold finite numbers, and some"),
-        (np.zeros((2, 0)), "must hold finite numbers"),
+        (np.zeros(0), "must not be empty"),
+        (np.zeros((2, 0)), "must not be empty"),
         (np.full(100, np.nan), "finite numbers"),
         (np.array([0.0, np.inf]), "finite numbers"),
         (np.zeros((2, 2, 100)), r"\(samples,\) or \(channels, samples\), not \(2, 2, 100\)"),
         (np.zeros((100, 2)), r"\(channels, samples\), not \(100, 2\)"),
-        (np.array(0.5), "must be .samples"),
+        (np.array(0.5), "must have shape .samples"),
     ],
 )
 def test_arrays_that_are_no_waveform(trained: Recognizer, array: np.ndarray, message: str) -> None:
@@ -209,7 +216,7 @@ def test_a_model_of_features(tmp_path: Path) -> None:
     expected = found.transcribe(values.astype(np.float32))
     assert_same(found.transcribe(file), expected)
     assert len(expected.words) > 1 and expected.duration == pytest.approx(0.5)
-    with pytest.raises(InputError, match=r"features must be \(frames, 13\), not \(13, 50\)"):
+    with pytest.raises(InputError, match=r"features must have shape \(frames, 13\), not \(13, 50\)"):
         found.transcribe(values.T.astype(np.float32))
     with pytest.raises(InputError, match="not streams"):
         found.transcribe(io.BytesIO(file.read_bytes()))
@@ -218,6 +225,30 @@ def test_a_model_of_features(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         with_windows(patch, 0.07, 0.02)
         assert_same(found.transcribe(file), expected)
+
+
+def test_a_transcript_is_as_confident_as_its_words(trained: Recognizer, tones: Any) -> None:
+    """On one scale: calibrated if the words are, and None if there is none."""
+    samples = tones("abc fed", 3)
+    calibrated = Recognizer(trained.task, decoder=GreedyDecoder(trained.vocabulary, calibration=[0.3, -2.0]))
+    plain, own = trained.transcribe(samples), calibrated.transcribe(samples)
+    for found in (plain, own):
+        assert found.confidence == pytest.approx(np.mean([word.confidence for word in found.words]))
+    assert own.words[0].confidence == pytest.approx(calibrate([plain.words[0].confidence], 0.3, -2.0)[0])
+    assert own.confidence is not None and plain.confidence is not None and own.confidence < plain.confidence
+    silence = trained.transcribe(np.zeros(RATE))
+    assert silence.words or silence.confidence is None
+
+
+def test_many_texts_are_aligned_and_one_that_does_not_fit_is_no_obstacle(trained: Recognizer, tone_run: Path) -> None:
+    file = tone_run / "corpus" / "train0.wav"
+    text = trained.transcribe(file).text
+    results = dict(trained.align_all([(file, text), (file, "xyz"), (file, text.upper())]))
+    assert [word.text for word in results[0].words] == text.split()  # type: ignore[union-attr]
+    assert results[2].words[0].start == results[0].words[0].start  # type: ignore[union-attr]
+    assert isinstance(results[1], InputError) and str(results[1]).startswith(f"{file}: ")
+    with pytest.raises(InputError, match="'x'"):
+        trained.align(file, "xyz")
 
 
 # -- loading
@@ -250,7 +281,7 @@ def test_load_refuses_other_things(tone_run: Path, tmp_path: Path) -> None:
     core=st.integers(2, 20),
     context=st.integers(1, 6),
     stacking=st.sampled_from([(1, 1), (3, 3), (2, 1), (3, 2)]),
-    windows=st.integers(0, 4),
+    count=st.integers(0, 4),
     frames=st.integers(-2, 2),
     samples=st.integers(-2, 2),
     blocks=st.lists(st.integers(1, 4000), max_size=4),
@@ -260,7 +291,7 @@ def test_windows_change_nothing_for_a_model_without_context(
     core: int,
     context: int,
     stacking: tuple[int, int],
-    windows: int,
+    count: int,
     frames: int,
     samples: int,
     blocks: list[int],
@@ -271,7 +302,7 @@ def test_windows_change_nothing_for_a_model_without_context(
     step = found.task.frame_seconds
     unit = round(step * RATE)
     context += 4  # of which stacking and overlapping frames need some
-    length = max(1, (windows * core + 2 * context + frames) * unit + 200 + samples)
+    length = max(1, (count * core + 2 * context + frames) * unit + 200 + samples)
     waveform = np.random.default_rng(seed).normal(0, 0.3, length).astype(np.float32)
     expected = found.transcribe(waveform)
     total = int(found.task.output_lengths(torch.tensor([length]))[0])
@@ -283,7 +314,7 @@ def test_windows_change_nothing_for_a_model_without_context(
         patch.setattr(audio, "stream", lambda source, rate: iter(np.split(waveform, cuts[:-1])))
         found.batch_seconds = 1.0
         assert_same(found.transcribe("in blocks"), expected)
-        seen = [(w.skip, w.keep, w.last, len(w.inputs)) for w in found._windows(0, "in blocks")]
+        seen = [(w.skip, w.keep, w.is_last, len(w.inputs)) for w in windows_of(found, "in blocks")]
     assert [last for _, _, last, _ in seen] == [False] * (len(seen) - 1) + [True]
     assert max(size for *_, size in seen) <= (core + 3 * context) * unit
     if length > (core + 2 * context) * unit:
@@ -294,7 +325,7 @@ def test_windows_change_nothing_for_a_model_without_context(
 def test_what_fits_in_one_window_is_not_cut(trained: Recognizer) -> None:
     for seconds, count in ((1.0, 1), (89.9, 1), (90.0, 1), (90.1, 2), (150.0, 2), (150.1, 3)):
         waveform = np.zeros(round(seconds * RATE), np.float32)
-        assert len(list(trained._windows(0, waveform))) == count
+        assert len(list(windows_of(trained, waveform))) == count
 
 
 def test_three_minutes_in_windows_equal_the_whole(
@@ -304,7 +335,7 @@ def test_three_minutes_in_windows_equal_the_whole(
     waveform = np.concatenate([tones(text, i) for i, text in enumerate(texts)])[: 180 * RATE]
     assert len(waveform) == 180 * RATE
     joined = trained.transcribe(waveform)
-    assert len(list(trained._windows(0, waveform))) == 3
+    assert len(list(windows_of(trained, waveform))) == 3
     with_windows(monkeypatch, 1000.0, 5.0)
     whole = trained.transcribe(waveform)
     assert len(whole.text) > 1000
@@ -324,7 +355,7 @@ def test_a_long_file_is_held_a_window_at_a_time(trained: Recognizer, monkeypatch
     monkeypatch.setattr(audio, "stream", hour)
     tracemalloc.start()
     kept = 0
-    for window in trained._windows(0, "an hour"):
+    for window in windows_of(trained, "an hour"):
         assert len(window.inputs) <= 90 * RATE
         kept += window.keep or 0
     _, peak = tracemalloc.get_traced_memory()
@@ -336,13 +367,13 @@ def test_a_long_file_is_held_a_window_at_a_time(trained: Recognizer, monkeypatch
 
 def test_batches_of_windows_are_bounded(trained: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[float] = []
-    scores = Recognizer._scores
+    log_probs = Recognizer._log_probs
 
     def watched(self: Recognizer, batch: Sequence[Any]) -> Any:
         sizes.append(len(batch) * max(len(window.inputs) for window in batch) / RATE)
-        return scores(self, batch)
+        return log_probs(self, batch)
 
-    monkeypatch.setattr(Recognizer, "_scores", watched)
+    monkeypatch.setattr(Recognizer, "_log_probs", watched)
     with_windows(monkeypatch, 0.5, 0.1)
     trained.batch_seconds = 2.0
     trained.transcribe(np.zeros(20 * RATE))

@@ -14,7 +14,7 @@ import torch
 
 from asr.data import manifest
 from asr.errors import InputError
-from asr.inference import recognizer
+from asr.inference.recognizer import Recognizer
 from asr.lm import arpa
 from asr.lm.estimate import encode_sentences, kneser_ney
 from asr.models import directory, store
@@ -168,7 +168,7 @@ def test_the_decoder_of_the_configuration_is_tested_and_kept(
     assert (model / "lm.arpa").read_bytes() == (tmp_path / "words.arpa").read_bytes()
     assert directory.read_config(model)["decoder"] == decoder | {"lm": "lm.arpa"}
     (tmp_path / "words.arpa").unlink()
-    assert recognizer.load(model).decoder.scoring_vocabulary.kind == "characters"
+    assert Recognizer.load(model).decoder.scoring_vocabulary.kind == "characters"
 
 
 def test_goes_on_from_a_model(

@@ -133,7 +133,7 @@ def implied_type(options: Iterable[str]) -> str:
     """Return the type of decoder that options without a ``type`` imply: greedy where it has them all, or else beam."""
     greedy = inspect.signature(GreedyDecoder).parameters
     if beam := [option for option in options if option not in greedy]:
-        log.info("decoding with a beam search, which %s implies", ", ".join(beam))
+        log.info("decoding with a beam search, implied by %s", ", ".join(beam))
         return "beam"
     return "greedy"
 

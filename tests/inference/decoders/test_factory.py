@@ -34,7 +34,7 @@ def test_options_that_only_the_beam_search_has_imply_it(
     assert type(make_decoder(CHARACTERS, options)) is kind
     implied = kind is BeamDecoder and "type" not in options
     assert [record.getMessage() for record in caplog.records] == (
-        [f"decoding with a beam search, which {list(options)[-1]} implies"] if implied else []
+        [f"decoding with a beam search, implied by {list(options)[-1]}"] if implied else []
     )
 
 

@@ -17,7 +17,7 @@ from asr.data import caption_manifest, image_files
 from asr.data.caption_manifest import CaptionedImage
 from asr.decoding.label.beam import LabelBeamOptions
 from asr.errors import InputError
-from asr.inference import captioner
+from asr.inference.captioner import Captioner
 from asr.models import store
 from asr.modules.mobilenet import MobileNetV2
 from asr.tasks.captioning import CaptioningTask
@@ -95,17 +95,17 @@ def test_captions_are_learnt_by_heart(run: Path, folder: Path) -> None:
     figures = json.loads((run / "model" / "metrics.json").read_text())
     assert figures["dev"]["images"] == 4 and figures["dev"]["BLEU-4"] == 1
     assert "BLEU-4" in (run / "model" / "README.md").read_text()
-    found = dict(captioner.load(run).caption(pictures(folder)))
+    found = dict(Captioner.load(run).caption_all(pictures(folder)))
     for index, colour in enumerate(COLOURS):
         (caption,) = found[index]
         assert caption.text in (f"a {colour} picture", f"the picture is all {colour}")
 
 
 def test_a_batch_gives_what_its_images_give_alone(run: Path, folder: Path) -> None:
-    loaded = captioner.load(run)
-    together = dict(loaded.caption(pictures(folder), nbest=2))
+    loaded = Captioner.load(run)
+    together = dict(loaded.caption_all(pictures(folder), nbest=2))
     for index, path in enumerate(pictures(folder)):
-        ((_, alone),) = loaded.caption([path], nbest=2)
+        alone = loaded.caption(path, nbest=2)
         assert [c.text for c in alone] == [c.text for c in together[index]]
         assert [c.score for c in alone] == pytest.approx([c.score for c in together[index]], abs=1e-4)
 
@@ -134,12 +134,12 @@ def test_models_of_one_encoder_encode_once(run: Path, folder: Path, monkeypatch:
     calls: list[int] = []
     forward = MobileNetV2.forward
     monkeypatch.setattr(MobileNetV2, "forward", lambda self, x: (calls.append(len(x)), forward(self, x))[1])
-    loaded = captioner.load(run, run)
-    once = dict(loaded.caption(pictures(folder)))
+    loaded = Captioner.load(run, ensemble=[run])
+    once = dict(loaded.caption_all(pictures(folder)))
     assert calls == [4]
     with torch.no_grad():  # changes what it is called, and nothing of what it writes
         loaded.tasks[1].encoder.classifier[1].bias += 1
-    assert dict(captioner.Captioner(loaded.tasks).caption(pictures(folder))) == once
+    assert dict(Captioner(loaded.tasks).caption_all(pictures(folder))) == once
     assert calls == [4, 4, 4]
 
 
@@ -188,7 +188,7 @@ def test_attention_is_drawn(run: Path, folder: Path, tmp_path: Path, asr: Callab
     if store.load(run / "model", CaptioningTask).places is None:
         asr("caption", folder, "--model", run, "--attention", tmp_path).check_refusal("attention can be shown of one")
         return
-    ((_, (caption,)),) = captioner.load(run).caption(pictures(folder)[:1], attention=True)
+    (caption,) = Captioner.load(run).caption(pictures(folder)[0], attention=True)
     assert caption.attention is not None and caption.attention.shape == (len(caption.text.split()), 2, 2)
     torch.testing.assert_close(caption.attention.sum((1, 2)), torch.ones(len(caption.attention)))
     assert asr("caption", folder, "--model", run, "--attention", tmp_path).status == 0

@@ -16,7 +16,7 @@ import torch
 
 from asr.decoding.label.sampling import Sampling
 from asr.errors import InputError
-from asr.inference import generator
+from asr.inference.generator import Generator
 from asr.models import store
 from asr.tasks.language import LanguageTask
 from asr.training.module import TrainingModule
@@ -105,11 +105,15 @@ def test_evaluate(run: Path, asr: Callable[..., Any], tmp_path: Path) -> None:
 
 
 def test_it_writes_what_it_has_learnt(run: Path) -> None:
-    writer = generator.load(run)
-    parts = list(writer.write("To be,", Sampling(temperature=0.1), max_length=40, seed=1))
+    writer = Generator.load(run)
+    parts = list(writer.stream("To be,", Sampling(temperature=0.1), max_length=40, seed=1))
     assert len(parts) == 40 and "".join(parts) in TEXT[6:]
-    assert parts == list(writer.write("To be,", Sampling(temperature=0.1), max_length=40, seed=1))
-    assert list(writer.write(max_length=3, seed=1)) != list(writer.write("To", max_length=3, seed=2))
+    assert parts == list(writer.stream("To be,", Sampling(temperature=0.1), max_length=40, seed=1))
+    assert list(writer.stream(max_length=3, seed=1)) != list(writer.stream("To", max_length=3, seed=2))
+    options = {"sampling": Sampling(temperature=0.1), "max_length": 40, "seed": 1}
+    results = dict(writer.generate_all(["To be,", "€", "To be,"], **options))
+    assert results[0] == "".join(parts) == writer.generate("To be,", **options)
+    assert isinstance(results[1], InputError) and isinstance(results[2], str)
 
 
 def test_the_command(asr: Callable[..., Any], run: Path, tone_run: Path) -> None:
