@@ -13,8 +13,8 @@ Write = Callable[..., Path]
 
 def test_add_phones_counts(tmp_path: Path, sound: Write) -> None:
     file = sound(tmp_path / "a.wav")
-    said = ["Ice cream.", "ice box", "box box", ""]
-    cuts = [manifest.make_cut(str(n), file, text, custom={"age": 7}) for n, text in enumerate(said)]
+    sentences = ["Ice cream.", "ice box", "box box", ""]
+    cuts = [manifest.make_cut(str(n), file, text, custom={"age": 7}) for n, text in enumerate(sentences)]
     new, coverage = add_phones(cuts, {"ice": [("ay", "s")], "cream": [("k", "r", "iy", "m")]})
     assert [manifest.phones(cut) for cut in new] == ["ay s k r iy m", None, None, None]
     assert new[0].supervisions[0].custom["age"] == 7

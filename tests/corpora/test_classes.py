@@ -10,14 +10,14 @@ import pytest
 from asr.corpora import classes, commands, fsdd
 from asr.corpora._splits import recording_fraction
 from asr.data.manifest import speaker
-from asr.data.manifest import text as said
+from asr.data.manifest import text as transcript
 from asr.errors import InputError
 
 Write = Callable[..., Path]
 
 
 def contents(splits: dict[str, list]) -> dict[str, list[tuple[str, str]]]:
-    return {name: [(cut.id, said(cut)) for cut in cuts] for name, cuts in splits.items()}
+    return {name: [(cut.id, transcript(cut)) for cut in cuts] for name, cuts in splits.items()}
 
 
 # -- folders
@@ -29,13 +29,16 @@ def test_splits_by_the_hash_of_names(tmp_path: Path, sound: Write) -> None:
             sound(tmp_path / name / f"p{number % 30}_nohash_{number // 30}.wav", 0.02)
     sound(tmp_path / "_background_noise_" / "hum.wav")
     splits = classes.prepare(tmp_path, dev=0.2, test=0.3)
-    assert {name: said(cuts[0]) for name, cuts in splits.items()} == dict.fromkeys(
+    assert {name: transcript(cuts[0]) for name, cuts in splits.items()} == dict.fromkeys(
         ["train", "dev", "test"], "turn left"
     )
     ids = {name: {cut.id for cut in cuts} for name, cuts in splits.items()}
     assert sum(map(len, ids.values())) == 120
-    shares = [recording_fraction(f"speaker{number}_nohash_0") for number in range(2000)]
-    assert abs(sum(share < 0.3 for share in shares) / 2000 - 0.3) < 0.03 and 0 <= min(shares) < max(shares) < 1
+    fractions = [recording_fraction(f"speaker{number}_nohash_0") for number in range(2000)]
+    assert (
+        abs(sum(fraction < 0.3 for fraction in fractions) / 2000 - 0.3) < 0.03
+        and 0 <= min(fractions) < max(fractions) < 1
+    )
     people = {name: {cut.id.split("/")[1].split("_")[0] for cut in cuts} for name, cuts in splits.items()}
     assert not people["train"] & people["test"] and not people["dev"] & people["test"]
     sound(tmp_path / "yes" / "later.wav", 0.02)  # moves nothing
@@ -63,9 +66,9 @@ def test_splits_that_are_folders(tmp_path: Path, sound: Write, dev: str) -> None
 def test_no_classes(tmp_path: Path, sound: Write) -> None:
     with pytest.raises(InputError, match=r"no recordings to train on \(expected .*/CLASS/\*\.wav"):
         classes.prepare(tmp_path)
-    for shares in ((-0.1, 0.1), (0.5, 0.5), ("much", 0.1)):
+    for fractions in ((-0.1, 0.1), (0.5, 0.5), ("much", 0.1)):
         with pytest.raises(InputError, match="expected fractions from 0"):
-            classes.prepare(tmp_path, *shares)
+            classes.prepare(tmp_path, *fractions)
 
 
 # -- Speech Commands
@@ -88,7 +91,7 @@ def speech_commands(tmp_path: Path, sound: Write, text: Write) -> Path:
 def test_all_words(speech_commands: Path) -> None:
     splits = commands.prepare(speech_commands)
     assert {name: len(cuts) for name, cuts in splits.items()} == {"train": 25, "dev": 11, "test": 12}
-    assert {said(cut) for cut in splits["train"]} == {*commands.WORDS, *OTHERS}
+    assert {transcript(cut) for cut in splits["train"]} == {*commands.WORDS, *OTHERS}
     assert {name: {speaker(cut) for cut in cuts} for name, cuts in splits.items()} == {
         "train": {"0a", "0b", "0d"},  # cat of 0b is not in the list
         "dev": {"0b"},
@@ -99,15 +102,15 @@ def test_all_words(speech_commands: Path) -> None:
 def test_ten_words_and_silence(speech_commands: Path) -> None:
     splits = commands.prepare(speech_commands, words=10, unknown=0.2, silence=True)
     for split, ten, unknown, silence in (("train", 20, 4, 8), ("dev", 10, 1, 1), ("test", 10, 2, 1)):
-        labels = [said(cut) for cut in splits[split]]
+        labels = [transcript(cut) for cut in splits[split]]
         assert labels.count("_unknown_") == unknown and labels.count("_silence_") == silence
         assert len(labels) == ten + unknown + silence and len(set(labels)) == 12
-    quiet = [cut for cut in splits["test"] if said(cut) == "_silence_"]
+    quiet = [cut for cut in splits["test"] if transcript(cut) == "_silence_"]
     assert (quiet[0].id, quiet[0].start, quiet[0].duration) == ("_silence_/pink_noise-9", 9.0, 1.0)
     assert len(commands.prepare(speech_commands, words=10, unknown=0)["dev"]) == 10
 
 
-def test_what_is_missing_is_said(speech_commands: Path, tmp_path: Path, text: Write) -> None:
+def test_what_is_missing_is_named(speech_commands: Path, tmp_path: Path, text: Write) -> None:
     with pytest.raises(InputError, match="words=12 is not one of 10, 35"):
         commands.prepare(speech_commands, words=12)
     with pytest.raises(InputError, match="unknown=-1: expected a fraction"):

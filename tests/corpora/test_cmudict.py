@@ -28,15 +28,15 @@ read(3) R EH1 D
 def test_words_and_all_their_pronunciations(tmp_path: Path) -> None:
     (tmp_path / "cmudict.dict").write_text(DICTIONARY)
     splits = cmudict.prepare(tmp_path)
-    found = {word: phones for split in splits.values() for word, phones in split.items()}
-    assert found == {"a": ["ah0", "ey1"], "'bout": ["b aw1 t"], "read": ["r eh1 d", "r iy1 d"]}
+    dictionary = {word: phones for split in splits.values() for word, phones in split.items()}
+    assert dictionary == {"a": ["ah0", "ey1"], "'bout": ["b aw1 t"], "read": ["r eh1 d", "r iy1 d"]}
     assert cmudict.prepare(tmp_path / "cmudict.dict") == splits
     assert all(cmudict.split_of(word) == name for name, split in splits.items() for word in split)
 
 
 def test_a_tenth_is_test_and_a_fiftieth_dev() -> None:
-    found = [cmudict.split_of(f"word{number}") for number in range(20000)]
-    assert found.count("test") == pytest.approx(2000, abs=150) and found.count("dev") == pytest.approx(400, abs=80)
+    splits = [cmudict.split_of(f"word{number}") for number in range(20000)]
+    assert splits.count("test") == pytest.approx(2000, abs=150) and splits.count("dev") == pytest.approx(400, abs=80)
 
 
 def test_the_command(tmp_path: Path, asr: Callable[..., Any]) -> None:

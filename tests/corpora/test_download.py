@@ -41,12 +41,12 @@ class Handler(BaseHTTPRequestHandler):
     server: Publisher
 
     def do_GET(self) -> None:
-        content, wanted = self.server.files.get(self.path), self.headers.get("Range")
-        self.server.requested.append(wanted)
+        content, header = self.server.files.get(self.path), self.headers.get("Range")
+        self.server.requested.append(header)
         if self.server.errors or content is None:
             self.send_error(self.server.errors.pop(0) if self.server.errors else 404)
             return
-        first = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and self.server.resumes else 0
+        first = int(header.removeprefix("bytes=").removesuffix("-")) if header and self.server.resumes else 0
         if first >= len(content):
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(content)}")

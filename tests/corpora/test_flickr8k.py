@@ -33,8 +33,8 @@ def root(tmp_path: Path, text: Write, request: pytest.FixtureRequest) -> Path:
 
 def test_splits(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     splits = flickr8k.prepare(root)
-    found = {split: [(item.id, Path(item.image).name) for item in items] for split, items in splits.items()}
-    assert found == {
+    images = {split: [(item.id, Path(item.image).name) for item in items] for split, items in splits.items()}
+    assert images == {
         "train": [("2_b", "2_b.jpg"), ("1_a", "1_a.webp")],
         "dev": [("3_c", "3_c.PNG")],
         "test": [("4_d", "4_d.webp")],

@@ -1,4 +1,4 @@
-"""Every corpus is read from a tiny copy of its publisher's layout, and what is missing from it is said."""
+"""Every corpus is read from a tiny copy of its publisher's layout, and what is missing from it is named."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from asr.corpora import an4, fsdd, librispeech, ljspeech, speechocean762, timit
 from asr.corpora import folder as folder_corpus
 from asr.data.manifest import audio_path, phones, speaker
-from asr.data.manifest import text as said
+from asr.data.manifest import text as transcript
 from asr.errors import InputError
 
 Write = Callable[..., Path]
@@ -35,7 +35,7 @@ def test_librispeech(tmp_path: Path, sound: Write, text: Write, suffix: str, bel
         "train-clean-100": ["19-7-0000", "19-7-0001"],
     }
     cut = splits["dev-clean"][0]
-    assert (said(cut), speaker(cut), phones(cut)) == ("GO ON", "84", None)
+    assert (transcript(cut), speaker(cut), phones(cut)) == ("GO ON", "84", None)
     assert abs(cut.duration - 0.5) < 0.1
 
 
@@ -135,7 +135,7 @@ def test_an4_audio(tmp_path: Path, sound: Write, text: Write, suffix: str, below
         else:
             sound(file)
     splits = an4.prepare(tmp_path)
-    assert {name: [said(cut) for cut in cuts] for name, cuts in splits.items()} == AN4_TEXTS
+    assert {name: [transcript(cut) for cut in cuts] for name, cuts in splits.items()} == AN4_TEXTS
     cut = splits["dev"][0]
     assert (cut.id, speaker(cut), cut.duration, cut.sampling_rate) == ("cen2-mwhw-b", "mwhw", 0.5, 16000)
     if suffix == ".raw":
@@ -157,7 +157,7 @@ def test_an4_features(tmp_path: Path, text: Write) -> None:
         file.parent.mkdir(parents=True)
         file.write_bytes(np.array(130, dtype=">i4").tobytes() + np.zeros(130, dtype=">f4").tobytes())
     splits = an4.prepare(tmp_path)
-    assert {name: [said(cut) for cut in cuts] for name, cuts in splits.items()} == AN4_TEXTS
+    assert {name: [transcript(cut) for cut in cuts] for name, cuts in splits.items()} == AN4_TEXTS
     cut = splits["test"][0]
     assert cut.features.storage_path == str(tmp_path / "feat/an4test_clstk/fcaw/an406-fcaw-b.mfc")
     assert (cut.duration, cut.num_frames, speaker(cut)) == (0.1, 10, "fcaw")
@@ -187,7 +187,7 @@ def test_timit_ldc(tmp_path: Path, sound: Write, text: Write, upper: bool, form:
     splits = timit.prepare(tmp_path)
     assert ids(splits) == {"train": ["fcjf0_si648"], "dev": ["faks0_si648"], "test": ["mdab0_si648"]}
     cut = splits["train"][0]
-    assert (said(cut), speaker(cut), phones(cut)) == ("She had 2 dogs.", "fcjf0", "h# sh h#")
+    assert (transcript(cut), speaker(cut), phones(cut)) == ("She had 2 dogs.", "fcjf0", "h# sh h#")
     assert cut.supervisions[0].custom["phone_times"] == [
         ("h#", 0.0, 0.1),
         ("sh", 0.1, 0.25),
@@ -221,7 +221,7 @@ def test_fsdd(tmp_path: Path, sound: Write, folder: str, suffix: str) -> None:
     for name in ("0_jackson_4", "7_jackson_5", "9_theo_10", "speech"):
         sound(tmp_path / folder / (name + suffix), rate=8000)
     splits = fsdd.prepare(tmp_path)
-    assert {name: [(said(cut), speaker(cut)) for cut in cuts] for name, cuts in splits.items()} == {
+    assert {name: [(transcript(cut), speaker(cut)) for cut in cuts] for name, cuts in splits.items()} == {
         "train": [("nine", "theo")],
         "dev": [("seven", "jackson")],
         "test": [("zero", "jackson")],
@@ -240,7 +240,7 @@ def test_ljspeech(tmp_path: Path, sound: Write, text: Write) -> None:
     sound(home / "wavs" / "LJ2.wav")
     for root in (home, tmp_path):
         cuts = ljspeech.prepare(root)["train"]
-        assert [(cut.id, said(cut), speaker(cut)) for cut in cuts] == [
+        assert [(cut.id, transcript(cut), speaker(cut)) for cut in cuts] == [
             ("LJ1", "Doctor No, in nineteen fourteen", "LJSpeech-1.1"),
             ("LJ2", '"quoted"', "LJSpeech-1.1"),
         ]

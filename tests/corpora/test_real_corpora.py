@@ -35,14 +35,14 @@ EXPECTED = {
 @pytest.fixture(scope="module")
 def prepared(shared_data: Path) -> Prepare:
     """Splits of a corpus, read once; the test is skipped where the corpus is absent."""
-    found: dict[str, dict[str, list[Any]]] = {}
+    prepared: dict[str, dict[str, list[Any]]] = {}
 
     def prepare(name: str, folder: str) -> dict[str, list[Any]]:
         if not (shared_data / folder).is_dir():
             pytest.skip(f"no {folder} in {shared_data}")
-        if folder not in found:
-            found[folder] = load(name).prepare(shared_data / folder)
-        return found[folder]
+        if folder not in prepared:
+            prepared[folder] = load(name).prepare(shared_data / folder)
+        return prepared[folder]
 
     return prepare
 
@@ -84,8 +84,8 @@ def test_timit_sample_has_all_phones(prepared: Prepare) -> None:
     from asr.text.phones import TIMIT_61
 
     cuts = [cut for cuts in prepared("timit", "timit_sample").values() for cut in cuts]
-    heard = {phone for cut in cuts for phone in (phones(cut) or "").split()}
-    assert heard <= set(TIMIT_61) and len(heard) > 55
+    phone_set = {phone for cut in cuts for phone in (phones(cut) or "").split()}
+    assert phone_set <= set(TIMIT_61) and len(phone_set) > 55
     for cut in cuts:
         times = cut.supervisions[0].custom["phone_times"]
         assert [phone for phone, _, _ in times] == (phones(cut) or "").split()

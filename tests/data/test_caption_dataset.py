@@ -22,13 +22,13 @@ WORDS = Vocabulary.words_of(["a red square", "a blue square"], specials=(EOS,))
 @pytest.fixture(scope="module")
 def items(tmp_path_factory: pytest.TempPathFactory) -> list[CaptionedImage]:
     folder = tmp_path_factory.mktemp("images")
-    found = []
-    for number, colour in enumerate(["red", "blue"]):
-        picture = Image.new("RGB", (64, 64), colour)
-        picture.paste("white", (0, 0, 20, 64))  # on the left
-        picture.save(folder / f"{colour}.png")
-        found.append(CaptionedImage(str(number), str(folder / f"{colour}.png"), (f"a {colour} square", "a square")))
-    return found
+    items = []
+    for number, color in enumerate(["red", "blue"]):
+        image = Image.new("RGB", (64, 64), color)
+        image.paste("white", (0, 0, 20, 64))  # on the left
+        image.save(folder / f"{color}.png")
+        items.append(CaptionedImage(str(number), str(folder / f"{color}.png"), (f"a {color} square", "a square")))
+    return items
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +39,12 @@ def encoder() -> MobileNetV2:
 
 def test_grids_are_computed_once(items: list[CaptionedImage], encoder: MobileNetV2, tmp_path: Path) -> None:
     grids = cached_grids(encoder, items, 64, tmp_path, "plain")
-    pictures = torch.stack([image_files.read(item.image, 64) for item in items])
-    np.testing.assert_allclose(grids, encoder(pictures).detach().numpy(), atol=1e-3, rtol=1e-2)
+    images = torch.stack([image_files.read(item.image, 64) for item in items])
+    np.testing.assert_allclose(grids, encoder(images).detach().numpy(), atol=1e-3, rtol=1e-2)
     (file,) = tmp_path.iterdir()
-    written = file.stat().st_mtime_ns
+    modified = file.stat().st_mtime_ns
     again = cached_grids(encoder, items, 64, tmp_path, "plain")
-    assert np.array_equal(again, grids) and file.stat().st_mtime_ns == written
+    assert np.array_equal(again, grids) and file.stat().st_mtime_ns == modified
     cached_grids(encoder, items, 64, tmp_path, "mirrored")
     cached_grids(encoder, items, 32, tmp_path, "plain")
     cached_grids(encoder, items[:1], 64, tmp_path, "plain")
@@ -78,6 +78,6 @@ def test_a_batch(items: list[CaptionedImage]) -> None:
     assert data.sizes == [5, 4, 5, 4] and len(CaptionDataset(items, [grids], WORDS, first_only=True)) == 2
     batch = data.collate([data[0], data[3]])
     assert batch.inputs.tolist() == [[[4.5, 5.5, 6.5]], [[16.5, 17.5, 18.5]]]
-    spelled = [WORDS.encode("a red square"), WORDS.encode("a square")]
-    assert batch.labels.tolist() == [[0, *spelled[0], 0], [0, *spelled[1], 0, 0]] and batch.ends.tolist() == [4, 3]
+    captions = [WORDS.encode("a red square"), WORDS.encode("a square")]
+    assert batch.labels.tolist() == [[0, *captions[0], 0], [0, *captions[1], 0, 0]] and batch.ends.tolist() == [4, 3]
     assert batch.references == [items[0].captions, items[1].captions] and batch.ids == ["0", "1"]

@@ -23,11 +23,11 @@ def picture() -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def check_halves(found: torch.Tensor, tolerance: int = 0) -> None:
+def check_halves(image: torch.Tensor, tolerance: int = 0) -> None:
     """Red left and blue right, next to the edges exactly so."""
-    assert found.shape == (3, 12, 12) and found.dtype == torch.uint8 and found.is_contiguous()
-    for columns, colour in ((found[:, :, :4], LEFT), (found[:, :, 8:], RIGHT)):
-        assert (columns.int() - torch.tensor(colour)[:, None, None]).abs().max() <= tolerance
+    assert image.shape == (3, 12, 12) and image.dtype == torch.uint8 and image.is_contiguous()
+    for columns, color in ((image[:, :, :4], LEFT), (image[:, :, 8:], RIGHT)):
+        assert (columns.int() - torch.tensor(color)[:, None, None]).abs().max() <= tolerance
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_a_square_of_the_size_is_kept_pixel_by_pixel(tmp_path: Path) -> None:
 
 
 def test_grey(tmp_path: Path) -> None:
-    Image.new("L", (5, 7), 77).save(tmp_path / "grey.png")
-    assert (image_files.read(tmp_path / "grey.png", 4) == 77).all()
+    Image.new("L", (5, 7), 77).save(tmp_path / "gray.png")
+    assert (image_files.read(tmp_path / "gray.png", 4) == 77).all()
     Image.fromarray(np.full((7, 5), 77 * 256 + 200, np.uint16)).save(tmp_path / "sixteen.png")
     assert (image_files.read(tmp_path / "sixteen.png", 4) == 77).all()
     Image.new("1", (5, 7), 1).save(tmp_path / "bit.png")

@@ -16,12 +16,12 @@ TARGET = Vocabulary.phones(["ah", "b", "k"], specials=(EOS,))
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    found = {"a b": ["ah b", "ah"], "c": ["k"]}
+    texts = {"a b": ["ah b", "ah"], "c": ["k"]}
     path = tmp_path / "new" / "pairs.tsv"
-    assert pairs.write(found, path) and not pairs.write(found, path)
+    assert pairs.write(texts, path) and not pairs.write(texts, path)
     assert path.read_text() == "a b\tah b\na b\tah\nc\tk\n"
-    assert pairs.read(path) == found
-    assert pairs.summary(found) == (2, 3)
+    assert pairs.read(path) == texts
+    assert pairs.summary(texts) == (2, 3)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_each_target_is_an_example_and_all_are_references() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "message"), [({"ax": ["ah"]}, "utterance ax: .*'x'"), ({"a": ["zh"]}, "utterance a: .*'zh'")]
+    ("texts", "message"), [({"ax": ["ah"]}, "utterance ax: .*'x'"), ({"a": ["zh"]}, "utterance a: .*'zh'")]
 )
-def test_what_a_vocabulary_does_not_know_is_named(found: pairs.ParallelTexts, message: str) -> None:
+def test_what_a_vocabulary_does_not_know_is_named(texts: pairs.ParallelTexts, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        PairDataset(found, SOURCE, TARGET)
+        PairDataset(texts, SOURCE, TARGET)

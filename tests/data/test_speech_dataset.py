@@ -41,17 +41,17 @@ def dataset(cuts: list[Any], rate: int | None = RATE, **options: Any) -> SpeechD
 
 
 def test_an_item_is_the_audio_and_its_labels(cuts: list[Any]) -> None:
-    found = dataset(cuts)
+    data = dataset(cuts)
     for i in (0, 3):
         cut = cuts[i]
         expected = audio.read(manifest.audio_path(cut) or "", RATE, start=cut.start, duration=cut.duration)
-        item = found[i]
+        item = data[i]
         assert (item.id, item.seconds) == (cut.id, cut.duration)
         assert item.inputs.dtype == torch.float32
         np.testing.assert_array_equal(item.inputs.numpy(), expected)
         assert item.labels == {"text": TEXT.encode(manifest.text(cut))}
         assert item.references == {"text": manifest.text(cut)}
-    assert found.input_lengths().tolist() == [len(found[i].inputs) for i in range(4)] == [1600, 2400, 3200, 1600]
+    assert data.input_lengths().tolist() == [len(data[i].inputs) for i in range(4)] == [1600, 2400, 3200, 1600]
 
 
 def test_audio_is_resampled_to_the_models_rate(cuts: list[Any]) -> None:
@@ -76,20 +76,20 @@ def test_the_cache_rounds_to_16_bits(cuts: list[Any]) -> None:
 
 
 def test_more_audio_than_the_cache_takes_is_read_again(cuts: list[Any]) -> None:
-    found = dataset(cuts, cache_hours=1.3 / 3600)  # their recordings have 1.4 s
-    found[0]
+    data = dataset(cuts, cache_hours=1.3 / 3600)  # their recordings have 1.4 s
+    data[0]
     Path(str(manifest.audio_path(cuts[0]))).unlink()
     with pytest.raises(AudioError):
-        found[0]
+        data[0]
 
 
 def test_a_batch_is_padded_with_zeros(cuts: list[Any]) -> None:
-    found = dataset(cuts)
-    batch = found.collate([found[i] for i in (2, 0, 3)])
+    data = dataset(cuts)
+    batch = data.collate([data[i] for i in (2, 0, 3)])
     assert batch.inputs.shape == (3, 3200) and batch.lengths.tolist() == [3200, 1600, 1600]
     for row, i in enumerate((2, 0, 3)):
         length = int(batch.lengths[row])
-        assert torch.equal(batch.inputs[row, :length], found[i].inputs)
+        assert torch.equal(batch.inputs[row, :length], data[i].inputs)
         assert not batch.inputs[row, length:].any()
     assert list(batch.ids) == ["u2", "u0", "u3"]
     assert batch.targets["text"].lengths.tolist() == [2, 1, 4]
@@ -99,11 +99,11 @@ def test_a_batch_is_padded_with_zeros(cuts: list[Any]) -> None:
 
 def test_heads_differ_in_what_they_have_labels_of(cuts: list[Any]) -> None:
     phones = Vocabulary.phones(["a", "b"])
-    found = SpeechDataset(cuts, {"text": TEXT, "phones": phones}, RATE)
-    batch = found.collate([found[i] for i in range(4)])
+    data = SpeechDataset(cuts, {"text": TEXT, "phones": phones}, RATE)
+    batch = data.collate([data[i] for i in range(4)])
     assert batch.targets["phones"].rows.tolist() == [0, 1, 2]
     assert batch.references["phones"] == ["a b", "a b", "a b", None]
-    assert found.labels[3]["phones"] is None
+    assert data.labels[3]["phones"] is None
 
 
 def test_perturbation_depends_on_seed_epoch_and_utterance(cuts: list[Any], tmp_path: Path) -> None:
@@ -113,26 +113,26 @@ def test_perturbation_depends_on_seed_epoch_and_utterance(cuts: list[Any], tmp_p
         soundfile.write(tmp_path / "noise" / f"n{i}.wav", noise, RATE)
         (tmp_path / "noise" / f"n{i}.txt").write_text("noise")
     options: dict[str, Any] = {"speed": [0.9, 1.1], "noise": str(tmp_path / "noise"), "noise_probability": 1.0}
-    found, again = (dataset(cuts, perturbation=Perturbation(**options), seed=5) for _ in range(2))
-    assert torch.equal(found[0, 1].inputs, again[0, 1].inputs)
-    different = [found[0, 1], found[1, 1], dataset(cuts, perturbation=Perturbation(**options), seed=6)[0, 1]]
+    data, again = (dataset(cuts, perturbation=Perturbation(**options), seed=5) for _ in range(2))
+    assert torch.equal(data[0, 1].inputs, again[0, 1].inputs)
+    different = [data[0, 1], data[1, 1], dataset(cuts, perturbation=Perturbation(**options), seed=6)[0, 1]]
     assert len({tuple(item.inputs.tolist()) for item in different}) == 3
-    assert torch.equal(found[1].inputs, dataset(cuts)[1].inputs)  # without an epoch: nothing is perturbed
-    assert {len(found[e, 1].inputs) for e in range(8)} == {round(2400 / 0.9), round(2400 / 1.1)}
+    assert torch.equal(data[1].inputs, dataset(cuts)[1].inputs)  # without an epoch: nothing is perturbed
+    assert {len(data[e, 1].inputs) for e in range(8)} == {round(2400 / 0.9), round(2400 / 1.1)}
 
 
 def test_speed_alone(cuts: list[Any]) -> None:
-    found = dataset(cuts, perturbation=Perturbation(speed=[1.1]))
+    data = dataset(cuts, perturbation=Perturbation(speed=[1.1]))
     expected = speed_perturb(dataset(cuts)[2].inputs.numpy(), 1.1)
-    np.testing.assert_array_equal(found[4, 2].inputs.numpy(), expected)
+    np.testing.assert_array_equal(data[4, 2].inputs.numpy(), expected)
 
 
 def test_white_noise_has_the_ratio_that_was_asked_for(cuts: list[Any]) -> None:
-    found = dataset(cuts, perturbation=Perturbation(noise="white", noise_probability=1.0, snr=(10.0, 10.0)))
-    clean, noisy = found[2].inputs, found[3, 2].inputs
+    data = dataset(cuts, perturbation=Perturbation(noise="white", noise_probability=1.0, snr=(10.0, 10.0)))
+    clean, noisy = data[2].inputs, data[3, 2].inputs
     ratio = 10 * torch.log10(clean.square().sum() / (noisy - clean).square().sum())
     assert float(ratio) == pytest.approx(10, abs=0.1)
-    assert torch.equal(found[3, 2].inputs, noisy) and not torch.equal(found[4, 2].inputs, noisy)
+    assert torch.equal(data[3, 2].inputs, noisy) and not torch.equal(data[4, 2].inputs, noisy)
 
 
 def test_features_instead_of_audio(tmp_path: Path) -> None:
@@ -140,9 +140,9 @@ def test_features_instead_of_audio(tmp_path: Path) -> None:
     file = tmp_path / "u.mfc"
     file.write_bytes(np.array(values.size, dtype=">i4").tobytes() + values.tobytes())
     cut = manifest.make_cut("u", None, "ab", features=file)
-    found = dataset([cut], None, perturbation=Perturbation(speed=[1.1]))
-    np.testing.assert_array_equal(found[0, 0].inputs.numpy(), values.astype(np.float32))
-    assert found.input_lengths().tolist() == [7]
+    data = dataset([cut], None, perturbation=Perturbation(speed=[1.1]))
+    np.testing.assert_array_equal(data[0, 0].inputs.numpy(), values.astype(np.float32))
+    assert data.input_lengths().tolist() == [7]
     with pytest.raises(InputError, match="utterance u has only features; this model needs audio"):
         dataset([cut])
 
@@ -153,15 +153,15 @@ def test_what_is_refused(cuts: list[Any]) -> None:
     cuts[2].supervisions[0].text = "ab!"
     with pytest.raises(InputError, match=r"utterance u2: characters outside the vocabulary: '!'"):
         dataset(cuts)
-    found = dataset(cuts, encode=False)
-    assert found.references[2] == {"text": "ab!"}
-    assert found.collate([found[2]]).targets["text"].rows.tolist() == []
+    data = dataset(cuts, encode=False)
+    assert data.references[2] == {"text": "ab!"}
+    assert data.collate([data[2]]).targets["text"].rows.tolist() == []
 
 
 def test_a_loader_goes_on_where_it_was(cuts: list[Any]) -> None:
     def loader() -> ResumableLoader:
-        found = dataset(cuts * 3)
-        return ResumableLoader(found, BucketSampler(found.seconds, 0.6, seed=1))
+        data = dataset(cuts * 3)
+        return ResumableLoader(data, BucketSampler(data.seconds, 0.6, seed=1))
 
     straight = loader()
     ids = [tuple(batch.ids) for batch in straight]

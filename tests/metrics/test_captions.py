@@ -59,32 +59,32 @@ METEOR = (
 
 
 def test_values_of_other_programs() -> None:
-    found = score(HYPOTHESES, REFERENCES)
-    assert found.bleu == pytest.approx(BLEU, abs=1e-9)
-    assert [image.cider_d for image in found.images] == pytest.approx(CIDER_D, abs=1e-9)
-    assert [image.rouge_l for image in found.images] == pytest.approx(ROUGE_L, abs=1e-8)
-    assert [image.meteor for image in found.images] == pytest.approx(METEOR, abs=1e-9)
-    assert found.cider_d == pytest.approx(sum(CIDER_D) / 6) and found.rouge_l == pytest.approx(sum(ROUGE_L) / 6)
-    assert list(found.named()) == [f"BLEU-{n}" for n in range(1, 5)] + ["METEOR (exact, stem)", "ROUGE-L", "CIDEr-D"]
-    assert list(found.named().values()) == [*found.bleu, found.meteor, found.rouge_l, found.cider_d]
+    scores = score(HYPOTHESES, REFERENCES)
+    assert scores.bleu == pytest.approx(BLEU, abs=1e-9)
+    assert [image.cider_d for image in scores.images] == pytest.approx(CIDER_D, abs=1e-9)
+    assert [image.rouge_l for image in scores.images] == pytest.approx(ROUGE_L, abs=1e-8)
+    assert [image.meteor for image in scores.images] == pytest.approx(METEOR, abs=1e-9)
+    assert scores.cider_d == pytest.approx(sum(CIDER_D) / 6) and scores.rouge_l == pytest.approx(sum(ROUGE_L) / 6)
+    assert list(scores.named()) == [f"BLEU-{n}" for n in range(1, 5)] + ["METEOR (exact, stem)", "ROUGE-L", "CIDEr-D"]
+    assert list(scores.named().values()) == [*scores.bleu, scores.meteor, scores.rouge_l, scores.cider_d]
 
 
 def test_bleu_by_hand() -> None:
     # Papineni et al. 2002, section 2.1: no more "the" are right than a reference has, 2 of 7
-    found = score(["the the the the the the the"], [["the cat is on the mat", "there is a cat on the mat"]])
-    assert found.bleu == pytest.approx((2 / 7, 0, 0, 0))
+    scores = score(["the the the the the the the"], [["the cat is on the mat", "there is a cat on the mat"]])
+    assert scores.bleu == pytest.approx((2 / 7, 0, 0, 0))
     # both references are one word off; the shorter counts: no penalty. 3 of 4 words, 1 of 3 pairs
-    found = score(["a b c x"], [["a b y z c", "c b y"]])
-    assert found.bleu[:2] == pytest.approx((3 / 4, math.sqrt(3 / 4 * 1 / 3)))
+    scores = score(["a b c x"], [["a b y z c", "c b y"]])
+    assert scores.bleu[:2] == pytest.approx((3 / 4, math.sqrt(3 / 4 * 1 / 3)))
     # over two images, counts are added before they are divided; 5 words for 4 + 3
-    found = score(["a b", "a b c"], [["a b c d"], ["a b c"]])
-    assert found.bleu[:3] == pytest.approx([math.exp(1 - 7 / 5)] * 3) and found.bleu[3] == 0
+    scores = score(["a b", "a b c"], [["a b c d"], ["a b c"]])
+    assert scores.bleu[:3] == pytest.approx([math.exp(1 - 7 / 5)] * 3) and scores.bleu[3] == 0
 
 
 def test_rouge_by_hand() -> None:
     # "police the gunman" is common (Lin 2004, section 3.1): 3 of 4 words both ways
-    found = score(["police kill the gunman"], [["police killed the gunman"]])
-    assert found.rouge_l == pytest.approx(3 / 4)
+    scores = score(["police kill the gunman"], [["police killed the gunman"]])
+    assert scores.rouge_l == pytest.approx(3 / 4)
     # precision 2 / 3 from the first, recall 1 from the second: 2.44 * 2 / 3 / (1 + 1.44 * 2 / 3)
     both = score(["a b c"], [["a x b y"], ["b"]][:1]), score(["a b c"], [["a x b y", "b"]])
     assert [each.rouge_l for each in both] == pytest.approx(
@@ -94,9 +94,9 @@ def test_rouge_by_hand() -> None:
 
 def test_cider_by_hand() -> None:
     # every n-gram occurs with one of two images, so all weights are log 2; clipping takes one of the two "a"
-    found = score(["a a", "x"], [["a"], ["x y"]])
-    assert found.images[0].cider_d == pytest.approx(10 / 4 * (2 * 1) / (2 * 2) * 2 / 2 * math.exp(-1 / 72))
-    assert found.images[1].cider_d == pytest.approx(10 / 4 * 1 / math.sqrt(2) * math.exp(-1 / 72))
+    scores = score(["a a", "x"], [["a"], ["x y"]])
+    assert scores.images[0].cider_d == pytest.approx(10 / 4 * (2 * 1) / (2 * 2) * 2 / 2 * math.exp(-1 / 72))
+    assert scores.images[1].cider_d == pytest.approx(10 / 4 * 1 / math.sqrt(2) * math.exp(-1 / 72))
     # what all images have weighs nothing; so does everything of a single image
     assert score(["a", "a"], [["a"], ["a"]]).cider_d == 0 == score(["a b c d"], [["a b c d"]]).cider_d
 
@@ -109,17 +109,17 @@ def test_meteor_by_hand() -> None:
     )
     # stems: dogs, running
     assert score(["dogs running"], [["dog runs"]]).meteor == pytest.approx(1 - (1 / 2) ** 3 / 2)
-    # of the corpus: 1 + 2 words match in 1 + 1 chunks, of 1 + 3 found and 2 + 2 wanted
+    # of the corpus: 1 + 2 words match in 1 + 1 chunks, of 1 + 3 of the hypotheses and 2 + 2 of the references
     assert score(["a", "b c d"], [["a x"], ["b c"]]).meteor == pytest.approx(3 / 4 * (1 - (2 / 3) ** 3 / 2))
 
 
 WORDS = st.lists(st.sampled_from("abc"), min_size=1, max_size=5)
 
 
-def fewest_chunks(found: list[str], wanted: list[str], matches: int) -> int:
+def fewest_chunks(hyp: list[str], ref: list[str], matches: int) -> int:
     best = matches
-    for chosen in permutations(range(len(wanted)), len(found)) if len(found) <= len(wanted) else ():
-        kept = [(i, j) for i, j in enumerate(chosen) if found[i] == wanted[j]]
+    for order in permutations(range(len(ref)), len(hyp)) if len(hyp) <= len(ref) else ():
+        kept = [(i, j) for i, j in enumerate(order) if hyp[i] == ref[j]]
         if len(kept) == matches:
             best = min(best, sum((i - 1, j - 1) not in kept for i, j in kept))
     return best
@@ -127,12 +127,12 @@ def fewest_chunks(found: list[str], wanted: list[str], matches: int) -> int:
 
 @settings(max_examples=150, deadline=None)
 @given(WORDS, WORDS)
-def test_alignment(found: list[str], wanted: list[str]) -> None:
-    found, wanted = sorted([found, wanted], key=len)
-    matches, chunks = _match_stems(found, wanted)
-    assert matches == (Counter(found) & Counter(wanted)).total()
-    assert _match_stems(wanted, found)[0] == matches
-    assert chunks == fewest_chunks(found, wanted, matches)  # that short, the longest chunks first are the fewest
+def test_alignment(hyp: list[str], ref: list[str]) -> None:
+    hyp, ref = sorted([hyp, ref], key=len)
+    matches, chunks = _match_stems(hyp, ref)
+    assert matches == (Counter(hyp) & Counter(ref)).total()
+    assert _match_stems(ref, hyp)[0] == matches
+    assert chunks == fewest_chunks(hyp, ref, matches)  # that short, the longest chunks first are the fewest
 
 
 SENTENCES = st.lists(st.sampled_from(["dog", "dogs", "a", "the", "runs", "park"]), min_size=1, max_size=9).map(" ".join)
@@ -158,11 +158,11 @@ def test_order_does_not_matter(corpus: list[tuple[str, list[str]]], random: Rand
 @settings(max_examples=60, deadline=None)
 @given(st.lists(SENTENCES, min_size=1, max_size=5), SENTENCES)
 def test_a_caption_like_a_reference_is_perfect(texts: list[str], other: str) -> None:
-    found = score(texts, [[other, text] for text in texts])
+    scores = score(texts, [[other, text] for text in texts])
     longest = max(len(text.split()) for text in texts)
-    assert found.bleu == pytest.approx([float(longest >= order) for order in range(1, 5)])
-    assert found.rouge_l == pytest.approx(1)
-    for text, image in zip(texts, found.images, strict=True):
+    assert scores.bleu == pytest.approx([float(longest >= order) for order in range(1, 5)])
+    assert scores.rouge_l == pytest.approx(1)
+    for text, image in zip(texts, scores.images, strict=True):
         assert image.meteor >= 1 - 0.5 / len(text.split()) ** 3 - 1e-9
 
 
@@ -172,14 +172,14 @@ def test_bleu_is_sacrebleus(corpus: list[tuple[str, list[str]]]) -> None:
     sacrebleu = pytest.importorskip("sacrebleu")
     hypotheses, references = [h for h, _ in corpus], [r for _, r in corpus]
     streams = [[r[k] if k < len(r) else None for r in references] for k in range(max(map(len, references)))]
-    for order, found in enumerate(score(hypotheses, references).bleu, start=1):
+    for order, scores in enumerate(score(hypotheses, references).bleu, start=1):
         metric = sacrebleu.BLEU(tokenize="none", smooth_method="none", max_ngram_order=order)
-        assert found == pytest.approx(metric.corpus_score(hypotheses, streams).score / 100, abs=1e-6)
+        assert scores == pytest.approx(metric.corpus_score(hypotheses, streams).score / 100, abs=1e-6)
 
 
 def test_captions_without_words() -> None:
-    found = score(["", "dog"], [["a dog"], ["a dog"]])
-    assert vars(found.images[0]) == {"meteor": 0, "rouge_l": 0, "cider_d": 0}
+    scores = score(["", "dog"], [["a dog"], ["a dog"]])
+    assert vars(scores.images[0]) == {"meteor": 0, "rouge_l": 0, "cider_d": 0}
     assert set(score([""], [["a dog"]]).named().values()) == {0}
 
 

@@ -63,7 +63,7 @@ def test_damaged_lexicons(tmp_path: Path, text: Write, lines: list[str], message
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("sentence", "expected"),
     [
         ("ICE, cream!", ["ice", "cream"]),
         ("ice—cream -- ice--cream", ["ice", "cream", "ice", "cream"]),
@@ -71,8 +71,8 @@ def test_damaged_lexicons(tmp_path: Path, text: Write, lines: list[str], message
         ("", []),
     ],
 )
-def test_words(said: str, expected: list[str]) -> None:
-    assert words(said) == expected
+def test_words(sentence: str, expected: list[str]) -> None:
+    assert words(sentence) == expected
 
 
 def test_pronounce(tmp_path: Path, text: Write) -> None:
@@ -88,13 +88,13 @@ def test_pronounce(tmp_path: Path, text: Write) -> None:
 
 
 @given(st.lists(st.sampled_from(["ice", "cream", "read", "box", "'tis"]), max_size=8))
-def test_every_word_is_pronounced_or_unknown(chosen: list[str]) -> None:
+def test_every_word_is_pronounced_or_unknown(names: list[str]) -> None:
     lexicon: dict[str, list[tuple[str, ...]]] = {
         "ice": [("ay", "s")],
         "cream": [("k",)],
         "read": [("r",)],
         "'tis": [("t", "ih", "z")],
     }
-    phones, unknown = pronounce(" ".join(chosen), lexicon)
-    assert phones == [phone for word in chosen if word != "box" for phone in lexicon[word][0]]
-    assert unknown == [word for word in chosen if word == "box"]
+    phones, unknown = pronounce(" ".join(names), lexicon)
+    assert phones == [phone for word in names if word != "box" for phone in lexicon[word][0]]
+    assert unknown == [word for word in names if word == "box"]

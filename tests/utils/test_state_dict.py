@@ -10,8 +10,8 @@ EXPECTED = {"b.weight": torch.zeros(2, 3), "a.bias": torch.zeros(()), "c": torch
 
 
 def test_equal_names_and_shapes_have_no_difference() -> None:
-    found = {name: torch.ones(tensor.shape, dtype=torch.float16) for name, tensor in reversed(EXPECTED.items())}
-    assert check_shapes(found, EXPECTED) is None
+    loaded = {name: torch.ones(tensor.shape, dtype=torch.float16) for name, tensor in reversed(EXPECTED.items())}
+    assert check_shapes(loaded, EXPECTED) is None
 
 
 def test_the_first_difference_is_described() -> None:

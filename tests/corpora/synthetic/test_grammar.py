@@ -1,4 +1,4 @@
-"""Grammars: what they generate, and what is said about faults in them."""
+"""Grammars: what they generate, and errors about faults in them."""
 
 from __future__ import annotations
 
