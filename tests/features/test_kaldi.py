@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from asr.utils.torchaudio import import_torchaudio
 EPSILON = 1.1920929e-07
 
 
-def torchaudio_kaldi(function: str, waveform: np.ndarray, **options: object) -> np.ndarray:
+def torchaudio_kaldi(function: str, waveform: np.ndarray, **options: Any) -> np.ndarray:
     import_torchaudio()
     from torchaudio.compliance import kaldi
 
@@ -66,9 +67,9 @@ class TestAgainstTorchaudio:
             ({"window_type": "rectangular"}, {"window_type": "rectangular"}),
         ],
     )
-    def test_options(self, ours: dict[str, object], theirs: dict[str, object]) -> None:
+    def test_options(self, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
         waveform = speech(6000)
-        options = {"num_mels": 40, **ours}
+        options: dict[str, Any] = {"num_mels": 40, **ours}
         theirs = {"remove_dc_offset": options.get("remove_dc_offset", True), **theirs}
         theirs |= {"num_mel_bins": options["num_mels"], "snip_edges": options.get("snip_edges", True)}
         np.testing.assert_allclose(
@@ -76,7 +77,7 @@ class TestAgainstTorchaudio:
             torchaudio_kaldi("fbank", 32768 * waveform, **theirs),
             atol=1e-3,
         )
-        lifter = {"cepstral_lifter": 10.0}
+        lifter: dict[str, Any] = {"cepstral_lifter": 10.0}
         np.testing.assert_allclose(
             one(KaldiMFCC(**{"high_hz": None, "num_ceps": 13} | options, **lifter, normalization="none"), waveform),
             torchaudio_kaldi("mfcc", 32768 * waveform, num_ceps=13, **lifter, **theirs),
@@ -230,7 +231,7 @@ def test_lower_precision_of_products_changes_nothing() -> None:
         ({"hop_ms": 0.01}, "hop_ms=0.01"),
     ],
 )
-def test_wrong_options(options: dict[str, object], message: str) -> None:
+def test_wrong_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         KaldiFilterBank(**options)
 
