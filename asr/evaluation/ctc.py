@@ -33,8 +33,9 @@ def error_kinds(vocabulary: Vocabulary) -> tuple[Kind, ...]:
 
 
 def batches(dataset: SpeechDataset, max_seconds: float) -> Iterator[SpeechBatch]:
-    """Yield all utterances in padded batches of at most ``max_seconds``, the longest first: what is too large for the
-    memory fails at once.
+    """Yield all utterances in padded batches of at most ``max_seconds``.
+
+    The longest come first: a batch that is too large for the memory fails at once.
     """
     for indices in reversed(plan_batches(dataset.seconds, max_seconds)):
         yield dataset.collate([dataset[index] for index in indices])
@@ -142,7 +143,7 @@ def evaluate(models: Sequence[Path], data: Sequence[str], options: EvaluationOpt
         raise InputError(NO_REFERENCES)
     text = "\n".join(_head_text(head, report, options.worst) for head, report in reports.items())
     main = next(iter(reports.values()))
-    details = [row.to_json() for row in main.rows] if options.details else []
+    details = [utterance.to_json() for utterance in main.utterances] if options.details else []
     return Evaluation(text, merged_summaries(reports), details)
 
 

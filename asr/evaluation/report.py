@@ -1,29 +1,32 @@
-"""What an evaluation shows: totals, groups, a line of JSON an utterance, and the worst utterances aligned."""
+"""The report of an evaluation: error rates in all and by group, and the worst utterances aligned."""
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from asr.errors import InputError
 from asr.metrics.calibration import Calibration, concatenate, correct_tokens, measure_calibration
 from asr.metrics.error_rate import UNITS, ErrorCounts, ErrorRates, Fold, Kind, align, tokens
 from asr.metrics.significance import bootstrap_interval
-from asr.utils.atomic import write_atomic
 
 
 @dataclass(frozen=True)
-class Row:
-    """One utterance, with its counts for each kind of error rate, and its group if there are groups.
+class UtteranceScores:
+    """Texts and error counts of one utterance.
 
-    ``confidence`` is that of each token (of the report's first kind) of the hypothesis, where it is known.
+    Attributes:
+        id: name of the utterance.
+        reference: reference text.
+        hypothesis: recognized text.
+        counts: by kind of error rate; the first one is the main one.
+        group: name of its group, such as its speaker; None without groups.
+        confidence: probability of each token (of the main kind) of the hypothesis; None where unknown.
     """
 
     id: str
@@ -35,11 +38,11 @@ class Row:
 
     @property
     def errors(self) -> int:
-        """Errors of the report's first kind."""
+        """Number of errors of the main kind."""
         return next(iter(self.counts.values())).errors
 
     def to_json(self) -> dict[str, Any]:
-        """The row as JSON values; a rate over an empty reference is None."""
+        """Return the scores as JSON values; a rate over an empty reference is None."""
         group = {} if self.group is None else {"group": self.group}
         texts = {"id": self.id, **group, "reference": self.reference, "hypothesis": self.hypothesis}
         return texts | _rates_and_counts(self.counts)
@@ -47,86 +50,90 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """Utterances with their error counts. The first of ``kinds`` is what the report sorts and aligns by."""
+    """Error rates of a set of utterances.
 
-    rows: Sequence[Row]
+    Attributes:
+        utterances: in the order of the data.
+        kinds: kinds of error rates; the first one is the main one, by which utterances are sorted and aligned.
+        fold: mapping of phones before they are compared, see `asr.metrics.error_rate.tokens`; None compares all phones.
+    """
+
+    utterances: Sequence[UtteranceScores]
     kinds: Sequence[Kind]
     fold: Fold | None = None
 
     @cached_property
     def totals(self) -> dict[Kind, ErrorCounts]:
-        """Counts of the whole corpus."""
-        return _sum(self.rows, self.kinds)
+        """Error counts of all utterances together, by kind."""
+        return _sum(self.utterances, self.kinds)
 
     @cached_property
-    def groups(self) -> dict[str, list[Row]]:
-        """Rows of each group, by its name; empty when nothing groups."""
-        names = sorted({row.group for row in self.rows if row.group is not None})
-        result: dict[str, list[Row]] = {name: [] for name in names}
-        for row in self.rows:
-            if row.group is not None:
-                result[row.group].append(row)
-        return result
+    def groups(self) -> dict[str, list[UtteranceScores]]:
+        """Utterances of each group by its name, in alphabetical order; empty without groups."""
+        names = sorted({utterance.group for utterance in self.utterances if utterance.group is not None})
+        groups: dict[str, list[UtteranceScores]] = {name: [] for name in names}
+        for utterance in self.utterances:
+            if utterance.group is not None:
+                groups[utterance.group].append(utterance)
+        return groups
 
     @cached_property
-    def answers(self) -> list[tuple[Sequence[float], list[bool]]]:
-        """Confidences of each hypothesis' tokens, and which are right; of the rows where they are known."""
+    def token_confidences(self) -> list[tuple[Sequence[float], list[bool]]]:
+        """Confidence of each token of a hypothesis, and whether it is correct; of the utterances with confidences."""
         return [
-            (
-                row.confidence,
-                correct_tokens(*(tokens(self.kinds[0], text, self.fold) for text in (row.reference, row.hypothesis))),
-            )
-            for row in self.rows
-            if row.confidence is not None
+            (utterance.confidence, correct_tokens(*self._tokens(utterance)))
+            for utterance in self.utterances
+            if utterance.confidence is not None
         ]
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """How far the confidences of hypotheses' tokens can be trusted; None where they are not known."""
-        return measure_calibration(*concatenate(self.answers))
+        """Calibration of the confidences of all tokens; None without confidences."""
+        return measure_calibration(*concatenate(self.token_confidences))
+
+    def _tokens(self, utterance: UtteranceScores) -> list[list[str]]:
+        """Return the tokens of the main kind in reference and hypothesis."""
+        return [tokens(self.kinds[0], text, self.fold) for text in (utterance.reference, utterance.hypothesis)]
 
     def interval(self, kind: Kind | None = None, level: float = 0.95) -> tuple[float, float]:
-        """Bootstrap confidence interval of a rate (default: the first kind) over utterances."""
-        return bootstrap_interval([row.counts[kind or self.kinds[0]] for row in self.rows], level)
+        """Estimate the confidence interval of an error rate by the bootstrap over utterances.
+
+        Args:
+            kind: of the error rate; None: the main one.
+            level: probability that the interval covers.
+        """
+        return bootstrap_interval([utterance.counts[kind or self.kinds[0]] for utterance in self.utterances], level)
 
     def summary(self) -> dict[str, Any]:
-        """The figures as JSON values.
+        """Return the figures as JSON values.
 
-        "wer", "cer", "per": fractions, None where not measured or without a reference token; "words",
-        "characters", "phones": the counts of each that was measured; "utterances", "utterances_with_errors";
-        "interval_95": bootstrap interval of the first kind; "calibration": of confidences, where they are known;
-        "groups": the same, without intervals, by group.
+        "wer", "cer", "per": fractions, None where not measured or without a reference token; "words", "characters",
+        "phones": counts of each kind that was measured; "utterances", "utterances_with_errors"; "interval_95":
+        bootstrap interval of the main kind; "calibration": of the confidences, if there are any; "groups": the same by
+        group, without intervals.
         """
         first = self.kinds[0]
-        result = _summary(self.rows, self.kinds)
+        result = _summary(self.utterances, self.kinds)
         result["interval_95"] = {first: [_number(bound) for bound in self.interval()]}
         if self.calibration:
             result["calibration"] = asdict(self.calibration)
         if self.groups:
-            result["groups"] = {name: _summary(rows, self.kinds) for name, rows in self.groups.items()}
+            result["groups"] = {name: _summary(members, self.kinds) for name, members in self.groups.items()}
         return result
 
-    def write_json(self, path: str | Path) -> None:
-        """Write `summary` to a JSON file, which appears only when it is complete."""
-        _write(path, [json.dumps(self.summary(), ensure_ascii=False, indent=2, allow_nan=False)])
-
-    def write_jsonl(self, path: str | Path) -> None:
-        """Write one JSON object an utterance and line; the file appears only when it is complete."""
-        _write(path, (json.dumps(row.to_json(), ensure_ascii=False, allow_nan=False) for row in self.rows))
-
     def table(self) -> str:
-        """A line for each group and one for all: utterances, reference tokens, rates in %, error counts."""
+        """Format a line per group and one for all: utterances, reference tokens, rates in %, error counts."""
         first = self.kinds[0]
-        head = ["", "utterances", UNITS[first], f"{first.upper()} %", "sub", "del", "ins"]
-        head += [f"{kind.upper()} %" for kind in self.kinds[1:]] + ["wrong %"]
-        lines = [head]
-        for name, rows in [*self.groups.items(), ("all", self.rows)]:
-            counts = _sum(rows, self.kinds)
+        header = ["", "utterances", UNITS[first], f"{first.upper()} %", "sub", "del", "ins"]
+        header += [f"{kind.upper()} %" for kind in self.kinds[1:]] + ["wrong %"]
+        lines = [header]
+        for name, members in [*self.groups.items(), ("all", self.utterances)]:
+            counts = _sum(members, self.kinds)
             main = counts[first]
-            line = [name, str(len(rows)), str(main.reference), _percent(main.rate)]
+            line = [name, str(len(members)), str(main.reference), _percent(main.rate)]
             line += [str(n) for n in (main.substitutions, main.deletions, main.insertions)]
             line += [_percent(counts[kind].rate) for kind in self.kinds[1:]]
-            lines.append([*line, _percent(_wrong(rows) / len(rows) if rows else math.nan)])
+            lines.append([*line, _percent(_count_wrong(members) / len(members) if members else math.nan)])
         widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
         return "\n".join(
             _pad(line[0], widths[0]) + "".join("  " + c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))
@@ -134,38 +141,42 @@ class Report:
         )
 
     def worst(self, n: int = 10, width: int | None = None) -> str:
-        """The n utterances with most errors, reference over hypothesis, aligned token by token.
+        """Format the n utterances with the most errors, reference over hypothesis, aligned token by token.
 
-        Errors are marked below: S substitution, D deletion, I insertion. Lines are wrapped to ``width``
-        columns (default: the terminal's). Utterances without errors are not listed; of two with as many
-        errors the one with the higher rate comes first.
+        Errors are marked below: S substitution, D deletion, I insertion. Utterances without errors are not listed; of
+        two with equally many errors the one with the higher rate comes first.
+
+        Args:
+            n: number of utterances.
+            width: columns at which lines are wrapped; None: those of the terminal.
         """
         width = width or shutil.get_terminal_size((100, 24)).columns
-        wrong = [row for row in self.rows if row.errors]
-        wrong.sort(key=lambda row: (-row.errors, row.counts[self.kinds[0]].reference))
-        return "\n\n".join("\n".join(self._aligned(row, width)) for row in wrong[:n])
+        wrong = [utterance for utterance in self.utterances if utterance.errors]
+        wrong.sort(key=lambda utterance: (-utterance.errors, utterance.counts[self.kinds[0]].reference))
+        return "\n\n".join("\n".join(self._aligned(utterance, width)) for utterance in wrong[:n])
 
-    def _aligned(self, row: Row, width: int) -> Iterator[str]:
+    def _aligned(self, utterance: UtteranceScores, width: int) -> Iterator[str]:
+        """Yield the lines of `worst` for one utterance."""
         kind = self.kinds[0]
-        c = row.counts[kind]
-        group = f" ({row.group})" if row.group is not None else ""
+        c = utterance.counts[kind]
+        group = f" ({utterance.group})" if utterance.group is not None else ""
         yield (
-            f"{row.id}{group}: {kind.upper()} {_percent(c.rate)} % of {c.reference} {UNITS[kind]}: "
+            f"{utterance.id}{group}: {kind.upper()} {_percent(c.rate)} % of {c.reference} {UNITS[kind]}: "
             f"{c.substitutions} sub, {c.deletions} del, {c.insertions} ins"
         )
-        left, right = (tokens(kind, text, self.fold) for text in (row.reference, row.hypothesis))
+        left, right = self._tokens(utterance)
         columns = [_column(*step) for step in align(left, right)]
         gap = 0 if kind == "cer" else 1
         while columns:
-            used = taken = 0
-            while taken < len(columns) and (not taken or used + columns[taken][0] <= width - len("REF: ")):
-                used += columns[taken][0] + gap
-                taken += 1
+            used = count = 0
+            while count < len(columns) and (not count or used + columns[count][0] <= width - len("REF: ")):
+                used += columns[count][0] + gap
+                count += 1
             for label, part in (("REF: ", 1), ("HYP: ", 2), ("     ", 3)):
-                cells = (_pad(str(column[part]), column[0]) for column in columns[:taken])
+                cells = (_pad(str(column[part]), column[0]) for column in columns[:count])
                 if line := (" " * gap).join(cells).rstrip():
                     yield label + line
-            del columns[:taken]
+            del columns[:count]
 
 
 def evaluate_pairs(
@@ -180,26 +191,39 @@ def evaluate_pairs(
 ) -> Report:
     """Compare hypotheses with references, utterance by utterance.
 
-    ``by`` gives the group (speaker, corpus) of each id; ``fold`` maps the phones of "per"; ``confidences`` holds one
-    for each token of the first kind in a hypothesis, or None. Both sides are compared as they are (see error_rate).
-    Raises InputError when the lengths differ, or an id comes twice or has no group.
+    Texts are compared as they are given; see `asr.metrics.error_rate`.
+
+    Args:
+        ids: names of the utterances, each once.
+        references: a text for each utterance.
+        hypotheses: a text for each utterance.
+        kinds: error rates to compute, the main one first.
+        by: group (speaker, corpus) of each id; None: no groups.
+        fold: mapping of phones for "per", applied to both sides, such as `asr.text.phones.fold`.
+        confidences: for each utterance the probability of each token (of the main kind) of its hypothesis, or None.
+
+    Raises:
+        InputError: the numbers of items differ, an id is given twice or has no group, or a kind is unknown.
     """
     ids, references, hypotheses = list(ids), list(references), list(hypotheses)
-    trusted = [None] * len(ids) if confidences is None else list(confidences)
-    if not len(ids) == len(references) == len(hypotheses) == len(trusted):
-        raise InputError(f"{len(ids)} ids, {len(references)} references and {len(hypotheses)} hypotheses: not one each")
+    confidence_of = [None] * len(ids) if confidences is None else list(confidences)
+    if not len(ids) == len(references) == len(hypotheses):
+        raise InputError(f"{len(ids)} ids, {len(references)} references, {len(hypotheses)} hypotheses: not one of each")
+    if len(confidence_of) != len(ids):
+        raise InputError(f"{len(confidence_of)} lists of confidences for {len(ids)} utterances")
     if not kinds:
-        raise InputError(f"no error rate is asked for; there are {', '.join(UNITS)}")
+        raise InputError(f"no error rate to compute: give some of {', '.join(UNITS)}")
     rates = ErrorRates(kinds, fold)
-    rows: dict[str, Row] = {}
-    for id, reference, hypothesis, confidence in zip(ids, references, hypotheses, trusted, strict=True):
-        if id in rows:
-            raise InputError(f"utterance {id} is there twice")
+    utterances: dict[str, UtteranceScores] = {}
+    for id, reference, hypothesis, confidence in zip(ids, references, hypotheses, confidence_of, strict=True):
+        if id in utterances:
+            raise InputError(f"utterance {id} is given twice")
         if by is not None and id not in by:
             raise InputError(f"utterance {id} has no group")
         group = by[id] if by is not None else None
-        rows[id] = Row(id, reference, hypothesis, rates.add(reference, hypothesis), group, confidence)
-    return Report(list(rows.values()), tuple(kinds), fold)
+        counts = rates.add(reference, hypothesis)
+        utterances[id] = UtteranceScores(id, reference, hypothesis, counts, group, confidence)
+    return Report(list(utterances.values()), tuple(kinds), fold)
 
 
 def merged_summaries(reports: Mapping[str, Report]) -> dict[str, Any]:
@@ -215,18 +239,18 @@ def merged_summaries(reports: Mapping[str, Report]) -> dict[str, Any]:
     return merged | {"heads": summaries}
 
 
-def _sum(rows: Sequence[Row], kinds: Sequence[Kind]) -> dict[Kind, ErrorCounts]:
-    return {kind: sum((row.counts[kind] for row in rows), ErrorCounts()) for kind in kinds}
+def _sum(utterances: Sequence[UtteranceScores], kinds: Sequence[Kind]) -> dict[Kind, ErrorCounts]:
+    return {kind: sum((utterance.counts[kind] for utterance in utterances), ErrorCounts()) for kind in kinds}
 
 
-def _wrong(rows: Sequence[Row]) -> int:
-    return sum(row.errors > 0 for row in rows)
+def _count_wrong(utterances: Sequence[UtteranceScores]) -> int:
+    return sum(utterance.errors > 0 for utterance in utterances)
 
 
-def _summary(rows: Sequence[Row], kinds: Sequence[Kind]) -> dict[str, Any]:
+def _summary(utterances: Sequence[UtteranceScores], kinds: Sequence[Kind]) -> dict[str, Any]:
     result: dict[str, Any] = dict.fromkeys(UNITS)
-    result |= {"utterances": len(rows), "utterances_with_errors": _wrong(rows)}
-    return result | _rates_and_counts(_sum(rows, kinds))
+    result |= {"utterances": len(utterances), "utterances_with_errors": _count_wrong(utterances)}
+    return result | _rates_and_counts(_sum(utterances, kinds))
 
 
 def _rates_and_counts(counts: Mapping[Kind, ErrorCounts]) -> dict[str, Any]:
@@ -245,7 +269,7 @@ def _percent(rate: float) -> str:
 
 
 def _column(operation: str, reference: str | None, hypothesis: str | None) -> tuple[int, str, str, str]:
-    """Width in terminal columns and the three cells of one step of an alignment."""
+    """Return the width in terminal columns and the three cells of one step of an alignment."""
     wide = max(1, *(_width(_visible(token)) for token in (reference, hypothesis) if token is not None))
     cells = ["*" * wide if token is None else _visible(token) for token in (reference, hypothesis)]
     return wide, cells[0], cells[1], "" if operation == "hit" else operation[0].upper()
@@ -256,13 +280,9 @@ def _visible(token: str) -> str:
 
 
 def _width(text: str) -> int:
-    """Terminal columns: two for wide East Asian characters, none for combining ones."""
+    """Return the number of terminal columns: two for a wide East Asian character, none for a combining one."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _pad(text: str, width: int) -> str:
     return text + " " * (width - _width(text))
-
-
-def _write(path: str | Path, lines: Iterable[str]) -> None:
-    write_atomic(Path(path), "".join(f"{line}\n" for line in lines).encode())

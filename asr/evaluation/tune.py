@@ -131,21 +131,21 @@ def tune_model(
     error_kind = error_kinds(search.scoring_vocabulary)[0]
     begin(list(grid), error_kind)
     best, trials = tune(search, scores, start, grid, report)
-    answers = decode_report(search.with_weights(**best.weights), scores).answers
-    calibration = _calibrate(answers, options)
+    confidences = decode_report(search.with_weights(**best.weights), scores).token_confidences
+    calibration = _calibrate(confidences, options)
     if save:
         decoder_files.set_decoder(directory, {"head": head, **options, **best.weights})
     return TuneResult(best, trials, error_kind, calibration)
 
 
 def _calibrate(
-    answers: Sequence[tuple[Sequence[float], Sequence[bool]]], options: dict[str, Any]
+    confidences: Sequence[tuple[Sequence[float], Sequence[bool]]], options: dict[str, Any]
 ) -> tuple[Calibration, Calibration] | None:
     """Put the calibration into the decoder's options; return the calibration error before and after."""
-    before, after = measure_calibration(*concatenate(answers)), cross_validate(answers)
+    before, after = measure_calibration(*concatenate(confidences)), cross_validate(confidences)
     if before is None or after is None:
         return None
-    options["calibration"] = [round(number, 4) for number in fit_calibration(*concatenate(answers))]
+    options["calibration"] = [round(number, 4) for number in fit_calibration(*concatenate(confidences))]
     return before, after
 
 

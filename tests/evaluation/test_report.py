@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from asr.errors import InputError
 from asr.evaluation.report import Report, evaluate_pairs
 from asr.text.phones import fold
+from asr.utils.json_files import write_json, write_jsonl
 
 IDS = ["a1", "a2", "b1", "b2"]
 REFERENCES = ["the cat sat on the mat", "hello world", "", "good"]
@@ -61,7 +62,7 @@ def test_phones_are_folded() -> None:
 
 def test_jsonl(report: Report, tmp_path: Path) -> None:
     path = tmp_path / "new" / "utterances.jsonl"
-    report.write_jsonl(path)
+    write_jsonl(path, [utterance.to_json() for utterance in report.utterances])
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert [row["id"] for row in rows] == IDS
     assert rows[0]["reference"] == REFERENCES[0] and rows[0]["hypothesis"] == HYPOTHESES[0]
@@ -75,12 +76,12 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) ->
     path = tmp_path / "utterances.jsonl"
     path.write_text("old")
     with pytest.raises(UnicodeEncodeError):
-        evaluate_pairs(["x"], ["\ud800"], ["a"]).write_jsonl(path)
+        write_jsonl(path, [u.to_json() for u in evaluate_pairs(["x"], ["\ud800"], ["a"]).utterances])
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
 def test_summary_file(report: Report, tmp_path: Path) -> None:
-    report.write_json(tmp_path / "metrics.json")
+    write_json(tmp_path / "metrics.json", report.summary())
     assert json.loads((tmp_path / "metrics.json").read_text("utf-8")) == report.summary()
 
 
@@ -142,8 +143,8 @@ def test_the_listing_spells_both_sides(texts: list[str], width: int, kind: Any) 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((["a"], ["x", "y"], ["x"]), "1 ids, 2 references and 1 hypotheses"),
-        ((["a", "a"], ["x", "y"], ["x", "y"]), "utterance a is there twice"),
+        ((["a"], ["x", "y"], ["x"]), "1 ids, 2 references, 1 hypotheses: not one of each"),
+        ((["a", "a"], ["x", "y"], ["x", "y"]), "utterance a is given twice"),
         ((["a"], ["x"], ["x"], ()), "no error rate"),
         ((["a"], ["x"], ["x"], ("bleu",)), "'bleu' is not one of"),
     ],

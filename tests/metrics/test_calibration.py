@@ -62,7 +62,7 @@ def test_calibration_of_a_report() -> None:
     assert result.error == pytest.approx((0 + 0.5 + 0.8) / 3)
     assert json.loads(json.dumps(report.summary()))["calibration"]["accuracy"] == pytest.approx(2 / 3)
     assert evaluate_pairs(["1"], ["a"], ["a"]).calibration is None
-    with pytest.raises(InputError, match="not one each"):
+    with pytest.raises(InputError, match="0 lists of confidences for 1 utterances"):
         evaluate_pairs(["1"], ["a"], ["a"], confidences=[])
 
 
