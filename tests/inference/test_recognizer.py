@@ -23,7 +23,7 @@ from asr import audio
 from asr.errors import AudioError, InputError
 from asr.features import FilterBank, Precomputed
 from asr.inference import windows
-from asr.inference.decoders.greedy import GreedyDecoder
+from asr.inference.decoders.greedy import GreedyDecoder, GreedySearch
 from asr.inference.recognizer import Recognizer
 from asr.inference.windows import Window, cut_windows
 from asr.metrics.calibration import calibrate
@@ -165,6 +165,29 @@ def test_damage_that_is_met_late_takes_nothing_else_along(
     found = dict(trained.transcribe_all([good, "damaged", good]))
     assert str(found[1]) == "damaged: cut short"
     assert isinstance(found[0], Transcript) and found[0].text == getattr(found[2], "text", None)
+
+
+def test_a_search_that_fails_is_reported_once(trained: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the same recording turns out to be damaged later."""
+
+    class Failing(GreedySearch):
+        def feed(self, frames: np.ndarray) -> None:
+            if len(frames) == round(1.0 / trained.task.frame_seconds):  # a window that is not the last
+                raise InputError("no path")
+            super().feed(frames)
+
+    def damaged(source: Any, rate: int) -> Iterator[np.ndarray]:
+        for _ in range(8):
+            yield np.zeros(RATE, np.float32)
+        raise AudioError("damaged: cut short")
+
+    monkeypatch.setattr(audio, "stream", damaged)
+    monkeypatch.setattr(trained.decoder, "start", lambda: Failing(trained.vocabulary.blank))
+    monkeypatch.setattr(trained, "batch_seconds", 1.0)
+    with_windows(monkeypatch, 1.0, 0.2)
+    results = list(trained.transcribe_all(["damaged", np.zeros(RATE, np.float32)]))
+    assert [index for index, _ in results] == [0, 1]
+    assert str(results[0][1]) == "no path" and isinstance(results[1][1], Transcript)
 
 
 @pytest.mark.parametrize(

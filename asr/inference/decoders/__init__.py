@@ -1,1 +1,1 @@
-"""Decoders: scores of a network to words with times and confidences."""
+"""Decoders: from the output frames of a network to words with times and confidences."""

@@ -95,8 +95,8 @@ def beam_decoder(
         pronunciations = None
         if lexicon is not None or pronouncer is not None:
             check_lexicon(vocabulary, given=True)
-            wanted = [*models.words_of_model(ngram), *(hotwords or {})]
-            pronunciations = lexicon_for(wanted, lexicon, pronouncer)
+            required = [*models.words_of_model(ngram), *(hotwords or {})]
+            pronunciations = lexicon_for(required, lexicon, pronouncer)
         words = models.word_model(
             vocabulary, ngram, pronunciations, hotwords or {}, lm_weight, word_bonus, unknown_words
         )
