@@ -122,10 +122,10 @@ def test_the_command(asr: Callable[..., Any], run: Path, tone_run: Path) -> None
     first = TEXT[:36]
     assert done.out == f"{first}\n{first}\n"
     asr("generate", run, "--prompt", "Ärger").check_refusal("prompt: characters outside the vocabulary: 'Ä'")
-    asr("generate", tone_run).check_refusal("a model of type ctc, where one of language is wanted")
+    asr("generate", tone_run).check_refusal("a model of type ctc; one of type language is needed")
     asr("generate", run, "--temperature", "0").check_refusal("temperature=0.0.*above 0")
     refused = asr("transcribe", tone_run / "corpus", "--model", run)
-    refused.check_refusal("a model of type language, where one of ctc is wanted")
+    refused.check_refusal("a model of type language; one of type ctc is needed")
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(

@@ -133,7 +133,7 @@ def test_the_command(run: Path, asr: Callable[..., Any], tone_run: Path) -> None
     first, second, last = outcome.err.splitlines()
     assert "xyz" in first and "'x'" in first and "nothing to pronounce" in second and last == "asr: 2 of 3 words failed"
     assert asr("pronounce", "xyz", "--model", run).status == 1
-    asr("pronounce", "ca", "--model", tone_run).check_refusal("a model of type ctc, where one of seq2seq")
+    asr("pronounce", "ca", "--model", tone_run).check_refusal("a model of type ctc; one of type seq2seq")
 
 
 def test_evaluate(run: Path, tmp_path: Path, asr: Callable[..., Any], tone_run: Path) -> None:
