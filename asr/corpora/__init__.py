@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from asr.errors import InputError
+from asr.utils.options import check_choice, check_names, did_you_mean
 
 if TYPE_CHECKING:
     from lhotse import MonoCut
@@ -69,8 +70,7 @@ class Split:
 
 def load(name: str) -> ModuleType:
     """Import the module of a corpus. Raises InputError for a name that is not in `CORPORA`."""
-    if name not in CORPORA:
-        raise InputError(f"{name!r} is no known corpus (known: {', '.join(CORPORA)})")
+    check_choice("corpus", name, CORPORA)
     return importlib.import_module(CORPORA[name])
 
 
@@ -116,8 +116,7 @@ def prepare(
     if not root.exists() and name != "synthetic":  # which writes its audio there
         raise InputError(f"{root}: no such folder (give the folder of {name})")
     accepted = list(inspect.signature(corpus.prepare).parameters)[1:]
-    if unknown := sorted(set(options or {}) - set(accepted)):
-        raise InputError(f"{name} has no option {', '.join(unknown)} (it has: {', '.join(accepted) or 'none'})")
+    check_names(name, options or {}, accepted)
     pronunciations = read_lexicon(lexicon, keep_stress) if lexicon else None
     items = _choose(corpus.prepare(root, **(options or {})), splits, root)
     if dev_speakers:
@@ -155,7 +154,7 @@ def hold_out(splits: dict[str, list[MonoCut]], speakers: Collection[str]) -> dic
 
 
 def _choose(items: dict[str, list[Any]], names: Sequence[str], root: Path) -> dict[str, list[Any]]:
-    if unknown := [name for name in names if name not in items]:
+    if unknown := [f"{name}{did_you_mean(name, items)}" for name in names if name not in items]:
         raise InputError(f"{root}: no split {', '.join(unknown)} (there are {', '.join(items)})")
     return {name: items[name] for name in names} if names else items
 

@@ -13,6 +13,7 @@ from asr.corpora._files import audio_files
 from asr.corpora.download import Archive
 from asr.data.manifest import make_cut
 from asr.errors import InputError
+from asr.utils.options import check_choice
 
 if TYPE_CHECKING:
     from lhotse import MonoCut
@@ -45,5 +46,5 @@ def prepare(root: Path, test_speaker: str = "") -> dict[str, list[MonoCut]]:
         raise InputError(f"{root}: no FSDD here (no audio named like 7_jackson_32.wav)")
     if not splits["test"] and test_speaker:
         speakers = sorted({cut.supervisions[0].speaker for cuts in splits.values() for cut in cuts})
-        raise InputError(f"test_speaker={test_speaker} is not one of {', '.join(speakers)}")
+        check_choice("test_speaker", test_speaker, speakers)
     return {name: cuts for name, cuts in splits.items() if cuts}

@@ -19,6 +19,7 @@ from asr.models import directory, store
 from asr.tasks.language import LanguageTask
 from asr.text.sentences import split_sentences
 from asr.text.vocabulary import log_skipped
+from asr.utils.options import check_choice
 
 DEV_ROWS = 8  # parallel streams of dev text: few, as each starts without context
 
@@ -73,8 +74,7 @@ def read_split(files: Any, split: str, kind: str) -> list[str]:
     Raises:
         InputError: the kind is unknown, no file is named, or the files hold no text.
     """
-    if kind not in PIECES:
-        raise InputError(f"data.eos_after={kind!r} is not one of {', '.join(PIECES)}")
+    check_choice("data.eos_after", kind, PIECES)
     paths = [files] if isinstance(files, str) else list(files or ())
     if not paths and split != "test":
         raise InputError(f"data.{split} names no text file")

@@ -6,8 +6,8 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from asr.errors import InputError
 from asr.models.directory import find, read_config, system_of
+from asr.utils.options import check_names
 from asr.utils.threads import flush_denormals
 
 
@@ -35,10 +35,6 @@ def load(model: str | Path, **options: Any) -> Any:
     config = read_config(find(model))
     runner = system_of(config).load("runner")
     accepted = [name for name in inspect.signature(runner.load).parameters if name != "model"]
-    if unknown := [name for name in options if name not in accepted]:
-        raise InputError(
-            f"{model}: a model of type {config['task']['type']} has no option {', '.join(unknown)}; "
-            f"its {runner.__name__} has {', '.join(accepted)}"
-        )
+    check_names(f"{model}: the {runner.__name__} of a model of type {config['task']['type']}", options, accepted)
     flush_denormals()
     return runner.load(model, **options)

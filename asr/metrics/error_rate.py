@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 
 from rapidfuzz.distance import Levenshtein
 
-from asr.errors import InputError
+from asr.utils.options import check_choice
 
 Kind = Literal["wer", "cer", "per"]
 UNITS: Mapping[str, str] = {"wer": "words", "cer": "characters", "per": "phones"}
@@ -118,8 +118,7 @@ def tokens(kind: Kind, text: str, fold: Fold | None = None) -> list[str]:
     Raises:
         InputError: another kind.
     """
-    if kind not in UNITS:
-        raise InputError(f"error rate {kind!r} is not one of {', '.join(UNITS)}")
+    check_choice("kind", kind, UNITS)
     units = text.split()
     if kind == "cer":
         return list(" ".join(units))

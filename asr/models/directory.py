@@ -12,15 +12,15 @@ from asr.errors import InputError
 from asr.models.aliases import rename_settings
 from asr.systems import SYSTEMS, System
 from asr.tasks.base import Task
+from asr.utils.options import check_choice
 
 CONFIG, WEIGHTS, METRICS, CARD = "config.yaml", "weights.safetensors", "metrics.json", "README.md"
 
 
 def system_of(config: Mapping[str, Any]) -> System:
     """Return the system that a configuration's ``task.type`` names. Raises InputError for an unknown type."""
-    if (kind := config["task"].get("type")) not in SYSTEMS:
-        raise InputError(f"task: type={kind!r} is not one of {', '.join(SYSTEMS)}")
-    return SYSTEMS[kind]
+    check_choice("task: type", config["task"].get("type"), SYSTEMS)
+    return SYSTEMS[config["task"]["type"]]
 
 
 def task_class(config: Mapping[str, Any]) -> type[Task]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from asr.errors import InputError
 from asr.output.transcript import Transcript, Word
+from asr.utils.options import check_choice
 
 # What a viewer can read at a glance: the usual limits of subtitling guides.
 CUE_LINE_CHARACTERS = 42
@@ -35,8 +36,7 @@ class Format:
 
 def check_format(format: str) -> None:
     """Raise InputError unless a format is one of `FORMATS`."""
-    if format not in FORMATS:
-        raise InputError(f"format {format}: accepted are {', '.join(FORMATS)}")
+    check_choice("format", format, FORMATS)
 
 
 def render(transcripts: Transcript | Sequence[Transcript], format: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from asr.errors import InputError
-from asr.utils.checks import check_choice
+from asr.utils.options import check_choice, check_names, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,10 @@ class TextNormalizer:
         if config == "english":
             return cls.english()
         names = [f.name for f in fields(cls)]
-        if not isinstance(config, Mapping) or not set(config) <= set(names):
-            raise InputError(f"normalization: {config!r} is neither english, none nor a mapping of {', '.join(names)}")
+        if not isinstance(config, Mapping):
+            near = did_you_mean(config, ["english", "none"])
+            raise InputError(
+                f"normalization={config!r} is neither english, none nor a mapping of {', '.join(names)}{near}"
+            )
+        check_names("normalization", config, names)
         return cls(**config)

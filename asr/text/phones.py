@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 
 from asr.errors import InputError
+from asr.utils.options import check_choice
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -49,8 +50,7 @@ def fold(phones: Iterable[str], to: int = 39) -> list[str]:
     Raises:
         InputError: a phone that the tables do not have, or ``to`` is neither 48 nor 39.
     """
-    if to not in (48, 39):
-        raise InputError(f"fold: {to!r} is not one of 48, 39")
+    check_choice("fold", to, (48, 39))
     phones = [phone for phone in phones if phone != DROPPED]
     if unknown := sorted(set(phones) - _FOLDABLE):
         raise InputError(f"phones that the TIMIT folding tables do not have: {', '.join(map(repr, unknown))}")

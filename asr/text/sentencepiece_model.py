@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import InputError
-from asr.utils.checks import check_choice
+from asr.utils.options import check_choice
 
 
 def train(texts: Iterable[str], size: int, model_type: str, *, reported_size: int) -> bytes:

@@ -20,7 +20,7 @@ from asr.text import sentencepiece_model, vocabulary_file
 from asr.text._tokens import BLANK, BOS, EOS, SPACED, SPECIALS, UNKNOWN, check_token, describe, with_specials
 from asr.text.normalization import TextNormalizer
 from asr.text.phones import PHONE_SETS, fold
-from asr.utils.checks import check_choice
+from asr.utils.options import check_choice
 
 __all__ = ["BLANK", "BOS", "EOS", "KINDS", "SPECIALS", "UNKNOWN", "Vocabulary", "log_skipped"]
 
@@ -61,7 +61,7 @@ class Vocabulary:
     model: bytes = field(default=b"", repr=False)
 
     def __post_init__(self) -> None:
-        check_choice("vocabulary kind", self.kind, KINDS)
+        check_choice("kind", self.kind, KINDS)
         check_choice("unknown", self.unknown, UNKNOWN_POLICIES)
         if self.fold is not None:
             check_choice("fold", self.fold, (48, 39))
@@ -136,7 +136,7 @@ class Vocabulary:
     ) -> Vocabulary:
         """Make a vocabulary of a phone set (timit61, timit48, timit39, arpabet), or of phones in order of first use."""
         if isinstance(source, str):
-            check_choice("phone set", source, tuple(PHONE_SETS))
+            check_choice("phones", source, tuple(PHONE_SETS))
             source = PHONE_SETS[source]
         normalization = normalization or TextNormalizer()
         units = list(dict.fromkeys(map(normalization.apply, source)))  # as they will stand in the texts

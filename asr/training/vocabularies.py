@@ -10,6 +10,7 @@ from asr.text.normalization import TextNormalizer
 from asr.text.vocabulary import BLANK, KINDS, Vocabulary
 from asr.text.vocabulary_file import OPTION_ALIASES
 from asr.utils.aliases import rename_keys
+from asr.utils.options import check_choice
 
 
 def make_vocabulary(
@@ -33,6 +34,7 @@ def make_vocabulary(
     """
     options = rename_keys(options, OPTION_ALIASES)
     kind, unknown = options.get("kind"), options.get("unknown", "error")
+    check_choice(f"task.heads.{head}.kind", kind, KINDS)
     normalization = TextNormalizer.from_config(options.get("normalization"))
     if kind == "characters":
         source = options.get("alphabet") or texts
@@ -49,6 +51,4 @@ def make_vocabulary(
     if kind == "sentencepiece":
         size = options.get("size", 500)
         return Vocabulary.train_sentencepiece(texts, size, normalization, unknown=unknown, specials=specials)
-    if kind == "classes":
-        return Vocabulary.classes(texts, normalization)
-    raise InputError(f"task.heads.{head}: kind={kind!r} is not one of {', '.join(KINDS)}")
+    return Vocabulary.classes(texts, normalization)

@@ -15,6 +15,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from asr.errors import InputError
 
+SIMILARITY = 0.65  # least share of common characters that makes a name worth suggesting
+
 _PLAIN = {
     bool: "true or false",
     int: "a whole number",
@@ -28,7 +30,7 @@ _PLURAL = {int: "whole numbers", float: "numbers", str: "strings", Path: "paths"
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return " (did you mean X?)" with the known name most similar to ``name``, or "" if none is similar."""
-    nearest = difflib.get_close_matches(name, list(known), 1) if isinstance(name, str) else []
+    nearest = difflib.get_close_matches(name, list(known), 1, SIMILARITY) if isinstance(name, str) else []
     return f" (did you mean {nearest[0]}?)" if nearest else ""
 
 

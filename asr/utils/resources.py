@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from asr.errors import InputError
+from asr.utils.options import did_you_mean
 
 
 def folder(name: str) -> Path:
@@ -28,4 +29,4 @@ def recipe(path: str | Path) -> Path:
             if option.is_file():
                 return option.resolve()
     known = sorted(str(p.relative_to(folder("recipes").parent)) for p in folder("recipes").glob("*/*.yaml"))
-    raise InputError(f"{path}: no such recipe; there are {', '.join(known)}")
+    raise InputError(f"{path}: no such recipe{did_you_mean(str(path), known)}; there are {', '.join(known)}")

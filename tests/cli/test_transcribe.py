@@ -162,7 +162,7 @@ def test_bad_files_are_listed_and_the_others_done(
         (["{good}", "{none}.wav"], "{none}.wav: no such file"),
         (["{good}", "--model", "{none}"], "{none}: no such model directory"),
         (["{good}", "--model", "{folder}"], "not a model directory"),
-        (["{good}", "--format", "pdf"], "format pdf: accepted are txt, json, srt, vtt, tsv, ctm, TextGrid"),
+        (["{good}", "--format", "pdf"], "format='pdf' is not one of txt, json, srt, vtt, tsv, ctm, TextGrid"),
         (["{good}", "{other}", "--format", "srt"], "--format srt of several files needs --output-dir"),
         (["{good}", "--output-dir", "{good}"], "output directory .*train0.wav is not a folder"),
         (["{good}", "--device", "abacus"], "device 'abacus' cannot be used"),

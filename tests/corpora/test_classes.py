@@ -136,5 +136,5 @@ def test_one_speaker_of_fsdd_left_out(tmp_path: Path, sound: Write) -> None:
         "dev": [("3_theo_7", "three")],
         "test": [("0_jackson_4", "zero"), ("7_jackson_5", "seven")],
     }
-    with pytest.raises(InputError, match="test_speaker=anna is not one of jackson, theo"):
+    with pytest.raises(InputError, match="test_speaker='anna' is not one of jackson, theo"):
         fsdd.prepare(tmp_path, test_speaker="anna")

@@ -217,7 +217,7 @@ def test_ctm_names_differ_where_stems_coincide() -> None:
 
 
 def test_wrong_formats_and_numbers() -> None:
-    with pytest.raises(InputError, match="format doc: accepted are txt, json, srt"):
+    with pytest.raises(InputError, match="format='doc' is not one of txt, json, srt"):
         render(HELLO, "doc")
     for format in ("srt", "vtt", "tsv", "TextGrid"):
         with pytest.raises(InputError, match=f"{format} file holds one transcript, not 2"):

@@ -126,7 +126,7 @@ def test_a_class_without_training_data_is_named_before_training(
     with pytest.raises(InputError, match=r"utterance test1: 'gh' is not one of the classes ab, c d$"):
         train(config)
     assert not (tmp_path / "run").exists()
-    with pytest.raises(InputError, match=r"trainer.monitor=wer is not one of auto, error, loss"):
+    with pytest.raises(InputError, match=r"trainer.monitor='wer' is not one of auto, error, loss"):
         train(class_config(tmp_path / "run", corpus, **{"trainer.monitor": "wer"}))
     with pytest.raises(InputError, match="data has no option too_short"):
         train(class_config(tmp_path / "run", corpus, **{"data.too_short": "skip"}))

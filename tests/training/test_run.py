@@ -236,7 +236,7 @@ def refused(config: Any, message: str, run_dir: Path) -> None:
         ({"optimizer.lr_": 3}, "optimizer: adamw has no option lr_"),
         ({"optimizer.schedule": {"type": "x"}}, r"optimizer\.schedule: type='x' is not one of"),
         ({"decoder": {"type": "wide"}}, "decoder: type='wide' is not one of greedy"),
-        ({"decoder": {"type": "beam", "head": "phones"}}, r"decoder\.head=phones is not one of text"),
+        ({"decoder": {"type": "beam", "head": "phones"}}, r"decoder\.head='phones' is not one of text"),
         ({"decoder": {"type": "beam", "lm": "/none.arpa"}}, r"/none\.arpa"),
         ({"init": "/none"}, "/none: no such model directory"),
         ({"trainer.monitor": "bleu"}, r"trainer\.monitor=.?bleu"),

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from asr.errors import InputError
+from asr.utils.options import check_choice
 
 SAMPLE_RATE = 22050  # of espeak-ng's own voices, formant and Klatt synthesis
 
@@ -98,8 +99,7 @@ def speak(voice: Voice, texts: Sequence[str], seed: int = 0) -> list[tuple[np.nd
     """
     if importlib.util.find_spec("espeakng_loader") is None:
         raise InputError("speech synthesis needs the package espeakng-loader: pip install 'asr-recurrent[synthetic]'")
-    if voice.accent not in ACCENTS:
-        raise InputError(f"unknown accent {voice.accent!r}; there are {', '.join(ACCENTS)}")
+    check_choice("accent", voice.accent, ACCENTS)
     request = json.dumps({"voice": asdict(voice), "texts": list(texts), "seed": seed})
     package_root = str(Path(__file__).parents[3])
     path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from asr.errors import InputError
+from asr.utils.options import check_choice
 
 SCORES = ("log_probs", "probs", "logits")
 
@@ -44,5 +45,4 @@ class CTCBeamOptions:
             raise InputError(f"min_label_prob={self.min_label_prob}: use a probability from 0 to below 1")
         if self.beam_threshold is not None and not self.beam_threshold > 0:
             raise InputError(f"beam_threshold={self.beam_threshold}: use a number of nats above 0, or null")
-        if self.scores not in SCORES:
-            raise InputError(f"scores={self.scores!r} is not one of {', '.join(SCORES)}")
+        check_choice("scores", self.scores, SCORES)

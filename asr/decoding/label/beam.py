@@ -7,7 +7,7 @@ more of them. Batched over utterances and beam.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.label.scorer import LabelScorer
 from asr.errors import InputError
+from asr.utils.options import check_options
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,9 @@ class LabelBeamOptions:
 
 
 def replace_options(options: LabelBeamOptions, changes: Mapping[str, Any]) -> LabelBeamOptions:
-    """The same but for some fields. Raises InputError for one that there is not, and a value that is none."""
-    names = [field.name for field in fields(LabelBeamOptions)]
-    if unknown := [name for name in changes if name not in names]:
-        raise InputError(f"the search has no option {', '.join(unknown)}; it has {', '.join(names)}")
-    try:
-        return replace(options, **changes)
-    except TypeError as error:
-        raise InputError(f"options of the search {dict(changes)}: {error}") from error
+    """Return options with some fields changed. Raises InputError for an unknown field and a value of another type."""
+    check_options("search", changes, LabelBeamOptions)
+    return replace(options, **changes)
 
 
 @dataclass

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from asr.data import manifest
 from asr.data.batch import SpeechBatch
-from asr.errors import InputError
 from asr.evaluation.classification import predict
 from asr.metrics import classification
 from asr.models import card, store
 from asr.tasks.classification import ClassificationTask
 from asr.training.jobs._speech_data import SpeechDataJob
 from asr.training.vocabularies import make_vocabulary
+from asr.utils.options import check_choice
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ class ClassificationJob(SpeechDataJob):
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
-        if (monitor := config["trainer"]["monitor"]) not in MONITORS:
-            raise InputError(f"trainer.monitor={monitor} is not one of {', '.join(MONITORS)}")
+        monitor = config["trainer"]["monitor"]
+        check_choice("trainer.monitor", monitor, MONITORS)
         self.monitor = MONITORS[monitor]
         # made now: classes that training data lack are an error before training, not after
         self.scored = {

@@ -21,6 +21,7 @@ from asr.models import card, store
 from asr.tasks.ctc import CTCTask
 from asr.training.jobs._speech_data import SpeechDataJob
 from asr.training.vocabularies import make_vocabulary
+from asr.utils.options import check_choice
 
 log = logging.getLogger(__name__)
 
@@ -156,8 +157,7 @@ def make_decoders(config: Mapping[str, Any], task: CTCTask) -> dict[str, dict[st
     """
     options = dict(config)
     head = options.pop("head", None) or task.primary
-    if head not in task.vocabularies:
-        raise InputError(f"decoder.head={head} is not one of {', '.join(task.vocabularies)}")
+    check_choice("decoder.head", head, task.vocabularies)
     decoder = make_decoder(task.vocabularies[head], options)
     configured = {} if options["type"] == "greedy" else {f", {options['type']}": {head: decoder}}
     return {"": greedy_decoders(task)} | configured
@@ -177,8 +177,7 @@ def drop_too_short(
     Raises:
         InputError: the policy is "error" or unknown, or no utterance is left.
     """
-    if policy not in ("skip", "error"):
-        raise InputError(f"data.too_short={policy!r} is not one of skip, error")
+    check_choice("data.too_short", policy, ("skip", "error"))
     frames = task.output_lengths(dataset.input_lengths())
     too_short: dict[str, str] = {}
     for head in task.vocabularies:
@@ -209,8 +208,7 @@ def dev_figure(monitor: str, task: CTCTask, dev_data: SpeechDataset) -> str:
     kind: Any = error_kinds(vocabularies[task.primary])[0] if monitor == "auto" else monitor
     if kind == "loss":
         return "dev_loss"
-    if kind not in heads:
-        raise InputError(f"trainer.monitor={kind} is not one of auto, loss, {', '.join(sorted(heads))}")
+    check_choice("trainer.monitor", kind, ["auto", "loss", *sorted(heads)])
     if all(references[heads[kind]] is None for references in dev_data.references):
         what = vocabularies[heads[kind]].kind
         raise InputError(f"data.dev: no utterance has {what}, which trainer.monitor={kind} needs")

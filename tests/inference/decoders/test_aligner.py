@@ -152,7 +152,7 @@ def test_the_command(asr: Callable[..., Any], tone_run: Path, tmp_path: Path, to
     asr("align", wav, tmp_path / "b.txt", "--model", tone_run).check_refusal("b.txt")
     asr("align", tmp_path / "b.wav", text, "--model", tone_run).check_refusal("b.wav")
     asr("align", "-", "-", "--model", tone_run).check_refusal("both be standard input")
-    asr("align", wav, text, "--model", tone_run, "--format", "x").check_refusal("format x: accepted are")
+    asr("align", wav, text, "--model", tone_run, "--format", "x").check_refusal("format='x' is not one of txt")
     asr("align", wav, text, "--model", tone_run, "--head", "x").check_refusal("no head 'x'; it has text")
     text.write_text("acdefgh " * 40)
     asr("align", wav, text, "--model", tone_run).check_refusal("a.wav: alignment: .* frames are needed")

@@ -42,7 +42,7 @@ def test_options_that_only_the_beam_search_has_imply_it(
     ("options", "message"),
     [
         ({"type": "greedy", "beam": 10}, "decoder: greedy has no option beam; it has calibration"),
-        ({"lm_wait": 0.5}, "decoder: beam has no option lm_wait; it has beam"),
+        ({"lm_wait": 0.5}, r"decoder: beam has no option lm_wait \(did you mean lm_weight\?\); it has beam"),
         ({"calibration": [1.0]}, "calibration=.1.0.: expected two numbers"),
     ],
 )

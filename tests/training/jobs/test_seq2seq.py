@@ -145,9 +145,9 @@ def test_evaluate(run: Path, tmp_path: Path, asr: Callable[..., Any], tone_run: 
         "label error without stress 25.00 %, sequence error without stress 50.00 %\n"
     )
     assert json.loads((tmp_path / "figures.json").read_text())[str(other)]["sequences"] == 2
-    asr("evaluate", run, other, "--decoder", "width=2").check_refusal("the search has no option width; it has beam, ")
+    asr("evaluate", run, other, "--decoder", "width=2").check_refusal("search has no option width; it has beam, ")
     asr("evaluate", run, other, "--decoder", "beam=x").check_refusal("options of the search")
-    asr("evaluate", run, other, "--lm", other).check_refusal("the search has no option lm")
+    asr("evaluate", run, other, "--lm", other).check_refusal("search has no option lm")
     asr("evaluate", run, other, "--html", tmp_path / "x.html").check_refusal(
         "a model of type seq2seq has no option html"
     )
