@@ -102,7 +102,10 @@ def test_held_out_speakers_and_lexicon(libri: Path, tmp_path: Path, text: Write)
         (("librispeech", ".", "--download", "--splits", "dev"), "choose with --splits"),
         (("an4", ".", "--option", "seed"), "expected KEY=VALUE"),
         (("an4", ".", "--option", "seed=1"), r"an4 has no option seed; it has none"),
-        (("synthetic", ".", "--option", "sead=1"), r"synthetic has no option sead \(did you mean seed\?\); it has seed, "),
+        (
+            ("synthetic", ".", "--option", "sead=1"),
+            r"synthetic has no option sead \(did you mean seed\?\); it has seed, ",
+        ),
     ],
 )
 def test_wrong_arguments(arguments: tuple[str, ...], message: str) -> None:

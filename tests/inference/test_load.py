@@ -30,7 +30,9 @@ def test_options_are_those_of_the_runner(tone_run: Path, class_run: Path) -> Non
 
 
 def test_an_option_of_another_runner_is_refused(class_run: Path) -> None:
-    message = "the Classifier of a model of type classification has no option decoder; it has device, batch_seconds, window"
+    message = (
+        "the Classifier of a model of type classification has no option decoder; it has device, batch_seconds, window"
+    )
     with pytest.raises(InputError, match=message):
         asr.load(class_run, decoder={"beam": 7})
 

@@ -146,7 +146,7 @@ def test_evaluate(run: Path, tmp_path: Path, asr: Callable[..., Any], tone_run: 
     )
     assert json.loads((tmp_path / "figures.json").read_text())[str(other)]["sequences"] == 2
     asr("evaluate", run, other, "--decoder", "width=2").check_refusal("search has no option width; it has beam, ")
-    asr("evaluate", run, other, "--decoder", "beam=x").check_refusal("options of the search")
+    asr("evaluate", run, other, "--decoder", "beam=x").check_refusal("search.beam=.x.: expected a whole number")
     asr("evaluate", run, other, "--lm", other).check_refusal("search has no option lm")
     asr("evaluate", run, other, "--html", tmp_path / "x.html").check_refusal(
         "a model of type seq2seq has no option html"
