@@ -128,7 +128,7 @@ def test_worst_of_characters_has_no_gaps_and_shows_spaces() -> None:
     st.integers(10, 60),
     st.sampled_from(["wer", "cer"]),
 )
-def test_the_listing_spells_both_sides(texts: list[str], width: int, kind: Any) -> None:
+def test_the_listing_has_both_texts(texts: list[str], width: int, kind: Any) -> None:
     listing = evaluate_pairs(["u"], texts[:1], texts[1:], (kind,)).worst(1, width).splitlines()
     if not listing:
         assert texts[0].split() == texts[1].split()

@@ -1,4 +1,4 @@
-"""`asr tune`: the search's numbers on dev, and the model directory that keeps them."""
+"""`asr tune`: weights of the search on dev data, and the model directory that stores them."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ def dev(tone_corpus: Any, tone_texts: Any, tmp_path_factory: pytest.TempPathFact
     return manifest_
 
 
-def test_tries_one_number_after_another(model: Path, lm: Path, dev: Path) -> None:
+def test_coordinate_descent(model: Path, lm: Path, dev: Path) -> None:
     loaded = asr_.load(model, decoder={"type": "beam", "beam": 7, "lm": lm})
     decoder = loaded.decoder
     assert isinstance(decoder, BeamDecoder)
     dataset = SpeechDataset(manifest.read(dev), {"text": decoder.scoring_vocabulary}, loaded.sample_rate, encode=False)
-    heard: list[float] = []
-    stored = store_scores(loaded.task, dataset, "text", heard.append)
-    assert sum(heard) == pytest.approx(sum(dataset.seconds))
+    advanced: list[float] = []
+    stored = store_scores(loaded.task, dataset, "text", advanced.append)
+    assert sum(advanced) == pytest.approx(sum(dataset.seconds))
     shown: list[Trial] = []
     values = {"lm_weight": (0.5, 5.0), "word_bonus": (-9.0, 0.0), "beam": (1, 7)}
-    numbers = {"lm_weight": 0.5, "word_bonus": -9.0, "beam": 7}
-    best, trials = tune(decoder, stored, numbers, values, shown.append)
-    assert trials == shown and trials[0].weights == numbers
+    start = {"lm_weight": 0.5, "word_bonus": -9.0, "beam": 7}
+    best, trials = tune(decoder, stored, start, values, shown.append)
+    assert trials == shown and trials[0].weights == start
     assert len({tuple(trial.weights.items()) for trial in trials}) == len(trials)
     assert all(trial.reference == sum(len(text.split()) for text in decoder_texts(dev)) for trial in trials)
     every = [
@@ -74,7 +74,7 @@ def decoder_texts(dev: Path) -> list[str]:
     return [manifest.text(cut) for cut in manifest.read(dev)]
 
 
-def test_what_is_tried_depends_on_the_models(model: Path, lm: Path) -> None:
+def test_the_weights_to_tune_depend_on_the_models(model: Path, lm: Path) -> None:
     def names(options: Mapping[str, Any]) -> list[str]:
         decoder = asr_.load(model, decoder={"type": "beam", **options}).decoder
         assert isinstance(decoder, BeamDecoder)
@@ -87,7 +87,7 @@ def test_what_is_tried_depends_on_the_models(model: Path, lm: Path) -> None:
         loaded.with_weights(lm_weight=1.0)
 
 
-def test_the_model_directory_keeps_what_was_found(
+def test_the_model_directory_stores_the_best_weights(
     asr: Callable[..., Any], model: Path, lm: Path, dev: Path, tmp_path: Path
 ) -> None:
     before = (model / "config.yaml").read_bytes()
@@ -121,7 +121,7 @@ def test_the_model_directory_keeps_what_was_found(
     asr("tune", tmp_path, dev).check_refusal("not a model directory")
 
 
-def test_a_decoder_is_for_its_head(tmp_path: Path) -> None:
+def test_decoder_options_are_for_their_head(tmp_path: Path) -> None:
     groups: dict[str, Any] = {
         "features": {},
         "encoder": {},

@@ -1,4 +1,4 @@
-"""A model directory gives the model back, or says which of its files is at fault."""
+"""A model directory: round trips, safe replacement, and errors that name the damaged file."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def test_round_trip(saved: Path) -> None:
     assert loaded.vocabularies == task.vocabularies and list(loaded.vocabularies) == ["text", "phones"]
     assert loaded.weights == {"text": 1.0, "phones": 0.5}
     inputs, lengths = torch.randn(2, 6000), torch.tensor([6000, 1234])
-    found, frames = loaded(inputs, lengths)
+    log_probs, frames = loaded(inputs, lengths)
     expected, expected_frames = task(inputs, lengths)
     assert torch.equal(frames, expected_frames)
-    assert all(torch.equal(found[head], expected[head]) for head in expected)
+    assert all(torch.equal(log_probs[head], expected[head]) for head in expected)
     assert directory.read_config(saved)["training"] == {"seed": 7}
     assert (saved / "README.md").read_text() == "# card\n"
     assert {path.name for path in saved.iterdir()} == {
@@ -74,7 +74,7 @@ def test_saving_replaces_the_whole_directory(saved: Path) -> None:
     assert not (saved / "stale.txt").exists()
 
 
-def test_a_save_that_fails_leaves_what_was_there(saved: Path) -> None:
+def test_a_failing_save_leaves_the_old_model(saved: Path) -> None:
     before = {path.name: path.read_bytes() for path in saved.iterdir()}
     with pytest.raises(yaml.YAMLError):
         store.save(make_task(), saved, CONFIG | {"training": object()})
@@ -228,7 +228,7 @@ def in_another_shape(path: Path) -> None:
         ("weights.safetensors", in_another_shape, "weights.safetensors: does not fit.*heads.text.weight"),
     ],
 )
-def test_what_is_damaged_is_named(saved: Path, file: str, damage: Callable[[Path], object], message: str) -> None:
+def test_damaged_files_are_named(saved: Path, file: str, damage: Callable[[Path], object], message: str) -> None:
     damage(saved / file)
     with pytest.raises(InputError, match=f"(?s){message}") as caught:
         store.load(saved, CTCTask)
@@ -236,7 +236,7 @@ def test_what_is_damaged_is_named(saved: Path, file: str, damage: Callable[[Path
 
 
 @pytest.mark.parametrize("file", ["metrics.json", "README.md"])
-def test_what_is_only_for_people_may_be_missing(saved: Path, file: str) -> None:
+def test_figures_and_card_may_be_missing(saved: Path, file: str) -> None:
     (saved / file).unlink()
     store.load(saved, CTCTask)
 
@@ -249,7 +249,7 @@ class Attack:
         return os.remove, (str(self.victim),)
 
 
-def test_a_training_run_means_its_model_and_a_folder_of_runs_is_refused(saved: Path, tmp_path: Path) -> None:
+def test_finding_the_model_of_a_training_run(saved: Path, tmp_path: Path) -> None:
     run = tmp_path / "runs" / "seed=1"
     model = shutil.copytree(saved, run / "model")
     assert directory.find(model) == directory.find(run) == model

@@ -1,4 +1,4 @@
-"""Going on with a training that was stopped: it ends as if it had not been."""
+"""Resuming a training: it ends as if it had not been stopped."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def last(run_dir: Path) -> dict[str, Any]:
 
 
 def assert_same_training(one: Path, other: Path) -> None:
-    """Same weights, optimiser and schedule at the end, same best weights, same figures."""
+    """Same weights, optimizer and schedule at the end, same best weights, same figures."""
     a, b = last(one), last(other)
     for name, value in a["state_dict"].items():
         assert torch.equal(value, b["state_dict"][name]), name
@@ -108,8 +108,8 @@ def assert_same_training(one: Path, other: Path) -> None:
     weights = [(run / "model" / "weights.safetensors").read_bytes() for run in (one, other)]
     assert weights[0] == weights[1]
     figures = [json.loads((run / "model" / "metrics.json").read_text()) for run in (one, other)]
-    for found in figures:
-        del found["training"]["minutes"]
+    for model_figures in figures:
+        del model_figures["training"]["minutes"]
     assert figures[0] == figures[1]
 
 

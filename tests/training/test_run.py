@@ -1,4 +1,4 @@
-"""Training through the real pipeline, from wav files and a manifest: what it leaves behind, what it refuses."""
+"""Training from wav files and a manifest: the files of a run, starting from a model, wrong settings and data."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory, tone_corpus: Any, tone_text
     return path
 
 
-# -- what a run leaves behind
+# -- the files and figures of a run
 
 
-def test_eight_utterances_are_learnt_by_heart(tone_run: Path) -> None:
+def test_eight_utterances_are_memorized(tone_run: Path) -> None:
     figures = json.loads((tone_run / "model" / "metrics.json").read_text())
     report = figures["dev"]["train"]["text"]
     assert (report["wer"], report["cer"], report["utterances"]) == (0.0, 0.0, 8)
@@ -132,7 +132,7 @@ def test_bfloat16(tmp_path: Path, tiny_config: Config, corpus: Path) -> None:
         ("64-true", "cpu", False, "64-true"),
     ],
 )
-def test_precision_that_the_processor_has(
+def test_precision_without_bfloat16(
     monkeypatch: pytest.MonkeyPatch, precision: str, accelerator: str, has_bfloat16: bool, used: str
 ) -> None:
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has_bfloat16)
@@ -171,7 +171,7 @@ def test_the_decoder_of_the_configuration_is_tested_and_kept(
     assert Recognizer.load(model).decoder.scoring_vocabulary.kind == "characters"
 
 
-def test_goes_on_from_a_model(
+def test_starting_from_a_model(
     tmp_path: Path, tiny_config: Config, corpus: Path, tone_run: Path, tone_corpus: Any, caplog: Any
 ) -> None:
     caplog.set_level("INFO", "asr")
@@ -189,7 +189,7 @@ def test_goes_on_from_a_model(
     assert (before[name] - after[name]).abs().max() < 1e-6
 
 
-def test_a_classifier_begins_with_the_encoder_of_a_recogniser(
+def test_a_classifier_starts_with_the_encoder_of_a_recognizer(
     tone_run: Path, class_config: Any, tone_corpus: Any, tmp_path: Path, caplog: Any
 ) -> None:
     caplog.set_level("INFO", "asr")
@@ -205,7 +205,7 @@ def test_a_classifier_begins_with_the_encoder_of_a_recogniser(
     assert len(taken) > 5 and all((before[name] - after[name]).abs().max() < 1e-6 for name in taken)
 
 
-# -- what is refused
+# -- wrong settings and data
 
 
 def refused(config: Any, message: str, run_dir: Path) -> None:
@@ -259,7 +259,7 @@ def test_weights_of_another_network(tmp_path: Path, tiny_config: Config, corpus:
     refused(config, message, tmp_path / "run")
 
 
-def test_weights_of_a_task_that_reads_nothing_alike(tmp_path: Path, tone_run: Path) -> None:
+def test_weights_of_a_task_without_common_parts(tmp_path: Path, tone_run: Path) -> None:
     language = {"heads": {"text": {"kind": "characters"}}, "type": "language"}
     task = store.make_task(
         {"task": language, "label_rnn": {"type": "label_rnn", "hidden_size": 4}},

@@ -1,4 +1,4 @@
-"""Captioners: learnt by heart, with and without attention, used on files, and refused."""
+"""Captioners: trained on four images with and without attention, used on files; wrong settings."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from asr.tasks.captioning import CaptioningTask
 from asr.tasks.encoder_decoder import search
 from asr.training.run import train
 
-COLOURS = ["red", "green", "blue", "black"]
+COLORS = ["red", "green", "blue", "black"]
 Config = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four coloured images and their manifest, and weights of an encoder that tells them apart."""
-    folder = tmp_path_factory.mktemp("coloured")
-    for colour in COLOURS:
-        Image.new("RGB", (40, 30), colour).save(folder / f"{colour}.png")
+    """Four colored images and their manifest, and weights of an encoder that tells them apart."""
+    folder = tmp_path_factory.mktemp("colored")
+    for color in COLORS:
+        Image.new("RGB", (40, 30), color).save(folder / f"{color}.png")
     items = [
-        CaptionedImage(c, str(folder / f"{c}.png"), (f"a {c} picture", f"the picture is all {c}") * 5) for c in COLOURS
+        CaptionedImage(c, str(folder / f"{c}.png"), (f"a {c} picture", f"the picture is all {c}") * 5) for c in COLORS
     ]
     caption_manifest.write(items, folder / "manifest.jsonl")
     torch.manual_seed(1)
     encoder = MobileNetV2(10)
-    for module in encoder.modules():  # statistics of these very images, so that no layer loses what it is shown
+    for module in encoder.modules():  # statistics of these very images, so that no layer maps them to constants
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None
             torch.nn.Module.train(module)
@@ -80,7 +80,7 @@ def caption_config(tiny_config: Config, folder: Path) -> Config:
     return make
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["told", "attention"])
+@pytest.fixture(scope="module", params=[False, True], ids=["no_attention", "attention"])
 def run(request: pytest.FixtureRequest, caption_config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_dir = tmp_path_factory.mktemp("caption_run")
     train(caption_config(run_dir, **{"task.attention": request.param, "trainer.epochs": 20}))
@@ -88,20 +88,20 @@ def run(request: pytest.FixtureRequest, caption_config: Config, tmp_path_factory
 
 
 def pictures(folder: Path) -> list[str]:
-    return [str(folder / f"{colour}.png") for colour in COLOURS]
+    return [str(folder / f"{color}.png") for color in COLORS]
 
 
-def test_captions_are_learnt_by_heart(run: Path, folder: Path) -> None:
+def test_captions_are_memorized(run: Path, folder: Path) -> None:
     figures = json.loads((run / "model" / "metrics.json").read_text())
     assert figures["dev"]["images"] == 4 and figures["dev"]["BLEU-4"] == 1
     assert "BLEU-4" in (run / "model" / "README.md").read_text()
-    found = dict(Captioner.load(run).caption_all(pictures(folder)))
-    for index, colour in enumerate(COLOURS):
-        (caption,) = found[index]
-        assert caption.text in (f"a {colour} picture", f"the picture is all {colour}")
+    captions = dict(Captioner.load(run).caption_all(pictures(folder)))
+    for index, color in enumerate(COLORS):
+        (caption,) = captions[index]
+        assert caption.text in (f"a {color} picture", f"the picture is all {color}")
 
 
-def test_a_batch_gives_what_its_images_give_alone(run: Path, folder: Path) -> None:
+def test_a_batch_gives_what_single_images_give(run: Path, folder: Path) -> None:
     loaded = Captioner.load(run)
     together = dict(loaded.caption_all(pictures(folder), nbest=2))
     for index, path in enumerate(pictures(folder)):
@@ -113,37 +113,37 @@ def test_a_batch_gives_what_its_images_give_alone(run: Path, folder: Path) -> No
 def test_a_beam_of_one_is_greedy(run: Path, folder: Path) -> None:
     task = store.load(run / "model", CaptioningTask)
     image = image_files.read(pictures(folder)[1], 64)[None]
-    (found,), *_ = search([task], image, torch.ones(1), LabelBeamOptions(beam=1, max_length=9))
-    state, label, written = task.encode_state(image, torch.ones(1)), task.eos, []
+    (best,), *_ = search([task], image, torch.ones(1), LabelBeamOptions(beam=1, max_length=9))
+    state, label, labels = task.encode_state(image, torch.ones(1)), task.eos, []
     for _ in range(9):
         log_probs, state = task.network.step(state, torch.tensor([label]))
         if (label := int(log_probs.argmax())) == task.eos:
             break
-        written.append(label)
-    assert found.labels == tuple(written)
+        labels.append(label)
+    assert best.labels == tuple(labels)
 
 
-def test_grids_are_read_as_images_are(run: Path, folder: Path) -> None:
+def test_grids_give_what_their_images_give(run: Path, folder: Path) -> None:
     task = store.load(run / "model", CaptioningTask)
     batch = torch.stack([image_files.read(path, 64) for path in pictures(folder)])
     labels = torch.tensor([[task.eos, 1, 2]] * 4)
     torch.testing.assert_close(task(batch, torch.ones(4), labels), task(task.encode(batch), torch.ones(4), labels))
 
 
-def test_models_of_one_encoder_encode_once(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_with_the_same_encoder_encode_once(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     forward = MobileNetV2.forward
     monkeypatch.setattr(MobileNetV2, "forward", lambda self, x: (calls.append(len(x)), forward(self, x))[1])
     loaded = Captioner.load(run, ensemble=[run])
     once = dict(loaded.caption_all(pictures(folder)))
     assert calls == [4]
-    with torch.no_grad():  # changes what it is called, and nothing of what it writes
+    with torch.no_grad():  # another encoder by its weights, with the same output
         loaded.tasks[1].encoder.classifier[1].bias += 1
     assert dict(Captioner(loaded.tasks).caption_all(pictures(folder))) == once
     assert calls == [4, 4, 4]
 
 
-def test_an_encoder_is_trained_where_that_is_wanted(caption_config: Config, tmp_path: Path, folder: Path) -> None:
+def test_the_encoder_is_trained_unless_it_is_frozen(caption_config: Config, tmp_path: Path, folder: Path) -> None:
     config = caption_config(tmp_path, **{"task.frozen": False, "data.cache": None, "trainer.epochs": 1})
     train(config)
     task = store.load(tmp_path / "model", CaptioningTask)
@@ -166,12 +166,12 @@ def test_the_command(run: Path, folder: Path, tmp_path: Path, asr: Callable[...,
     (line,) = map(json.loads, outcome.out.splitlines())
     assert line["image"].endswith("red.png") and len(line["captions"]) == 2
     assert line["captions"][0]["score"] >= line["captions"][1]["score"]
-    written = page.read_text()
-    assert line["captions"][0]["text"] in written and written.count('<img src="data:image/jpeg;base64,') == 1
+    html = page.read_text()
+    assert line["captions"][0]["text"] in html and html.count('<img src="data:image/jpeg;base64,') == 1
     outcome = asr("caption", folder, "--model", run, "--model", run)
     assert outcome.status == 0 and len(outcome.out.splitlines()) == 4
     asr("caption", folder / "none.png", "--model", run).check_refusal(r"none\.png: no such file")
-    asr("caption", tmp_path, "--model", tone_run).check_refusal("a model of type ctc; one of type captioning")
+    asr("caption", tmp_path, "--model", tone_run).check_refusal("a model of type ctc; one of type captioning is needed")
     (tmp_path / "empty").mkdir()
     asr("caption", tmp_path / "empty", "--model", run).check_refusal("no files of the kinds .bmp")
 
@@ -180,8 +180,8 @@ def test_evaluate(run: Path, folder: Path, tmp_path: Path, asr: Callable[..., An
     page = tmp_path / "page.html"
     outcome = asr("evaluate", run, folder / "manifest.jsonl", "--html", page, "--worst", "1", "--ensemble", run)
     assert outcome.status == 0 and "4 images: BLEU-1 100.0" in outcome.out
-    written = page.read_text()
-    assert written.count("<img ") == 2 and "<h2>Worst</h2>" in written and "<h2>Best</h2>" in written
+    html = page.read_text()
+    assert html.count("<img ") == 2 and "<h2>Worst</h2>" in html and "<h2>Best</h2>" in html
 
 
 def test_attention_is_drawn(run: Path, folder: Path, tmp_path: Path, asr: Callable[..., Any]) -> None:
@@ -212,7 +212,7 @@ def test_attention_is_drawn(run: Path, folder: Path, tmp_path: Path, asr: Callab
         ({"data.mirrored": True}, "data has no option mirrored"),
     ],
 )
-def test_what_is_refused(caption_config: Config, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_wrong_settings(caption_config: Config, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         train(caption_config(tmp_path / "run", **changes))
     assert not (tmp_path / "run").exists()

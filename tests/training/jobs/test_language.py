@@ -1,4 +1,4 @@
-"""Language models: learnt by heart, resumed, written with, and refused."""
+"""Language models: trained on a short text, resumed, sampled from; wrong settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Config = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def language_config(tiny_config: Config, tmp_path_factory: pytest.TempPathFactory) -> Config:
-    """The configuration of a small model of a short text that is said again and again."""
+    """The configuration of a small model of a short text, repeated."""
     text = tmp_path_factory.mktemp("text") / "text.txt"
     text.write_text(TEXT)
 
@@ -66,7 +66,7 @@ def run(language_config: Config, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return run_dir
 
 
-def test_a_text_is_learnt_by_heart(run: Path) -> None:
+def test_a_text_is_memorized(run: Path) -> None:
     figures = json.loads((run / "model" / "metrics.json").read_text())
     dev = figures["dev"]
     assert dev["labels"] == len(TEXT) + 1 and figures["training"]["characters"] == len(TEXT)
@@ -78,18 +78,18 @@ def test_a_text_is_learnt_by_heart(run: Path) -> None:
     assert f"| dev | {dev['labels']} | {dev['nats_per_label']:.4f} |" in card and "asr generate" in card
 
 
-def test_the_figure_is_that_of_reading_label_by_label(run: Path) -> None:
+def test_the_cross_entropy_equals_the_sum_label_by_label(run: Path) -> None:
     task = store.load(run / "model", LanguageTask)
     labels = [task.eos, *task.vocabulary.encode(TEXT), task.eos]
     state, nats = task.network.start(1), 0.0
     with torch.no_grad():
-        for label, then in pairwise(labels):
+        for label, following in pairwise(labels):
             log_probs, state = task.network.step(state, torch.tensor([label]))
-            nats -= float(log_probs[0, then])
+            nats -= float(log_probs[0, following])
     whole, _ = task.loss(torch.tensor([labels]))
     assert whole.item() == pytest.approx(nats / (len(labels) - 1), abs=1e-4)
-    found = json.loads((run / "model" / "metrics.json").read_text())["dev"]["nats_per_label"]
-    assert found == pytest.approx(whole.item(), abs=0.1)  # which reads eight streams, each from the beginning
+    figure = json.loads((run / "model" / "metrics.json").read_text())["dev"]["nats_per_label"]
+    assert figure == pytest.approx(whole.item(), abs=0.1)  # of eight streams, each of which starts without context
 
 
 def test_evaluate(run: Path, asr: Callable[..., Any], tmp_path: Path) -> None:
@@ -104,15 +104,15 @@ def test_evaluate(run: Path, asr: Callable[..., Any], tmp_path: Path) -> None:
     asr("evaluate", run, tmp_path / "text.txt").check_refusal("'€'")
 
 
-def test_it_writes_what_it_has_learnt(run: Path) -> None:
-    writer = Generator.load(run)
-    parts = list(writer.stream("To be,", Sampling(temperature=0.1), max_length=40, seed=1))
+def test_it_generates_the_training_text(run: Path) -> None:
+    generator = Generator.load(run)
+    parts = list(generator.stream("To be,", Sampling(temperature=0.1), max_length=40, seed=1))
     assert len(parts) == 40 and "".join(parts) in TEXT[6:]
-    assert parts == list(writer.stream("To be,", Sampling(temperature=0.1), max_length=40, seed=1))
-    assert list(writer.stream(max_length=3, seed=1)) != list(writer.stream("To", max_length=3, seed=2))
+    assert parts == list(generator.stream("To be,", Sampling(temperature=0.1), max_length=40, seed=1))
+    assert list(generator.stream(max_length=3, seed=1)) != list(generator.stream("To", max_length=3, seed=2))
     options = {"sampling": Sampling(temperature=0.1), "max_length": 40, "seed": 1}
-    results = dict(writer.generate_all(["To be,", "€", "To be,"], **options))
-    assert results[0] == "".join(parts) == writer.generate("To be,", **options)
+    results = dict(generator.generate_all(["To be,", "€", "To be,"], **options))
+    assert results[0] == "".join(parts) == generator.generate("To be,", **options)
     assert isinstance(results[1], InputError) and isinstance(results[2], str)
 
 
@@ -163,7 +163,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
         ({"task.heads": {}}, "a language model has one head, not 0"),
     ],
 )
-def test_what_is_refused(language_config: Config, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_wrong_settings(language_config: Config, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         train(language_config(tmp_path / "run", **changes))
     assert not (tmp_path / "run" / "model").exists()

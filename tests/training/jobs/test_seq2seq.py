@@ -1,4 +1,4 @@
-"""Seq2seq models: learnt by heart, scored, used for pronunciations, and refused."""
+"""Seq2seq models: trained on a few pairs, scored, used for pronunciations; wrong settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from asr.models import decoder_files, store
 from asr.text.vocabulary import Vocabulary
 from asr.training.run import train
 
-# a spelling whose c is k before a, and s before i, so that labels depend on what is read around them
+# c is k before a and s before i: labels depend on their context
 PAIRS = {
     "ca": ["k aa1"],
     "ci": ["s iy1"],
@@ -41,7 +41,7 @@ Config = Callable[..., dict[str, Any]]
 @pytest.fixture(scope="module")
 def pair_config(tiny_config: Config, tmp_path_factory: pytest.TempPathFactory) -> Config:
     path = tmp_path_factory.mktemp("pairs") / "pairs.tsv"
-    path.write_text("".join(f"{word}\t{phones}\n" for word, found in PAIRS.items() for phones in found))
+    path.write_text("".join(f"{word}\t{phones}\n" for word, targets in PAIRS.items() for phones in targets))
 
     def make(run_dir: Path, **changes: Any) -> dict[str, Any]:
         config = tiny_config(run_dir, path)
@@ -78,7 +78,7 @@ def lexicon(tmp_path: Path) -> Path:
     return path
 
 
-def test_pairs_are_learnt_by_heart(run: Path) -> None:
+def test_pairs_are_memorized(run: Path) -> None:
     figures = json.loads((run / "model" / "metrics.json").read_text())
     assert figures["training"]["pairs"] == 9
     for split in ("dev", "test"):
@@ -87,25 +87,25 @@ def test_pairs_are_learnt_by_heart(run: Path) -> None:
     assert "with attention" in (run / "model" / "README.md").read_text()
 
 
-def test_without_attention_too(pair_config: Config, tmp_path: Path) -> None:
+def test_training_without_attention(pair_config: Config, tmp_path: Path) -> None:
     figures = train(pair_config(tmp_path, **{"task.attention": False, "trainer.epochs": 60}))
     assert figures["dev"]["label_error"] == 0
 
 
-def test_a_longer_batch_changes_nothing(run: Path) -> None:
+def test_a_batch_gives_what_single_words_give(run: Path) -> None:
     loaded = Pronouncer.load(run)
     together = dict(loaded.pronounce_all(list(PAIRS), nbest=3))
     for index, word in enumerate(PAIRS):
-        found = together[index]
-        assert not isinstance(found, InputError)
+        pronunciations = together[index]
+        assert not isinstance(pronunciations, InputError)
         alone = loaded.pronounce(word, nbest=3)
-        assert [w.text for w in alone] == [w.text for w in found]
-        assert [w.score for w in alone] == pytest.approx([w.score for w in found], abs=1e-4)
-        assert found[0].text in PAIRS[word]
+        assert [w.text for w in alone] == [w.text for w in pronunciations]
+        assert [w.score for w in alone] == pytest.approx([w.score for w in pronunciations], abs=1e-4)
+        assert pronunciations[0].text in PAIRS[word]
 
 
 @pytest.mark.parametrize(
-    ("written", "references", "expected"),
+    ("hypotheses", "references", "expected"),
     [
         (["k aa1"], [["k aa1"]], (0, 0, 0, 0)),
         (["k aa0"], [["k aa1"]], (1 / 2, 1, 0, 0)),
@@ -114,11 +114,11 @@ def test_a_longer_batch_changes_nothing(run: Path) -> None:
     ],
 )
 def test_the_nearest_reference_counts(
-    written: list[str], references: list[list[str]], expected: tuple[float, ...]
+    hypotheses: list[str], references: list[list[str]], expected: tuple[float, ...]
 ) -> None:
-    found = error_rates(Vocabulary.phones(["k", "b", "aa0", "aa1", "iy1"]), written, references)
+    figures = error_rates(Vocabulary.phones(["k", "b", "aa0", "aa1", "iy1"]), hypotheses, references)
     names = ("label_error", "sequence_error", "label_error_without_stress", "sequence_error_without_stress")
-    assert tuple(found[name] for name in names) == pytest.approx(expected)
+    assert tuple(figures[name] for name in names) == pytest.approx(expected)
 
 
 def test_the_command(run: Path, asr: Callable[..., Any], tone_run: Path) -> None:
@@ -133,7 +133,7 @@ def test_the_command(run: Path, asr: Callable[..., Any], tone_run: Path) -> None
     first, second, last = outcome.err.splitlines()
     assert "xyz" in first and "'x'" in first and "nothing to pronounce" in second and last == "asr: 2 of 3 words failed"
     assert asr("pronounce", "xyz", "--model", run).status == 1
-    asr("pronounce", "ca", "--model", tone_run).check_refusal("a model of type ctc; one of type seq2seq")
+    asr("pronounce", "ca", "--model", tone_run).check_refusal("a model of type ctc; one of type seq2seq is needed")
 
 
 def test_evaluate(run: Path, tmp_path: Path, asr: Callable[..., Any], tone_run: Path) -> None:
@@ -157,43 +157,43 @@ def test_evaluate(run: Path, tmp_path: Path, asr: Callable[..., Any], tone_run: 
 
 def test_words_that_a_lexicon_lacks_are_pronounced(run: Path, lexicon: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    found = lexicon_for(["ca", "cab", "éé", "cab"], lexicon, run)
-    assert found == {"ca": [("k", "aa")], "ci": [("s", "iy")], "cab": [("k", "aa", "b")]}
+    entries = lexicon_for(["ca", "cab", "éé", "cab"], lexicon, run)
+    assert entries == {"ca": [("k", "aa")], "ci": [("s", "iy")], "cab": [("k", "aa", "b")]}
     assert "2 words that the dictionary lacks" in caplog.text and "cannot be pronounced: éé" in caplog.text
     assert lexicon_for(["ib"], None, run) == {"ib": [("iy", "b")]}
     assert lexicon_for(["ib"], None, run, keep_stress=True) == {"ib": [("iy1", "b")]}
 
 
 def spoken(labels: list[int]) -> np.ndarray:
-    """Scores (1, T, V) of phones that are heard clearly, with a blank behind each."""
-    frames = [label for heard in labels for label in (heard, 0)]
+    """Scores (1, T, V) of phones without any doubt, with a blank after each."""
+    frames = [frame for label in labels for frame in (label, 0)]
     scores = np.full((1, len(frames), len(PHONES)), -9.0, dtype=np.float32)
     scores[0, np.arange(len(frames)), frames] = -0.01
     return scores - np.logaddexp.reduce(scores, axis=-1, keepdims=True)
 
 
-def test_the_lexicon_search_finds_them(run: Path, lexicon: Path, tmp_path: Path) -> None:
+def test_the_search_finds_generated_pronunciations(run: Path, lexicon: Path, tmp_path: Path) -> None:
     arpa.write(kneser_ney(encode_sentences([["ca", "cab"], ["cab"]]), 2), tmp_path / "lm.arpa")
     options = {"type": "beam", "beam": 20, "lm": str(tmp_path / "lm.arpa"), "lexicon": str(lexicon)}
     scores = spoken(PHONES.encode("k aa b"))
     lengths = np.array([scores.shape[1]])
 
-    def heard(**more: str) -> str:
+    def decode(**more: str) -> str:
         decoder = make_decoder(PHONES, options | more)
         best: Hypothesis = decoder.search(scores, lengths)[0][0]
         return decoder.text(best)
 
-    assert heard() == "ca" and heard(pronouncer=str(run)) == "cab"
-    # a model directory takes the model in
+    assert decode() == "ca" and decode(pronouncer=str(run)) == "cab"
+    # a model directory has its own copy
     copied = decoder_files.copy_decoder_files({"pronouncer": str(run)}, tmp_path / "model")
     assert copied == {"pronouncer": "pronouncer"}
-    assert heard(pronouncer=str(tmp_path / "model" / "pronouncer")) == "cab"
+    assert decode(pronouncer=str(tmp_path / "model" / "pronouncer")) == "cab"
 
 
-def test_alignment_takes_them_too(run: Path, lexicon: Path) -> None:
+def test_alignment_uses_generated_pronunciations(run: Path, lexicon: Path) -> None:
     aligner = make_aligner(PHONES, "ca bib", lexicon, run)
-    found = aligner.align(spoken(PHONES.encode("k aa b iy b"))[0])
-    assert aligner.words(found) == [("ca", 0, 2), ("bib", 2, 5)]
+    alignment = aligner.align(spoken(PHONES.encode("k aa b iy b"))[0])
+    assert aligner.words(alignment) == [("ca", 0, 2), ("bib", 2, 5)]
     with pytest.raises(InputError, match="1 words of the text are not in the pronunciation dictionary: bib"):
         make_aligner(PHONES, "ca bib", lexicon)
     with pytest.raises(InputError, match="for a head of phones"):
@@ -239,7 +239,7 @@ def test_a_pronouncer_alone_has_no_words(run: Path) -> None:
         ({"data.seconds": 3}, "data has no option seconds"),
     ],
 )
-def test_what_is_refused(pair_config: Config, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_wrong_settings(pair_config: Config, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         train(pair_config(tmp_path / "run", **changes))
     assert not (tmp_path / "run").exists()
