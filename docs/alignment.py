@@ -17,12 +17,13 @@ from matplotlib.figure import Figure
 
 from asr import audio
 from asr.models import directory, store
+from asr.tasks.ctc import CTCTask
 
 
 def main() -> None:
     """Draw the picture that the command line names."""
     model, recording, picture = sys.argv[1:]
-    task = store.load(directory.find(model))
+    task = store.load(directory.find(model), CTCTask)
     rate = task.features.sample_rate
     waveform = audio.read(recording, rate)
     with torch.inference_mode():

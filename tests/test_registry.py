@@ -12,7 +12,7 @@ from asr.errors import InputError
 from asr.registry import build, check
 
 if TYPE_CHECKING:
-    from asr.missing import Unknown  # type: ignore[import-not-found]
+    from asr.missing import Unknown  # type: ignore
 
 
 class Layer:

@@ -62,7 +62,7 @@ def frame_local(stack: int = 1, stride: int = 1, features: Any = None) -> Recogn
     front = features or FilterBank(RATE, num_mels=8, energy=False, deltas=0, normalization="none")
     encoder: Any = FrameLocal(front.dim, stack, stride)
     task = CTCTask(front, encoder, {"text": Vocabulary.characters(" abc")})
-    nn.init.normal_(task.heads["text"].weight, std=3.0)
+    nn.init.normal_(task.heads["text"].get_parameter("weight"), std=3.0)
     return Recognizer(task)
 
 

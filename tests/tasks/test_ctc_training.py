@@ -72,9 +72,8 @@ def test_without_self_conditioning_the_loss_is_that_of_the_scores() -> None:
     assert not [name for name, _ in task.named_parameters() if name.startswith("feedback")]
     inputs, lengths = pad([torch.randn(3000), torch.randn(1200)])
     targets = {"text": Targets.of([[1, 2, 1], [2]])}
-    assert torch.equal(
-        training_loss(task, inputs, lengths, targets).value, task.loss(*task(inputs, lengths), targets)[0]
-    )
+    scores, frames = task(inputs, lengths)
+    assert torch.equal(training_loss(task, inputs, lengths, targets).value, task.loss(scores, frames, targets)[0])
 
 
 @pytest.mark.parametrize("layers", [(0,), (3,), (1, -1)])

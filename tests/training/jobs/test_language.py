@@ -110,7 +110,7 @@ def test_it_generates_the_training_text(run: Path) -> None:
     assert len(parts) == 40 and "".join(parts) in TEXT[6:]
     assert parts == list(generator.stream("To be,", Sampling(temperature=0.1), max_length=40, seed=1))
     assert list(generator.stream(max_length=3, seed=1)) != list(generator.stream("To", max_length=3, seed=2))
-    options = {"sampling": Sampling(temperature=0.1), "max_length": 40, "seed": 1}
+    options: dict[str, Any] = {"sampling": Sampling(temperature=0.1), "max_length": 40, "seed": 1}
     results = dict(generator.generate_all(["To be,", "€", "To be,"], **options))
     assert results[0] == "".join(parts) == generator.generate("To be,", **options)
     assert isinstance(results[1], InputError) and isinstance(results[2], str)
