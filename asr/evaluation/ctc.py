@@ -131,7 +131,7 @@ def evaluate(models: Sequence[Path], data: Sequence[str], options: EvaluationOpt
     loaded = Recognizer.load(model, device=options.device, head=options.head, decoder=options.decoder)
     decoders = {loaded.head: loaded.decoder}
     if options.head is None and type(loaded.decoder) is GreedyDecoder:
-        decoders = greedy_decoders(loaded.task)
+        decoders = greedy_decoders(loaded.task) | decoders
     scoring = {head: decoder.scoring_vocabulary for head, decoder in decoders.items()}
     dataset = SpeechDataset(cuts, scoring, loaded.sample_rate, encode=False)
     by = groups if options.by_speaker or len(data) > 1 else None
