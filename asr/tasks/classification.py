@@ -17,12 +17,12 @@ from asr.modules.dropout import Dropout
 from asr.modules.encoder import Encoder
 from asr.modules.pooling import Pooling
 from asr.tasks._builders import build_task
-from asr.tasks.base import Loss, Task, Validation
-from asr.tasks.speech_frontend import build_speech_frontend
+from asr.tasks.base import Loss, Validation
+from asr.tasks.speech_frontend import SpeechTask, build_speech_frontend
 from asr.text.vocabulary import Vocabulary
 
 
-class ClassificationTask(Task):
+class ClassificationTask(SpeechTask):
     """Features, augmentation (in training), encoder, pooling over time, dropout, a linear layer of the classes.
 
     The loss is cross entropy.
@@ -31,7 +31,7 @@ class ClassificationTask(Task):
         features: feature extractor.
         encoder: of its features.
         vocabularies: one, of kind "classes".
-        augmentation: modules that map features (N, T, F) and lengths (N,) to others, applied in this order.
+        augmentation: see `SpeechTask`; applied in this order.
         pooling: one of `asr.modules.pooling.POOLINGS`.
         dropout: probability, of the pooled vector, in training.
         label_smoothing: share of the target probability that is spread evenly over all classes, in the training loss
@@ -40,11 +40,6 @@ class ClassificationTask(Task):
     Raises:
         InputError: there is not exactly one vocabulary of kind "classes", or an option is out of range.
     """
-
-    groups = ("features", "encoder")
-
-    features: Extractor
-    encoder: Encoder
 
     def __init__(
         self,
@@ -57,16 +52,12 @@ class ClassificationTask(Task):
         dropout: float = 0.0,
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(features, encoder, vocabularies, augmentation)
         if [vocabulary.kind for vocabulary in vocabularies.values()] != ["classes"]:
             kinds = ", ".join(vocabulary.kind for vocabulary in vocabularies.values())
             raise InputError(f"a classifier has one head, of kind classes; given are heads of kind: {kinds or 'none'}")
         if not 0 <= label_smoothing < 1:
             raise InputError(f"label_smoothing={label_smoothing}: use a number from 0 to below 1")
-        self.vocabularies = dict(vocabularies)
-        self.features = features
-        self.augmentation = nn.ModuleList(augmentation)
-        self.encoder = encoder
         self.pooling = Pooling(pooling, encoder.output_size, encoder.bidirectional)
         self.dropout = Dropout(dropout)
         self.heads = nn.ModuleDict({self.primary: nn.Linear(encoder.output_size, len(self.vocabulary))})

@@ -17,12 +17,12 @@ from asr.features.cmvn import Statistics
 from asr.modules.ctc_head import CTCHead
 from asr.modules.encoder import Encoder
 from asr.tasks._builders import build_task
-from asr.tasks.base import Loss, Task, Validation
-from asr.tasks.speech_frontend import build_speech_frontend
+from asr.tasks.base import Loss, Validation
+from asr.tasks.speech_frontend import SpeechTask, build_speech_frontend
 from asr.text.vocabulary import Vocabulary
 
 
-class CTCTask(Task):
+class CTCTask(SpeechTask):
     """Features, augmentation (in training), encoder, and a linear layer of labels for each head.
 
     Several heads share one encoder, for characters and phones say. The first one is the primary: its labels become text
@@ -42,8 +42,7 @@ class CTCTask(Task):
         encoder: of its features.
         vocabularies: by head, the primary one first; each with a blank.
         weights: share of each head in the loss, 0 or more; 1 by default.
-        augmentation: modules that map features (N, T, F) and lengths (N,) to others, in this order, with an attribute
-            ``changes_time``.
+        augmentation: see `SpeechTask`; those that change the time come first, so that views have the same timing.
         self_condition: layers whose scores are fed back, counted from 1, the lowest; the last layer is not one of them.
         self_condition_weight: 0 to below 1.
         blank_penalties: of each head, in nats per frame, see `CTCHead`; 0 by default.
@@ -52,11 +51,6 @@ class CTCTask(Task):
     Raises:
         InputError: there is no head, or an option is out of range.
     """
-
-    groups = ("features", "encoder")
-
-    features: Extractor
-    encoder: Encoder
 
     def __init__(
         self,
@@ -71,7 +65,7 @@ class CTCTask(Task):
         blank_penalties: Mapping[str, float] | None = None,
         consistency: float = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(features, encoder, vocabularies, augmentation)
         if not vocabularies:
             raise InputError("a CTC task needs at least one head")
         if any(not 0 < layer < encoder.num_layers for layer in self_condition):
@@ -83,10 +77,6 @@ class CTCTask(Task):
             raise InputError(f"self_condition_weight={self_condition_weight}: use a number from 0 to below 1")
         if not consistency >= 0:
             raise InputError(f"consistency={consistency}: use 0, or the weight of the views' divergence")
-        self.features = features
-        self.augmentation = nn.ModuleList(augmentation)
-        self.encoder = encoder
-        self.vocabularies = dict(vocabularies)
         self.weights = dict.fromkeys(vocabularies, 1.0) | dict(weights or {})
         penalties = dict.fromkeys(vocabularies, 0.0) | dict(blank_penalties or {})
         self.heads = nn.ModuleDict(
@@ -129,15 +119,6 @@ class CTCTask(Task):
     def _views(self) -> int:
         """Number of views of each utterance that the loss sees."""
         return 2 if self.consistency and self.training else 1
-
-    @property
-    def frame_seconds(self) -> float:
-        """Seconds from one output frame to the next."""
-        return self.features.frame_seconds * self.encoder.stride
-
-    def output_lengths(self, lengths: Tensor) -> Tensor:
-        """Return the number of output frames (N,) for ``lengths`` (N,) of the inputs, in samples or feature frames."""
-        return self.encoder.output_lengths(self.features.output_lengths(lengths))
 
     def encode(
         self, inputs: Tensor, lengths: Tensor, statistics: Sequence[Statistics | None] | None = None, views: int = 1

@@ -1,21 +1,26 @@
-"""The parts that all tasks on speech have: feature extractor, augmentations, encoder."""
+"""The parts that all tasks on speech have, feature extractor, augmentations and encoder, and their base class."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from asr import features
+from torch import Tensor, nn
+
+from asr.features import MFCC, Extractor, FilterBank, KaldiFilterBank, KaldiMFCC, Precomputed
 from asr.features.specaugment import SpecAugment, SpectrogramWarp
+from asr.modules.encoder import Encoder
 from asr.registry import build
 from asr.tasks._builders import build_encoder
+from asr.tasks.base import Task
+from asr.text.vocabulary import Vocabulary
 
 FEATURES = {
-    "filterbank": features.FilterBank,
-    "kaldi_fbank": features.KaldiFilterBank,
-    "kaldi_mfcc": features.KaldiMFCC,
-    "mfcc": features.MFCC,
-    "precomputed": features.Precomputed,
+    "filterbank": FilterBank,
+    "kaldi_fbank": KaldiFilterBank,
+    "kaldi_mfcc": KaldiMFCC,
+    "mfcc": MFCC,
+    "precomputed": Precomputed,
 }
 AUGMENTATIONS = {"specaugment": SpecAugment, "warp": SpectrogramWarp}
 
@@ -42,3 +47,42 @@ def build_speech_frontend(config: Mapping[str, Any]) -> dict[str, Any]:
             if options
         ],
     }
+
+
+class SpeechTask(Task):
+    """A task that reads speech; a subclass adds what comes after the encoder.
+
+    Args:
+        features: feature extractor.
+        encoder: of its features.
+        vocabularies: by head, the primary one first.
+        augmentation: modules that map features (N, T, F) and lengths (N,) to others, in training, with an attribute
+            ``changes_time``.
+    """
+
+    groups = ("features", "encoder")
+
+    features: Extractor
+    encoder: Encoder
+
+    def __init__(
+        self,
+        features: Extractor,
+        encoder: Encoder,
+        vocabularies: Mapping[str, Vocabulary],
+        augmentation: Sequence[nn.Module] = (),
+    ) -> None:
+        super().__init__()
+        self.features = features
+        self.augmentation = nn.ModuleList(augmentation)
+        self.encoder = encoder
+        self.vocabularies = dict(vocabularies)
+
+    @property
+    def frame_seconds(self) -> float:
+        """Seconds from one output frame to the next."""
+        return self.features.frame_seconds * self.encoder.stride
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """Return the number of output frames (N,) for ``lengths`` (N,) of the inputs, in samples or feature frames."""
+        return self.encoder.output_lengths(self.features.output_lengths(lengths))

@@ -20,7 +20,7 @@ Measure = Callable[[Sequence[str], Sequence[Sequence[str]]], Mapping[str, float]
 class EncoderDecoderJob(Job):
     """A job whose task generates texts; a subclass says how they are scored and rewarded."""
 
-    task: Any  # the subclass says which
+    task: EncoderDecoderTask
 
     @abstractmethod
     def measure(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Mapping[str, float]:
@@ -45,8 +45,7 @@ class EncoderDecoderJob(Job):
             world: number of processes.
         """
         labels, seed = self.config["data"]["labels"], self.config["seed"]
-        task: EncoderDecoderTask = self.task
-        sizes = [max(task.samples, 1) * size for size in train.sizes]
+        sizes = [max(self.task.samples, 1) * size for size in train.sizes]
         sampler = BucketSampler(sizes, labels, seed=seed, rank=rank, world=world)
         dev_loader = DataLoader(dev, batch_sampler=plan_batches(dev.sizes, labels), collate_fn=dev.collate)
         return ResumableLoader(train, sampler), dev_loader

@@ -19,6 +19,7 @@ from asr.data.sampler import BucketSampler, plan_batches
 from asr.data.speech_dataset import SpeechDataset
 from asr.errors import InputError
 from asr.registry import build
+from asr.tasks.speech_frontend import SpeechTask
 from asr.training.jobs.base import Job
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ STATISTICS_SECONDS = 2 * 3600.0  # training audio that feature statistics are es
 class SpeechDataJob(Job):
     """A job that trains on manifests of speech; a subclass builds the task."""
 
-    task: Any  # the subclass says which
+    task: SpeechTask
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
@@ -42,7 +43,7 @@ class SpeechDataJob(Job):
         self.dev_data = self.dataset(self.cuts("dev"))
 
     @abstractmethod
-    def make_task(self) -> Any:
+    def make_task(self) -> SpeechTask:
         """Build an untrained task."""
 
     def cuts(self, split: str) -> list[MonoCut]:
