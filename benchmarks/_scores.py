@@ -6,7 +6,7 @@ import numpy as np
 
 from asr.data import manifest
 from asr.data.speech_dataset import SpeechDataset
-from asr.evaluation.ctc import log_prob_batches
+from asr.evaluation.speech import output_batches
 from asr.models import directory, store
 from asr.tasks.ctc import CTCTask
 from asr.text.vocabulary import Vocabulary
@@ -34,7 +34,7 @@ def model_scores(model: str, path: str, max_utterances: int | None) -> tuple[Voc
         raise SystemExit(f"{model}: its blank is label {vocabulary.blank}; the peers are set up for 0")
     data = SpeechDataset(manifest.read(path)[:max_utterances], {task.primary: vocabulary}, task.features.sample_rate)
     utterances = []
-    for batch, scores, lengths in log_prob_batches(task, data, [task.primary]):
+    for batch, scores, lengths in output_batches(task, data, [task.primary]):
         for log_probs, frames, text in zip(scores[task.primary], lengths, batch.references[task.primary], strict=True):
             if text is not None:
                 utterances.append((np.ascontiguousarray(log_probs[:frames]), text))

@@ -10,7 +10,7 @@ import torch
 from asr.data import manifest
 from asr.data.speech_dataset import SpeechDataset
 from asr.evaluation.base import Evaluation, EvaluationOptions, single_model
-from asr.evaluation.ctc import batches
+from asr.evaluation.speech import batches
 from asr.metrics import classification
 from asr.models import store
 from asr.tasks.classification import ClassificationTask

@@ -15,8 +15,8 @@ from asr.data import manifest
 from asr.data.batch import SpeechBatch
 from asr.data.speech_dataset import SpeechDataset
 from asr.errors import InputError
-from asr.evaluation.ctc import DecodedTexts, error_kinds, log_prob_batches
 from asr.evaluation.report import Report
+from asr.evaluation.speech import DecodedTexts, error_kinds, output_batches
 from asr.inference.decoders.beam import TUNABLE, BeamDecoder
 from asr.inference.recognizer import Recognizer
 from asr.metrics.calibration import (
@@ -165,7 +165,7 @@ def default_values(decoder: BeamDecoder) -> dict[str, Sequence[float]]:
 def store_scores(task: CTCTask, dataset: SpeechDataset, head: str, advance: Callable[[float], None]) -> StoredScores:
     """Run the network over a dataset and keep the log-probabilities of one head; ``advance`` gets seconds of audio."""
     stored = []
-    for batch, log_probs, lengths in log_prob_batches(task, dataset, [head]):
+    for batch, log_probs, lengths in output_batches(task, dataset, [head]):
         stored.append((replace(batch, inputs=torch.empty(0)), log_probs, lengths))
         advance(batch.seconds)
     return stored
