@@ -1,7 +1,8 @@
-"""Every file in configs/ and recipes/ composes, as `asr train` does it, and its model can be made and run."""
+"""Every file in configs/ and recipes/ composes as in `asr train`, and its model can be built and run."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +48,16 @@ TEXTS = ["the quick brown fox", "jumps over it's lazy dog", "pack my box with fi
 
 @pytest.fixture(scope="module")
 def cuts(tmp_path_factory: pytest.TempPathFactory, tone_corpus: Any) -> list[Any]:
-    """Utterances with text and phones; phones of the TIMIT sets are those of ARPAbet too."""
-    made = manifest.read(tone_corpus(tmp_path_factory.mktemp("corpus"), ["ab", "cd", "ef", "gh"]))
-    for cut, text in zip(made, TEXTS, strict=True):
+    """Return utterances with text and with phones that the TIMIT sets and ARPAbet share."""
+    utterances = manifest.read(tone_corpus(tmp_path_factory.mktemp("corpus"), ["ab", "cd", "ef", "gh"]))
+    for cut, text in zip(utterances, TEXTS, strict=True):
         cut.supervisions[0].text = text
         cut.supervisions[0].custom["phones"] = "aa b iy s"
-    return made
+    return utterances
 
 
 def composed(recipe: Path, *overrides: str) -> dict[str, Any]:
-    """The configuration that `asr train RECIPE OVERRIDES` makes."""
+    """Return the configuration of `asr train RECIPE OVERRIDES`."""
     search = f"hydra.searchpath=[file://{CONFIGS}]"
     with initialize_config_dir(str(recipe.parent), version_base="1.3"):
         config = compose(recipe.stem, overrides=[search, *overrides], return_hydra_config=False)
@@ -65,7 +66,7 @@ def composed(recipe: Path, *overrides: str) -> dict[str, Any]:
 
 
 def check(config: dict[str, Any], cuts: list[Any]) -> None:
-    """Make what training makes of a configuration, and take a batch through it."""
+    """Build the task of a configuration as training does, and run a batch through it."""
     check_settings(config)
     checks = {
         "ctc": check_speech,
@@ -78,10 +79,9 @@ def check(config: dict[str, Any], cuts: list[Any]) -> None:
 
 
 def check_language(config: dict[str, Any], cuts: list[Any]) -> None:
-    made = {
-        head: make_vocabulary(head, options, TEXTS, (), (EOS,)) for head, options in config["task"]["heads"].items()
-    }
-    task = store.make_task(config, made)
+    heads = config["task"]["heads"]
+    vocabularies = {head: make_vocabulary(head, options, TEXTS, (), (EOS,)) for head, options in heads.items()}
+    task = store.make_task(config, vocabularies)
     assert isinstance(task, LanguageTask)
     TrainingModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10)
     nats, _ = task.loss(torch.randint(len(task.vocabulary), (3, 5)))
@@ -89,10 +89,10 @@ def check_language(config: dict[str, Any], cuts: list[Any]) -> None:
 
 
 def check_seq2seq(config: dict[str, Any], cuts: list[Any]) -> None:
-    found = {text: ["aa b", "iy s"] for text in TEXTS}
-    task = pair_training.make_task(config, found)
-    data = PairDataset(found, task.source, task.vocabulary)
-    check_writing(config, task, data.collate([data[0], data[3]]))
+    texts = {text: ["aa b", "iy s"] for text in TEXTS}
+    task = pair_training.make_task(config, texts)
+    data = PairDataset(texts, task.source, task.vocabulary)
+    check_encoder_decoder(config, task, data.collate([data[0], data[3]]))
 
 
 def check_captioning(config: dict[str, Any], cuts: list[Any]) -> None:
@@ -100,14 +100,14 @@ def check_captioning(config: dict[str, Any], cuts: list[Any]) -> None:
     task = caption_training.make_task(config, items)
     grids = Grids(np.random.default_rng(1).normal(size=(len(items), 9, 1280)).astype(np.float16), pooled=False)
     data = CaptionDataset(items, [grids], task.vocabulary)
-    check_writing(config, task, data.collate([data[0], data[7]]))
+    check_encoder_decoder(config, task, data.collate([data[0], data[7]]))
 
 
-def check_writing(config: dict[str, Any], task: EncoderDecoderTask, batch: Seq2SeqBatch) -> None:
+def check_encoder_decoder(config: dict[str, Any], task: EncoderDecoderTask, batch: Seq2SeqBatch) -> None:
     TrainingModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10)
     assert torch.isfinite(task.loss(batch.inputs, batch.lengths, batch.labels, batch.ends))
-    found = search([task], batch.inputs, batch.lengths)
-    assert len(found) == len(batch.ids)
+    hypotheses = search([task], batch.inputs, batch.lengths)
+    assert len(hypotheses) == len(batch.ids)
 
 
 def check_classification(config: dict[str, Any], cuts: list[Any]) -> None:
@@ -147,7 +147,7 @@ def check_speech(config: dict[str, Any], cuts: list[Any]) -> None:
 
 
 def fitting(choice: str) -> dict[str, Any]:
-    """The configuration of the first kind of training that a choice of a group is for."""
+    """Return the configuration of the first training that accepts a choice of a group."""
     for path in TRAININGS:
         try:
             config = composed(path, choice, "data.train=train", "data.dev=dev")
@@ -159,12 +159,13 @@ def fitting(choice: str) -> dict[str, Any]:
 
 
 def shrunk(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration with a network and vocabularies small enough for a test."""
     for group in ("encoder", "label_rnn"):
         if group in config:
-            config[group] |= {"hidden_size": 4}  # its width is the only thing that costs time
+            config[group] |= {"hidden_size": 4}  # only the width costs time
     for head in config["task"]["heads"].values():
         if head["kind"] == "sentencepiece":
-            head["size"] = 40  # as many as these few texts can give
+            head["size"] = 40  # these few texts have no more units
     return config
 
 
@@ -179,11 +180,12 @@ def test_recipes(recipe: Path, cuts: list[Any]) -> None:
     assert config["run_dir"] == f"runs/{config['name']}/seed={config['seed']}"
     assert config["resume"] == "none" and config["data"]["train"] and config["data"]["dev"]
     check(shrunk(config), cuts)
-    first = recipe.read_text().splitlines()[0]
-    assert first.startswith(f"# asr train {recipe.relative_to(RECIPES.parent)}")
+    command, figures = recipe.read_text().splitlines()[:2]
+    assert command.startswith(f"# asr train {recipe.relative_to(RECIPES.parent)}")
+    assert re.search("minutes on|No figure is claimed|Not trained", figures)
 
 
-def test_recipes_have_names_of_their_own() -> None:
+def test_no_two_recipes_have_the_same_name() -> None:
     names = [composed(recipe)["name"] for recipe in RECIPE_FILES]
     assert len(set(names)) == len(names)
 
@@ -200,8 +202,8 @@ def test_phone_sets(phones: str, cuts: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["adamw_one_cycle", "sgd_plateau"])
-def test_optimisers_step(optimizer: str, cuts: list[Any]) -> None:
-    """The options are those of torch's classes, which are made when training begins."""
+def test_optimizers_step(optimizer: str, cuts: list[Any]) -> None:
+    """Torch accepts the options, and the learning rate changes."""
     import lightning as L
 
     config = shrunk(composed(CONFIGS / "train.yaml", f"optimizer={optimizer}"))
@@ -211,14 +213,14 @@ def test_optimisers_step(optimizer: str, cuts: list[Any]) -> None:
         module.trainer = L.Trainer(max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False)
         return module.configure_optimizers()
 
-    made = configured(config["optimizer"])
-    made["optimizer"].step()
-    scheduler = made["lr_scheduler"]["scheduler"]
-    before = made["optimizer"].param_groups[0]["lr"]
+    optimizers = configured(config["optimizer"])
+    optimizers["optimizer"].step()
+    scheduler = optimizers["lr_scheduler"]["scheduler"]
+    before = optimizers["optimizer"].param_groups[0]["lr"]
     for _ in range(8):
         scheduler.step(*([1.0] if optimizer == "sgd_plateau" else []))
-    assert made["optimizer"].param_groups[0]["lr"] != before
-    if optimizer == "adamw_one_cycle":  # whose rise is one step
+    assert optimizers["optimizer"].param_groups[0]["lr"] != before
+    if optimizer == "adamw_one_cycle":  # a rise of a single step
         schedule = config["optimizer"]["schedule"] | {"pct_start": 0.05}
         rising = configured(config["optimizer"] | {"schedule": schedule})["optimizer"].param_groups[0]["lr"]
         assert rising == pytest.approx(config["optimizer"]["lr"], rel=0.01)

@@ -90,7 +90,7 @@ def _hydra_override(override: str) -> str:
     prefix, key, value = match[1] or "", present_name(match[2]), match[3] or ""
     if prefix == "+" and "." in key:
         prefix = "++"  # Hydra's + refuses a setting that is there already, with its default value
-    if not prefix and re.fullmatch(r"=[\w./-]+=[\w./=-]*", value):
+    if prefix != "~" and re.fullmatch(r"=[\w./-]+=[\w./=-]*", value):
         value = f'="{value[1:]}"'  # a path such as runs/x/seed=1 needs quotation marks
     return f"{prefix}{key}{value}"
 
@@ -143,7 +143,9 @@ def run(config: Any) -> None:
         config.run_dir = str(Path(config.run_dir, ",".join(changes)))
     # a recipe may have names of its own for interpolation: ${corpus}
     used = "".join(re.findall(r"\$\{[^}]*\}", OmegaConf.to_yaml(config)))
-    check_names("the configuration", [key for key in config if not re.search(rf"\b{key}\b", used)], NAMES)
+    check_names(
+        "the configuration", [key for key in config if not re.search(rf"\b{re.escape(str(key))}\b", used)], NAMES
+    )
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:

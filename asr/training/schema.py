@@ -167,10 +167,9 @@ def check_settings(config: Mapping[str, Any]) -> None:
         InputError: a setting is unknown, missing, of the wrong type or outside its limits; the message names it and
             says what would be accepted.
     """
-    for group in ("task", "trainer", "optimizer", "data"):
-        if not isinstance(config.get(group), Mapping):
-            raise InputError(f"the configuration has no group {group}")
+    _check_groups(config, "task", "trainer", "optimizer", "data")
     system = directory.system_of(config)
+    _check_groups(config, *system.load("task").groups, *(["decoder"] if config["task"]["type"] == "ctc" else []))
     check_value("seed", config.get("seed"), int, min=0)
     check_options("trainer", config["trainer"], Trainer)
     check_options("data", config["data"], system.load("data"))
@@ -185,6 +184,12 @@ def check_settings(config: Mapping[str, Any]) -> None:
         _check_head(f"task.heads.{head}", options, config["task"]["type"])
 
 
+def _check_groups(config: Mapping[str, Any], *groups: str) -> None:
+    for group in groups:
+        if not isinstance(config.get(group), Mapping):
+            raise InputError(f"the configuration has no group {group}")
+
+
 def _check_head(where: str, options: Any, task_type: str) -> None:
     """Check the options of a head; those of other kinds of vocabularies must have their default values."""
     if not isinstance(options, Mapping):
@@ -192,9 +197,7 @@ def _check_head(where: str, options: Any, task_type: str) -> None:
     check_choice(f"{where}.kind", options.get("kind"), HEADS)
     schemas = [HEADS[options["kind"]], *([CTCHeadOptions] if task_type == "ctc" else [])]
     own = {f.name for schema in schemas for f in fields(schema)}
-    unused = {
-        field.name: field.default for schema in HEADS.values() for field in fields(schema) if field.name not in own
-    }
+    unused = {f.name: f.default for schema in HEADS.values() for f in fields(schema) if f.name not in own}
     # a group's default kind may be another one: `kind: phones` in a recipe leaves the options of characters in place
     used = {name: value for name, value in options.items() if name not in unused or value != unused[name]}
     check_options(where, used, *schemas)
