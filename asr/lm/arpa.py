@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,20 @@ import numpy as np
 from asr.errors import InputError
 from asr.lm.ngram import ARPA_LOG_ZERO, BOS, EOS, NONE, ROOT, UNK, NGram, NGramOrder, build, step
 from asr.utils.atomic import atomic_path
-from asr.utils.text_files import read_lines
+from asr.utils.text_files import first_bytes, read_lines
 
 LN10 = float(np.log(10))
+
+# Fields of a line: tabs and blanks separate them, and no other white space, which can be in words (U+00A0, U+3000).
+_fields = re.compile(r"[^ \t]+").findall
+# first bytes of other programs' models
+BINARIES = {
+    b"mmap lm http://kheafield.com/code": "a KenLM binary",
+    b"SRILM_BINARY_NGRAM": "an SRILM binary",
+    b"blmt": "an IRSTLM binary",
+    b"Qblmt": "an IRSTLM binary",
+    b"\xd6\xfd\xb2\x7e": "an OpenFst file",
+}
 
 
 def read(path: str | Path) -> NGram:
@@ -31,8 +43,12 @@ def read(path: str | Path) -> NGram:
         The model.
 
     Raises:
-        InputError: the file is missing, damaged or not an ARPA file; the message names the file and the line.
+        InputError: the file is missing, damaged or not an ARPA file, or has no ``</s>``; the message names the file and
+            the line.
     """
+    head = first_bytes(path, max(map(len, BINARIES)))
+    if (kind := next((kind for begin, kind in BINARIES.items() if head.startswith(begin)), None)) is not None:
+        raise InputError(f"{path}: this is {kind}; give the ARPA file that it was made from")
     return _parse(_LineReader(path))
 
 
@@ -75,7 +91,7 @@ class _LineReader:
         """Return the next line that is not empty; InputError at the end of the file."""
         for line in self._lines:
             self.number += 1
-            if line:
+            if line and not line.isspace():
                 return line
         raise self.error("the file ends here; \\end\\ is missing")
 
@@ -93,7 +109,9 @@ def _parse(lines: _LineReader) -> NGram:
         sections.append(_section(lines, order, count, words, index))
     if lines.next().strip() != "\\end\\":
         raise lines.error("\\end\\ is expected here")
-    for special in (UNK, BOS, EOS):
+    if EOS not in index:  # as KenLM, which refuses it too
+        raise InputError(f"{lines.path}: {EOS} is not among the 1-grams, so no sentence could end")
+    for special in (UNK, BOS):
         if special not in index:
             index[special] = len(words)
             words.append(special)
@@ -141,8 +159,7 @@ def _section(lines: _LineReader, order: int, count: int, words: list[str], index
     rows = np.empty((count, order), dtype=np.int32)
     weights = np.zeros((2, count), dtype=np.float32)  # base-10 logs: probability, back-off weight
     for at in range(count):
-        # tabs or spaces: files of both kinds exist
-        fields = lines.next().split()
+        fields = _fields(lines.next())
         if len(fields) not in (order + 1, order + 2):
             raise lines.error(f"a log-probability, {order} words and perhaps a back-off weight are expected")
         if order == 1:

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
+from itertools import takewhile
 from pathlib import Path
 
 from asr.errors import InputError
+from asr.text.normalization import APOSTROPHES
 from asr.text.phones import ARPABET
 from asr.utils.text_files import read_text
 
 Lexicon = dict[str, list[tuple[str, ...]]]  # pronunciations, the phones of each, by word
 
+log = logging.getLogger(__name__)
+
+MAX_OTHER_ENTRIES = 0.25  # share of entries with other phones that a dictionary of CMUdict's phones may have
+_CMU_PHONES = frozenset(ARPABET) | {"sil", "spn", "nsn", "sp"}  # with Kaldi's and HTK's silences and noises
+_NUMBER = re.compile(r"\d+|\d*\.\d+(?:[eE][+-]?\d+)?|\d+\.?[eE][+-]?\d+|\d+\.")
+_OUTPUT_SYMBOL = re.compile(r"\[.*\]")
+_NOISE = re.compile(r"<.*>|\[.*\]|\{.*\}|\+\+.*\+\+|!.+", re.DOTALL)
+_fields = re.compile(r"[^ \t]+").findall  # other white space, as U+00A0, can be in words
+
 
 def read_lexicon(path: str | Path, keep_stress: bool = False) -> Lexicon:
-    """Read the pronunciations of lower-case words, in the file's order, from CMUdict or a Kaldi ``lexicon.txt``.
+    """Read the pronunciations of lower-case words, in the file's order, from any of the usual kinds of dictionary.
 
-    A line is ``word P R O N``, a variant ``word(2) P R O N`` or the word again; ``;;;`` begins a comment line and ``#``
-    a remark. If all phones are those of CMUdict they become `asr.text.phones.ARPABET`: lower case and, unless
-    ``keep_stress``, without stress digits. Other phone sets stay as they are.
+    - CMUdict, Sphinx: ``word P R O N``, a variant ``word(2) P R O N``; ``;;;`` begins a comment line, ``#`` a remark;
+    - Kaldi's ``lexicon.txt``: the same, a variant is the word again; ``lexiconp.txt``: ``word 0.7 P R O N``;
+    - Montreal Forced Aligner: the same with up to four probabilities, of the word and of silence around it;
+    - HTK: ``WORD [output] 0.7 P R O N``, output symbol and probability as you like.
+
+    Probabilities and output symbols are left out. Tabs and blanks separate the fields. If nearly all entries consist of
+    CMUdict's phones these become `asr.text.phones.ARPABET`: lower case and, unless ``keep_stress``, without stress
+    digits; other phones in it stay as they are, with a warning unless they belong to noises. Other phone sets stay as
+    they are.
 
     Args:
         path: UTF-8 or Latin-1 text, plain or compressed.
@@ -28,25 +47,67 @@ def read_lexicon(path: str | Path, keep_stress: bool = False) -> Lexicon:
         InputError: not a lexicon; the line is named.
     """
     text = read_text(path, fallback="latin-1")  # of cmudict-0.7b, which has a few French words
-    lexicon: Lexicon = {}
+    entries: list[tuple[int, str, list[str]]] = []  # line, word, and the fields behind it
     for number, line in enumerate(text.split("\n"), start=1):
-        fields = line.split(" #")[0].split()
-        if not fields or line.startswith(";;;"):
-            continue
-        if len(fields) == 1 or re.fullmatch(r"[\d.eE+-]+", fields[1]):  # a number: Kaldi's lexiconp.txt
-            raise InputError(f"{path}, line {number}: expected 'word P R O N', got {line.strip()[:60]!r}")
-        word = headword(fields[0]).lower()
-        lexicon.setdefault(word, []).append(tuple(fields[1:]))
-    if not lexicon:
+        fields = _fields(line.split(" #")[0].rstrip())
+        if fields and not line.startswith(";;;"):
+            word = fields[0][1:] if fields[0].startswith(("\\'", '\\"')) else fields[0]  # HTK escapes a quote
+            entries.append((number, word, _without_output_symbol(fields[1:])))
+    if not entries:
         raise InputError(f"{path}: the lexicon is empty")
+    lexicon: Lexicon = {}
+    for (number, entry, fields), count in zip(entries, _probabilities(fields for _, _, fields in entries), strict=True):
+        if not (phones := tuple(fields[count:])):
+            shown = " ".join([entry, *fields])[:60]
+            raise InputError(f"{path}, line {number}: expected 'word P R O N', got {shown!r}")
+        lexicon.setdefault(unicodedata.normalize("NFC", headword(entry)).lower(), []).append(phones)
+    return _with_arpabet(lexicon, keep_stress, path)
+
+
+def _without_output_symbol(fields: list[str]) -> list[str]:
+    """Remove HTK's output symbol, [word] or [], before phones."""
+    return fields[1:] if len(fields) > 1 and _OUTPUT_SYMBOL.fullmatch(fields[0]) else fields
+
+
+def _probabilities(entries: Iterable[list[str]]) -> list[int]:
+    """Count the probabilities before the phones of each entry.
+
+    A decimal number is one. A whole number can be a phone (of SAMPA): it is a probability if decimal ones stand beside
+    it, or if every entry begins with a number; 0 and 1 also if any entry has a decimal one.
+    """
+    rows = list(entries)
+    numbers = [list(takewhile(_NUMBER.fullmatch, fields)) for fields in rows]
+    anywhere = all(numbers) or any(any("." in number for number in row) for row in numbers)
+    counts = []
+    for row in numbers:
+        certain = all(numbers) or any(not number.isdigit() for number in row)
+        whole = anywhere and all(number in ("0", "1") for number in row)
+        counts.append(len(row) if certain or whole else 0)
+    return counts
+
+
+def _with_arpabet(lexicon: Lexicon, keep_stress: bool, path: str | Path) -> Lexicon:
+    """Rename CMUdict's phones to those of ARPABET if nearly all entries of words consist of them."""
     phones = {phone for variants in lexicon.values() for variant in variants for phone in variant}
-    if {_plain(phone) for phone in phones} - {"sil", "spn"} <= set(ARPABET):
-        names = {phone: phone.lower() if keep_stress else _plain(phone) for phone in phones}
-        lexicon = {
-            word: [tuple(names[phone] for phone in variant) for variant in variants]
-            for word, variants in lexicon.items()
-        }
-    return lexicon
+    known = {phone for phone in phones if _plain(phone) in _CMU_PHONES}
+    # an entry of a noise, <unk> or ++uh++, says nothing of the words' phones
+    words = {word: variants for word, variants in lexicon.items() if not _NOISE.fullmatch(word)} or lexicon
+    odd = {word: [v for v in variants if not known.issuperset(v)] for word, variants in words.items()}
+    count = sum(map(len, odd.values()))
+    if count > MAX_OTHER_ENTRIES * sum(map(len, words.values())):
+        return lexicon
+    if count:
+        others = sorted({phone for variants in odd.values() for variant in variants for phone in variant} - known)
+        first = next(word for word, variants in odd.items() if variants)
+        log.warning(
+            "%s: phones that CMUdict does not have stay as they are: %s (in %d entries, the first of %r)",
+            *(path, " ".join(others[:10]) + (" …" if len(others) > 10 else ""), count, first),
+        )
+    names = {phone: phone.lower() if keep_stress else _plain(phone) for phone in known}
+    return {
+        word: [tuple(names.get(phone, phone) for phone in variant) for variant in variants]
+        for word, variants in lexicon.items()
+    }
 
 
 def headword(entry: str) -> str:
@@ -60,7 +121,8 @@ def _plain(phone: str) -> str:
 
 def words(text: str) -> list[str]:
     """Split a text into words to look up: lower case, straight apostrophes, dashes as spaces, no other punctuation."""
-    text = re.sub(r"--+|[—–]", " ", text.lower().replace("’", "'"))
+    text = unicodedata.normalize("NFC", text.translate(dict.fromkeys(map(ord, APOSTROPHES), "'")).lower())
+    text = re.sub(r"--+|[—–]", " ", text)
     stripped = (re.sub(r"[^\w'-]|_", "", word).strip("-") for word in text.split())
     return [word for word in stripped if word.strip("'")]
 

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from asr.errors import InputError
 from asr.utils.options import check_choice, check_names, did_you_mean
 
+log = logging.getLogger(__name__)
+
+# Characters of the categories Mn and Lo that are as invisible as those of Cf: joiner, fillers, variation selectors.
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u3164\u180b\u180c\u180d\uffa0") | set(map(chr, range(0xFE00, 0xFE10)))
+_DOTTED_I = {"tr": {"İ": "i", "I": "ı"}, "az": {"İ": "i", "I": "ı"}}  # lower case that differs from Unicode's default
+APOSTROPHES = "’‘ʼ´′‛ʹʻʽ΄\u1ffd᾽᾿＇\x91\x92"  # whatever looks like one, or is one in Windows' character set
+# The preset's replacements and removals of models that were saved by earlier versions.
+_FORMER_ENGLISH = (
+    dict.fromkeys("’‘ʼ", "'") | dict.fromkeys("-‐‑‒–—―−", " ") | {"…": " "},
+    '.,;:!?"“”„«»()[]{}*_`¡¿',
+)
+
 
 @dataclass(frozen=True)
 class TextNormalizer:
-    """Normalizes text in this order: replacements, Unicode form, letter case, removals, white space.
+    """Normalizes text in this order: invisible characters, replacements, Unicode form, case, removals, white space.
 
     Args:
         unicode: normal form of characters.
         case: letter case; "keep" leaves it.
+        language: "tr" or "az" for their letter case, where I is the capital of ı and İ of i; "": any other language.
+        invisible: "remove" deletes characters that nobody sees: format characters (soft hyphen, zero-width space,
+            direction marks, U+FEFF), variation selectors and fillers; "keep" leaves them.
         replace: strings to replace, applied entry by entry, in its order.
         remove: characters to delete.
         white_space: "single" makes each run of white space one space and strips both ends; "keep" leaves it.
@@ -31,11 +47,15 @@ class TextNormalizer:
     replace: Mapping[str, str] = field(default_factory=dict, hash=False)
     remove: str = ""
     white_space: Literal["single", "keep"] = "single"
+    language: Literal["", "tr", "az"] = ""
+    invisible: Literal["keep", "remove"] = "keep"
 
     def __post_init__(self) -> None:
         check_choice("normalization.unicode", self.unicode, ("NFC", "NFKC"))
         check_choice("normalization.case", self.case, ("lower", "upper", "keep"))
         check_choice("normalization.white_space", self.white_space, ("single", "keep"))
+        check_choice("normalization.language", self.language, ("", *_DOTTED_I))
+        check_choice("normalization.invisible", self.invisible, ("keep", "remove"))
         if not isinstance(self.remove, str):
             raise InputError(f"normalization.remove: {self.remove!r} is not a string of characters")
         if not isinstance(self.replace, Mapping):
@@ -49,11 +69,13 @@ class TextNormalizer:
 
     def apply(self, text: str) -> str:
         """Return the normalized text."""
+        if self.invisible == "remove" and not text.isascii():
+            text = "".join(c for c in text if unicodedata.category(c) != "Cf" and c not in _INVISIBLE)
         for old, new in self.replace.items():
             text = text.replace(old, new)
         text = unicodedata.normalize(self.unicode, text)
         if self.case != "keep":  # a change of case can decompose a character, so compose once more
-            text = unicodedata.normalize(self.unicode, text.lower() if self.case == "lower" else text.upper())
+            text = unicodedata.normalize(self.unicode, self._change_case(text))
         removed = str.maketrans("", "", self.remove)
         text = text.translate(removed)
         # the neighbors of a removed character may compose now: c, a full stop and a combining cedilla are ç
@@ -61,20 +83,57 @@ class TextNormalizer:
             text = composed.translate(removed)
         return text if self.white_space == "keep" else " ".join(text.split())
 
+    def _change_case(self, text: str) -> str:
+        letters = _DOTTED_I.get(self.language, {})
+        if self.case == "lower":
+            return text.translate({ord(capital): small for capital, small in letters.items()}).lower()
+        return text.translate({ord(small): capital for capital, small in letters.items()}).upper()
+
+    def changed_letters(self, texts: Iterable[str]) -> dict[str, str]:
+        """Return the letters of texts that the Unicode form changes to others, as ʰ to h, with what becomes of each.
+
+        Widths and ligatures do not count, which are only another way to write the same letters.
+        """
+        letters = {c for text in texts if not text.isascii() for c in text if unicodedata.category(c)[0] == "L"}
+        raised = [c for c in sorted(letters) if unicodedata.decomposition(c).startswith(("<super>", "<sub>"))]
+        return {c: new for c in raised if (new := unicodedata.normalize(self.unicode, c)) != c}
+
+    def watch(self, texts: Iterable[str]) -> Iterator[str]:
+        """Yield texts as they are; in the end, log a warning if there are `changed_letters` among theirs."""
+        changed: dict[str, str] = {}
+        for text in texts:
+            if self.unicode == "NFKC" and not text.isascii():
+                changed |= self.changed_letters([text])
+            yield text
+        if changed:
+            listed = ", ".join(f"{old} (U+{ord(old):04X}) to {new}" for old, new in sorted(changed.items()))
+            log.warning(
+                "normalization changes letters: %s; to keep phonetic spelling set normalization to none",
+                listed,
+            )
+
     @classmethod
     def english(cls) -> TextNormalizer:
         """Make the preset for English: lower case, straight quotes, dashes to spaces, punctuation removed.
 
         Letters, apostrophe and space stay. So do digits and symbols that are spoken (``& % $ + = @ #``): encoding then
         names them instead of losing words. Single quotes around a word stay too: they cannot be told from apostrophes.
+        Whatever looks like an apostrophe, a quotation mark or a dash counts as one (also the control characters that
+        they become when a text of Windows is taken for Latin-1), and invisible characters are removed.
         """
-        replace = dict.fromkeys("’‘ʼ", "'") | dict.fromkeys("-‐‑‒–—―−", " ") | {"…": " "}
-        return cls(unicode="NFKC", case="lower", replace=replace, remove='.,;:!?"“”„«»()[]{}*_`¡¿')
+        replace = (
+            dict.fromkeys(APOSTROPHES, "'")
+            | dict.fromkeys("-‐‑‒–—―−－﹣﹘⸺⸻\x96\x97", " ")
+            | {"…": " ", "\x85": " ", "″": "", "‴": "", "İ": "i"}
+        )
+        remove = '.,;:!?"“”„«»()[]{}*_`¡¿' + "‹›‚‟〝〞〟❛❜❝❞\x82\x84\x93\x94" + "。、「」『』《》〈〉【】〔〕" + "،؛؟۔"
+        return cls(unicode="NFKC", case="lower", replace=replace, remove=remove, invisible="remove")
 
     @classmethod
     def from_config(cls, config: str | Mapping[str, Any] | TextNormalizer | None) -> TextNormalizer:
         """Make a normalizer from a preset's name ("english", "none"), a mapping of the options, or None for "none".
 
+        The options that the preset "english" had in earlier versions, as saved with their models, make the present one.
         Raises InputError for anything else.
         """
         if isinstance(config, TextNormalizer):
@@ -90,4 +149,7 @@ class TextNormalizer:
                 f"normalization={config!r} is neither english, none nor a mapping of {', '.join(names)}{near}"
             )
         check_names("normalization", config, names)
-        return cls(**config)
+        made = cls(**config)
+        if made == cls(unicode="NFKC", case="lower", replace=_FORMER_ENGLISH[0], remove=_FORMER_ENGLISH[1]):
+            return cls.english()
+        return made

@@ -100,7 +100,7 @@ class Vocabulary:
         """
         normalization = normalization or TextNormalizer()
         if not isinstance(source, str):
-            units = sorted(set().union(*(normalization.apply(text) for text in source)))
+            units = sorted(set().union(*map(normalization.apply, normalization.watch(source))))
         elif changed := [c for c in source if c != " " and normalization.apply(c) != c]:
             raise InputError(f"alphabet: normalization changes {describe(changed)}, so no text can contain them")
         else:
@@ -120,7 +120,7 @@ class Vocabulary:
     ) -> Vocabulary:
         """Make a vocabulary of words that occur ``min_count`` times at least, by falling count, then by alphabet."""
         normalization = normalization or TextNormalizer()
-        counts = Counter(word for text in texts for word in normalization.apply(text).split())
+        counts = Counter(word for text in normalization.watch(texts) for word in normalization.apply(text).split())
         units = [word for word, count in sorted(counts.items(), key=lambda e: (-e[1], e[0])) if count >= min_count]
         return cls("words", with_specials(units, specials, unknown), normalization, unknown)
 
@@ -139,7 +139,8 @@ class Vocabulary:
             check_choice("phones", source, tuple(PHONE_SETS))
             source = PHONE_SETS[source]
         normalization = normalization or TextNormalizer()
-        units = list(dict.fromkeys(map(normalization.apply, source)))  # as they will stand in the texts
+        # as they will stand in the texts
+        units = list(dict.fromkeys(map(normalization.apply, normalization.watch(source))))
         return cls("phones", with_specials(units, specials, unknown), normalization, unknown, fold)
 
     @classmethod
@@ -179,7 +180,7 @@ class Vocabulary:
         added = len(with_specials([], specials, unknown))
         # the model counts its own <unk>, which we leave out
         model = sentencepiece_model.train(
-            (normalization.apply(text) for text in texts), size - added + 1, model_type, reported_size=size
+            map(normalization.apply, normalization.watch(texts)), size - added + 1, model_type, reported_size=size
         )
         return cls.sentencepiece(model, normalization, unknown=unknown, specials=specials)
 

@@ -1,6 +1,7 @@
 """Reading text files, the same way in the whole package: UTF-8, plain or compressed, or standard input.
 
-Compression (gzip, bzip2, xz) is recognized by a file's first bytes, whatever its name. A byte-order mark is dropped.
+Compression (gzip, bzip2, xz) is recognized by a file's first bytes, whatever its name. A byte-order mark is dropped;
+UTF-16, as Windows programs write "Unicode text", is recognized by it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import IO, Any
 from asr.errors import InputError
 
 STDIN = "-"  # the name of standard input
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")  # bytes 4 to 9: the first block, or the end of an empty file
 
 
@@ -36,10 +38,10 @@ def read_text(path: str | Path, fallback: str | None = None) -> str:
     with _open(path) as file:
         data = file.read()
     try:
-        text = data.decode("utf-8-sig")
+        text = _decode(data)
     except UnicodeDecodeError as error:
         if fallback is None:
-            raise _not_text(path, data.count(b"\n", 0, error.start) + 1) from error
+            raise _not_text(path, data.count(b"\n", 0, error.start) + 1, error.object) from error
         text = data.decode(fallback)
     return text.replace("\r\n", "\n")
 
@@ -55,15 +57,46 @@ def read_lines(path: str | Path) -> Iterator[str]:
     """
     with _open(path) as file:
         for number, line in enumerate(file, start=1):
+            if number == 1 and line.startswith(_UTF16_MARKS):
+                yield from _utf16_lines(path, line + file.read())
+                return
             line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
             try:
                 yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
             except UnicodeDecodeError as error:
-                raise _not_text(path, number) from error
+                raise _not_text(path, number, line) from error
 
 
-def _not_text(path: str | Path, line: int) -> InputError:
-    return InputError(f"{path}, line {line}: not UTF-8 text")
+def first_bytes(path: str | Path, count: int) -> bytes:
+    """Return the first ``count`` bytes of a file, decompressed; none of a pipe, which can be read only once.
+
+    Raises:
+        InputError: the file is there but cannot be read, or is damaged.
+    """
+    if not Path(path).is_file():
+        return b""
+    with _open(path) as file:
+        return file.read(count)
+
+
+def _decode(data: bytes) -> str:
+    """Decode UTF-8 or, if a byte-order mark says so, UTF-16; the mark is dropped."""
+    return data.decode("utf-16" if data.startswith(_UTF16_MARKS) else "utf-8-sig")
+
+
+def _utf16_lines(path: str | Path, data: bytes) -> Iterator[str]:
+    try:
+        text = _decode(data)
+    except UnicodeDecodeError as error:
+        raise _not_text(path, 1, data) from error
+    for line in text.removesuffix("\n").split("\n"):
+        yield line.removesuffix("\r")
+
+
+def _not_text(path: str | Path, line: int, data: bytes) -> InputError:
+    # zero bytes are in binary files; a text in a national encoding has none
+    hint = "" if b"\0" in data else " (save it as UTF-8; in a spreadsheet program as 'CSV UTF-8')"
+    return InputError(f"{path}, line {line}: not UTF-8 text{hint}")
 
 
 @contextmanager

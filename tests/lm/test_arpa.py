@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import gzip
+import lzma
+import os
+import re
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +96,60 @@ def test_no_unknown_word(tmp_path: Path) -> None:
     path = tmp_path / "closed.arpa"
     path.write_text(BY_HAND.replace("-1.0\t<unk>\n", "").replace("ngram 1=5", "ngram 1=4"))
     assert scores(path, "x", bos=False, eos=False) == pytest.approx([-99])
+
+
+@pytest.mark.parametrize("word", ["ne\u00a0pas", "\u3000", "\u0085", "\u2028x", "\u00a0"])
+def test_white_space_of_unicode_belongs_to_words(path: Path, word: str) -> None:
+    path.write_text(re.sub(r"\bb\b", word, BY_HAND.replace("by", "")), encoding="utf-8")
+    model = arpa.read(path)
+    assert word in model.words
+    wanted = [-0.2, -0.05, -0.11]
+    assert [float(x) for x in model.log_probs(["a", word]) / np.log(10)] == pytest.approx(wanted, abs=1e-6)
+    arpa.write(model, path)
+    assert arpa.read(path).words == model.words
+
+
+def test_blanks_in_place_of_tabs_a_byte_order_mark_and_windows_line_ends(path: Path) -> None:
+    wanted = scores(path, "a b")
+    path.write_bytes(b"\xef\xbb\xbf" + BY_HAND.replace("\t", "  ").replace("\n", " \r\n").encode())
+    assert scores(path, "a b") == wanted
+    path.write_bytes(lzma.compress(path.read_bytes()))
+    assert scores(path, "a b") == wanted
+    path.write_text("\ufeff" + BY_HAND.partition("\n")[2].lstrip(), encoding="utf-8")  # the mark before \\data\\
+    assert scores(path, "a b") == wanted
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"mmap lm http://kheafield.com/code format version 5\n\0\0\0\0\x0b\xed", "a KenLM binary"),
+        (b"SRILM_BINARY_NGRAM_002\nmaxorder 3\n", "an SRILM binary"),
+        (b"blmt 3 100 20 30\n", "an IRSTLM binary"),
+        (b"\xd6\xfd\xb2\x7e\x06\0\0\0vector", "an OpenFst file"),
+    ],
+)
+def test_binary_models_are_named(tmp_path: Path, head: bytes, kind: str) -> None:
+    for content in head, gzip.compress(head):
+        (tmp_path / "lm.binary").write_bytes(content)
+        with pytest.raises(InputError, match=rf"lm\.binary: this is {kind}; give the ARPA file"):
+            arpa.read(tmp_path / "lm.binary")
+
+
+def test_a_pipe_is_read_once(path: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_text(BY_HAND))
+    writer.start()
+    assert arpa.read(tmp_path / "pipe").words == arpa.read(path).words
+    writer.join()
+
+
+def test_a_model_without_an_end_of_sentence_is_refused(path: Path) -> None:
+    text = BY_HAND.partition("\\2-grams:")[0].replace("ngram 2=4\nngram 3=2\n", "") + "\\end\\\n"
+    path.write_text(text.replace("-0.6\t</s>\n", "").replace("ngram 1=5", "ngram 1=4"))
+    with pytest.raises(InputError, match=r"model\.arpa: </s> is not among the 1-grams"):
+        arpa.read(path)
+    path.write_text(text.replace("-99\t<s>\t-0.5\n", "").replace("ngram 1=5", "ngram 1=4"))
+    assert scores(path, "a") == pytest.approx([-0.4, -0.3 - 0.6], abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -47,11 +47,73 @@ def test_other_phone_sets_stay(tmp_path: Path, text: Write) -> None:
     assert lexicon == {"schön": [("S", "2:", "n")], "du": [("d", "u:")]}
 
 
+PLAIN = {"open": [("ow", "p", "ah", "n")], "the": [("dh", "ah")], "door": [("d", "ao", "r")]}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["open 1.0 OW P AH N", "the 0.5 DH AH", "door 1.0 D AO R"],  # Kaldi's lexiconp.txt
+        ["open 1 OW P AH N", "the 1e-05 DH AH", "door 1. D AO R"],
+        ["open 1 OW P AH N", "the 1 DH AH", "door 1 D AO R"],
+        ["open 1.0 0.2 1.1 0.9 OW P AH N", "the 0.5 0.1 1 1 DH AH", "door 1 0 0 0.5 D AO R"],  # lexiconp_silprob.txt
+        ["open\t0.99\tOW1 P AH0 N", "the\t0.5\tDH AH0", "door\t1.0\tD AO1 R"],  # MFA
+        ["open\t1\t0.0\t0.0\t0.0\tOW1 P AH0 N", "the\t1\t0.1\t1.0\t1.0\tDH AH0", "door\t0.2\t0.1\t1\t1\tD AO1 R"],
+        ["open\t0.99\tOW1 P AH0 N", "the\tDH AH0", "door\t1\tD AO1 R"],  # some of its lines have none
+        ["OPEN [open] 1.0 ow p ah n", "THE [the] dh ah", "DOOR d ao r"],  # HTK
+        ["OPEN [] ow p ah n", "THE 0.3 dh ah", "DOOR [door] d ao r"],
+    ],
+)
+def test_probabilities_and_output_symbols_are_left_out(tmp_path: Path, text: Write, lines: list[str]) -> None:
+    assert read_lexicon(text(tmp_path / "dict", *lines)) == PLAIN
+
+
+def test_htk_escapes_quotation_marks(tmp_path: Path, text: Write) -> None:
+    assert read_lexicon(text(tmp_path / "dict", "\\'EM ['em] ax m", "A ax")) == {"'em": [("ax", "m")], "a": [("ax",)]}
+
+
+def test_whole_numbers_may_be_phones(tmp_path: Path, text: Write) -> None:
+    french = text(tmp_path / "sampa", "oeuf 9 f", "deux d 2", "un 9~", "chat S a", "eux 2")
+    assert read_lexicon(french)["oeuf"] == [("9", "f")]
+    assert read_lexicon(french)["eux"] == [("2",)]
+
+
+NOISES = [
+    *("!SIL SIL", "<SPOKEN_NOISE> SPN", "<UNK> SPN", "<NOISE> NSN"),
+    *("[NOISE] +NOISE+", "++UH++ +UH+", "</s> SIL", "{laugh} LAU"),
+]
+
+
+def test_entries_of_noises_do_not_hide_the_phones_of_cmudict(
+    tmp_path: Path, text: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ["OPEN OW1 P AH0 N", "THE DH AH0", "DOOR D AO1 R"]
+    lexicon = read_lexicon(text(tmp_path / "dict", *NOISES, *words))
+    assert {word: lexicon[word] for word in PLAIN} == PLAIN
+    assert lexicon["++uh++"] == [("+UH+",)]
+    assert lexicon["<noise>"] == [("nsn",)]
+    assert not caplog.records
+
+
+def test_an_entry_with_another_phone_is_named(tmp_path: Path, text: Write, caplog: pytest.LogCaptureFixture) -> None:
+    words = ["OPEN OW1 P AH0 N", "THE DH AH0", "DOOR D AO1 R", "SIX S IH1 K S", "LOCH L AA1 X"]
+    path = text(tmp_path / "dict", *words)
+    assert read_lexicon(path)["loch"] == [("l", "aa", "X")]
+    assert read_lexicon(path, keep_stress=True)["loch"] == [("l", "aa1", "X")]
+    assert "phones that CMUdict does not have stay as they are: X (in 1 entries, the first of 'loch')" in caplog.text
+
+
+def test_only_tabs_and_blanks_separate_fields(tmp_path: Path, text: Write) -> None:
+    lexicon = read_lexicon(text(tmp_path / "dict", "ne\u00a0pas\tn @ p A", "\u3000 s p", "e\u0301te\u0301 e t e"))
+    assert lexicon == {"ne\u00a0pas": [("n", "@", "p", "A")], "\u3000": [("s", "p")], "été": [("e", "t", "e")]}
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
         (["ice AY1 S", "cream"], "line 2: expected 'word P R O N', got 'cream'"),
-        (["ice 1.0 AY1 S"], "line 1: expected 'word P R O N'"),  # a lexiconp.txt
+        (["ice AY1 S", "cream 0.5"], "line 2: expected 'word P R O N', got 'cream 0.5'"),
+        (["ice [ice]", "cream [cream] 0.5"], "line 2: expected 'word P R O N'"),
         ([";;; nothing"], "the lexicon is empty"),
     ],
 )
@@ -68,6 +130,7 @@ def test_damaged_lexicons(tmp_path: Path, text: Write, lines: list[str], message
         ("ICE, cream!", ["ice", "cream"]),
         ("ice—cream -- ice--cream", ["ice", "cream", "ice", "cream"]),
         ("don’t 'quote' ice-cream - ' ...", ["don't", "'quote'", "ice-cream"]),
+        ("don´t don′t don‛t so\u00adft zero\u200bwidth cafe\u0301", ["don't"] * 3 + ["soft", "zerowidth", "café"]),
         ("", []),
     ],
 )

@@ -18,6 +18,64 @@ def test_english_normalization() -> None:
     assert apply("Café No. 3 & Co") == "café no 3 & co"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("don´t", "don't"),
+        ("don′t", "don't"),
+        ("don‛t", "don't"),
+        ("don＇t donʹt don\x92t", "don't don't don't"),
+        ("so\u00adft", "soft"),
+        ("zero\u200bwidth", "zerowidth"),
+        ("\u200ertl\u200f \u202aa\u202c \u2066b\u2069", "rtl a b"),
+        ("\u2060a\ufeffb \u200dc\ufe0f \u034fd", "ab c d"),
+        ("‹y› ‚z‘ 〝a〟 ❝b❞ \x93c\x94", "y z' a b c"),
+        ("well－known post⸺war a\x96b", "well known post war a b"),
+        ("6″ ″quoted″", "6 quoted"),
+        ("a\u00a0b\u3000c\u0085d\u2028e", "a b c d e"),
+        ("İstanbul", "istanbul"),
+        ("我们，走。「好」！ مرحبا، ٱلْعَالَم؟", "我们走好 مرحبا ٱلْعَالَم"),
+        ("ＡＢＣ １２３ ｶﾞ ﬁne", "abc 123 ガ fine"),
+    ],
+)
+def test_english_knows_invisible_characters_and_what_looks_alike(text: str, expected: str) -> None:
+    assert TextNormalizer.english().apply(text) == expected
+    assert TextNormalizer.english().apply(expected) == expected
+
+
+def test_other_normalizations_keep_invisible_characters() -> None:
+    assert TextNormalizer().apply("so\u00adft zero\u200bwidth") == "so\u00adft zero\u200bwidth"
+    assert TextNormalizer(invisible="remove").apply("so\u00adft ´ e\u200b\u0301") == "soft ´ é"
+
+
+def test_turkish_letter_case() -> None:
+    lower, upper = (TextNormalizer(case=case, language="tr") for case in ("lower", "upper"))  # type: ignore[arg-type]
+    assert lower.apply("İstanbul IŞIK") == "istanbul ışık"
+    assert upper.apply("istanbul ışık") == "İSTANBUL IŞIK"
+    assert TextNormalizer(case="lower").apply("IŞIK") == "işik"
+
+
+def test_letters_that_the_unicode_form_changes_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    texts = ["tʰ kʷ ʲ", "Ａ ﬁ é", "plain"]
+    assert list(TextNormalizer.english().watch(texts)) == texts
+    assert "normalization changes letters: ʰ (U+02B0) to h, ʲ (U+02B2) to j, ʷ (U+02B7) to w; " in caplog.text
+    caplog.clear()
+    assert list(TextNormalizer().watch(texts)) == texts
+    assert not caplog.records
+
+
+def test_the_preset_of_earlier_versions_is_the_present_one() -> None:
+    former = {
+        "unicode": "NFKC",
+        "case": "lower",
+        "replace": {**dict.fromkeys("’‘ʼ", "'"), **dict.fromkeys("-‐‑‒–—―−", " "), "…": " "},
+        "remove": '.,;:!?"“”„«»()[]{}*_`¡¿',
+        "white_space": "single",
+    }
+    assert TextNormalizer.from_config(former) == TextNormalizer.english()
+    assert TextNormalizer.from_config({**former, "remove": "."}).apply("so\u00adft´") == "so\u00adft \u0301"
+
+
 @given(st.text())
 @example("C.\u0327")
 def test_normalized_text_is_stable_and_has_single_spaces(text: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from asr.errors import InputError
-from asr.utils.text_files import read_lines, read_text
+from asr.utils.text_files import first_bytes, read_lines, read_text
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes, ".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress
@@ -46,6 +46,31 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, compressed: bool) -> No
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\n\xff")))
     with pytest.raises(InputError, match="-, line 2: not UTF-8 text"):
         list(read_lines("-"))
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_is_recognized_by_its_byte_order_mark(tmp_path: Path, encoding: str, suffix: str) -> None:
+    path = tmp_path / ("a.txt" + suffix)
+    path.write_bytes(COMPRESS[suffix]("\ufeffé\r\nāb ਊ\r\n".encode(encoding)))
+    assert read_text(path) == "é\nāb ਊ\n"
+    assert list(read_lines(path)) == ["é", "āb ਊ"]
+    path.write_bytes(COMPRESS[suffix](b"\xff\xfea\0b"))
+    for read in (read_text, lambda path: list(read_lines(path))):
+        with pytest.raises(InputError, match=r"a\.txt.*, line 1: not UTF-8 text"):
+            read(path)
+
+
+def test_first_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(gzip.compress(b"mmap lm"))
+    assert first_bytes(tmp_path / "a", 4) == b"mmap"
+    assert first_bytes(tmp_path / "none", 4) == first_bytes("-", 4) == b""
+
+
+def test_a_national_encoding_has_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("a\ncaf\xe9".encode("cp1252"))
+    with pytest.raises(InputError, match=r"a\.csv, line 2: not UTF-8 text \(save it as UTF-8; .* 'CSV UTF-8'\)"):
+        read_text(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)
