@@ -25,12 +25,13 @@ class EpochLine(L.Callback):
     """Prints one line of figures per epoch, and the samples of its dev scorer below.
 
     The line has the training loss, the dev loss, the other dev figures in percent (logged names that begin with
-    "dev_"), the blank rate if the task logs one, the speed in each unit of `Batch.amounts`, and the seconds that the
-    epoch took, validation included.
+    "dev_"), the blank rate if the task logs one, the speed in each unit of `Batch.amounts`, the seconds that the epoch
+    took, validation included, the time that the remaining epochs will take, and "best" if its weights are the best yet.
     """
 
     def __init__(self) -> None:
         self.began = 0.0
+        self.started: list[float] = []  # when each epoch of this process began
         self.amounts: Counter[str] = Counter()  # of the epoch's batches, by unit
         self.training_seconds = 0.0  # without the validation that follows
 
@@ -41,6 +42,7 @@ class EpochLine(L.Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Start the clock and the counts."""
         self.began, self.amounts, self.training_seconds = time.perf_counter(), Counter(), 0.0
+        self.started.append(self.began)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -69,10 +71,33 @@ class EpochLine(L.Callback):
         parts.append(f"{time.perf_counter() - self.began:.1f} s")
         if skipped := int(figures.get("skipped", 0)):
             parts.append(f"{skipped} utterances too short for their labels")
+        if left := self._time_left(trainer):
+            parts.append(left)
+        if _is_best(trainer, module, figures):
+            parts.append("best")
         lines = [" | ".join(parts)]
         lines += [f"    {_clip(sample)}" for sample in module.samples]
         if trainer.is_global_zero:
             print_above_bar(trainer, "\n".join(lines))
+
+    def _time_left(self, trainer: L.Trainer) -> str:
+        """Time that the remaining epochs take at the mean pace; empty after the last one."""
+        remaining = (trainer.max_epochs or 0) - trainer.current_epoch - 1
+        seconds = remaining * (time.perf_counter() - self.started[0]) / len(self.started)
+        if remaining <= 0:
+            return ""
+        if seconds < 90:
+            return f"{seconds:.0f} s left"
+        return f"{seconds / 60:.0f} min left" if seconds < 5400 else f"{seconds / 3600:.1f} h left"
+
+
+def _is_best(trainer: L.Trainer, module: TrainingModule, figures: dict[str, float]) -> bool:
+    """Whether this epoch's figure is better than the best one before; checkpoints are saved after this callback."""
+    best = getattr(trainer.checkpoint_callback, "best_model_score", None)
+    value = figures.get(module.monitor, math.nan)
+    if math.isnan(value):
+        return False
+    return best is None or (value < float(best) if module.mode == "min" else value > float(best))
 
 
 def _clip(text: str, width: int = 106) -> str:

@@ -152,8 +152,11 @@ class TrainingModule(L.LightningModule):
         checkpoint["state"] = self.task.training_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore it."""
+        """Restore it, but let the schedule span this run's epochs, which may be more than the interrupted run's."""
         self.task.load_training_state(checkpoint.get("state"))
+        for schedule in checkpoint.get("lr_schedulers", ()):
+            for key in ("total_steps", "_schedule_phases"):  # of OneCycleLR
+                schedule.pop(key, None)
 
     # -- optimizer
 

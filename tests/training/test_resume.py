@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -301,7 +302,7 @@ def test_the_line_of_an_epoch_that_was_resumed(
     train(config | {"resume": "auto"})
     line = capsys.readouterr().out.splitlines()[0]
     assert line.startswith("epoch 1/1")
-    assert float(line.split("|")[-1].removesuffix("s")) < 60
+    assert float(re.findall(r"\| ([\d.]+) s\b", line)[0]) < 60
 
 
 def test_same_seed_same_model_another_seed_another(
@@ -324,6 +325,15 @@ def test_resume_is_checked(tmp_path: Path, tone_run: Path) -> None:
         find_checkpoint("/none/such.ckpt", tmp_path)
     assert find_checkpoint("auto", tmp_path) is None
     assert find_checkpoint("auto", tone_run) == tone_run / "checkpoints" / "last.ckpt"
+
+
+def test_a_finished_run_goes_on_for_more_epochs(tmp_path: Path, tiny_config: Config, corpus: Path) -> None:
+    """The one-cycle schedule then spans all epochs; with as many as before nothing is trained."""
+    train(tiny_config(tmp_path, corpus, **{"trainer.epochs": 2}))
+    again = tiny_config(tmp_path, corpus, resume="auto", **{"trainer.epochs": 2})
+    assert train(again)["training"]["epochs"] == 2
+    more = tiny_config(tmp_path, corpus, resume="auto", **{"trainer.epochs": 5})
+    assert train(more)["training"]["epochs"] == 5
 
 
 def test_a_checkpoint_must_fit(tmp_path: Path, tiny_config: Config, corpus: Path, tone_run: Path) -> None:

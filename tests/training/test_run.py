@@ -59,11 +59,11 @@ def test_the_line_of_an_epoch(
     number = r"\d+(\.\d+)?"
     assert re.fullmatch(
         rf"epoch 1/2 \| loss {number} \| dev loss {number} \| WER {number}% \| CER {number}% \| blank {number}% \| "
-        rf"{number} utt/s, {number} audio-s/s \| {number} s",
+        rf"{number} utt/s, {number} audio-s/s \| {number} s \| {number} s left \| best",
         lines[0],
     )
     assert [line[:9] for line in lines[1:5]] == ["    ref  ", "    hyp  ", "    ref  ", "    hyp  "]
-    assert lines[5].startswith("epoch 2/2")
+    assert lines[5].startswith("epoch 2/2") and "left" not in lines[5]
 
 
 def test_early_stopping_and_the_best_epoch(tmp_path: Path, tiny_config: Config, corpus: Path) -> None:
