@@ -1,5 +1,5 @@
 #!/bin/sh
-# What `make demo` runs: train, score, transcribe. Needs nothing but an installed asr.
+# Train, score and transcribe: what `make demo` runs. Needs nothing but an installed asr.
 set -eu
 cd "$(dirname "$0")/../.."
 data=recipes/digits/data
@@ -9,19 +9,19 @@ echo "== Training a deep bidirectional LSTM on spoken digits and commands"
 asr train recipes/digits/ctc.yaml run_dir=runs/demo
 
 echo
-echo "== Error rates on voices it has never heard"
+echo "== Error rates on held-out voices"
 asr evaluate runs/demo "$data/test.jsonl.gz" --worst 2 --json runs/demo/test.json
 python -c '
 import json, sys
 wer = json.load(open("runs/demo/test.json"))["wer"]
-sys.exit(f"word error rate {wer:.1%} is above the 5 % that this demo promises" if wer > 0.05 else 0)
+sys.exit(f"word error rate {wer:.1%} is above the 5 % that the demo promises" if wer > 0.05 else 0)
 '
 
 echo
 echo "== Two held-out files, with the time and confidence of every word"
 for number in 1 2; do
-    echo "said:  $(cat $data/example-$number.txt)"
-    echo "heard: $(asr transcribe $data/example-$number.opus --model runs/demo)"
+    echo "ref: $(cat $data/example-$number.txt)"
+    echo "hyp: $(asr transcribe $data/example-$number.opus --model runs/demo)"
     asr transcribe "$data/example-$number.opus" --model runs/demo --format ctm
 done
 
