@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from asr.audio.perturbation import Perturbation
 from asr.data import manifest
-from asr.data.batch import pad
+from asr.data.batch import SpeechBatch, Targets, pad
 from asr.data.caption_dataset import CaptionDataset, Grids
 from asr.data.caption_manifest import CaptionedImage
 from asr.data.pairs import PairDataset, Seq2SeqBatch
@@ -25,13 +25,16 @@ from asr.models import store
 from asr.registry import build
 from asr.systems import SYSTEMS
 from asr.tasks.classification import ClassificationTask
+from asr.tasks.ctc import CTCTask
 from asr.tasks.encoder_decoder import EncoderDecoderTask, search
 from asr.tasks.language import LanguageTask
+from asr.tasks.speech_frontend import SpeechTask
 from asr.text.phones import PHONE_SETS
 from asr.text.vocabulary import EOS
 from asr.training.jobs import captioning as caption_training
 from asr.training.jobs import classification
 from asr.training.jobs import seq2seq as pair_training
+from asr.training.jobs._recognition import RecognitionJob, make_vocabularies
 from asr.training.jobs.ctc import make_task
 from asr.training.module import OPTIMIZERS, TrainingModule
 from asr.training.schema import check_settings
@@ -69,13 +72,14 @@ def check(config: dict[str, Any], cuts: list[Any]) -> None:
     """Build the task of a configuration as training does, and run a batch through it."""
     check_settings(config)
     checks = {
-        "ctc": check_speech,
         "language": check_language,
         "seq2seq": check_seq2seq,
         "captioning": check_captioning,
         "classification": check_classification,
     }
-    checks[config["task"]["type"]](config, cuts)
+    kind = config["task"]["type"]
+    job = SYSTEMS[kind].load("job")
+    (check_recognizer if issubclass(job, RecognitionJob) else checks[kind])(config, cuts)
 
 
 def check_language(config: dict[str, Any], cuts: list[Any]) -> None:
@@ -128,8 +132,9 @@ def waveforms(task: Any) -> tuple[torch.Tensor, torch.Tensor]:
     return pad([torch.randn(3 * rate), torch.randn(2 * rate)])
 
 
-def check_speech(config: dict[str, Any], cuts: list[Any]) -> None:
-    task = make_task(config, cuts)
+def check_recognizer(config: dict[str, Any], cuts: list[Any]) -> None:
+    task = store.make_task(config, make_vocabularies(config, cuts))
+    assert isinstance(task, SpeechTask)
     build({"perturbation": Perturbation}, {"type": "perturbation", **(config["data"]["perturbation"] or {})}, "data")
     module = TrainingModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10)
     assert config["optimizer"]["type"] in OPTIMIZERS and module.task is task
@@ -138,12 +143,15 @@ def check_speech(config: dict[str, Any], cuts: list[Any]) -> None:
     else:
         inputs, lengths = waveforms(task)
     task.features.fit([(inputs, lengths)])
+    batch = SpeechBatch(["a", "b"], inputs, lengths, {head: Targets.of([[1, 2], [2]]) for head in task.vocabularies})
+    assert torch.isfinite(task.train().training_loss(batch).value)
+    assert "dev_loss" in task.eval().validation_step(batch).means
     for mode in (True, False):
-        scores, frames = task.train(mode)(inputs, lengths)
-        assert set(scores) == set(config["task"]["heads"])
-        for head, log_probs in scores.items():
-            assert log_probs.shape == (2, int(frames.max()), len(task.vocabularies[head]))
-            assert torch.isfinite(log_probs).all()
+        outputs, frame_counts = task.train(mode)(inputs, lengths)
+        assert set(outputs) == set(config["task"]["heads"])
+        for head, frames in outputs.items():
+            assert frames.shape[:2] == (2, int(frame_counts.max())) and torch.isfinite(frames).all()
+            assert not isinstance(task, CTCTask) or frames.shape[2] == len(task.vocabularies[head])
 
 
 def fitting(choice: str) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from asr.evaluation.speech import evaluate_recognizer, read_cuts
 from asr.inference.decoders.base import Decoder
 from asr.inference.decoders.greedy import GreedyDecoder
 from asr.inference.recognizer import Recognizer
-from asr.tasks.ctc import CTCTask
+from asr.tasks.speech_frontend import SpeechTask
 
 
-def greedy_decoders(task: CTCTask) -> dict[str, Decoder]:
-    """Return the greedy decoder of each head."""
+def greedy_decoders(task: SpeechTask) -> dict[str, Decoder]:
+    """Return the greedy CTC decoder of each head."""
     return {head: GreedyDecoder(vocabulary) for head, vocabulary in task.vocabularies.items()}
 
 

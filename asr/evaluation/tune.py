@@ -28,7 +28,7 @@ from asr.metrics.calibration import (
 )
 from asr.models import decoder_files
 from asr.models import directory as model_directory
-from asr.tasks.ctc import CTCTask
+from asr.tasks.speech_frontend import SpeechTask
 from asr.utils.progress import Progress, no_progress
 
 # each batch without its audio, log-probabilities (N, T, V) of the head, and lengths (N,)
@@ -162,7 +162,7 @@ def default_values(decoder: BeamDecoder) -> dict[str, Sequence[float]]:
     return values | BEAM_VALUES
 
 
-def store_scores(task: CTCTask, dataset: SpeechDataset, head: str, advance: Callable[[float], None]) -> StoredScores:
+def store_scores(task: SpeechTask, dataset: SpeechDataset, head: str, advance: Callable[[float], None]) -> StoredScores:
     """Run the network over a dataset and keep the log-probabilities of one head; ``advance`` gets seconds of audio."""
     stored = []
     for batch, log_probs, lengths in output_batches(task, dataset, [head]):

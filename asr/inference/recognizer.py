@@ -22,6 +22,7 @@ from asr.models import decoder_files, store
 from asr.models import directory as directory_module
 from asr.output.transcript import Alternative, Transcript, Word
 from asr.tasks.ctc import CTCTask
+from asr.tasks.speech_frontend import SpeechTask
 from asr.text.vocabulary import Vocabulary
 from asr.utils.threads import available_cores
 
@@ -30,7 +31,8 @@ class Recognizer:
     """Transcribes recordings, and aligns texts to them, with one task. Not thread-safe: use one for each thread.
 
     Args:
-        task: the network; it stays on its device.
+        task: the network; it stays on its device. Called with (inputs, lengths, heads, statistics) it returns output
+            frames (N, T, D) by head, which the decoder searches, and their lengths (N,).
         batch_seconds: seconds of audio in a batch, padding included; less takes less memory.
         head: the head whose labels are decoded; None: the task's primary one.
         decoder: from the head's scores to text; None: greedy decoding.
@@ -38,7 +40,7 @@ class Recognizer:
 
     def __init__(
         self,
-        task: CTCTask,
+        task: SpeechTask,
         *,
         batch_seconds: float = 240.0,
         head: str | None = None,
@@ -210,8 +212,8 @@ class Recognizer:
             source: as in `transcribe`.
             text: the text that is spoken.
             sample_rate: as in `transcribe`.
-            head: the head that aligns; None: the one that is made for times (`CTCTask.timing`), or with a ``lexicon``
-                or ``pronouncer`` the one that is decoded.
+            head: the head that aligns; None: `SpeechTask.alignment_head`, or with a ``lexicon`` or ``pronouncer`` the
+                one that is decoded.
             lexicon: file of a pronunciation dictionary, for a head of phones.
             pronouncer: directory of a seq2seq model that pronounces words that the ``lexicon`` lacks.
 
@@ -220,7 +222,7 @@ class Recognizer:
             InputError: an array that the model does not read, words that it cannot spell, or a recording that is too
                 short for them.
         """
-        head = head or (self.head if lexicon or pronouncer else self.task.timing)
+        head = head or (self.head if lexicon or pronouncer else self.task.alignment_head)
         aligner = make_aligner(self.task.vocabularies[head], text, lexicon, pronouncer)
         runner = Recognizer(self.task, batch_seconds=self.batch_seconds, head=head, decoder=aligner)
         return runner.transcribe(source, sample_rate)

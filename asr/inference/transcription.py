@@ -57,7 +57,9 @@ def transcribe_files(
     check_format(format)
     names = [source if isinstance(source, (str, Path)) else "-" for source in sources]
     outputs = None if output_dir is None else plan_outputs(names, output_dir, format, overwrite)
-    recognizer = Recognizer.load(model, device=device, batch_seconds=batch_seconds, head=head, decoder=decoder)
+    runner = directory_module.system_of(directory_module.read_config(directory_module.find(model))).load("runner")
+    recognizer_class = runner if issubclass(runner, Recognizer) else Recognizer  # which refuses the model
+    recognizer = recognizer_class.load(model, device=device, batch_seconds=batch_seconds, head=head, decoder=decoder)
     return _transcribe(recognizer, sources, outputs, format, progress)
 
 

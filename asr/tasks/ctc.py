@@ -111,8 +111,8 @@ class CTCTask(SpeechTask):
         )
 
     @property
-    def timing(self) -> str:
-        """Name of the head for alignment: the first one with a blank penalty, or else the primary one."""
+    def alignment_head(self) -> str:
+        """Name of the head for forced alignment: the first one with a blank penalty, or else the primary one."""
         return next((head for head in self.vocabularies if self._head(head).blank_penalty), self.primary)
 
     @property

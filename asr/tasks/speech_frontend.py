@@ -79,6 +79,11 @@ class SpeechTask(Task):
         self.vocabularies = dict(vocabularies)
 
     @property
+    def alignment_head(self) -> str:
+        """Name of the head for forced alignment."""
+        return self.primary
+
+    @property
     def frame_seconds(self) -> float:
         """Seconds from one output frame to the next."""
         return self.features.frame_seconds * self.encoder.stride

@@ -220,8 +220,8 @@ def test_with_a_penalty_each_blank_of_an_alignment_costs_it(
 
 
 def test_the_head_with_a_penalty_is_the_one_for_times() -> None:
-    assert with_penalty(1.5).timing == "times"
-    assert with_penalty(0.0).timing == "text"
+    assert with_penalty(1.5).alignment_head == "times"
+    assert with_penalty(0.0).alignment_head == "text"
 
 
 @pytest.mark.parametrize("nats", [-0.1, math.inf, math.nan])
