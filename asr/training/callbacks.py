@@ -31,7 +31,7 @@ class EpochLine(L.Callback):
 
     def __init__(self) -> None:
         self.began = 0.0
-        self.started: list[float] = []  # when each epoch of this process began
+        self.started: dict[int, float] = {}  # when each epoch of this process began
         self.amounts: Counter[str] = Counter()  # of the epoch's batches, by unit
         self.training_seconds = 0.0  # without the validation that follows
 
@@ -42,7 +42,7 @@ class EpochLine(L.Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Start the clock and the counts."""
         self.began, self.amounts, self.training_seconds = time.perf_counter(), Counter(), 0.0
-        self.started.append(self.began)
+        self.started.setdefault(trainer.current_epoch, self.began)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -83,9 +83,9 @@ class EpochLine(L.Callback):
     def _time_left(self, trainer: L.Trainer) -> str:
         """Time that the remaining epochs take at the mean pace; empty after the last one."""
         remaining = (trainer.max_epochs or 0) - trainer.current_epoch - 1
-        seconds = remaining * (time.perf_counter() - self.started[0]) / len(self.started)
         if remaining <= 0:
             return ""
+        seconds = remaining * (time.perf_counter() - min(self.started.values())) / len(self.started)
         if seconds < 90:
             return f"{seconds:.0f} s left"
         return f"{seconds / 60:.0f} min left" if seconds < 5400 else f"{seconds / 3600:.1f} h left"

@@ -1,0 +1,28 @@
+"""The line that an epoch prints: the time that is left."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from asr.training.callbacks import EpochLine
+
+
+def test_the_time_left_is_the_mean_time_of_an_epoch_times_the_epochs_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    trainer: Any = SimpleNamespace(current_epoch=3, max_epochs=8)  # resumed: the epochs before were not timed
+    module: Any = None
+    line = EpochLine()
+    line.on_train_start(trainer, module)
+    line.on_train_epoch_start(trainer, module)  # Lightning calls it too, unless the epoch is resumed in its middle
+    left = []
+    for seconds in (10.0, 30.0, 400.0, 3600.0, 5.0):
+        clock[0] += seconds
+        left.append(line._time_left(trainer))
+        trainer.current_epoch += 1
+        line.on_train_epoch_start(trainer, module)
+    assert left == ["40 s left", "60 s left", "5 min left", "17 min left", ""]
