@@ -96,7 +96,9 @@ def read(path: str | Path) -> list[CaptionedImage]:
     return [item for _, item in items]
 
 
-def _parse(record: dict[str, Any], where: str, folder: Path) -> CaptionedImage:
+def _parse(record: dict[str, Any] | InputError, where: str, folder: Path) -> CaptionedImage:
+    if isinstance(record, InputError):
+        raise record
     image, captions = record.get("image"), record.get("captions")
     if not isinstance(image, str) or not image:
         raise InputError(f"{where}: image is {image!r}, expected the path of a file")
@@ -105,5 +107,5 @@ def _parse(record: dict[str, Any], where: str, folder: Path) -> CaptionedImage:
     tokenized = tuple(map(tokenize, captions))
     if "" in tokenized:
         raise InputError(f"{where}: there is no word in the caption {captions[tokenized.index('')]!r}")
-    id = str(record.get("id") or os.path.splitext(image)[0])
+    id = str(record["id"] if record.get("id") not in (None, "") else os.path.splitext(image)[0])
     return CaptionedImage(id, from_manifest_path(image, folder), tokenized)

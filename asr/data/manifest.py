@@ -7,22 +7,26 @@ files. Lhotse never opens audio: `asr.audio.info` describes it, `asr.audio.read`
 
 from __future__ import annotations
 
+import logging
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asr import audio
+from asr.data import segments
 from asr.data.manifest_files import (
     FORMATS,
+    SHOWN_ROWS,
     ManifestRow,
-    check_files_exist,
-    check_unique,
+    audio_beside,
     folder_rows,
     from_manifest_path,
+    ignored_columns,
     parse,
     records,
+    segment_rows,
     to_manifest_path,
     write_records,
 )
@@ -31,11 +35,16 @@ from asr.errors import InputError
 if TYPE_CHECKING:
     from lhotse import MonoCut
 
+log = logging.getLogger(__name__)
+
 EXTENSION = ".jsonl.gz"  # of the manifests that `asr prepare` writes
 
 # Seconds by which a segment may exceed its file; it is clipped then. Other programs' manifests round times to two
 # decimals, and the duration of an MP3 is known to a frame (26 ms) only.
 TOLERANCE = 0.05
+
+# Lhotse's names of the kinds of feature files that can be read
+FEATURE_STORAGE = ("sphinx_mfc", "kaldiio")
 
 # CMU Sphinx cepstra as its front end writes them: 13 coefficients, 100 frames per second.
 SPHINX_COEFFICIENTS = 13
@@ -90,6 +99,7 @@ def make_cut(
     features: str | Path | None = None,
     gender: str | None = None,
     custom: dict[str, Any] | None = None,
+    info: audio.AudioInfo | None = None,
 ) -> MonoCut:
     """Make one utterance of a segment of an audio file, or of a feature file.
 
@@ -104,6 +114,7 @@ def make_cut(
         features: a Sphinx ``.mfc`` file of 13 cepstra at 100 frames per second, used from beginning to end.
         gender: of the speaker.
         custom: anything else to keep with the supervision (JSON values).
+        info: of the audio file, if it is known already.
 
     Raises:
         InputError: the segment is empty or exceeds the file, or the file is no audio (or no cepstra).
@@ -115,7 +126,7 @@ def make_cut(
     recording = cepstra = None
     if audio_path is not None:
         location = os.path.abspath(audio_path)
-        info = audio.info(location)
+        info = info or audio.info(location)
         num_samples = round(info.duration * info.sample_rate)
         total = num_samples / info.sample_rate
         # one channel, whatever the file has: asr.audio mixes all of them down
@@ -218,41 +229,116 @@ def _portable(record: dict[str, Any], folder: str) -> dict[str, Any]:
     return record
 
 
-def read(path: str | Path) -> list[MonoCut]:
+def read(path: str | Path, *, skip_bad: int = 0, tier: str = "") -> list[MonoCut]:
     """Read a manifest of any known format; every audio file in it must exist.
 
     - Lhotse cuts (``.jsonl``): ``MonoCut`` with one supervision each;
-    - NeMo manifests and other JSON lines: ``audio_filepath``, ``text`` [``duration``, ``offset``, ``speaker``, ``id``];
-    - CSV or TSV with a header that names these columns (also ``audio``, ``path``, ``file``, ``wav``; ``transcript``,
-      ``sentence``; ``start``);
-    - a folder of audio files, each beside a ``.txt`` of the same name; the speaker is the name of the file's folder.
+    - NeMo manifests and other JSON, one object a line or an array: ``audio_filepath``, ``text`` [``duration``,
+      ``offset``, ``end``, ``speaker``, ``id``];
+    - CSV, TSV or Excel tables with a header that names these columns, or others of `manifest_files.AUDIO_COLUMNS` and
+      the lists after it;
+    - a folder of audio files, each beside a ``.txt`` of the same name; the speaker is the name of the file's folder; or
+      beside an annotation of its segments (``.TextGrid``, ``.eaf``, ``.srt``, ``.vtt``);
+    - one such annotation file beside its audio file.
 
     Files may be compressed (``.gz``, ``.xz``, ``.bz2``). Relative paths start at the manifest's folder or, where there
-    is no such file (icefall and NeMo write them so), at the working directory.
+    is no such file (icefall and NeMo write them so), at the working directory. Columns without effect are logged.
+
+    Args:
+        path: the manifest or folder.
+        skip_bad: number of utterances that may be left out because they cannot be read, with a warning.
+        tier: of annotation files, see `segments.read`.
 
     Raises:
-        InputError: a manifest or audio file that is missing or faulty; the file and line are named.
+        InputError: a manifest or audio file that is missing or faulty; all faulty utterances are named with file and
+            line.
     """
     path = Path(path)
-    if path.is_dir():
-        entries: list[tuple[str, ManifestRow | MonoCut]] = [(str(path / row.audio), row) for row in folder_rows(path)]
-    elif path.exists():
-        entries = [_entry(record, f"{path}, line {line}") for line, record in records(path)]
-    else:
-        raise InputError(f"{path}: no such manifest or folder")
+    folder = path if path.is_dir() else path.parent
+    entries = _entries(path, tier)
     if not entries:
         what = "has no audio files" if path.is_dir() else "is empty"
         raise InputError(f"{path}: {what} (a manifest is {FORMATS})")
-    check_unique((entry.id, where) for where, entry in entries)
-    folder = path if path.is_dir() else path.parent
-    located = [(where, *_locate(entry, folder)) for where, entry in entries]
-    check_files_exist([(where, file) for where, _, file in located], path, "audio files")
-    return [_cut(entry, file, where) for where, entry, file in located]
+    seen: dict[str, str] = {}
+    infos: dict[str, audio.AudioInfo] = {}
+    results = [_read_entry(where, entry, folder, seen, infos) for where, entry in entries]
+    errors = [result for result in results if isinstance(result, InputError)]
+    if len(errors) > skip_bad:
+        if len(entries) == 1:
+            raise errors[0]
+        raise InputError(_describe_errors(path, errors, len(entries), f" (more than {skip_bad})" if skip_bad else ""))
+    if errors:
+        log.warning("%s", _describe_errors(path, errors, len(entries), " and are left out"))
+    if not (cuts := [result for result in results if not isinstance(result, InputError)]):
+        raise InputError(f"{path}: no utterance is left")
+    return cuts
 
 
-def _entry(record: dict[str, Any], where: str) -> tuple[str, ManifestRow | MonoCut]:
+def _entries(path: Path, tier: str) -> list[tuple[str, ManifestRow | MonoCut | InputError]]:
+    """Return the utterances of a manifest or folder with the file and line of each; log columns without effect."""
+    if path.is_dir():
+        return [(row.place or str(path / row.audio), row) for row in folder_rows(path, tier)]
+    if not path.exists():
+        raise InputError(f"{path}: no such manifest or folder")
+    if path.suffix.lower() in segments.READERS:
+        return [(row.place, row) for row in segment_rows(path, audio_beside(path), tier)]
+    if tier:
+        raise InputError(f"{path}: only TextGrid and ELAN files have tiers")
+    rows: list[dict[str, Any]] = []
+    entries: list[tuple[str, ManifestRow | MonoCut | InputError]] = []
+    for line, record in records(path):
+        where = f"{path}, line {line}"
+        entries.append((where, _entry(record, where)))
+        if isinstance(record, dict) and isinstance(entries[-1][1], ManifestRow):
+            rows.append(record)
+    if ignored := ignored_columns(rows):
+        log.warning("%s: columns without effect: %s", path, ", ".join(ignored))
+    return entries
+
+
+def _entry(record: dict[str, Any] | InputError, where: str) -> ManifestRow | MonoCut | InputError:
+    if isinstance(record, InputError):
+        return record
     is_lhotse = not record.keys().isdisjoint({"type", "supervisions", "sources", "recording_id"})
-    return where, _parse_cut(record, where) if is_lhotse else parse(record, where)
+    try:
+        return _parse_cut(record, where) if is_lhotse else parse(record, where)
+    except InputError as error:
+        return error
+
+
+def _read_entry(
+    where: str,
+    entry: ManifestRow | MonoCut | InputError,
+    folder: Path,
+    seen: dict[str, str],
+    infos: dict[str, audio.AudioInfo],
+) -> MonoCut | InputError:
+    """Return the cut of an entry, or what is wrong with it; add its id to ``seen``, its audio file to ``infos``."""
+    if isinstance(entry, InputError):
+        return entry
+    entry, file = _locate(entry, folder)
+    if (place := seen.setdefault(entry.id, where)) is not where:
+        return InputError(f"{where}: the id {entry.id!r} was used already ({place})")
+    if not os.path.isfile(file):
+        return InputError(f"{where}: {file} does not exist")
+    if not isinstance(entry, ManifestRow):
+        return entry
+    try:
+        if file not in infos:
+            infos[file] = audio.info(file)
+        return make_cut(
+            *(entry.id, file, entry.text, entry.speaker), start=entry.start, duration=entry.duration, info=infos[file]
+        )
+    except InputError as error:
+        return InputError(f"{where}: {error}")
+
+
+def _describe_errors(path: Path, errors: Sequence[InputError], count: int, what: str) -> str:
+    """List the utterances that cannot be read."""
+    listed = [str(error).removeprefix(f"{path}, ") for error in errors[:SHOWN_ROWS]]
+    if len(errors) > SHOWN_ROWS:
+        listed.append(f"… and {len(errors) - SHOWN_ROWS} more")
+    return "\n  ".join([f"{path}: {len(errors)} of {count} utterances cannot be read{what}:", *listed])
 
 
 def _parse_cut(record: dict[str, Any], where: str) -> MonoCut:
@@ -284,6 +370,11 @@ def _check_recording(cut: MonoCut, where: str) -> None:
     if recording is None:
         if cut.features is None:
             raise InputError(f"{where}: cut {cut.id} has neither a recording nor features")
+        if (kind := cut.features.storage_type) not in FEATURE_STORAGE:
+            raise InputError(
+                f"{where}: the features of cut {cut.id} are stored as {kind}, which is not one of "
+                f"{', '.join(FEATURE_STORAGE)}; give the cut a recording"
+            )
         return
     if [source.type for source in recording.sources] != ["file"]:
         raise InputError(f"{where}: cut {cut.id} is not of one audio file (CutSet.save_audios() makes it so)")
@@ -308,12 +399,3 @@ def _locate(entry: ManifestRow | MonoCut, folder: Path) -> tuple[ManifestRow | M
     source = entry.recording.sources[0]
     source.source = from_manifest_path(source.source, folder)
     return entry, source.source
-
-
-def _cut(entry: ManifestRow | MonoCut, file: str, where: str) -> MonoCut:
-    if not isinstance(entry, ManifestRow):
-        return entry
-    try:
-        return make_cut(entry.id, file, entry.text, entry.speaker, start=entry.start, duration=entry.duration)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from asr import audio
+from asr.data import segments
+from asr.data.tables import TABLES, Record, column_name, one_of, table_records
 from asr.errors import InputError
 from asr.utils.atomic import write_if_changed
 from asr.utils.text_files import read_lines, read_text
 
-AUDIO_COLUMNS = ("audio_filepath", "audio", "path", "file", "wav")
-TEXT_COLUMNS = ("text", "transcript", "sentence")
+# Names of the columns of tables and the keys of JSON rows, in the order in which they are looked for: those of NeMo, of
+# Hugging Face (file_name, transcription, sentence), DeepSpeech (wav_filename), Common Voice (client_id) and of people.
+AUDIO_COLUMNS = (
+    *("audio_filepath", "audio", "path", "file", "wav", "wav_filename", "file_name", "filename", "audio_path"),
+    *("audio_file", "audio_filename", "file_path", "filepath", "wav_path", "wav_file", "wav_filepath"),
+)
+TEXT_COLUMNS = ("text", "transcript", "sentence", "transcription")
+ID_COLUMNS = ("id", "utt_id", "utterance_id", "segment_id")
+SPEAKER_COLUMNS = ("speaker", "speaker_id", "speaker_name", "spk", "client_id")
+# times in seconds, each also with _ms in milliseconds
+START_COLUMNS = ("offset", "start", "begin", "start_time", "begin_time", "onset", "start_sec", "start_seconds")
+END_COLUMNS = ("end", "stop", "end_time", "stop_time", "end_sec", "end_seconds")
+DURATION_COLUMNS = ("duration", "dur", "length", "duration_sec", "duration_seconds")
+TIME_COLUMNS = (START_COLUMNS, END_COLUMNS, DURATION_COLUMNS)
+IGNORED = frozenset({"wav_filesize"})  # of DeepSpeech, says nothing that is needed
+# what may stand beside an audio file, in the order in which it is looked for
+_BESIDE = (".txt", ".TXT", ".TextGrid", ".textgrid", ".TEXTGRID", ".eaf", ".EAF", ".srt", ".SRT", ".vtt", ".VTT")
+_CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d*)?)")  # 1:02:03.5
+_DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
+MAX_TIME_DIFFERENCE = 0.05  # seconds between a duration and the difference of start and end
 COMPRESSED = (".gz", ".xz", ".bz2")
-FORMATS = ".jsonl, .json, .csv, .tsv (also with .gz, .xz or .bz2), or a folder of audio files beside .txt files"
+FORMATS = (
+    ".jsonl, .json, .csv, .tsv (also with .gz, .xz or .bz2), .xlsx, "
+    "or a folder of audio files beside .txt, .TextGrid, .eaf, .srt or .vtt files"
+)
 
 SHOWN = 5  # faulty files that a message lists
+SHOWN_ROWS = 50  # faulty rows that a message lists
 
 
 @dataclass(frozen=True)
@@ -37,6 +61,7 @@ class ManifestRow:
         speaker: empty where unknown.
         start: of the segment, in seconds.
         duration: of the segment, in seconds; None: to the end of the file.
+        place: file and line of the row, for messages; empty: that of the audio file.
     """
 
     id: str
@@ -45,13 +70,17 @@ class ManifestRow:
     speaker: str = ""
     start: float = 0.0
     duration: float | None = None
+    place: str = ""
 
 
-def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the line numbers (from 1) and records of a JSON-lines, CSV or TSV file.
+def records(path: Path) -> Iterator[Record]:
+    """Yield the line numbers (from 1) and records of a file of JSON, CSV, TSV or Excel.
+
+    JSON is one object a line, or an array of objects. A line that cannot be parsed gives an InputError in place of its
+    record, so that those after it can be read.
 
     Raises:
-        InputError: an unknown extension, or a line that cannot be parsed; it is named.
+        InputError: an unknown extension, or a file that cannot be parsed any further; the line is named.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes[-1:] and suffixes[-1] in COMPRESSED:
@@ -59,46 +88,59 @@ def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     kind = suffixes[-1] if suffixes else ""
     if kind in (".jsonl", ".json"):
         yield from _json_records(path)
-    elif kind in (".csv", ".tsv"):
-        yield from _table_records(path, kind)
+    elif kind in TABLES:
+        yield from table_records(path, kind, (AUDIO_COLUMNS, TEXT_COLUMNS))
     else:
-        raise InputError(f"{path}: unknown format of a manifest (accepted: {FORMATS})")
+        spreadsheet = kind in (".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
+        hint = "; save the table as .xlsx or 'CSV UTF-8'" if spreadsheet else ""
+        raise InputError(f"{path}: unknown format of a manifest (accepted: {FORMATS}){hint}")
 
 
-def _json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_records(path: Path) -> Iterator[Record]:
+    is_first = True
     for line, item in enumerate(read_lines(path), start=1):
         if not item.strip():
             continue
+        # an array, or an object over several lines
+        if is_first and (item.lstrip().startswith("[") or item.strip() == "{"):
+            yield from _json_values(path)
+            return
+        is_first = False
         try:
             record = json.loads(item)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
+            yield line, InputError(f"{path}, line {line}: not JSON: {error}")
+        else:
+            yield line, record if isinstance(record, dict) else _no_object(path, line, item)
+
+
+def _json_values(path: Path) -> Iterator[Record]:
+    """Yield the objects of an array, or of objects one after another, with the line on which each begins."""
+    text = read_text(path)
+    decoder = json.JSONDecoder()
+    line, counted, at = 1, 0, 0
+    is_array = text.lstrip().startswith("[")
+    between = re.compile(r"[\s,]*")
+    at = text.index("[") + 1 if is_array else 0
+    while True:
+        at = between.match(text, at).end()  # type: ignore[union-attr]
+        line, counted = line + text.count("\n", counted, at), at
+        if at == len(text) or (is_array and text[at] == "]"):
+            break
+        try:
+            record, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path}, line {line}: not JSON: {error}") from error
-        if not isinstance(record, dict):
-            raise InputError(f"{path}, line {line}: expected one JSON object a line, not {item.strip()[:40]!r}")
-        yield line, record
+        yield line, record if isinstance(record, dict) else _no_object(path, line, text[at:end])
+        at = end
+    if is_array and not text[at:].strip():
+        raise InputError(f"{path}, line {line}: the JSON array is cut short: ] is missing")
+    if is_array and (rest := text[at + 1 :].strip()):
+        raise InputError(f"{path}, line {line}: {rest[:40]!r} behind the end of the JSON array")
 
 
-def _table_records(path: Path, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    lines = io.StringIO(read_text(path), newline="")
-    if kind == ".tsv":
-        # TSV has no quoting: a sentence that begins with a quotation mark would swallow the lines after it
-        reader = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-    else:
-        reader = csv.reader(lines, strict=True)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        for names in (AUDIO_COLUMNS, TEXT_COLUMNS):
-            if header and not set(names) & set(header):
-                raise InputError(f"{path}, line 1: no column {' or '.join(names)} in the header {header}")
-        for row in reader:
-            if row and len(row) != len(header):
-                hint = " (quote a text that has commas)" if kind == ".csv" else ""
-                where = f"{path}, line {reader.line_num}"
-                raise InputError(f"{where}: {len(row)} columns where the header has {len(header)}{hint}")
-            if row:
-                yield reader.line_num, dict(zip(header, row, strict=True))
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: {error}") from error
+def _no_object(path: Path, line: int, item: str) -> InputError:
+    return InputError(f"{path}, line {line}: expected a JSON object, not {item.strip()[:40]!r}")
 
 
 def write_records(records: Iterable[tuple[str, dict[str, Any]]], path: Path, what: str) -> bool:
@@ -142,7 +184,12 @@ def to_manifest_path(path: str, folder: str) -> str:
 def from_manifest_path(location: str, folder: Path) -> str:
     """Return the absolute path of a file that a manifest names, relative to its folder or to the working directory."""
     beside = os.path.abspath(folder / location)
-    return beside if os.path.exists(beside) or not os.path.exists(location) else os.path.abspath(location)
+    if os.path.exists(beside):
+        return beside
+    if os.path.exists(location):
+        return os.path.abspath(location)
+    # a table that was written on Windows
+    return from_manifest_path(location.replace("\\", "/"), folder) if "\\" in location else beside
 
 
 def check_unique(ids: Iterable[tuple[str, str]]) -> None:
@@ -163,70 +210,158 @@ def check_files_exist(files: Sequence[tuple[str, str]], manifest: Path, what: st
 
 
 def parse(record: dict[str, Any], where: str) -> ManifestRow:
-    """Parse a record with the keys of NeMo, or those of AUDIO_COLUMNS and TEXT_COLUMNS.
+    """Parse a record with the keys of NeMo, or others of AUDIO_COLUMNS, TEXT_COLUMNS … (in any letter case).
 
     Raises:
         InputError: a key that is missing or has a value of the wrong type; ``where`` (file and line) is named.
     """
-    location = _required(record, AUDIO_COLUMNS, where)
+    record = {column_name(name): value for name, value in record.items()}
+    location = _required(record, AUDIO_COLUMNS, where).strip()
     if not location:
         raise InputError(f"{where}: the name of the audio file is empty")
     text = " ".join(_required(record, TEXT_COLUMNS, where).split())
-    start = _seconds(record, ("offset", "start"), where)
-    duration = _seconds(record, ("duration",), where)
+    start, end, duration = (_seconds(record, names, where) for names in (START_COLUMNS, END_COLUMNS, DURATION_COLUMNS))
     if duration is not None and duration <= 0:
         raise InputError(f"{where}: duration is {duration:g}, expected seconds above 0")
+    if end is not None:
+        length = end - (start or 0.0)
+        if length <= 0:
+            raise InputError(f"{where}: the segment {start or 0:g}–{end:g} s ends before it begins")
+        # the duration may be that of the whole file
+        if duration is not None and abs(duration - length) > MAX_TIME_DIFFERENCE and duration < end:
+            segment = f"the segment {start or 0:g}–{end:g} s"
+            raise InputError(f"{where}: duration is {duration:g}, but {segment} is {length:g} s long")
+        duration = length
     name = os.path.normpath(os.path.splitext(location)[0])
     # segments of one file need different names
     default = name if start is None else f"{name}-{round(start * 1000):07d}"
-    id, speaker = (str(record.get(key) or "") for key in ("id", "speaker"))
+    id, speaker = _name(record, ID_COLUMNS), _name(record, SPEAKER_COLUMNS)
     return ManifestRow(id or default, location, text, speaker, start or 0.0, duration)
 
 
+def ignored_columns(records: Iterable[dict[str, Any]]) -> list[str]:
+    """List the keys of records for `parse` that have a value in one of them and nevertheless no effect."""
+    ignored: dict[str, None] = {}
+    for record in records:
+        filled = {column_name(name): None for name, value in record.items() if value not in (None, "")}
+        used = {
+            next((name for name in names if name in filled), None)
+            for names in (AUDIO_COLUMNS, TEXT_COLUMNS, ID_COLUMNS, SPEAKER_COLUMNS, *map(_with_ms, TIME_COLUMNS))
+        }
+        ignored |= {name: None for name in filled if name not in used and name not in IGNORED}
+    return [name or "(a column without a name)" for name in ignored]
+
+
+def _with_ms(names: Sequence[str]) -> tuple[str, ...]:
+    return (*names, *(f"{name}_ms" for name in names))
+
+
+def _name(record: dict[str, Any], names: Sequence[str]) -> str:
+    """Return the first value that there is, as text; 0 is one."""
+    return next((str(record[name]).strip() for name in names if record.get(name) not in (None, "")), "")
+
+
 def _required(record: dict[str, Any], names: Sequence[str], where: str) -> str:
-    name = next((name for name in names if record.get(name) is not None), None)
+    name = next((name for name in names if record.get(name) not in (None, "")), None)
+    name = name or next((name for name in names if record.get(name) is not None), None)
     if name is None:
-        raise InputError(f"{where}: no {' or '.join(names)} among the keys {', '.join(record)}")
-    if not isinstance(record[name], str):
-        raise InputError(f"{where}: {name} is {record[name]!r}, expected text")
-    return record[name]
+        raise InputError(f"{where}: no {one_of(names)} among the keys {', '.join(record)}")
+    value = record[name]
+    if isinstance(value, dict) and isinstance(value.get("path"), str):  # an audio of Hugging Face's datasets
+        return value["path"]
+    if not isinstance(value, str):
+        raise InputError(f"{where}: {name} is {value!r}, expected text")
+    return value
 
 
 def _seconds(record: dict[str, Any], names: Sequence[str], where: str) -> float | None:
-    name = next((name for name in names if record.get(name) not in (None, "")), None)
+    name = next((name for name in _with_ms(names) if record.get(name) not in (None, "")), None)
     if name is None:
         return None
+    value = record[name]
+    seconds = math.nan
+    if isinstance(value, str):
+        value = value.strip()
+        if clock := _CLOCK.fullmatch(value):
+            value = int(clock[1] or 0) * 3600 + int(clock[2]) * 60 + float(clock[3].replace(",", "."))
+        elif _DECIMAL_COMMA.fullmatch(value):
+            value = value.replace(",", ".")
     try:
-        seconds = float(record[name])
-    except (TypeError, ValueError):
+        seconds = float("nan" if isinstance(value, bool) else value)
+    except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if not math.isfinite(seconds):
         raise InputError(f"{where}: {name} is {record[name]!r}, expected seconds")
-    return seconds
+    return seconds / 1000 if name.endswith("_ms") else seconds
 
 
-def folder_rows(folder: Path) -> list[ManifestRow]:
-    """List the audio files below ``folder``, each with the text of the ``.txt`` beside it.
+def folder_rows(folder: Path, tier: str = "") -> list[ManifestRow]:
+    """List the audio files below ``folder``, each with the text of the ``.txt`` beside it or with its segments.
 
-    The speaker is the name of the file's folder; empty for files directly in ``folder``.
+    The speaker is the name of the file's folder; empty for files directly in ``folder``. Where there is no ``.txt``,
+    the segments are those of a file of the same name for `segments.read`; its speakers, if it names any, are used.
+
+    Args:
+        folder: the folder.
+        tier: of the annotation files, see `segments.read`.
 
     Raises:
-        InputError: audio files without ``.txt``.
+        InputError: audio files without text, or an annotation file that cannot be read.
     """
-    rows, without_transcript = [], []
+    rows: list[ManifestRow] = []
+    without_text, tables = [], []
     for file in sorted(folder.rglob("*")):
         name = file.relative_to(folder)
-        hidden = any(part.startswith(".") for part in name.parts)
-        if hidden or file.suffix.lower() not in audio.INPUT_EXTENSIONS:
+        hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
+        if not hidden and file.suffix.lower() in TABLES:
+            tables.append(name.as_posix())
+        if hidden or file.suffix.lower() not in audio.INPUT_EXTENSIONS or file.is_dir():
             continue
-        transcripts = [file.with_suffix(suffix) for suffix in (".txt", ".TXT")]
-        transcript = next((path for path in transcripts if path.is_file()), None)
-        if transcript is None:
-            without_transcript.append(name.as_posix())
-            continue
-        text = " ".join(read_text(transcript).split())
-        rows.append(ManifestRow(name.with_suffix("").as_posix(), name.as_posix(), text, name.parent.name))
-    if count := len(without_transcript):
-        listed = ", ".join(without_transcript[:SHOWN]) + (", …" if count > SHOWN else "")
-        raise InputError(f"{folder}: {count} audio files have no .txt beside them: {listed}")
+        beside = (file.with_suffix(suffix) for suffix in _BESIDE)
+        texts = next((path for path in beside if path.is_file()), None)
+        if texts is None:
+            without_text.append(name.as_posix())
+        elif texts.suffix.lower() in segments.READERS:
+            rows += segment_rows(texts, name, tier)
+        else:
+            text = " ".join(read_text(texts).split())
+            rows.append(ManifestRow(name.with_suffix("").as_posix(), name.as_posix(), text, name.parent.name))
+    if count := len(without_text):
+        listed = ", ".join(without_text[:SHOWN]) + (", …" if count > SHOWN else "")
+        hint = f"; there is a table, {tables[0]}: if it has the texts, give it in place of the folder" if tables else ""
+        raise InputError(f"{folder}: {count} audio files have no .txt beside them: {listed}{hint}")
     return rows
+
+
+def segment_rows(annotation: Path, audio_name: Path, tier: str = "") -> list[ManifestRow]:
+    """List the segments of an annotation file for `segments.read` as utterances of an audio file.
+
+    Args:
+        annotation: the file.
+        audio_name: path of the audio file, as the rows name it.
+        tier: see `segments.read`.
+
+    Raises:
+        InputError: the annotation file cannot be read.
+    """
+    name = audio_name.with_suffix("").as_posix()
+    rows: list[ManifestRow] = []
+    ids: set[str] = set()
+    for segment in segments.read(annotation, tier):
+        id = f"{name}-{round(segment.start * 1000):07d}"
+        id = id if id not in ids else f"{id}-{segment.speaker or len(ids)}"  # speakers who begin at the same time
+        ids.add(id)
+        speaker = segment.speaker or audio_name.parent.name
+        length = round(segment.end - segment.start, ndigits=8)
+        place = f"{annotation}, line {segment.line}" if segment.line else str(annotation)
+        rows.append(ManifestRow(id, audio_name.as_posix(), segment.text, speaker, segment.start, length, place))
+    return rows
+
+
+def audio_beside(annotation: Path) -> Path:
+    """Return the name of the audio file beside an annotation file. Raises InputError if there is none."""
+    files = [path for path in sorted(annotation.parent.iterdir()) if path.stem == annotation.stem]
+    for path in files:
+        if path.suffix.lower() in audio.INPUT_EXTENSIONS and path.is_file():
+            return Path(path.name)
+    raise InputError(f"{annotation}: no audio file of the same name beside it")

@@ -49,7 +49,7 @@ def test_other_normalizations_keep_invisible_characters() -> None:
 
 
 def test_turkish_letter_case() -> None:
-    lower, upper = (TextNormalizer(case=case, language="tr") for case in ("lower", "upper"))  # type: ignore[arg-type]
+    lower, upper = (TextNormalizer(case=case, language="tr") for case in ("lower", "upper"))
     assert lower.apply("İstanbul IŞIK") == "istanbul ışık"
     assert upper.apply("istanbul ışık") == "İSTANBUL IŞIK"
     assert TextNormalizer(case="lower").apply("IŞIK") == "işik"

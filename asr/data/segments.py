@@ -1,0 +1,209 @@
+"""Segments of recordings from annotation files: Praat TextGrid, ELAN, and subtitles (SRT, WebVTT)."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from asr.errors import InputError
+from asr.utils.text_files import read_text
+
+# Tiers of words, phones and the like are no tiers of utterances; "Ann - words" is one too (Montreal Forced Aligner).
+_PARTS = re.compile(
+    r"(?:.*[-_:. ])?\s*(?:words?|tokens?|phones?|phonemes?|segments?|syllables?|mau|kan|pos|lemmas?|tones?|breaks?)",
+    re.IGNORECASE,
+)
+_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[,.](\d{1,9}))?"
+_CUE = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}")
+
+
+@dataclass(frozen=True)
+class TimedText:
+    """A text with its times in a recording.
+
+    Attributes:
+        start: in seconds.
+        end: in seconds.
+        text: with single spaces.
+        speaker: as the file names it; empty where it does not.
+        line: of the file, from 1; 0 where it has no lines to name.
+    """
+
+    start: float
+    end: float
+    text: str
+    speaker: str = ""
+    line: int = 0
+
+
+def read(path: Path, tier: str = "") -> list[TimedText]:
+    """Read the segments that have a text, by time.
+
+    Args:
+        path: a file with an extension of `READERS`.
+        tier: name of the tier to read (TextGrid, ELAN); "": all tiers but those of words, phones and other parts of
+            utterances. Where several are read, the tier's name is the speaker.
+
+    Raises:
+        InputError: the file cannot be read, is damaged, or has no such tier.
+    """
+    segments = READERS[path.suffix.lower()](path, tier)
+    return sorted((segment for segment in segments if segment.text), key=lambda segment: (segment.start, segment.end))
+
+
+# -- tiers
+
+
+def _choose(path: Path, tiers: dict[str, list[TimedText]], tier: str) -> list[TimedText]:
+    if tier:
+        if tier not in tiers:
+            raise InputError(f"{path}: no tier {tier!r} (there are {', '.join(map(repr, tiers)) or 'none'})")
+        return tiers[tier]
+    chosen = {name: segments for name, segments in tiers.items() if segments and not _PARTS.fullmatch(name)}
+    if not chosen and any(tiers.values()):
+        names = ", ".join(map(repr, tiers))
+        raise InputError(f"{path}: which of the tiers {names} has utterances? Give it with --option tier=NAME")
+    if len(chosen) == 1:
+        return next(iter(chosen.values()))
+    return [
+        TimedText(s.start, s.end, s.text, s.speaker or name, s.line)
+        for name, segments in chosen.items()
+        for s in segments
+    ]
+
+
+# -- Praat
+
+# strings, flags, and numbers that stand free: the index in "intervals [3]:" is no value
+_TOKEN = re.compile(r'"((?:[^"]|"")*)"|<(\w+)>|(?<!\S)(-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?!\S)')
+
+
+def _textgrid(path: Path, tier: str) -> list[TimedText]:
+    """Read interval tiers of the long or the short text format, which have the same values in the same order."""
+    text = read_text(path)
+    if "ooTextFile" not in text[:200] or '"TextGrid"' not in text[:400]:
+        raise InputError(f"{path}: not a TextGrid in a text format of Praat")
+    tokens = _TextGridTokens(path, text)
+    if tokens.string() != "ooTextFile" or tokens.string() != "TextGrid":
+        raise tokens.error("a TextGrid begins with its type")
+    tokens.number(), tokens.number()  # the times of the whole
+    tiers: dict[str, list[TimedText]] = {}
+    if tokens.flag() != "exists":
+        return []
+    for _ in range(int(tokens.number())):
+        kind, name = tokens.string(), tokens.string()
+        tokens.number(), tokens.number()
+        segments = tiers.setdefault(name, [])
+        for _ in range(int(tokens.number())):
+            start = tokens.number()
+            end = tokens.number() if kind == "IntervalTier" else start
+            line, label = tokens.line, " ".join(tokens.string().split())
+            if kind == "IntervalTier" and label:
+                segments.append(TimedText(start, end, label, line=line))
+    return _choose(path, tiers, tier)
+
+
+class _TextGridTokens:
+    """The strings, flags and numbers of a TextGrid, in order; names and signs between them do not count."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path, self._text, self._at, self.line = path, text, 0, 1
+
+    def error(self, what: str) -> InputError:
+        return InputError(f"{self.path}, line {self.line}: {what}")
+
+    def _next(self) -> re.Match[str]:
+        if (match := _TOKEN.search(self._text, self._at)) is None:
+            raise self.error("the TextGrid is cut short")
+        self.line += self._text.count("\n", self._at, match.end())
+        self._at = match.end()
+        return match
+
+    def string(self) -> str:
+        if (match := self._next())[1] is None:
+            raise self.error(f"a text in quotation marks is expected, not {match[0]}")
+        return match[1].replace('""', '"')
+
+    def flag(self) -> str:
+        return self._next()[2] or ""
+
+    def number(self) -> float:
+        if (match := self._next())[3] is None:
+            raise self.error(f"a number is expected, not {match[0][:40]}")
+        return float(match[3])
+
+
+# -- ELAN
+
+
+def _eaf(path: Path, tier: str) -> list[TimedText]:
+    try:
+        root = ElementTree.fromstring(read_text(path).encode())
+    except ElementTree.ParseError as error:
+        raise InputError(f"{path}: not an ELAN file: {error}") from error
+    if root.tag != "ANNOTATION_DOCUMENT":
+        raise InputError(f"{path}: not an ELAN file: it begins with {root.tag}")
+    times = {slot.get("TIME_SLOT_ID"): slot.get("TIME_VALUE") for slot in root.iter("TIME_SLOT")}
+    tiers: dict[str, list[TimedText]] = {}
+    for element in root.iter("TIER"):
+        name = element.get("TIER_ID", "")
+        if element.get("PARENT_REF") and name != tier:
+            continue  # parts, translations and notes of another tier's annotations
+        segments = tiers.setdefault(name, [])
+        for annotation in element.iter("ALIGNABLE_ANNOTATION"):
+            value = annotation.find("ANNOTATION_VALUE")
+            text = "" if value is None else " ".join("".join(value.itertext()).split())
+            begin, end = (times.get(annotation.get(f"TIME_SLOT_REF{n}")) for n in (1, 2))
+            if not text:
+                continue
+            if not (begin and end and begin.isdigit() and end.isdigit()):
+                raise InputError(f"{path}: the annotation {text[:40]!r} of tier {name!r} has no times")
+            segments.append(TimedText(int(begin) / 1000, int(end) / 1000, text, element.get("PARTICIPANT", "")))
+    return _choose(path, tiers, tier)
+
+
+# -- subtitles
+
+
+def _subtitles(path: Path, tier: str) -> list[TimedText]:
+    """Read cues of SRT or WebVTT: a line of times, and the lines of text up to a blank one."""
+    segments = []
+    lines = read_text(path).split("\n")
+    number = 0
+    while number < len(lines):
+        cue = _CUE.match(lines[number])
+        number += 1
+        if cue is None:
+            if "-->" in lines[number - 1]:
+                raise InputError(f"{path}, line {number}: {lines[number - 1].strip()[:60]!r} are no times of a cue")
+            continue
+        first = number
+        while number < len(lines) and lines[number].strip() and not _CUE.match(lines[number]):
+            number += 1
+        body = lines[first:number]
+        if number < len(lines) and _CUE.match(lines[number]) and body and body[-1].strip().isdigit():
+            body.pop()  # the number of the next cue, where no blank line stands before it
+        start, end = _seconds(*cue.groups()[:4]), _seconds(*cue.groups()[4:])
+        voice = re.search(r"<v(?:\.[^\s>]*)?\s+([^>]+)>", " ".join(body))
+        # markup of HTML, WebVTT and SSA
+        text = html.unescape(re.sub(r"<[^>]*>|\{\\[^}]*\}", "", " ".join(body)))
+        segments.append(TimedText(start, end, " ".join(text.split()), voice[1].strip() if voice else "", first))
+    if not segments:
+        raise InputError(f"{path}: no subtitle with times (00:00:01,000 --> 00:00:02,000) in it")
+    return segments
+
+
+def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None) -> float:
+    return int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds) + (float(f"0.{fraction}") if fraction else 0.0)
+
+
+READERS: dict[str, Callable[[Path, str], Sequence[TimedText]]] = {
+    ".textgrid": _textgrid,
+    ".eaf": _eaf,
+    ".srt": _subtitles,
+    ".vtt": _subtitles,
+}

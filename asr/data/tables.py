@@ -1,0 +1,139 @@
+"""Tables of utterances: CSV, TSV and Excel files with a header, as records by the names of their columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from asr.errors import InputError
+from asr.utils.text_files import read_text
+
+TABLES = (".csv", ".tsv", ".xlsx")
+DELIMITERS = ",;\t|"
+DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+
+Record = tuple[int, "dict[str, Any] | InputError"]  # the number of a line, and its record or what is wrong with it
+
+
+def column_name(name: str) -> str:
+    """Return the plain form of a column's name: "Start (s)" and "start" are one, "End [ms]" is "end_ms"."""
+    name, unit = re.fullmatch(r"(.*?)\s*(?:[(\[](\w+)\.?[)\]])?", name.strip().lower(), re.DOTALL).groups()  # type: ignore[union-attr]
+    name = re.sub(r"[\s-]+", "_", name)
+    if unit in ("ms", "milliseconds"):
+        return f"{name}_ms"
+    return name if unit in (None, "s", "sec", "secs", "seconds") else f"{name}_{unit}"
+
+
+def table_records(path: Path, kind: str, required: Sequence[Collection[str]]) -> Iterator[Record]:
+    """Yield the line numbers and records of a table; a row with a wrong number of cells gives an InputError instead.
+
+    Rows without any text are left out.
+
+    Args:
+        path: the file.
+        kind: one of `TABLES`.
+        required: sets of names; the header must have a name of each.
+
+    Raises:
+        InputError: the file cannot be read, or its header lacks a column.
+    """
+    delimiter = ""
+    if kind == ".xlsx":
+        rows: Iterator[tuple[int, list[str]]] = _excel_rows(path)
+    else:
+        # cells of CSV are limited to 131072 characters otherwise, the text of an hour has more
+        csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+        text = read_text(path)
+        if declared := re.match(
+            r'"?sep=(.)"?[^\n]*(?:\n|$)', text, re.IGNORECASE
+        ):  # a line that Excel writes and reads
+            text = text[declared.end() :]
+        delimiter = declared[1] if declared else _delimiter(text, kind, required)
+        rows = _text_rows(path, text, kind, delimiter, first=2 if declared else 1)
+    line, header = next(rows, (1, []))
+    names = [column_name(name) for name in header]
+    for wanted in required:
+        if names and not set(wanted) & set(names):
+            raise InputError(f"{path}, line {line}: no column {one_of(wanted)} in the header {_shown(header)}")
+    if twice := [name for name, count in Counter(filter(None, names)).items() if count > 1]:
+        raise InputError(f"{path}, line {line}: two columns have the name {' and '.join(twice)}")
+    for line, row in rows:
+        if kind == ".xlsx":  # its rows are as long as they have cells
+            row = [*row, *[""] * (len(names) - len(row))]
+            row = row[: max([len(names), *(at for at, cell in enumerate(row, start=1) if cell.strip())])]
+        if len(row) != len(names):
+            hint = f" (quote a text that has {DELIMITER_NAMES.get(delimiter, delimiter)})" if kind == ".csv" else ""
+            where = f"{path}, line {line}"
+            yield line, InputError(f"{where}: {len(row)} columns where the header has {len(names)}{hint}")
+        else:
+            yield line, dict(zip(names, row, strict=True))
+
+
+def one_of(names: Collection[str]) -> str:
+    """List alternatives: "a, b or c"."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
+
+
+def _shown(header: Sequence[str]) -> str:
+    listed = ", ".join(map(repr, header))
+    return f"[{listed[:200]}{'…' if len(listed) > 200 else ''}]"
+
+
+def _delimiter(text: str, kind: str, required: Sequence[Collection[str]]) -> str:
+    """Return the character that separates the cells: with it, the header has the columns that it must have."""
+    usual = "\t" if kind == ".tsv" else ","
+    line = next((line for line in text.split("\n") if line.strip()), "")
+    for delimiter in (usual, *DELIMITERS):
+        names = {column_name(name.strip().strip('"')) for name in line.split(delimiter)}
+        if all(names & set(wanted) for wanted in required):
+            return delimiter
+    # without such a header, the most frequent one, so that the message shows its columns
+    return max((usual, *DELIMITERS), key=line.count)
+
+
+def _text_rows(path: Path, text: str, kind: str, delimiter: str, first: int) -> Iterator[tuple[int, list[str]]]:
+    lines = io.StringIO(text, newline="")
+    if kind == ".tsv" and delimiter == "\t":
+        # TSV has no quoting: a sentence that begins with a quotation mark would swallow the lines after it
+        reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                yield reader.line_num + first - 1, row
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num + first - 1}: {error}") from error
+
+
+def _excel_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of the first sheet of an Excel workbook that has any."""
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise InputError(
+            f"{path}: Excel files need the package openpyxl (pip install 'asr-recurrent[excel]'); "
+            "or save the table as 'CSV UTF-8'"
+        ) from error
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        sheets = [[list(map(_cell, row)) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets]
+    except Exception as error:  # openpyxl raises many kinds for a damaged file
+        raise InputError(f"{path}: not an Excel workbook that can be read: {type(error).__name__}: {error}") from error
+    for rows in sheets:
+        if any(any(row) for row in rows):
+            yield from ((number, row) for number, row in enumerate(rows, start=1) if any(cell.strip() for cell in row))
+            return
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
