@@ -135,6 +135,7 @@ def tiny_config() -> Callable[..., dict[str, Any]]:
         "trainer": {
             "epochs": 30,
             "max_minutes": None,
+            "fit_minutes": None,
             "precision": "32-true",
             "accelerator": "cpu",
             "devices": 1,

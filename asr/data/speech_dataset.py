@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from asr import audio
-from asr.audio import perturbation as augmentation
-from asr.audio.perturbation import WHITE, Perturbation
+from asr.audio.perturbation import Perturbation
 from asr.data import manifest
 from asr.data.batch import SpeechBatch, Targets, pad
+from asr.data.perturber import Perturber
 from asr.errors import InputError
 from asr.features import read_kaldi, read_sphinx
 from asr.text.vocabulary import Vocabulary, log_skipped
@@ -62,7 +62,7 @@ class SpeechDataset(Dataset[SpeechExample]):
         vocabularies: of each head.
         sample_rate: of the audio, in Hz; None: the cuts have features instead.
         encode: make labels; False where only references are needed, whose text may be outside a vocabulary.
-        perturbation: of the waveforms in training.
+        perturbation: of the waveforms in training (`Perturber`).
         cache_hours: largest total duration of recordings to keep in memory.
         seed: of the perturbation.
 
@@ -84,15 +84,18 @@ class SpeechDataset(Dataset[SpeechExample]):
         self.cuts = list(cuts)
         self.sample_rate = sample_rate
         self.vocabularies = dict(vocabularies)
-        self.perturbation = perturbation
         self.seed = seed
         self.seconds = [cut.duration for cut in self.cuts]
         recordings = {manifest.audio_path(cut): cut.recording.duration for cut in self.cuts if cut.recording}
         self.caches = sum(recordings.values()) <= cache_hours * 3600
         self._cache: dict[str, np.ndarray] = {}
-        noise = perturbation.noise if perturbation else None
-        files = manifest.read(noise) if noise and noise != WHITE else []
-        self._noise = [WHITE] if noise == WHITE else [str(manifest.audio_path(cut)) for cut in files]
+        self._perturb = Perturber(perturbation, sample_rate) if perturbation and sample_rate else None
+        if perturbation and perturbation.nonspeech_probability and encode:
+            for head, vocabulary in self.vocabularies.items():
+                if vocabulary.kind == "classes":
+                    raise InputError(
+                        f"data.perturbation.nonspeech_probability: head {head} has no class for non-speech"
+                    )
         for cut in self.cuts:
             self._check_source(cut)
         self.references: list[dict[str, str | None]] = []
@@ -123,16 +126,16 @@ class SpeechDataset(Dataset[SpeechExample]):
 
     def __getitem__(self, key: int | tuple[int, int]) -> SpeechExample:
         epoch, index = key if isinstance(key, tuple) else (None, key)
-        samples = self._read(index)
-        if epoch is not None and self.perturbation and samples.ndim == 1:
-            samples = self._perturb(samples, np.random.default_rng([self.seed, epoch, index]))
-        return SpeechExample(
-            self.cuts[index].id,
-            torch.from_numpy(samples),
-            self.labels[index],
-            self.references[index],
-            self.seconds[index],
-        )
+        samples, labels, references = self._read(index), self.labels[index], self.references[index]
+        if epoch is not None and self._perturb and samples.ndim == 1:
+            rng = np.random.default_rng([self.seed, epoch, index])
+            if self._perturb.draw_nonspeech(rng):
+                samples = self._perturb.nonspeech(samples, rng)
+                labels = {head: None if of_head is None else [] for head, of_head in labels.items()}
+                references = {head: None if text is None else "" for head, text in references.items()}
+            else:
+                samples = self._perturb(samples, rng)
+        return SpeechExample(self.cuts[index].id, torch.from_numpy(samples), labels, references, self.seconds[index])
 
     def _read(self, index: int) -> np.ndarray:
         cut = self.cuts[index]
@@ -153,17 +156,6 @@ class SpeechDataset(Dataset[SpeechExample]):
         if place not in self._cache:
             self._cache[place] = READERS[cut.features.storage_type](place)
         return self._cache[place]
-
-    def _perturb(self, samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        assert self.perturbation is not None and self.sample_rate is not None
-        factor = float(rng.choice(np.asarray(self.perturbation.speed)))
-        if factor != 1.0:
-            samples = augmentation.speed_perturb(samples, factor)
-        if self._noise and rng.random() < self.perturbation.noise_probability:
-            chosen = self._noise[rng.integers(len(self._noise))]
-            noise = rng.normal(size=len(samples)) if chosen == WHITE else audio.read(chosen, self.sample_rate)
-            samples = augmentation.add_noise(samples, noise, rng.uniform(*self.perturbation.snr), rng)
-        return samples
 
     def collate(self, examples: Sequence[SpeechExample]) -> SpeechBatch:
         """Make a padded batch of examples."""

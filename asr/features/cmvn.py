@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
@@ -21,6 +22,11 @@ PER_UTTERANCE = ("utterance", "both")  # modes with statistics of each utterance
 # A column that hardly varies (digital silence, an unused coefficient) is centered but not scaled up to noise.
 SMALLEST_STD = 1e-5
 
+# The loudness of a frame is quantized in steps of so many nats, at most MAX_STEPS above or below 0. Sums over the
+# frames of each step then suffice to find the active frames of a recording read in parts, once the loudest is known.
+STEP_NATS = 0.25
+MAX_STEPS = 200
+
 
 class FeatureNormalizer(nn.Module):
     """Normalize every element of a feature vector to zero mean and unit variance.
@@ -37,6 +43,12 @@ class FeatureNormalizer(nn.Module):
         level: the first ``level`` columns are log energies of bands. The level of an utterance, the mean of their
             means, is subtracted wholly, whatever the ``mean_fraction``: what is left of the mean is a spectral shape,
             and how loud a recording is makes no difference. 0: the level is treated as the rest of the mean.
+        active: only frames within this many nats of the loudest frame of the recording count for its mean and standard
+            deviation, and for those of the training set, so that silence around speech makes no difference. The
+            loudness of a frame is that of its strongest band. None: all frames count.
+        floor: band energies further than this many nats below the recording's mean are raised to that limit: digital
+            silence and quiet noise become the same. None: no limit.
+        num_bands: number of the first columns that are log energies of bands, which ``active`` and ``floor`` need.
 
     Attributes:
         mean: of the training set, ``(dim,)``; modes ``"global"`` and ``"both"`` only.
@@ -44,7 +56,8 @@ class FeatureNormalizer(nn.Module):
         frames: number of frames that :meth:`fit` has seen, 0 before; likewise.
 
     Raises:
-        InputError: an unknown mode, a fraction outside 0 to 1, or a level in a mode without an utterance's own mean.
+        InputError: an unknown mode, a fraction outside 0 to 1, a level or floor in a mode without an utterance's own
+            mean, a number of nats that is not above 0, or ``active`` or ``floor`` for features without band energies.
     """
 
     mean: Tensor
@@ -52,7 +65,16 @@ class FeatureNormalizer(nn.Module):
     frames: Tensor
 
     def __init__(
-        self, dim: int, mode: str = "global", mean_fraction: float = 1.0, scale: bool = True, level: int = 0
+        self,
+        dim: int,
+        mode: str = "global",
+        mean_fraction: float = 1.0,
+        scale: bool = True,
+        level: int = 0,
+        *,
+        active: float | None = None,
+        floor: float | None = None,
+        num_bands: int = 0,
     ) -> None:
         super().__init__()
         check_choice("normalization", mode, MODES)
@@ -60,8 +82,18 @@ class FeatureNormalizer(nn.Module):
             raise InputError(f"mean_fraction={mean_fraction}: use a number from 0 to 1")
         if level and mode not in PER_UTTERANCE:
             raise InputError(f"remove_level: normalization={mode!r} knows no utterance's level: use utterance or both")
+        for name, value in (("active", active), ("floor", floor)):
+            if value is not None and not value > 0:
+                raise InputError(f"{name}={value}: use a number of nats above 0, or null")
+        if (active is not None or floor is not None) and not num_bands:
+            raise InputError("active, floor: these features have no band energies; use the type filterbank")
+        if floor is not None and mode not in PER_UTTERANCE:
+            raise InputError(f"floor: normalization={mode!r} knows no utterance's mean: use utterance or both")
         self.mode = mode
         self.level = level
+        self.active = active
+        self.floor = floor
+        self.num_bands = num_bands
         self.mean_fraction = mean_fraction
         self.scale = scale
         if mode in FITTED:
@@ -104,10 +136,14 @@ class FeatureNormalizer(nn.Module):
         if self.mode == "global":
             features.sub_(self.mean).div_(safe_std(self.std))
         else:
-            mean, std = mean_and_std(*moments(features), lengths[:, None])  # (N, F) each, float64
+            mean, std = mean_and_std(*self.sums(features, lengths))  # (N, F) each, float64
             for row, known in enumerate(statistics or ()):
                 if known is not None:
                     mean[row], std[row] = known
+            if self.floor is not None:
+                lowest = (mean - self.floor).float()[:, None, : self.num_bands]
+                bands = features[:, :, : self.num_bands]
+                torch.maximum(bands, lowest, out=bands)
             usual = self.mean if self.mode == "both" else torch.zeros_like(mean[0])
             offset = torch.lerp(usual.to(mean.dtype), mean, self.mean_fraction)
             if self.level:
@@ -125,44 +161,103 @@ class FeatureNormalizer(nn.Module):
 
     @torch.no_grad()
     def fit(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Set the global statistics, by `global_statistics` of ``batches``; InputError if there are no frames."""
-        mean, std, frames = global_statistics(batches)
+        """Set the global statistics from the active frames of batches, in one pass.
+
+        Args:
+            batches: pairs of features ``(N, T, dim)``, zero beyond an utterance's length, and lengths ``(N,)``.
+
+        Raises:
+            InputError: there are no frames.
+        """
+        mean, std, frames = pooled_statistics(self.sums(*batch) for batch in batches)
         self.mean.copy_(mean)
         self.std.copy_(std)
         self.frames.fill_(frames)
 
+    def sums(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the `moments`, ``(N, dim)`` each, of the active frames of each utterance, and their number (N, 1)."""
+        if self.active is None:
+            return *moments(features), lengths[:, None]
+        steps = loudness(features, self.num_bands)
+        beyond = torch.arange(steps.shape[1], device=steps.device) >= lengths.to(steps.device)[:, None]
+        steps = steps.masked_fill(beyond, -MAX_STEPS - 1)
+        is_active = (steps > steps.amax(1, keepdim=True) - self.active / STEP_NATS) & ~beyond
+        return *moments(features, is_active), is_active.sum(1, keepdim=True)
 
-def global_statistics(batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, int]:
-    """Compute mean and standard deviation of all frames, in one pass, with sums in float64.
+    def recording_statistics(self, pieces: Iterable[tuple[Tensor, Tensor]]) -> Statistics:
+        """Compute the mean and standard deviation of the active frames of a recording that is read in pieces.
+
+        Args:
+            pieces: features ``(1, T, dim)`` and lengths ``(1,)``.
+
+        Returns:
+            Mean and standard deviation, ``(dim,)`` float64 each: those of the recording in one piece.
+
+        Raises:
+            InputError: there are no frames.
+        """
+        if self.active is None:
+            return pooled_statistics((*moments(features), lengths[:, None]) for features, lengths in pieces)[:2]
+        sums: list[Tensor] = []  # of values (steps, dim), of squares (steps, dim), of frames (steps, 1)
+        for features, lengths in pieces:
+            values = features[0, : int(lengths[0])].double().cpu()
+            columns = [values, values.square(), torch.ones(len(values), 1, dtype=torch.float64)]
+            sums = sums or [torch.zeros(2 * MAX_STEPS + 1, column.shape[1], dtype=torch.float64) for column in columns]
+            steps = loudness(values[None], self.num_bands)[0] + MAX_STEPS
+            for total, column in zip(sums, columns, strict=True):
+                total.index_add_(0, steps, column)
+        if not sums:
+            raise InputError("no frames to compute the features' mean and standard deviation from")
+        loudest = int(sums[2].nonzero()[-1, 0])
+        first = max(0, math.floor(loudest - self.active / STEP_NATS) + 1)
+        return mean_and_std(*(total[first:].sum(0) for total in sums))
+
+
+def loudness(features: Tensor, num_bands: int) -> Tensor:
+    """Return the greatest of the first ``num_bands`` columns of each frame (N, T, F) in `STEP_NATS`, (N, T) int64."""
+    return (features[:, :, :num_bands].amax(-1) / STEP_NATS).floor().clamp(-MAX_STEPS, MAX_STEPS).long()
+
+
+def pooled_statistics(sums: Iterable[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor, int]:
+    """Compute mean and standard deviation over the frames of all batches.
 
     Args:
-        batches: pairs of features ``(N, T, F)``, zero beyond an utterance's length, and lengths ``(N,)``.
+        sums: of each batch the sum and the sum of squares, ``(N, F)`` each, and the number of frames ``(N, 1)``.
 
     Returns:
-        Mean ``(F,)``, standard deviation ``(F,)`` and number of frames.
+        Mean ``(F,)`` and standard deviation ``(F,)``, float64, and the number of frames.
 
     Raises:
         InputError: there are no frames.
     """
     total = total_of_squares = torch.zeros(1, dtype=torch.float64)
     frames = 0
-    for features, lengths in batches:
-        sums, squares = moments(features)
-        total = total + sums.sum(0).cpu().double()
+    for values, squares, counts in sums:
+        total = total + values.sum(0).cpu().double()
         total_of_squares = total_of_squares + squares.sum(0).cpu().double()
-        frames += int(lengths.sum())
+        frames += int(counts.sum())
     if frames == 0:
         raise InputError("no frames to compute the features' mean and standard deviation from")
     return *mean_and_std(total, total_of_squares, torch.tensor(frames)), frames
 
 
-def moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Return sum and sum of squares, ``(N, F)`` each, in float64, over the frames of ``features`` (N, T, F)."""
+def moments(features: Tensor, included: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Compute sum and sum of squares over the frames of each utterance, in float64.
+
+    Args:
+        features: ``(N, T, F)``, zero beyond an utterance's length.
+        included: ``(N, T)`` bool, the frames that count; None: all.
+
+    Returns:
+        Two tensors ``(N, F)``.
+    """
     dtype = torch.float32 if features.device.type == "mps" else torch.float64  # MPS has no float64
     total = features.new_zeros(features.shape[0], features.shape[2], dtype=dtype)
     total_of_squares = torch.zeros_like(total)
-    for block in features.split(4096, dim=1):  # bounds the memory of the float64 copy
-        values = block.to(dtype)
+    for begin in range(0, features.shape[1], 4096):  # bounds the memory of the float64 copy
+        values = features[:, begin : begin + 4096].to(dtype)
+        if included is not None:
+            values = values * included[:, begin : begin + 4096, None]
         total += values.sum(1)
         total_of_squares += values.square().sum(1)
     return total, total_of_squares

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from asr.errors import InputError
 from asr.features._blocks import Blocks, map_blocks, map_threads, single_threaded
-from asr.features.cmvn import FITTED, PER_UTTERANCE, FeatureNormalizer, Statistics, global_statistics
+from asr.features.cmvn import FITTED, PER_UTTERANCE, FeatureNormalizer, Statistics
 from asr.utils.masks import length_mask
 
 PaddedBatch: TypeAlias = "tuple[Tensor, Tensor]"  # inputs or features, and lengths (N,)
@@ -66,6 +66,9 @@ class Extractor(nn.Module):
         mean_fraction: see there.
         scale: see there.
         level: see there.
+        active: see there.
+        floor: see there.
+        num_bands: see there.
 
     Attributes:
         dim: features per frame, derivatives included (F).
@@ -87,6 +90,9 @@ class Extractor(nn.Module):
         mean_fraction: float,
         scale: bool,
         level: int = 0,
+        active: float | None = None,
+        floor: float | None = None,
+        num_bands: int = 0,
     ) -> None:
         super().__init__()
         if deltas not in (0, 1, 2):
@@ -94,7 +100,9 @@ class Extractor(nn.Module):
         self.dim = num_static * (1 + deltas)
         self.frame_seconds = frame_seconds
         self.deltas = deltas
-        self.normalization = FeatureNormalizer(self.dim, normalization, mean_fraction, scale, level)
+        self.normalization = FeatureNormalizer(
+            self.dim, normalization, mean_fraction, scale, level, active=active, floor=floor, num_bands=num_bands
+        )
 
     def static_features(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Return features before derivatives (N, T, D) float32, of any value beyond an utterance's own length."""
@@ -155,7 +163,7 @@ class Extractor(nn.Module):
         """
         if self.normalization.mode not in PER_UTTERANCE:
             return None
-        return global_statistics(self._unnormalized(batches))[:2]
+        return self.normalization.recording_statistics(self._unnormalized(batches))
 
     def _unnormalized(self, batches: Iterable[PaddedBatch]) -> Iterator[PaddedBatch]:
         """Yield features of batches before normalization."""
@@ -228,6 +236,9 @@ class WaveformExtractor(Extractor):
         mean_fraction: see there.
         scale: see there.
         level: see there.
+        active: see there.
+        floor: see there.
+        num_bands: see there.
 
     Attributes:
         sample_rate: in Hz.
@@ -252,6 +263,9 @@ class WaveformExtractor(Extractor):
         mean_fraction: float,
         scale: bool,
         level: int = 0,
+        active: float | None = None,
+        floor: float | None = None,
+        num_bands: int = 0,
     ) -> None:
         window, hop = self.num_samples(window_ms, sample_rate), self.num_samples(hop_ms, sample_rate)
         if hop < 1 or window < 2:
@@ -259,7 +273,18 @@ class WaveformExtractor(Extractor):
                 f"window_ms={window_ms}, hop_ms={hop_ms}: {window} and {hop} samples at {sample_rate} Hz; "
                 "at least 2 and 1 are needed"
             )
-        super().__init__(num_static, hop / sample_rate, deltas, normalization, mean_fraction, scale, level)
+        super().__init__(
+            num_static,
+            hop / sample_rate,
+            deltas,
+            normalization,
+            mean_fraction,
+            scale,
+            level,
+            active=active,
+            floor=floor,
+            num_bands=num_bands,
+        )
         self.sample_rate = sample_rate
         self.window_samples = window
         self.hop_samples = hop

@@ -48,6 +48,8 @@ class FilterBank(WaveformExtractor):
         mean_fraction: see there.
         scale: see there.
         remove_level: whether the level of an utterance is removed even where ``mean_fraction`` leaves part of its mean.
+        active: only frames within this many nats of the loudest count for mean and variance; None: all; see there.
+        floor: nats below the mean to which weaker band energies are raised; None: no limit; see there.
 
     Raises:
         InputError: a window or hop that is too short, a band or filters that are not possible (`mel_filters`), or an
@@ -74,11 +76,25 @@ class FilterBank(WaveformExtractor):
         mean_fraction: float = 1.0,
         scale: bool = True,
         remove_level: bool = False,
+        active: float | None = None,
+        floor: float | None = None,
     ) -> None:
         columns = num_mels + energy
         level = columns if remove_level else 0
         super().__init__(
-            columns, sample_rate, window_ms, hop_ms, dither, deltas, normalization, mean_fraction, scale, level
+            columns,
+            sample_rate,
+            window_ms,
+            hop_ms,
+            dither,
+            deltas,
+            normalization,
+            mean_fraction,
+            scale,
+            level,
+            active=active,
+            floor=floor,
+            num_bands=num_mels,
         )
         self.fft_length = 1 << (self.window_samples - 1).bit_length()
         self.preemphasis = preemphasis

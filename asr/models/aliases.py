@@ -11,6 +11,12 @@ from asr.text import vocabulary_file
 # Present name by former name, for each group of a configuration; * stands for any name.
 ALIASES: dict[str, Mapping[str, str]] = {
     "data": {"rows": "batch_size", "steps": "bptt", "pieces": "eos_after"},
+    "data.perturbation": {
+        "rooms": "impulse_responses",
+        "room_probability": "reverb_probability",
+        "silence": "silence_seconds",
+        "band": "high_cut",
+    },
     "decoder": ctc_options.OPTION_ALIASES,
     "task": {"smoothing": "label_smoothing"},
     "task.heads.*": vocabulary_file.OPTION_ALIASES,

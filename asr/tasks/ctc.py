@@ -14,12 +14,16 @@ from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.features import Extractor
 from asr.features.cmvn import Statistics
+from asr.features.silence import silent_frames
 from asr.modules.ctc_head import CTCHead
 from asr.modules.encoder import Encoder
 from asr.tasks._builders import build_task
 from asr.tasks.base import Loss, Validation
 from asr.tasks.speech_frontend import SpeechTask, build_speech_frontend
 from asr.text.vocabulary import Vocabulary
+
+# Of labels other than blank where there is no signal: less than what any search adds to a word.
+SILENCE_LOG_PROB = -100.0
 
 
 class CTCTask(SpeechTask):
@@ -178,7 +182,10 @@ class CTCTask(SpeechTask):
         heads: Sequence[str] | None = None,
         statistics: Sequence[Statistics | None] | None = None,
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Compute log-probabilities.
+        """Compute log-probabilities; in use, not in training mode, of waveforms without signal those of blank.
+
+        Networks that have learned speech only emit words in digital silence too, which they have never seen
+        (`asr.features.silence.silent_frames`). Scores of all other frames are not changed.
 
         Args:
             inputs: (N, S) waveforms or (N, T, D) features, padded.
@@ -192,8 +199,19 @@ class CTCTask(SpeechTask):
         Raises:
             InputError: as `Extractor.forward`.
         """
-        x, lengths, _ = self.encode(inputs, lengths, statistics)
-        return self._scores(x, heads or self.vocabularies), lengths
+        x, frames, _ = self.encode(inputs, lengths, statistics)
+        scores = self._scores(x, heads or self.vocabularies)
+        if not self.training and self.features.sample_rate is not None:
+            silent = silent_frames(inputs, lengths, self.features.sample_rate, frames, self.frame_seconds)
+            if silent.any():
+                scores = {head: self._silenced(head, log_probs, silent) for head, log_probs in scores.items()}
+        return scores, frames
+
+    def _silenced(self, head: str, log_probs: Tensor, silent: Tensor) -> Tensor:
+        """Log-probabilities (N, T', V) with those of blank where frames are ``silent`` (N, T')."""
+        blank = torch.full_like(log_probs[0, 0], SILENCE_LOG_PROB)
+        blank[self.vocabularies[head].blank] = 0.0
+        return torch.where(silent[:, :, None], blank, log_probs)
 
     def training_loss(self, batch: SpeechBatch) -> Loss:
         """Compute `loss` with the losses of the self-conditioning layers and the divergence of the views."""

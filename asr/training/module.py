@@ -14,6 +14,7 @@ from asr.errors import InputError
 from asr.modules.weight_noise import WeightNoise
 from asr.registry import build
 from asr.tasks.base import Batch, Task
+from asr.training.pace import Pace
 
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 SCHEDULES = {
@@ -65,6 +66,8 @@ class TrainingModule(L.LightningModule):
         batches: number of batches in an epoch.
         mode: "min" or "max": where the figure ``monitor`` is best.
         weight_noise: standard deviation of `WeightNoise`.
+        fit_minutes: the one-cycle schedule, and the training, ends with the last epoch that fits into this many
+            minutes (`Pace`); None: after all epochs.
         make_scorer: makes the scorer of one pass over dev data.
 
     Attributes:
@@ -81,6 +84,7 @@ class TrainingModule(L.LightningModule):
         *,
         mode: str = "min",
         weight_noise: float = 0.0,
+        fit_minutes: float | None = None,
         make_scorer: Callable[[], DevScorer] = NoScorer,
     ) -> None:
         super().__init__()
@@ -91,6 +95,7 @@ class TrainingModule(L.LightningModule):
         self.mode = mode
         self.batches = batches
         self.weight_noise = WeightNoise(task.parameters(), weight_noise)
+        self.pace = Pace(60 * fit_minutes) if fit_minutes else None
         self.make_scorer = make_scorer
         self.scorer = make_scorer()
         self.samples: Sequence[str] = ()
@@ -100,6 +105,20 @@ class TrainingModule(L.LightningModule):
         return batch.to(device)
 
     # -- training
+
+    def on_train_epoch_start(self) -> None:
+        """Plan the epoch, if the training shall end in time."""
+        if self.pace:
+            assert self.trainer.max_epochs is not None
+            scheduler: Any = self.lr_schedulers()
+            self.pace.begin_epoch(
+                self.trainer.max_epochs - self.current_epoch, scheduler.last_epoch / scheduler.total_steps
+            )
+
+    def on_train_epoch_end(self) -> None:
+        """Stop after the last epoch that fits into the time."""
+        if self.pace and self.pace.is_last:
+            self.trainer.should_stop = True
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed torch for this batch of this epoch."""
@@ -159,6 +178,13 @@ class TrainingModule(L.LightningModule):
                 schedule.pop(key, None)
 
     # -- optimizer
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Advance the schedule by a step, or to where it should be if the training shall end in time."""
+        if self.pace:
+            done = self.pace.position((self.trainer.fit_loop.epoch_loop.batch_idx + 1) / self.batches)
+            scheduler.last_epoch = min(round(done * scheduler.total_steps), scheduler.total_steps - 1) - 1
+        super().lr_scheduler_step(scheduler, metric)
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer and its schedule. Raises InputError for a setting that they do not have."""

@@ -82,6 +82,7 @@ def make_module(job: Job, batches: int) -> TrainingModule:
         batches,
         mode=job.mode,
         weight_noise=job.config["trainer"]["weight_noise"],
+        fit_minutes=job.config["trainer"].get("fit_minutes"),
         make_scorer=job.dev_scorer,
     )
 

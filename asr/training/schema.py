@@ -37,6 +37,7 @@ class Trainer:
 
     epochs: int = field(metadata={"min": 1})
     max_minutes: float | None = field(metadata={"min": 0})
+    fit_minutes: float | None = field(metadata={"min": 0})
     precision: str | int
     accelerator: str
     devices: int | str | Sequence[int]
@@ -178,6 +179,8 @@ def check_settings(config: Mapping[str, Any]) -> None:
     optimizer = dict(config["optimizer"])
     schedule = optimizer.pop("schedule", None)
     check(OPTIMIZERS, optimizer, "optimizer", ["params"])
+    if config["trainer"].get("fit_minutes") and (schedule or {}).get("type") != "one_cycle":
+        raise InputError("trainer.fit_minutes: only the schedule one_cycle can be made to end in time")
     if schedule:
         check(SCHEDULES, schedule, "optimizer.schedule", ["optimizer", "max_lr", "total_steps", "mode"])
     for head, options in (config["task"].get("heads") or {}).items():

@@ -1,0 +1,68 @@
+"""Find the frames of waveforms without any signal, such as digital silence."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# RMS of a chunk about its own mean, from which on it holds signal: -80 dBFS. Rounding to 16 bits and its dither are at
+# -101 to -93 dBFS, speech that peaks at -60 dBFS is above in its vowels.
+FLOOR = 1e-4
+CHUNK_SECONDS = 0.025
+# A signal that is shorter is no speech: the edges of a resampled constant, a click. MIN_CHUNKS of NEIGHBORHOOD chunks.
+MIN_CHUNKS = 3
+NEIGHBORHOOD = 10
+# Frames closer to a signal are not silent: networks emit labels with some delay, and words end softly.
+MARGIN_SECONDS = 1.0
+
+
+def silent_frames(
+    waveforms: Tensor, lengths: Tensor, sample_rate: int, num_frames: Tensor, frame_seconds: float
+) -> Tensor:
+    """Find the output frames further than `MARGIN_SECONDS` from any signal.
+
+    There is no signal in digital zeros, in a constant, and in noise below about -80 dBFS. Whether a frame is silent
+    depends on the samples around it alone, so that parts of a recording give what the whole gives.
+
+    Args:
+        waveforms: ``(N, S)`` within ±1, padded with any values.
+        lengths: samples of each, ``(N,)``.
+        sample_rate: in Hz.
+        num_frames: output frames of each, ``(N,)``.
+        frame_seconds: from one output frame to the next, in seconds.
+
+    Returns:
+        ``(N, T)`` bool, T the largest of ``num_frames``; False beyond a row's own frames.
+    """
+    result = torch.zeros(len(waveforms), int(num_frames.max()), dtype=torch.bool, device=waveforms.device)
+    chunk = max(round(CHUNK_SECONDS * sample_rate), 1)
+    frame = frame_seconds * sample_rate / chunk  # in chunks, as the margin
+    margin = MARGIN_SECONDS * sample_rate / chunk
+    for row, (length, frames) in enumerate(zip(lengths.tolist(), num_frames.tolist(), strict=True)):
+        loud = _chunk_levels(waveforms[row, :length], chunk) > FLOOR
+        if loud.all():
+            continue
+        counts = torch.nn.functional.pad(loud.cumsum(0), (1, 0))  # (C + 1,) loud chunks before each
+        index = torch.arange(len(loud), device=loud.device)
+        around = _between(counts, index - NEIGHBORHOOD // 2, index + NEIGHBORHOOD // 2)
+        is_signal = loud & (around >= min(MIN_CHUNKS, len(loud)))
+        counts = torch.nn.functional.pad(is_signal.cumsum(0), (1, 0))
+        begin = torch.arange(frames, device=loud.device) * frame
+        near = _between(counts, (begin - margin).floor().long(), (begin + frame + margin).ceil().long())
+        result[row, :frames] = near == 0
+    return result
+
+
+def _chunk_levels(waveform: Tensor, chunk: int) -> Tensor:
+    """RMS about the mean, (C,), of chunks of a waveform (S,); the last one ends with it and may overlap."""
+    whole = waveform[: len(waveform) // chunk * chunk].float()
+    levels = whole.view(-1, chunk).std(1, correction=0)
+    if len(whole) < len(waveform):
+        levels = torch.cat([levels, waveform[-chunk:].float().std(0, correction=0, keepdim=True)])
+    return levels
+
+
+def _between(counts: Tensor, first: Tensor, end: Tensor) -> Tensor:
+    """Differences of cumulative ``counts`` (C + 1,) from ``first`` to ``end``, both clamped to 0 to C."""
+    last = len(counts) - 1
+    return counts[end.clamp(0, last)] - counts[first.clamp(0, last)]

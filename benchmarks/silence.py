@@ -1,0 +1,151 @@
+"""Words of a recognizer in silence and noise, and its error rate with silence and noise around speech.
+
+    python benchmarks/silence.py MODEL MANIFEST [--every N] [--quick] [--json FILE]
+
+Each utterance of the manifest is transcribed as it is, between zeros and between white noise at -60 and -40 dBFS (0.1,
+0.5, 2 and 30 s before and after), and again with the whole recording at a gain of -40, -20 and +6 dB, after which it is
+rounded to 16 bits. Target: a word error rate (of a head of phones: phone error rate) at most 1 point above that of the
+utterances as they are. Then follow ten minutes each of silence, noise, a tone and a melody of chords. Target: at most
+one word a minute. ``--every N`` takes every Nth utterance; ``--quick`` every tenth, 5 s in place of 30 and two minutes
+in place of ten.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from _common import arguments, machine_line
+
+from asr import audio
+from asr.audio.perturbation import amplify
+from asr.data import manifest
+from asr.data.speech_dataset import transcript
+from asr.errors import InputError
+from asr.inference.recognizer import Recognizer
+from asr.metrics.error_rate import ErrorCounts, Kind, count_errors
+from asr.output.transcript import Transcript
+
+WER_TARGET = 0.01  # more than without
+WORDS_TARGET = 1.0  # a minute
+LEVELS: dict[str, float | None] = {"zeros": None, "noise at -60 dBFS": -60.0, "noise at -40 dBFS": -40.0}
+GAINS = (-40.0, -20.0, 6.0)
+
+
+class Table:
+    """Rows {"case", "value", "target"}, printed as they come; a value above its target is marked."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, str | float]] = []
+        print(machine_line())
+
+    def add(self, case: str, value: float, target: float, text: str) -> None:
+        """Add a row and print it with the value as ``text``."""
+        self.rows.append({"case": case, "value": value, "target": target})
+        print(f"{case:<44} {text}{'' if value <= target else '  (above the target)'}", flush=True)
+
+    def write(self, path: Path | None) -> None:
+        """Write the rows as JSON, if there is a path."""
+        if path:
+            path.write_text(json.dumps(self.rows, indent=1) + "\n", encoding="utf-8")
+
+
+def noise(samples: int, level_db: float | None, rng: np.random.Generator) -> np.ndarray:
+    """Return white noise (S,) of a level in dBFS; None: zeros."""
+    if level_db is None:
+        return np.zeros(samples, np.float32)
+    return rng.standard_normal(samples, dtype=np.float32) * np.float32(10 ** (level_db / 20))
+
+
+def melody(seconds: float, rate: int, rng: np.random.Generator) -> np.ndarray:
+    """Return chords and a tune of decaying harmonic notes over a drum, as music has them, peaking at -6 dBFS."""
+    beat = round(0.4 * rate)
+    beats = round(seconds / 0.4)
+    result = np.zeros(beats * beat + 4 * beat)
+    for number in range(beats):
+        time = np.arange(4 * beat) / rate
+        chord = (0, 5, 7, 3)[number // 4 % 4]
+        notes = [chord + 12 + int(rng.choice([0, 3, 7, 10, 12]))]
+        if number % 4 == 0:
+            notes += [chord - 12, chord, chord + 4, chord + 7]
+        for note in notes:
+            hz = 220 * 2 ** (note / 12)
+            partials = sum(np.sin(2 * np.pi * k * hz * time) / k**1.5 for k in range(1, 7) if k * hz < rate / 2)
+            result[number * beat : (number + 4) * beat] += partials * np.exp(-3 * time) * np.minimum(1, time * 100)
+        hit = rng.standard_normal(beat) * np.exp(-40 * np.arange(beat) / rate)
+        result[number * beat : (number + 1) * beat] += 0.5 * hit
+    result = result[: round(seconds * rate)]
+    return (0.5 * result / np.abs(result).max()).astype(np.float32)
+
+
+def transcribe(model: Recognizer, waveforms: Sequence[np.ndarray]) -> list[Transcript]:
+    """Transcribe waveforms at the model's rate, in batches; raise what the recognizer refuses."""
+    results: dict[int, Transcript] = {}
+    for index, result in model.transcribe_all(waveforms):
+        if isinstance(result, InputError):
+            raise result
+        results[index] = result
+    return [results[index] for index in range(len(waveforms))]
+
+
+def main() -> None:
+    options = arguments(__doc__, "model", "manifest", every=1)
+    model = Recognizer.load(options.model)
+    rate, vocabulary = model.sample_rate, model.decoder.scoring_vocabulary
+    if rate is None:
+        raise SystemExit(f"{options.model} reads features, not audio")
+    kind: Kind = "per" if vocabulary.kind == "phones" else "wer"
+    cuts = [cut for cut in manifest.read(options.manifest) if transcript(cut, vocabulary) is not None]
+    cuts = cuts[:: 10 if options.quick else options.every]
+    references = [vocabulary.normalize_for_scoring(transcript(cut, vocabulary) or "") for cut in cuts]
+    speech = [audio.read(manifest.audio_path(cut), rate, start=cut.start, duration=cut.duration) for cut in cuts]
+    minutes, longest = (2, 5.0) if options.quick else (10, 30.0)
+    table = Table()
+    began = time.perf_counter()
+    rng = np.random.default_rng(0)
+
+    def error_rate(change: Callable[[np.ndarray], np.ndarray]) -> float:
+        total = ErrorCounts()
+        hypotheses = transcribe(model, [change(waveform) for waveform in speech])
+        for reference, hypothesis in zip(references, hypotheses, strict=True):
+            total += count_errors(kind, reference, vocabulary.normalize_for_scoring(hypothesis.text))
+        return total.rate
+
+    plain = error_rate(lambda waveform: waveform)
+    table.add(f"{len(cuts)} utterances as they are", plain, 1.0, f"{kind.upper()} {plain:6.2%}")
+
+    def measure(case: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
+        rate_of_case = error_rate(change)
+        table.add(case, rate_of_case, plain + WER_TARGET, f"{kind.upper()} {rate_of_case:6.2%}")
+
+    def between(level: float | None, seconds: float) -> Callable[[np.ndarray], np.ndarray]:
+        samples = round(seconds * rate)
+        return lambda x: np.concatenate([noise(samples, level, rng), x, noise(samples, level, rng)])
+
+    for name, level in LEVELS.items():
+        for seconds in (0.1, 0.5, 2.0, longest):
+            measure(f"{seconds:g} s of {name}", between(level, seconds))
+    for gain in GAINS:
+        measure(f"gain {gain:+g} dB", lambda x, gain=gain: amplify(x, gain))
+        for name, level in LEVELS.items():
+            pad = between(level, 0.5)
+            measure(f"0.5 s of {name}, gain {gain:+g} dB", lambda x, pad=pad, gain=gain: amplify(pad(x), gain))
+
+    samples = 60 * minutes * rate
+    tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(samples) / rate).astype(np.float32)
+    sounds = {"silence": noise(samples, None, rng)}
+    sounds |= {f"noise at {level:g} dBFS": noise(samples, level, rng) for level in (-60.0, -40.0, -20.0)}
+    sounds |= {"tone of 440 Hz": tone, "melody": melody(60 * minutes, rate, rng)}
+    for name, waveform in sounds.items():
+        (result,) = transcribe(model, [waveform])
+        words = len(result.words) / minutes
+        table.add(f"{minutes} minutes of {name}", words, WORDS_TARGET, f"{words:.1f} words a minute")
+    table.write(options.json)
+    print(f"{(time.perf_counter() - began) / 60:.1f} minutes")
+
+
+if __name__ == "__main__":
+    main()
