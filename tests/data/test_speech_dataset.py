@@ -135,6 +135,20 @@ def test_white_noise_has_the_ratio_that_was_asked_for(cuts: list[Any]) -> None:
     assert torch.equal(data[3, 2].inputs, noisy) and not torch.equal(data[4, 2].inputs, noisy)
 
 
+def test_nonspeech_has_an_empty_transcript(cuts: list[Any]) -> None:
+    options: dict[str, Any] = {"noise": ["white", "tones"], "nonspeech_probability": 0.5}
+    data = dataset(cuts, perturbation=Perturbation(**options))
+    items = [data[epoch, 1] for epoch in range(30)]
+    without = [item for item in items if item.labels["text"] == []]
+    assert 5 < len(without) < 25
+    for item in items:
+        assert len(item.inputs) == len(data[1].inputs)
+        assert item.references["text"] == ("" if item.labels["text"] == [] else data[1].references["text"])
+    assert data.labels[1]["text"] and data[1].labels == data.labels[1]
+    with pytest.raises(InputError, match="head class has no class for non-speech"):
+        SpeechDataset(cuts, {"class": Vocabulary.classes(["ab", "ba"])}, RATE, perturbation=Perturbation(**options))
+
+
 def test_features_instead_of_audio(tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(size=(7, 13)).astype(">f4")
     file = tmp_path / "u.mfc"

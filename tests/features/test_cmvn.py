@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from waveforms import fitted, one, ragged, speech
 
 from asr.errors import InputError
 from asr.features import FilterBank
+from asr.features.cmvn import FeatureNormalizer, mean_and_std
+from asr.tasks.speech_frontend import build_speech_frontend
 
 
 class TestNormalization:
@@ -118,3 +122,143 @@ def test_parts_of_a_recording_are_normalized_as_the_whole() -> None:
     torch.testing.assert_close(given[0], inside, atol=0.05, rtol=0)  # the frames across two pieces are missed
     assert (given[1] - inside).abs().mean() > 0.5  # by its own loudness the part looks otherwise
     assert FilterBank(8000, normalization="none").recording_statistics(pieces) is None
+
+
+class TestActive:
+    """Statistics of the frames that hold signal, so that silence around speech makes no difference."""
+
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        "energy": False,
+        "deltas": 0,
+        "normalization": "utterance",
+        "mean_fraction": 0.7,
+        "remove_level": True,
+        "active": 7.0,
+        "floor": 7.0,
+    }
+
+    @staticmethod
+    def syllables(samples: int = 16000) -> np.ndarray:
+        """A sound that comes and goes, as syllables do."""
+        return (speech(samples) * np.abs(np.sin(np.arange(samples) * 3 * np.pi / samples))).astype(np.float32)
+
+    @pytest.mark.parametrize("scale", [False, True])
+    def test_silence_around(self, scale: bool) -> None:
+        bank = FilterBank(**self.OPTIONS, scale=scale)
+        waveform, silence = self.syllables(), np.zeros(8000, np.float32)
+        alone = one(bank, waveform)
+        between = one(bank, np.concatenate([silence, waveform, silence]))
+        assert np.abs(between[53:145] - alone[3:95]).mean() < 0.05  # frames at the edges see both
+        rng = np.random.default_rng(0)
+        quiet = [rng.normal(0, 1e-4, 8000).astype(np.float32) for _ in range(2)]
+        between = one(bank, np.concatenate([quiet[0], waveform, quiet[1]]))
+        assert np.abs(between[53:145] - alone[3:95]).mean() < 0.05  # frames at the edges see both
+
+    def test_gain(self) -> None:
+        bank = FilterBank(**self.OPTIONS, scale=False)
+        # the loudness is quantized: frames at the limit may count or not
+        np.testing.assert_allclose(one(bank, self.syllables() / 8), one(bank, self.syllables()), atol=0.1)
+
+    def test_which_frames_count(self) -> None:
+        raw = one(FilterBank(energy=False, deltas=0, normalization="none"), self.syllables())
+        loud = np.floor(raw.max(1) / 0.25)
+        counted = raw[loud > loud.max() - 28].astype(np.float64)
+        assert 0.2 < len(counted) / len(raw) < 1
+        bank = FilterBank(**self.OPTIONS | {"mean_fraction": 1.0, "floor": None}, scale=True)
+        expected = (raw - counted.mean(0)) / counted.std(0)
+        np.testing.assert_allclose(one(bank, self.syllables()), expected, rtol=1e-4, atol=1e-4)
+        fitted = FilterBank(**self.OPTIONS | {"normalization": "both"})
+        fitted.fit([(torch.from_numpy(self.syllables())[None], torch.tensor([16000]))])
+        np.testing.assert_allclose(fitted.normalization.mean, counted.mean(0), rtol=1e-5, atol=1e-5)
+        assert int(fitted.normalization.frames) == len(counted)
+
+    def test_floor(self) -> None:
+        waveform = np.concatenate([self.syllables(), np.zeros(8000, np.float32)])
+        options = self.OPTIONS | {"mean_fraction": 1.0}
+        ours = one(FilterBank(**options, scale=False), waveform)
+        without = one(FilterBank(**options | {"floor": None}, scale=False), waveform)
+        np.testing.assert_allclose(ours, np.maximum(without, -7), atol=1e-4)
+        assert without.min() < -7 and ours[110:].max() < -6.99
+
+    def test_batch_and_pieces_give_what_the_whole_gives(self) -> None:
+        bank = FilterBank(**self.OPTIONS, scale=True)
+        waveform = np.concatenate([self.syllables(), np.zeros(4000, np.float32), self.syllables(12000) / 2])
+        alone = one(bank, waveform)
+        padded, lengths = torch.zeros(2, 40000), torch.tensor([len(waveform), 9000])
+        padded[0, : len(waveform)] = torch.from_numpy(waveform)
+        padded[1, :9000] = torch.from_numpy(self.syllables(9000))
+        together, sizes = bank(padded, lengths)
+        np.testing.assert_array_equal(together[0, : int(sizes[0])], alone)
+        pieces = torch.from_numpy(waveform)[None].split(8000, dim=1)
+        statistics = bank.recording_statistics((piece, torch.tensor([piece.shape[1]])) for piece in pieces)
+        assert statistics is not None
+        part, _ = bank(padded[:1, 8000:16000], torch.tensor([8000]), [statistics])
+        assert np.abs(part[0].numpy() - alone[50 : 50 + part.shape[1]]).mean() < 0.03
+        with pytest.raises(InputError, match="no frames"):
+            bank.recording_statistics([])
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"active": 0.0}, "active=0"),
+            ({"floor": -1.0}, "floor=-1"),
+            ({"normalization": "global", "remove_level": False, "floor": 7.0}, "floor: normalization='global'"),
+        ],
+    )
+    def test_wrong_options(self, options: dict[str, Any], message: str) -> None:
+        with pytest.raises(InputError, match=message):
+            FilterBank(**self.OPTIONS | options)
+
+
+def bands(frames: int, seed: int) -> torch.Tensor:
+    """Log energies of six bands, (1, frames, 6), of frames whose levels differ by up to 12 nats."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(-8, 1, (frames, 6)) + rng.uniform(-12, 0, (frames, 1))
+    return torch.from_numpy(values.astype(np.float32))[None]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    frames=st.integers(1, 300),
+    before=st.integers(0, 300),
+    after=st.integers(0, 300),
+    level=st.floats(-23, -19.5),
+    active=st.floats(0.1, 7),
+    seed=st.integers(0, 1000),
+)
+def test_statistics_of_active_frames_ignore_silence(
+    frames: int, before: int, after: int, level: float, active: float, seed: int
+) -> None:
+    normalizer = FeatureNormalizer(6, "utterance", active=active, num_bands=6)
+    alone = bands(frames, seed)
+    loudest = alone[0, alone[0].amax(1).argmax()]
+    alone = torch.cat([alone, (loudest + 6)[None, None]], 1)  # a frame that silence is more than `active` below
+    between = torch.cat(
+        [torch.full((1, n, 6), level) for n in (before,)] + [alone] + [torch.full((1, after, 6), level)], 1
+    )
+    expected = mean_and_std(*normalizer.sums(alone, torch.tensor([alone.shape[1]])))
+    ours = mean_and_std(*normalizer.sums(between, torch.tensor([between.shape[1]])))
+    torch.testing.assert_close(ours, expected)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 200), min_size=1, max_size=6),
+    active=st.one_of(st.none(), st.floats(0.1, 12)),
+    seed=st.integers(0, 1000),
+)
+def test_statistics_of_pieces_are_those_of_the_whole(sizes: list[int], active: float | None, seed: int) -> None:
+    normalizer = FeatureNormalizer(6, "utterance", active=active, num_bands=6)
+    whole = bands(sum(sizes), seed)
+    mean, std = mean_and_std(*normalizer.sums(whole, torch.tensor([sum(sizes)])))
+    pieces = [(piece, torch.tensor([piece.shape[1]])) for piece in whole.split(sizes, dim=1)]
+    ours = normalizer.recording_statistics(pieces)
+    torch.testing.assert_close(ours, (mean[0], std[0]))
+
+
+@pytest.mark.parametrize("kind", ["mfcc", "kaldi_fbank", "kaldi_mfcc"])
+def test_other_features_have_no_active_frames(kind: str) -> None:
+    with pytest.raises(InputError, match=f"{kind} has no option active"):
+        build_speech_frontend({"features": {"type": kind, "active": 7.0}, "encoder": {}})
+    with pytest.raises(InputError, match="these features have no band energies; use the type filterbank"):
+        FeatureNormalizer(13, "utterance", active=7.0)

@@ -13,7 +13,13 @@ from asr.models.directory import read_config
 
 FORMER: dict[str, Any] = {
     "task": {"type": "seq2seq", "smoothing": 0.1, "heads": {"text": {"kind": "characters", "edges": True}}},
-    "data": {"train": {"rows": "rows.txt"}, "rows": 32, "steps": 16, "pieces": "line"},
+    "data": {
+        "train": {"rows": "rows.txt"},
+        "rows": 32,
+        "steps": 16,
+        "pieces": "line",
+        "perturbation": {"rooms": "r", "silence": 1.0, "band": [3, 4]},
+    },
     "decoder": {"behind": 10.0, "least": 0.1},
     "trainer": {"minutes": 5, "accumulate": 2},
 }
@@ -23,7 +29,13 @@ PRESENT: dict[str, Any] = {
         "label_smoothing": 0.1,
         "heads": {"text": {"kind": "characters", "boundary_spaces": True}},
     },
-    "data": {"train": {"rows": "rows.txt"}, "batch_size": 32, "bptt": 16, "eos_after": "line"},
+    "data": {
+        "train": {"rows": "rows.txt"},
+        "batch_size": 32,
+        "bptt": 16,
+        "eos_after": "line",
+        "perturbation": {"impulse_responses": "r", "silence_seconds": 1.0, "high_cut": [3, 4]},
+    },
     "decoder": {"beam_threshold": 10.0, "min_label_prob": 0.1},
     "trainer": {"max_minutes": 5, "accumulate_batches": 2},
 }
