@@ -91,7 +91,7 @@ def test_silence_around_speech() -> None:
     [("silence", {"silence_seconds": 0.5}), ("band", {"high_cut": [4000, 5000]}), ("noise", {"noise": "white"})],
 )
 def test_probabilities(name: str, options: dict[str, Any]) -> None:
-    perturber = Perturber(Perturbation(**options, **{f"{name}_probability": 0.3}), RATE)
+    perturber = Perturber(Perturbation(**options | {f"{name}_probability": 0.3}), RATE)
     rng = np.random.default_rng(0)
     changed = [not np.array_equal(perturber(speech(2000), rng), speech(2000)) for _ in range(300)]
     assert 0.2 < np.mean(changed) < 0.4
