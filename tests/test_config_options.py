@@ -120,8 +120,8 @@ def test_a_training_has_every_setting_of_its_data(training: str) -> None:
 def test_a_task_has_every_option_of_its_heads(path: str) -> None:
     task = read(path)
     for options in task["heads"].values():
-        ctc = [schema.CTCHeadOptions] if task["type"] == "ctc" else []
-        assert set(options) == fields(schema.HEADS[options["kind"]], *ctc)
+        further = SYSTEMS[task["type"]].load("job").head_options
+        assert set(options) == fields(schema.HEADS[options["kind"]], *([further] if further else []))
 
 
 def test_every_kind_of_vocabulary_has_a_head() -> None:

@@ -170,7 +170,8 @@ def check_settings(config: Mapping[str, Any]) -> None:
     """
     _check_groups(config, "task", "trainer", "optimizer", "data")
     system = directory.system_of(config)
-    _check_groups(config, *system.load("task").groups, *(["decoder"] if config["task"]["type"] == "ctc" else []))
+    job = system.load("job")
+    _check_groups(config, *system.load("task").groups, *job.groups)
     check_value("seed", config.get("seed"), int, min=0)
     check_options("trainer", config["trainer"], Trainer)
     check_options("data", config["data"], system.load("data"))
@@ -184,7 +185,7 @@ def check_settings(config: Mapping[str, Any]) -> None:
     if schedule:
         check(SCHEDULES, schedule, "optimizer.schedule", ["optimizer", "max_lr", "total_steps", "mode"])
     for head, options in (config["task"].get("heads") or {}).items():
-        _check_head(f"task.heads.{head}", options, config["task"]["type"])
+        _check_head(f"task.heads.{head}", options, job.head_options)
 
 
 def _check_groups(config: Mapping[str, Any], *groups: str) -> None:
@@ -193,12 +194,12 @@ def _check_groups(config: Mapping[str, Any], *groups: str) -> None:
             raise InputError(f"the configuration has no group {group}")
 
 
-def _check_head(where: str, options: Any, task_type: str) -> None:
-    """Check the options of a head; those of other kinds of vocabularies must have their default values."""
+def _check_head(where: str, options: Any, further: type | None) -> None:
+    """Check the options of a head, those of ``further`` among them; those of other kinds must have default values."""
     if not isinstance(options, Mapping):
         raise InputError(f"{where}={options!r}: expected a mapping of options")
     check_choice(f"{where}.kind", options.get("kind"), HEADS)
-    schemas = [HEADS[options["kind"]], *([CTCHeadOptions] if task_type == "ctc" else [])]
+    schemas = [HEADS[options["kind"]], *([further] if further else [])]
     own = {f.name for schema in schemas for f in fields(schema)}
     unused = {f.name: f.default for schema in HEADS.values() for f in fields(schema) if f.name not in own}
     # a group's default kind may be another one: `kind: phones` in a recipe leaves the options of characters in place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from asr.tasks.base import Task
 from asr.training.module import DevScorer, NoScorer
@@ -16,11 +16,15 @@ class Job(ABC):
     The constructor reads the data and raises InputError for whatever is wrong with them or with the configuration.
 
     Attributes:
+        groups: configuration groups that the job reads, besides ``trainer``, ``optimizer``, ``data`` and the task's.
+        head_options: dataclass of the options that a head has besides those of its vocabulary; None: it has none.
         task: the untrained task.
         monitor: logged dev figure that selects the best weights.
         mode: "min" or "max": where that figure is best.
     """
 
+    groups: ClassVar[tuple[str, ...]] = ()
+    head_options: ClassVar[type | None] = None
     task: Task
     monitor: str
     mode: str = "min"

@@ -17,6 +17,7 @@ from asr.inference.decoders.factory import make_decoder
 from asr.models import store
 from asr.tasks.ctc import CTCTask
 from asr.training.jobs._recognition import RecognitionJob, make_vocabularies
+from asr.training.schema import CTCHeadOptions
 from asr.utils.options import check_choice
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 class CTCJob(RecognitionJob):
     """Trains a CTC task on manifests of speech; see `asr.training.jobs.base.Job`."""
 
+    groups = ("decoder",)
+    head_options = CTCHeadOptions
     loss = "CTC"
     task: CTCTask
 
