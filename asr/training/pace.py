@@ -6,11 +6,11 @@ import time
 
 
 class Pace:
-    """Tells how far a training is that shall end within a given time.
+    """Progress of a training that has to end within a given time.
 
     At the beginning of each epoch the number of epochs that still fit is estimated from the duration of the last one,
     and the rest of the schedule is spread over them evenly. So the learning rate has come down when the time is up,
-    however busy the machine was. Unlike all else in a training this depends on the clock.
+    however busy the machine was. Unlike everything else in training, this depends on the clock.
 
     Args:
         seconds: time that the training may take.

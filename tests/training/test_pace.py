@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from asr.training import pace as pace_module
 from asr.training.pace import Pace
 
 
-def shares(monkeypatch: pytest.MonkeyPatch, seconds: float, durations: list[float], epochs: int) -> list[float]:
+def shares(monkeypatch: pytest.MonkeyPatch, seconds: float, durations: Sequence[float], epochs: int) -> list[float]:
     """Shares done at the ends of the epochs of a training whose epochs take these times."""
     now = 100.0
     monkeypatch.setattr(pace_module.time, "monotonic", lambda: now)
