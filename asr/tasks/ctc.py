@@ -182,10 +182,10 @@ class CTCTask(SpeechTask):
         heads: Sequence[str] | None = None,
         statistics: Sequence[Statistics | None] | None = None,
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Compute log-probabilities; in use, not in training mode, of waveforms without signal those of blank.
+        """Compute log-probabilities; outside training, frames without any signal get those of a certain blank.
 
-        Networks that have learned speech only emit words in digital silence too, which they have never seen
-        (`asr.features.silence.silent_frames`). Scores of all other frames are not changed.
+        A network trained on speech alone emits words in digital silence too, which it has never seen
+        (`asr.features.silence.silent_frames`). Log-probabilities of all other frames are not changed.
 
         Args:
             inputs: (N, S) waveforms or (N, T, D) features, padded.
@@ -208,7 +208,7 @@ class CTCTask(SpeechTask):
         return scores, frames
 
     def _silenced(self, head: str, log_probs: Tensor, silent: Tensor) -> Tensor:
-        """Log-probabilities (N, T', V) with those of blank where frames are ``silent`` (N, T')."""
+        """Return log-probabilities (N, T', V) with those of a certain blank where frames are ``silent`` (N, T')."""
         blank = torch.full_like(log_probs[0, 0], SILENCE_LOG_PROB)
         blank[self.vocabularies[head].blank] = 0.0
         return torch.where(silent[:, :, None], blank, log_probs)
