@@ -20,7 +20,7 @@ from asr.cli.classify import classify
 from asr.cli.evaluate import evaluate
 from asr.cli.generate import generate
 from asr.cli.info import info
-from asr.cli.prepare import prepare
+from asr.cli.prepare import PrepareCommand, prepare
 from asr.cli.pronounce import pronounce
 from asr.cli.train import train
 from asr.cli.transcribe import transcribe
@@ -49,7 +49,7 @@ def _with_network(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-app.command()(prepare)
+app.command(cls=PrepareCommand)(prepare)
 app.command()(train)  # which does the same itself
 for command in (evaluate, transcribe, align, tune, generate, classify, pronounce, caption):
     app.command()(_with_network(command))

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,7 @@ class Split:
         summary: its size, the kind's named tuple of numbers.
         changed: False if the file had these contents already.
         coverage: of the pronouncing dictionary, if there is one.
+        characters: occurrences of each character in the texts, and the first utterance with it (speech only).
     """
 
     name: str
@@ -66,12 +68,28 @@ class Split:
     summary: Any
     changed: bool
     coverage: Coverage | None = None
+    characters: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
 
 def load(name: str) -> ModuleType:
     """Import the module of a corpus. Raises InputError for a name that is not in `CORPORA`."""
     check_choice("corpus", name, CORPORA)
     return importlib.import_module(CORPORA[name])
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Raise InputError for options that a corpus does not have; it is named, and those that it has."""
+    check_names(name, options, list(inspect.signature(load(name).prepare).parameters)[1:])
+
+
+def describe(name: str) -> str:
+    """Return the documentation of a corpus for the command line: its module's, and the options with their defaults."""
+    corpus = load(name)
+    parameters = list(inspect.signature(corpus.prepare).parameters.values())[1:]
+    options = " ".join(
+        p.name if p.default is p.empty or p.default is None else f"{p.name}={p.default!r}" for p in parameters
+    )
+    return f"{name}: {inspect.getdoc(corpus)}\n\nOptions (--option KEY=VALUE): {options or 'none'}"
 
 
 def prepare(
@@ -115,8 +133,7 @@ def prepare(
         _download(name, corpus, root, splits)
     if not root.exists() and name != "synthetic":  # which writes its audio there
         raise InputError(f"{root}: no such folder (give the folder of {name})")
-    accepted = list(inspect.signature(corpus.prepare).parameters)[1:]
-    check_names(name, options or {}, accepted)
+    check_options(name, options or {})
     pronunciations = read_lexicon(lexicon, keep_stress) if lexicon else None
     items = _choose(corpus.prepare(root, **(options or {})), splits, root)
     if dev_speakers:
@@ -129,8 +146,20 @@ def prepare(
             chosen, coverage = add_phones(chosen, pronunciations)
         path = output / f"{split}{manifests.EXTENSION}"
         changed = manifests.write(chosen, path)
-        results.append(Split(split, path, manifests.summary(chosen), changed, coverage))
+        characters = count_characters((item.id, manifests.text(item)) for item in chosen) if kind == "speech" else {}
+        results.append(Split(split, path, manifests.summary(chosen), changed, coverage, characters))
     return results
+
+
+def count_characters(texts: Iterable[tuple[str, str]]) -> dict[str, tuple[int, str]]:
+    """Count the characters of (utterance, text) pairs: occurrences, and the first utterance, of each."""
+    counts: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    for id, text in texts:
+        counts.update(text)
+        for character in set(text) - first.keys():
+            first[character] = id
+    return {character: (count, first[character]) for character, count in counts.most_common()}
 
 
 def hold_out(splits: dict[str, list[MonoCut]], speakers: Collection[str]) -> dict[str, list[MonoCut]]:

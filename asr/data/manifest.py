@@ -266,7 +266,8 @@ def read(path: str | Path, *, skip_bad: int = 0, tier: str = "") -> list[MonoCut
     if len(errors) > skip_bad:
         if len(entries) == 1:
             raise errors[0]
-        raise InputError(_describe_errors(path, errors, len(entries), f" (more than {skip_bad})" if skip_bad else ""))
+        limit = f"more than {skip_bad}" if skip_bad else f"asr prepare folder --skip-bad {len(errors)} leaves them out"
+        raise InputError(_describe_errors(path, errors, len(entries), f" ({limit})"))
     if errors:
         log.warning("%s", _describe_errors(path, errors, len(entries), " and are left out"))
     if not (cuts := [result for result in results if not isinstance(result, InputError)]):

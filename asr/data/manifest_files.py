@@ -176,9 +176,16 @@ def write_records(records: Iterable[tuple[str, dict[str, Any]]], path: Path, wha
 
 
 def to_manifest_path(path: str, folder: str) -> str:
-    """Return a path as a manifest in ``folder`` names it: relative if the file lies below, else absolute."""
+    """Return a path as a manifest in ``folder`` names it, absolute unless both may move together.
+
+    It is relative to the folder if the file lies below it, or if both lie below the working directory.
+    """
     full = os.path.abspath(path)
-    return os.path.relpath(full, folder) if full.startswith(folder + os.sep) else full
+    is_below = any(
+        full.startswith(common + os.sep) and (folder + os.sep).startswith(common + os.sep)
+        for common in (folder, os.getcwd())
+    )
+    return os.path.relpath(full, folder) if is_below else full
 
 
 def from_manifest_path(location: str, folder: Path) -> str:

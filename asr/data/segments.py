@@ -125,7 +125,7 @@ class _TextGridTokens:
 
     def string(self) -> str:
         if (match := self._next())[1] is None:
-            raise self.error(f"a text in quotation marks is expected, not {match[0]}")
+            raise self.error(f"a text in quotation marks is expected, not {match[0][:40]!r}")
         return match[1].replace('""', '"')
 
     def flag(self) -> str:
@@ -133,7 +133,7 @@ class _TextGridTokens:
 
     def number(self) -> float:
         if (match := self._next())[3] is None:
-            raise self.error(f"a number is expected, not {match[0][:40]}")
+            raise self.error(f"a number is expected, not {match[0][:40]!r}")
         return float(match[3])
 
 

@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from asr import corpora
+from asr.cli import app
 from asr.cli.prepare import prepare
 from asr.corpora import hold_out
 from asr.corpora.download import Archive
@@ -44,7 +45,8 @@ def test_two_runs_give_the_same_manifests(libri: Path, tmp_path: Path) -> None:
     assert first.exit_code == 0, first.output
     rows = [line.split() for line in first.stdout.splitlines()]
     assert rows[0] == ["split", "hours", "speakers", "utterances", "manifest"]
-    assert rows[1:] == [
+    assert " ".join(rows[4]).startswith("characters of the texts (case and punctuation as written): ")
+    assert rows[1:4] == [
         ["dev-clean", "0.00", "2", "4", str(tmp_path / "out" / "dev-clean.jsonl.gz")],
         ["test-clean", "0.00", "1", "2", str(tmp_path / "out" / "test-clean.jsonl.gz")],
         ["train-clean-5", "0.00", "1", "2", str(tmp_path / "out" / "train-clean-5.jsonl.gz")],
@@ -102,6 +104,9 @@ def test_held_out_speakers_and_lexicon(libri: Path, tmp_path: Path, text: Write)
         (("librispeech", ".", "--download", "--splits", "dev"), "choose with --splits"),
         (("an4", ".", "--option", "seed"), "expected KEY=VALUE"),
         (("an4", ".", "--option", "seed=1"), r"an4 has no option seed; it has none"),
+        (("an4", ".", "--dev", "10%"), r"an4 has no option dev; it has none"),
+        (("folder", ".", "--dev", "10"), r"dev=10.0: expected a share of the utterances, as 10% or 0.1"),
+        (("folder", ".", "--test", "ten"), r"test=ten: expected a share of the utterances"),
         (
             ("synthetic", ".", "--option", "sead=1"),
             r"synthetic has no option sead \(did you mean seed\?\); it has seed, ",
@@ -155,6 +160,27 @@ def test_options_reach_the_corpus(tmp_path: Path, sound: Write, monkeypatch: pyt
     result = run("x", tmp_path, "--output", tmp_path / "out", "--option", "seed=1", "--option", "kind=b")
     assert result.exit_code == 0, result.output
     assert [cut.id for cut in manifest.read(tmp_path / "out" / "all.jsonl.gz")] == ["b2"]
+
+
+@pytest.mark.parametrize("arguments", [["folder", "--help"], ["folder", ".", "--help"], ["--help", "folder"]])
+def test_the_help_of_a_corpus_shows_its_layout_and_columns(arguments: list[str]) -> None:
+    output = CliRunner().invoke(app, ["prepare", *arguments]).output
+    assert "DIR/anna/001.wav  DIR/anna/001.txt" in output
+    assert "    start, end        of a segment" in output
+    assert "Options (--option KEY=VALUE): dev=0.0 test=0.0 skip_bad=0 tier=''" in output
+    assert "DIR/anna" not in CliRunner().invoke(app, ["prepare", "--help"]).output
+
+
+def test_the_characters_are_counted_and_the_rare_ones_are_named(tmp_path: Path, sound: Write, text: Write) -> None:
+    for number in range(10):
+        sound(tmp_path / "in" / f"{number}.wav")
+        text(tmp_path / "in" / f"{number}.txt", "open the door" + (" 50 %\u200b" if number == 7 else ""))
+    result = run("folder", tmp_path / "in", "--output", tmp_path / "out")
+    common, rare = result.stdout.splitlines()[-2:]
+    assert common.endswith("(case and punctuation as written): o 30 space 22 e 20 p 10 n 10 t 10 h 10 d 10 r 10")
+    assert rare == "rare characters (fewer than 2 times): " + ", ".join(
+        f"{c} 1 (first in 7)" for c in ("5", "0", "%", "U+200B")
+    )
 
 
 def test_the_command_imports_nothing_heavy() -> None:
