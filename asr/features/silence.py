@@ -56,10 +56,10 @@ def silent_frames(
 def _chunk_levels(waveform: Tensor, chunk: int) -> Tensor:
     """RMS about the mean, (C,), of chunks of a waveform (S,); the last one ends with it and may overlap."""
     whole = waveform[: len(waveform) // chunk * chunk].float()
-    levels = whole.view(-1, chunk).std(1, correction=0)
+    levels = [whole.view(-1, chunk).std(1, correction=0)] if len(whole) else []
     if len(whole) < len(waveform):
-        levels = torch.cat([levels, waveform[-chunk:].float().std(0, correction=0, keepdim=True)])
-    return levels
+        levels.append(waveform[-chunk:].float().std(0, correction=0, keepdim=True))
+    return torch.cat(levels)
 
 
 def _between(counts: Tensor, first: Tensor, end: Tensor) -> Tensor:

@@ -1,0 +1,120 @@
+"""Recordings without speech, and silence around speech."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import asr
+from asr.inference import windows
+from asr.inference.recognizer import Recognizer
+from asr.output.transcript import Transcript
+
+RATE = 8000
+
+
+def zeros(seconds: float) -> np.ndarray:
+    return np.zeros(round(seconds * RATE), np.float32)
+
+
+def noise(seconds: float, dbfs: float) -> np.ndarray:
+    samples = np.random.default_rng(0).standard_normal(round(seconds * RATE))
+    return (samples * 10 ** (dbfs / 20)).astype(np.float32)
+
+
+def check_no_words(result: Transcript, seconds: float) -> None:
+    assert (result.text, result.words, result.confidence) == ("", (), None)
+    assert result.duration == pytest.approx(seconds, abs=0.1)
+
+
+@pytest.fixture(scope="module")
+def usual(tone_run: Path) -> Recognizer:
+    """A model that has not been trained with silence."""
+    return asr.load(tone_run / "model")
+
+
+@pytest.fixture(scope="module")
+def eager(tone_run: Path) -> Recognizer:
+    """A model that hears a letter in everything: blank is never the best label."""
+    model = asr.load(tone_run / "model")
+    head: Any = model.task.heads["text"]
+    for name, parameter in head.named_parameters():
+        if name.endswith("bias"):
+            parameter.data[model.vocabulary.blank] = -50.0
+    return model
+
+
+@pytest.fixture(scope="module")
+def robust(tmp_path_factory: pytest.TempPathFactory, tiny_config: Any, tone_corpus: Any, tone_texts: Any) -> Recognizer:
+    """A model whose statistics are those of active frames, trained with silence around utterances."""
+    from asr.training.run import train
+
+    run_dir = tmp_path_factory.mktemp("robust")
+    config = tiny_config(run_dir, tone_corpus(run_dir / "corpus", tone_texts(8)))
+    config["features"] |= {"normalization": "both", "scale": False, "active": 6.0, "floor": 6.0}
+    config["data"]["perturbation"] = {"silence_seconds": 1.0, "silence_probability": 0.7, "gain": [-40.0, 6.0]}
+    config["trainer"]["epochs"] = 50
+    train(config)
+    return asr.load(run_dir / "model")
+
+
+@pytest.mark.parametrize("decoder", [None, {"type": "beam", "beam": 8}], ids=["greedy", "beam"])
+@pytest.mark.parametrize(
+    "waveform",
+    [zeros(3), zeros(3) + 0.25, zeros(3) - 1, noise(3, -85), zeros(0.01), zeros(100)],
+    ids=["zeros", "constant", "full scale", "quiet noise", "hardly anything", "a long file"],
+)
+def test_without_signal_there_are_no_words(eager: Recognizer, waveform: np.ndarray, decoder: Any) -> None:
+    from asr.inference.decoders.factory import make_decoder
+
+    model = Recognizer(eager.task, decoder=decoder and make_decoder(eager.vocabulary, decoder))
+    check_no_words(model.transcribe(waveform.astype(np.float32)), len(waveform) / RATE)
+    assert model.transcribe(noise(3, -30)).words  # what has a signal has words, of this model
+
+
+def test_without_signal_there_are_no_words_in_windows(
+    eager: Recognizer, monkeypatch: pytest.MonkeyPatch, tones: Callable[..., np.ndarray]
+) -> None:
+    monkeypatch.setattr(windows, "CORE_SECONDS", 2.0)
+    monkeypatch.setattr(windows, "CONTEXT_SECONDS", 0.5)
+    check_no_words(eager.transcribe(zeros(20)), 20)
+    speech = tones("abc def", 3)
+    result = eager.transcribe(np.concatenate([zeros(9), speech, zeros(9)]))
+    assert result.words
+    assert all(word.start >= 8 and word.end <= 10 + len(speech) / RATE + 0.1 for word in result.words)
+
+
+def test_words_are_aligned_with_the_signal(usual: Recognizer, tone_texts: Any, tones: Any) -> None:
+    text = tone_texts(8)[0]
+    assert usual.align(zeros(3), text).text == text  # an unlikely alignment, but no error
+    speech = tones(text, 0)
+    words = usual.align(np.concatenate([zeros(4), speech, zeros(4)]), text).words
+    assert all(word.start >= 3 and word.end <= 5 + len(speech) / RATE for word in words)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 2.0, 30.0])
+def test_zeros_around_speech_change_no_word(
+    robust: Recognizer, tone_texts: Callable[..., list[str]], tones: Callable[..., np.ndarray], seconds: float
+) -> None:
+    for seed, text in list(enumerate(tone_texts(8)))[:: 4 if seconds > 2 else 1]:
+        speech = tones(text, seed)
+        alone = robust.transcribe(speech)
+        assert alone.text == text
+        between = robust.transcribe(np.concatenate([zeros(seconds), speech, zeros(seconds)]))
+        assert between.text == text
+        for ours, expected in zip(between.words, alone.words, strict=True):
+            assert ours.start - seconds == pytest.approx(expected.start, abs=0.061)
+
+
+def test_two_minutes_muted_before_speech(
+    robust: Recognizer, tone_texts: Callable[..., list[str]], tones: Callable[..., np.ndarray]
+) -> None:
+    text = tone_texts(8)[2]
+    speech = tones(text, 2)
+    assert robust.transcribe(np.concatenate([zeros(120), speech, zeros(120)])).text == text
+    for gain in (0.01, 2.0):
+        assert robust.transcribe(gain * np.concatenate([zeros(0.5), speech, zeros(0.5)])).text == text
