@@ -78,8 +78,8 @@ def save_media(
 
 
 def refused(path: Path, *reasons: str) -> None:
-    """``read`` and ``stream`` refuse the file, name it, give one of the reasons and say what they accept."""
-    for attempt in (lambda: read(path, 16_000), lambda: list(stream(path, 8_000, 0.5))):
+    """``read`` and ``stream`` with ``strict`` refuse the file, name it, give a reason and say what they accept."""
+    for attempt in (lambda: read(path, 16_000, strict=True), lambda: list(stream(path, 8_000, 0.5, strict=True))):
         with pytest.raises(AudioError) as caught:
             attempt()
         message = str(caught.value)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
 
 from asr.errors import AudioError
+
+log = logging.getLogger("asr")
 
 ACCEPTED = (
     "accepted are wav, flac, ogg, opus, mp3, aiff and NIST sphere, "
@@ -40,11 +43,11 @@ class AudioDecoder(Protocol):
             last: number of the sample after the last one.
 
         Yields:
-            Pairs of a position and float32 samples ``(n, channels)`` from there on, which together cover ``first`` to
-            ``last`` or more.
+            Pairs of a position and float32 samples ``(n, channels)`` from there on, each where the one before it ends,
+            which together cover ``first`` to ``last`` or more, as far as the file can be decoded.
 
         Raises:
-            AudioError: the file is damaged, or ends before its header says.
+            AudioError: a decoder that is strict met damage, or an end before the one that the header gives.
         """
 
     def close(self) -> None:
@@ -55,17 +58,41 @@ class UseMediaError(Exception):
     """libsndfile cannot read the file, or only a part of it; the message gives the reason."""
 
 
-def truncated_error(name: str, header_seconds: float, read_seconds: float) -> AudioError:
-    """Return the error for a file that holds less audio than its header says."""
-    return AudioError(
+def report_damage(message: str, strict: bool) -> None:
+    """Warn of damage, once per message, or refuse the file.
+
+    Args:
+        message: begins with the file's name and says where the damage is.
+        strict: refuse.
+
+    Raises:
+        AudioError: ``strict`` is set.
+    """
+    if strict:
+        raise AudioError(f"{message}; accepted are complete files")
+    if message not in logged:
+        logged.add(message)
+        log.warning("%s; all that can be decoded is read", message)
+
+
+def log_once(kind: str, message: str) -> None:
+    """Log a message unless one of its kind has been logged."""
+    if kind not in logged:
+        logged.add(kind)
+        log.info("%s (logged once; it may hold for other files too)", message)
+
+
+logged: set[str] = set()  # kinds and messages that have been logged
+
+
+def truncated(name: str, header_seconds: float, read_seconds: float) -> str:
+    """Return the message about a file that holds less audio than its header says."""
+    return (
         f"{name}: cut short or damaged: its header promises {header_seconds:.3f} s, "
-        f"but only {read_seconds:.3f} s can be read; accepted are complete files"
+        f"but only {read_seconds:.3f} s can be read"
     )
 
 
-def damaged_error(name: str, seconds: float, reason: str | None) -> AudioError:
-    """Return the error for a file that cannot be decoded beyond ``seconds``."""
-    return AudioError(
-        f"{name}: damaged or cut short after {seconds:.3f} s ({reason or 'no reason given'}); "
-        "accepted are complete files"
-    )
+def damaged(name: str, seconds: float, reason: str | None) -> str:
+    """Return the message about a file that cannot be decoded at ``seconds``."""
+    return f"{name}: damaged or cut short after {seconds:.3f} s ({reason or 'no reason given'})"

@@ -11,21 +11,24 @@ import numpy as np
 import soundfile
 
 from asr.audio import ffmpeg
-from asr.audio.backend import ACCEPTED, BLOCK_VALUES, UseMediaError, damaged_error, truncated_error
+from asr.audio.backend import BLOCK_VALUES, UseMediaError, damaged, report_damage, truncated
+from asr.audio.headers import NO_END, has_other_ogg_stream, is_unknown_size, mp3_has_length, ogg_ends
 from asr.errors import AudioError
 
 log = logging.getLogger("asr")
 
-# Padding may or may not be counted in a length; this much missing audio is no damage.
-MP3_TOLERANCE_FRAMES = 2 * 1152
+# Samples that may be missing without damage. Padding may or may not be counted in a length, by frames of the codec: two
+# frames of MP3, one of FLAC as most encoders write it, blocks of ADPCM and GSM.
+CODEC_TOLERANCE_FRAMES = 2 * 1152
+FLAC_TOLERANCE_FRAMES = 4608
+# Bytes by which a size may be too large: recorders count the header in, or padding.
+HEADER_BYTES = 64
+NIST_HEADER_BYTES = 1024
 
 # libsndfile gives this length, or more, to a FLAC that was written to a pipe.
 UNKNOWN_LENGTH = 2**62
 # A header that promises more is damaged: FLAC and Opus do not reach it even with silence.
 MAX_SAMPLES_PER_BYTE = 10_000
-# libsndfile's error numbers for "Format not recognised", "File contains data in an unimplemented format", and (of
-# data that look like the beginning of an MP3) "File does not exist or is not a regular file"
-UNKNOWN_FORMAT = frozenset({1, 7, 18})
 # Containers and codecs in which seeking lands on the exact sample.
 EXACT_SEEK = frozenset({"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST", "FLAC"})
 LOSSLESS = re.compile(r"PCM_|FLOAT|DOUBLE|ULAW|ALAW")
@@ -61,21 +64,21 @@ class SoundFileDecoder:
     Args:
         file: a file that can seek.
         name: of the file, for messages.
+        strict: refuse a damaged file.
 
     Raises:
-        AudioError: the file is damaged or shorter than its header says.
-        UseMediaError: libsndfile does not know the format, or would read only a part of the file.
+        AudioError: ``strict`` is set, and the file is damaged or shorter than its header says.
+        UseMediaError: libsndfile cannot read the file, or would read only a part of it.
     """
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: BinaryIO, name: str, *, strict: bool = False) -> None:
         self.name = name
+        self._file = file
+        self._strict = strict
         try:
             self._sound = _Sequential(_NamelessFile(file))
         except soundfile.LibsndfileError as error:
-            if error.code in UNKNOWN_FORMAT:
-                raise UseMediaError("unknown format") from None
-            reason = error.error_string.rstrip(".")
-            raise AudioError(f"{name}: damaged or cut short ({reason}); {ACCEPTED}") from None
+            raise UseMediaError(error.error_string.rstrip(".")) from None
         self.sample_rate: int = self._sound.samplerate
         self.channels: int = self._sound.channels
         self._expected: int = self._sound.frames
@@ -89,14 +92,14 @@ class SoundFileDecoder:
             raise
 
     def _check_length(self, file: BinaryIO) -> None:
-        """Raise AudioError for a file shorter than its header says, UseMediaError for one that is read in part."""
+        """Report a file that is shorter than its header says; raise UseMediaError for one that is read in part."""
         container = self._sound.format
         if self._expected > MAX_SAMPLES_PER_BYTE * file.seek(0, 2) and self._expected < UNKNOWN_LENGTH:
-            raise AudioError(
-                f"{self.name}: damaged header: it promises {self.duration():.0f} s in {file.tell()} bytes; "
-                "accepted are complete files"
+            report_damage(
+                f"{self.name}: damaged header: it promises {self.duration():.0f} s in {file.tell()} bytes", self._strict
             )
-        if container == "MP3" and not _mp3_has_length(file):
+            raise UseMediaError("its header gives a wrong length")
+        if container == "MP3" and not mp3_has_length(file):
             if ffmpeg.is_installed():
                 raise UseMediaError("an MP3 without its length")
             log.warning(
@@ -106,22 +109,33 @@ class SoundFileDecoder:
             )
             self._expected = 0
         elif container == "OGG":
-            _check_ogg_end(file, self.name)
+            if has_other_ogg_stream(file):
+                raise UseMediaError("several streams in one Ogg file")
+            if not ogg_ends(file):
+                report_damage(f"{self.name}: {NO_END}", self._strict)
         if self._expected >= UNKNOWN_LENGTH:
             raise UseMediaError("its header does not give its length")
         if container == "NIST":
             file.seek(0)
             count = re.search(rb"^sample_count +-i +(\d+)", file.read(1024), re.MULTILINE)
-            if count and int(count[1]) > self._expected:
-                raise truncated_error(self.name, int(count[1]) / self.sample_rate, self.duration())
+            self._check_bytes(
+                int(count[1]) if count else 0, self._sound.frames, NIST_HEADER_BYTES // self.channels, "samples"
+            )
         elif match := SHORTER.search(self._sound.extra_info):
             expected, stored = int(match[1]), int(match[2])
-            # Programs that write to a pipe cannot go back to fill in a length and write the largest one.
-            if not (expected >= 0xFFFF0000 or 0x7FFF0000 <= expected <= 0x7FFFFFFF):
-                raise AudioError(
-                    f"{self.name}: cut short: its header promises {expected} bytes of samples, "
-                    f"the file holds {stored}; accepted are complete files"
-                )
+            file.seek(0)
+            # the header in front of the samples, one sample of each channel, one byte of padding
+            tolerance = max(HEADER_BYTES, file.read(2**16).find(b"data") + 8) + 8 * self.channels + 1
+            if not is_unknown_size(expected):
+                self._check_bytes(expected, stored, tolerance, "bytes of samples")
+
+    def _check_bytes(self, expected: int, stored: int, tolerance: int, unit: str) -> None:
+        if expected > stored + tolerance:
+            report_damage(
+                f"{self.name}: cut short after {self.duration():.3f} s: its header promises {expected} {unit}, "
+                f"the file holds {stored}",
+                self._strict,
+            )
 
     def duration(self) -> float:
         """Return the duration by libsndfile, in seconds."""
@@ -132,6 +146,7 @@ class SoundFileDecoder:
         size = max(1, BLOCK_VALUES // self.channels)
         end = min(last, self._sound.frames)
         position = 0
+        damage: tuple[float, str] | None = None
         try:
             # Elsewhere libsndfile lands beside the sample (Vorbis) or in another state of the decoder (MP3).
             if first > 0 and self._lossless and self._sound.format in EXACT_SEEK:
@@ -143,47 +158,43 @@ class SoundFileDecoder:
                 yield position, block
                 position += len(block)
         except soundfile.LibsndfileError as error:
-            raise damaged_error(self.name, position / self.sample_rate, error.error_string.rstrip(".")) from None
-        tolerance = MP3_TOLERANCE_FRAMES if self._sound.format == "MP3" else 0
-        if position + tolerance < min(last, self._expected):
-            raise truncated_error(self.name, self._expected / self.sample_rate, position / self.sample_rate)
+            damage = position / self.sample_rate, error.error_string.rstrip(".")
+            if self._strict:
+                report_damage(damaged(self.name, *damage), strict=True)
+            for start, block in self._blocks_behind_damage(position, last, damage[1]):
+                yield start, block
+                position = start + len(block)
+        missing = min(last, self._expected) - position
+        if missing > self._tolerance:
+            report_damage(
+                truncated(self.name, self._expected / self.sample_rate, position / self.sample_rate), self._strict
+            )
+        if damage is not None and position > damage[0] * self.sample_rate:
+            report_damage(damaged(self.name, *damage), self._strict)
+
+    @property
+    def _tolerance(self) -> int:
+        """Number of samples that may be missing at the end without damage."""
+        if self._sound.format == "FLAC":
+            return FLAC_TOLERANCE_FRAMES
+        return 0 if self._lossless else CODEC_TOLERANCE_FRAMES
+
+    def _blocks_behind_damage(self, position: int, last: int, reason: str) -> Iterator[tuple[int, np.ndarray]]:
+        """Decode from ``position`` on by FFmpeg, which resumes behind damage; nothing without PyAV."""
+        if not ffmpeg.is_installed():
+            return
+        try:
+            media = ffmpeg.MediaDecoder(self._file, self.name, reason, rate=self.sample_rate)
+        except AudioError:
+            return
+        try:
+            if media.channels == self.channels:
+                for start, block in media.undamaged_blocks(last):
+                    if start + len(block) > position:
+                        yield max(start, position), block[max(0, position - start) :]
+        finally:
+            media.close()
 
     def close(self) -> None:
         """Close the decoder, not the file."""
         self._sound.close()
-
-
-def _mp3_has_length(file: BinaryIO) -> bool:
-    """Return whether a Xing, Info or VBRI tag gives the length of the whole file.
-
-    Without one libsndfile takes the first frame's bit rate for that of the file and may stop at a quarter of
-    it; of concatenated files it reads the first.
-    """
-    file.seek(0)
-    head = file.read(10)
-    start = 0
-    if head[:3] == b"ID3":  # the tag's length: four bytes of seven bits
-        start = 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
-    file.seek(start)
-    frame = file.read(1024)
-    tag = re.search(b"Xing|Info", frame)
-    if tag is None:
-        return b"VBRI" in frame
-    fields = frame[tag.end() : tag.end() + 12].ljust(12, b"\0")  # flags, frames, bytes: 32 bits each
-    has_frames, has_bytes = fields[3] & 1, fields[3] & 2
-    num_bytes = int.from_bytes(fields[8:12], "big")
-    # a tag that counts fewer bytes than there are belongs to the first of several files
-    return bool(has_frames) and not (has_bytes and num_bytes < 0.98 * (file.seek(0, 2) - start))
-
-
-def _check_ogg_end(file: BinaryIO, name: str) -> None:
-    """Warn if the last page does not end the stream; UseMediaError for several streams: libsndfile reads one."""
-    file.seek(0)
-    serial = file.read(18)[14:]
-    file.seek(max(0, file.seek(0, 2) - 2**16 - 256))  # a page has at most 65,307 bytes
-    tail = file.read()
-    page = tail[tail.rfind(b"OggS") :][:18] if b"OggS" in tail else b""
-    if len(page) == 18 and page[14:] != serial:
-        raise UseMediaError("several streams in one Ogg file")
-    if len(page) < 18 or not page[5] & 4:
-        log.warning("%s: no end-of-stream mark: cut short, or recorded live; read as far as it goes", name)

@@ -10,10 +10,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from asr.audio.backend import ACCEPTED, AudioDecoder, UseMediaError
 from asr.audio.ffmpeg import MediaDecoder
+from asr.audio.headers import id3_size
 from asr.audio.libsndfile import SoundFileDecoder
 from asr.errors import AudioError
 
@@ -33,21 +34,29 @@ INPUT_EXTENSIONS = frozenset(
         ".caf",
         ".sph",
         ".w64",
+        ".voc",
     }
     | {".m4a", ".m4b", ".mp4", ".mov", ".3gp", ".webm", ".mkv", ".mka", ".aac", ".ac3", ".wma", ".wmv"}
-    | {".asf", ".amr", ".wv", ".ape", ".tta", ".avi", ".flv", ".mp2", ".mpg"}
+    | {".asf", ".amr", ".wv", ".ape", ".tta", ".avi", ".flv", ".mp2", ".mpg", ".mpeg", ".m4v", ".3g2", ".ogv"}
+    | {".spx", ".eac3", ".dts", ".mts", ".m2ts", ".vob", ".mpc", ".tak"}
 )
 # Hz. Beyond these a header is damaged; 1 Hz would turn a small file into gigabytes at the model's rate.
 SAMPLE_RATES = (1_000, 768_000)
 MAX_CHANNELS = 256
+# Beginnings of files that are not MP3; some programs write an ID3 tag in front of them.
+NOT_MP3 = (b"RIFF", b"RF64", b"riff", b"FORM", b"OggS", b"caff", b".snd", b"NIST", b"fLaC", b"\x1aE\xdf\xa3")
 
 
 @contextmanager
-def open_audio(source: str | Path | BinaryIO) -> Iterator[AudioDecoder]:
+def open_audio(
+    source: str | Path | BinaryIO, *, track: int | None = None, strict: bool = False
+) -> Iterator[AudioDecoder]:
     """Open a decoder and close it at the end.
 
     Args:
         source: path, or binary file, which need not be able to seek and is left open.
+        track: number of the audio track, from 1; None: the first.
+        strict: refuse a file that is damaged or cut short, instead of reading what can be read, with a warning.
 
     Yields:
         The decoder.
@@ -57,7 +66,7 @@ def open_audio(source: str | Path | BinaryIO) -> Iterator[AudioDecoder]:
     """
     if not isinstance(source, (str, Path)):
         name = str(getattr(source, "name", "audio stream"))
-        with _seekable(source) as seekable, _decoder(seekable, name) as decoder:
+        with _seekable(source) as seekable, _decoder(seekable, name, track, strict) as decoder:
             yield decoder
         return
     try:
@@ -70,7 +79,7 @@ def open_audio(source: str | Path | BinaryIO) -> Iterator[AudioDecoder]:
         raise AudioError(f"{source}: no permission to read it; accepted is a readable audio file") from None
     except (OSError, ValueError) as error:
         raise AudioError(f"{str(source)!r}: cannot be opened ({error}); accepted is an audio file") from None
-    with file, _seekable(file) as seekable, _decoder(seekable, str(source)) as decoder:
+    with file, _seekable(file) as seekable, _decoder(seekable, str(source), track, strict) as decoder:
         yield decoder
 
 
@@ -86,16 +95,20 @@ def _seekable(file: BinaryIO) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _decoder(file: BinaryIO, name: str) -> Iterator[AudioDecoder]:
+def _decoder(file: BinaryIO, name: str, track: int | None, strict: bool) -> Iterator[AudioDecoder]:
     """Yield the decoder of a file that can seek, after checks of its header."""
     if file.seek(0, 2) == 0:
         raise AudioError(f"{name}: is empty (0 bytes); {ACCEPTED}")
+    file = _without_tag(file)
     file.seek(0)
     decoder: AudioDecoder
     try:
-        decoder = SoundFileDecoder(file, name)
+        decoder = SoundFileDecoder(file, name, strict=strict)
+        if track is not None and track != 1:
+            decoder.close()
+            raise UseMediaError("it reads the first track only")
     except UseMediaError as reason:
-        decoder = MediaDecoder(file, name, str(reason))
+        decoder = MediaDecoder(file, name, str(reason), track=track, strict=strict)
     try:
         if not SAMPLE_RATES[0] <= decoder.sample_rate <= SAMPLE_RATES[1]:
             raise AudioError(
@@ -107,3 +120,34 @@ def _decoder(file: BinaryIO, name: str) -> Iterator[AudioDecoder]:
         yield decoder
     finally:
         decoder.close()
+
+
+def _without_tag(file: BinaryIO) -> BinaryIO:
+    """Return the file without ID3 tags in front of a format other than MP3: libsndfile counts them off its length."""
+    start = 0
+    while True:
+        file.seek(start)
+        head = file.read(12)
+        if len(head) < 12 or head[:3] != b"ID3":
+            break
+        start += id3_size(head)
+    is_other = head.startswith(NOT_MP3) or head[4:8] == b"ftyp"
+    return cast(BinaryIO, _Tail(file, start)) if start and is_other else file
+
+
+class _Tail:
+    """A file without its first ``start`` bytes."""
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        self._file = file
+        self._start = start
+        self.read = file.read
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell() - self._start
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset + self._start if whence == 0 else offset, whence) - self._start

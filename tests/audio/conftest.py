@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from asr.audio import reader
+from asr.audio import backend
 
 
 @pytest.fixture(autouse=True)
 def _forget_logged_messages() -> None:
-    reader._logged.clear()
+    backend.logged.clear()
 
 
 @pytest.fixture

@@ -84,8 +84,8 @@ def test_a_part_before_the_damage_is_read(tmp_path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     np.testing.assert_allclose(read(path, 16_000, start=1.0, duration=2.0), wave[16_000:48_000], atol=1e-4)
-    with pytest.raises(AudioError, match="damaged or cut short"):
-        read(path, 16_000, start=15.0, duration=2.0)
+    with pytest.raises(AudioError, match="cut short"):
+        read(path, 16_000, start=15.0, duration=2.0, strict=True)
 
 
 @pytest.mark.parametrize("kind", ["flac", "vorbis", "opus"])
@@ -114,7 +114,7 @@ def wav_header(rate: int = 16_000, channels: int = 1, size: int = 100, data: int
         (wav_header(channels=10_000), "damaged"),
         (wav_header(channels=1000, size=20_000, data=20_000), "1000 channels; accepted are 1 to 256"),
         (wav_header(size=3600 * 32_000), "promises 115200000 bytes of samples, the file holds 100"),
-        (wav_header(size=102), "promises 102 bytes of samples, the file holds 100"),
+        (wav_header(size=202), "promises 202 bytes of samples, the file holds 100"),
         (wav_header(size=0, data=0), "holds no audio samples"),
         (wav_header()[:30], "damaged"),
         (wav_header()[:44], "the file holds 0"),
@@ -125,7 +125,7 @@ def test_absurd_headers(tmp_path: Path, data: bytes, reason: str) -> None:
     path.write_bytes(data)
     refused(path, reason)
     with pytest.raises(AudioError, match=reason):
-        info(path)
+        info(path, strict=True)
 
 
 def test_absurd_lengths_allocate_nothing(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_without_media_the_extra_is_named(tmp_path: Path, no_media: None) -> Non
     for name, data in (("x.m4a", b"\0\0\0\x20ftypM4A " + bytes(500)), ("x.wav", b"words, words\n" * 40)):
         path = tmp_path / name
         path.write_bytes(data)
-        refused(path, r'unknown format.*pip install "asr-recurrent\[media\]"')
+        refused(path, r'Format not recognised.*pip install "asr-recurrent\[media\]"')
     first = save(tmp_path, "opus", speechlike(16_000, 2.0), 16_000)
     other = save(tmp_path, "opus", speechlike(16_000, 1.0), 16_000, "other").read_bytes()
     first.write_bytes(first.read_bytes() + other)

@@ -1,0 +1,82 @@
+"""What the first and last bytes of audio files promise, for decoders that do not look."""
+
+from __future__ import annotations
+
+import re
+from typing import BinaryIO
+
+MAX_PAGE_BYTES = 65_307  # of Ogg
+NO_END = "no end-of-stream mark: cut short, or recorded live"
+
+
+def id3_size(head: bytes) -> int:
+    """Return the number of bytes of an ID3 tag, given its first 10: the size is in four bytes of seven bits."""
+    size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+    return 10 + size + (10 if head[5] & 0x10 else 0)  # a footer may follow
+
+
+def is_unknown_size(size: int) -> bool:
+    """Return whether a 32-bit size is one that programs write which write to a pipe: they cannot go back to fill it in.
+
+    ffmpeg writes 0xFFFFFFFF, sox 0x7FFFFFFF less the header, arecord 0x80000000, others 0.
+    """
+    return size == 0 or size >= 0xFFFF0000 or 0x7FFF0000 <= size <= 0x8000FFFF
+
+
+def promised_bytes(file: BinaryIO) -> int:
+    """Return the size of the file by the header of RIFF (WAV, AVI), AIFF or AU; 0 for others, or if it is unknown."""
+    file.seek(0)
+    head = file.read(12).ljust(12, b"\0")
+    if head[:4] == b"RIFF":
+        size, header = int.from_bytes(head[4:8], "little"), 8
+    elif head[:4] == b"FORM":
+        size, header = int.from_bytes(head[4:8], "big"), 8
+    elif head[:4] == b".snd":
+        size, header = int.from_bytes(head[8:12], "big"), int.from_bytes(head[4:8], "big")
+    else:
+        return 0
+    return 0 if is_unknown_size(size) else header + size
+
+
+def mp3_has_length(file: BinaryIO) -> bool:
+    """Return whether a Xing, Info or VBRI tag gives the length of the whole file.
+
+    Without one libsndfile takes the first frame's bit rate for that of the file and may stop at a quarter of
+    it; of concatenated files it reads the first.
+    """
+    file.seek(0)
+    head = file.read(10)
+    start = 0
+    if head[:3] == b"ID3" and len(head) == 10:
+        start = id3_size(head)
+    file.seek(start)
+    frame = file.read(1024)
+    tag = re.search(b"Xing|Info", frame)
+    if tag is None:
+        return b"VBRI" in frame
+    fields = frame[tag.end() : tag.end() + 12].ljust(12, b"\0")  # flags, frames, bytes: 32 bits each
+    has_frames, has_bytes = fields[3] & 1, fields[3] & 2
+    num_bytes = int.from_bytes(fields[8:12], "big")
+    # a tag that counts fewer bytes than there are belongs to the first of several files
+    return bool(has_frames) and not (has_bytes and num_bytes < 0.98 * (file.seek(0, 2) - start))
+
+
+def has_other_ogg_stream(file: BinaryIO) -> bool:
+    """Return whether the last page of an Ogg file belongs to another stream than the first: libsndfile reads one."""
+    file.seek(0)
+    serial = file.read(18)[14:]
+    page = _last_ogg_page(file)
+    return len(page) == 18 and page[14:] != serial
+
+
+def ogg_ends(file: BinaryIO) -> bool:
+    """Return whether the last page of an Ogg file has the end-of-stream mark."""
+    page = _last_ogg_page(file)
+    return len(page) == 18 and bool(page[5] & 4)
+
+
+def _last_ogg_page(file: BinaryIO) -> bytes:
+    """Return the first 18 bytes of the last page, or fewer if there is none."""
+    file.seek(max(0, file.seek(0, 2) - MAX_PAGE_BYTES - 500))
+    tail = file.read()
+    return tail[tail.rfind(b"OggS") :][:18] if b"OggS" in tail else b""
