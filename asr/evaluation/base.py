@@ -15,7 +15,7 @@ from asr.utils.progress import Progress, no_progress
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """LabelBeamOptions of an evaluation; `reject` refuses those that a system does not have.
+    """Options of an evaluation; `reject` refuses those that a system does not have.
 
     Attributes:
         decoder: options of the decoder or search, over those of the model directory.
