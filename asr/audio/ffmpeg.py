@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from asr.audio.backend import ACCEPTED, BLOCK_VALUES, damaged, log_once, report_damage, truncated
-from asr.audio.headers import NO_END, ogg_ends, promised_bytes
+from asr.audio.headers import check_ogg_end, promised_bytes
 from asr.audio.timeline import JITTER_SECONDS, Timeline
 from asr.errors import AudioError
 
@@ -240,8 +240,8 @@ class MediaDecoder:
                 f"the file holds {held}",
                 self._strict,
             )
-        elif self._format == "ogg" and not ogg_ends(self._file):
-            report_damage(f"{self.name}: {NO_END}", self._strict)
+        elif self._format == "ogg":
+            check_ogg_end(self._file, self.name, self._strict)
 
     def undamaged_blocks(self, last: int) -> Iterator[tuple[int, np.ndarray]]:
         """Decode what can be decoded before sample ``last``, without a report of damage; see `blocks`."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import BinaryIO
 
+from asr.audio.backend import report_damage
+
 MAX_PAGE_BYTES = 65_307  # of Ogg
-NO_END = "no end-of-stream mark: cut short, or recorded live"
 
 
 def id3_size(head: bytes) -> int:
@@ -66,17 +67,25 @@ def has_other_ogg_stream(file: BinaryIO) -> bool:
     file.seek(0)
     serial = file.read(18)[14:]
     page = _last_ogg_page(file)
-    return len(page) == 18 and page[14:] != serial
+    return len(page) >= 18 and page[14:18] != serial
 
 
-def ogg_ends(file: BinaryIO) -> bool:
-    """Return whether the last page of an Ogg file has the end-of-stream mark."""
+def check_ogg_end(file: BinaryIO, name: str, strict: bool) -> None:
+    """Report an Ogg file that ends within a page, and warn of one whose last page does not end the stream.
+
+    Raises:
+        AudioError: ``strict`` is set, and the file ends within a page.
+    """
     page = _last_ogg_page(file)
-    return len(page) == 18 and bool(page[5] & 4)
+    lacing = page[27 : 27 + page[26]] if len(page) > 26 else b""
+    whole = len(page) > 26 and len(page) >= 27 + page[26] + sum(lacing)
+    if not whole or not page[5] & 4:
+        # a live recording that was stopped has no mark either
+        report_damage(f"{name}: no end-of-stream mark: cut short, or recorded live", strict and not whole)
 
 
 def _last_ogg_page(file: BinaryIO) -> bytes:
-    """Return the first 18 bytes of the last page, or fewer if there is none."""
+    """Return the last page of an Ogg file, or what there is of it."""
     file.seek(max(0, file.seek(0, 2) - MAX_PAGE_BYTES - 500))
     tail = file.read()
-    return tail[tail.rfind(b"OggS") :][:18] if b"OggS" in tail else b""
+    return tail[tail.rfind(b"OggS") :] if b"OggS" in tail else b""

@@ -12,7 +12,7 @@ import soundfile
 
 from asr.audio import ffmpeg
 from asr.audio.backend import BLOCK_VALUES, UseMediaError, damaged, report_damage, truncated
-from asr.audio.headers import NO_END, has_other_ogg_stream, is_unknown_size, mp3_has_length, ogg_ends
+from asr.audio.headers import check_ogg_end, has_other_ogg_stream, is_unknown_size, mp3_has_length
 from asr.errors import AudioError
 
 log = logging.getLogger("asr")
@@ -111,8 +111,7 @@ class SoundFileDecoder:
         elif container == "OGG":
             if has_other_ogg_stream(file):
                 raise UseMediaError("several streams in one Ogg file")
-            if not ogg_ends(file):
-                report_damage(f"{self.name}: {NO_END}", self._strict)
+            check_ogg_end(file, self.name, self._strict)
         if self._expected >= UNKNOWN_LENGTH:
             raise UseMediaError("its header does not give its length")
         if container == "NIST":

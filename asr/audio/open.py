@@ -5,6 +5,8 @@ The content decides which of the two, never the file's name.
 
 from __future__ import annotations
 
+import io
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from asr.audio.backend import ACCEPTED, AudioDecoder, UseMediaError
 from asr.audio.ffmpeg import MediaDecoder
 from asr.audio.headers import id3_size
 from asr.audio.libsndfile import SoundFileDecoder
-from asr.errors import AudioError
+from asr.errors import AudioError, InputError
 
 # Files that a scan of a directory takes for audio: first those of libsndfile, then those of PyAV.
 INPUT_EXTENSIONS = frozenset(
@@ -54,7 +56,7 @@ def open_audio(
     """Open a decoder and close it at the end.
 
     Args:
-        source: path, or binary file, which need not be able to seek and is left open.
+        source: path, content of a file as bytes, or binary file, which need not be able to seek and is left open.
         track: number of the audio track, from 1; None: the first.
         strict: refuse a file that is damaged or cut short, instead of reading what can be read, with a warning.
 
@@ -64,8 +66,12 @@ def open_audio(
     Raises:
         AudioError: the file is missing, may not be read, is empty, damaged or not audio.
     """
-    if not isinstance(source, (str, Path)):
-        name = str(getattr(source, "name", "audio stream"))
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        source = io.BytesIO(source)
+    if not isinstance(source, (str, os.PathLike)):
+        if not hasattr(source, "read") or isinstance(source, io.TextIOBase) or getattr(source, "closed", False):
+            raise InputError(f"a source of type {type(source).__name__}; accepted are a path and an open binary file")
+        name = source.name if isinstance(getattr(source, "name", None), str) else "audio stream"
         with _seekable(source) as seekable, _decoder(seekable, name, track, strict) as decoder:
             yield decoder
         return
@@ -86,11 +92,14 @@ def open_audio(
 @contextmanager
 def _seekable(file: BinaryIO) -> Iterator[BinaryIO]:
     """Yield the file, or a temporary copy of one that cannot seek: on disk, so that memory stays bounded."""
-    if file.seekable():
+    if hasattr(file, "seekable") and file.seekable():
         yield file
         return
     with tempfile.TemporaryFile() as copy:
-        shutil.copyfileobj(file, copy)
+        try:
+            shutil.copyfileobj(file, copy)
+        except TypeError:
+            raise InputError("a stream of text; accepted are a path and an open binary file") from None
         yield copy
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from asr.cli._audio_options import Channel, Strict, Track, parse_channel
 from asr.cli._decoder_options import Lexicon, Pronouncer
 from asr.cli._inputs import open_inputs
 from asr.errors import InputError
@@ -21,6 +22,9 @@ def align(
     model: Annotated[str, typer.Option(help="Model directory, or a training run.")],
     format: Annotated[str, typer.Option(help="Output format: json, ctm, TextGrid, srt, vtt, tsv or txt.")] = "json",
     output: Annotated[Path | None, typer.Option(help="Write to this file, instead of printing.")] = None,
+    channel: Channel = "mix",
+    track: Track = None,
+    strict: Strict = False,
     head: Annotated[
         str | None,
         typer.Option(help="Head to align with.", show_default="the head made for times, or else the first"),
@@ -38,9 +42,10 @@ def align(
         raise InputError("AUDIO and TEXT cannot both be standard input")
     words = read_text(text)
     (source,) = open_inputs([audio])
+    from asr.inference.inputs import Recording
     from asr.inference.transcription import align_files
 
-    pairs = [(source, words)]
+    pairs = [(Recording(source, parse_channel(channel), track, strict), words)]
     ((_, result),) = align_files(pairs, model, head=head, lexicon=lexicon, pronouncer=pronouncer, device=device)
     if isinstance(result, InputError):
         raise result

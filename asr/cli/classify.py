@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asr.cli._audio_options import Channel, Strict, Track, parse_channel
 from asr.cli._inputs import end, find_inputs, open_inputs
 from asr.errors import InputError
 
@@ -37,6 +38,9 @@ def classify(
         typer.Option(help="--detect: seconds from one window to the next.", show_default="a quarter of a window"),
     ] = None,
     threshold: Annotated[float, typer.Option(help="--detect: probability from which on a word is detected.")] = 0.5,
+    channel: Channel = "mix",
+    track: Track = None,
+    strict: Strict = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
 ) -> None:
     """Classify audio files, or detect words in them. One file that cannot be read does not stop the others."""
@@ -44,8 +48,9 @@ def classify(
 
     names = find_inputs(inputs, INPUT_EXTENSIONS)
     from asr.inference.classifier import classify_files, detect_words
+    from asr.inference.inputs import Recording
 
-    sources = open_inputs(names)
+    sources = [Recording(source, parse_channel(channel), track, strict) for source in open_inputs(names)]
     failed: dict[int, InputError] = {}
     if detect:
         detections = detect_words(sources, model, window=window, hop=hop, threshold=threshold, device=device)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asr.cli._audio_options import ChannelOrAll, Strict, Track, parse_channels
 from asr.cli._decoder_options import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, NBest, decoder_config
 from asr.cli._inputs import end, find_inputs, open_inputs
 from asr.cli._progress import progress_bar
@@ -31,6 +32,9 @@ def transcribe(
     batch_seconds: Annotated[
         float, typer.Option(min=1.0, help="Seconds of audio in a batch; fewer take less memory.")
     ] = 240.0,
+    channel: ChannelOrAll = "mix",
+    track: Track = None,
+    strict: Strict = False,
     head: Head = None,
     beam: Beam = None,
     nbest: NBest = None,
@@ -64,26 +68,35 @@ def transcribe(
         batch_seconds=batch_seconds,
         head=head,
         decoder=decoder_config(beam, lm, lexicon, hotwords, decoder, nbest),
+        channel=parse_channels(channel),
+        track=track,
+        strict=strict,
         progress=progress_bar,
     )
-    to_print: dict[int, Transcript] = {}
+    to_print: dict[int, list[Transcript]] = {}
     failed: dict[int, InputError] = {}
     for index, result in results:
         if isinstance(result, InputError):
             failed[index] = result
         elif output_dir is None:
-            to_print[index] = result
-    if to_print:
-        print_transcripts([to_print[index] for index in sorted(to_print)], format, alone=len(names) == 1)
+            to_print.setdefault(index, []).append(result)
+    transcripts = [
+        transcript
+        for index in sorted(to_print.keys() - failed.keys())
+        for transcript in sorted(to_print[index], key=lambda transcript: transcript.channel or 0)
+    ]
+    if transcripts:
+        print_transcripts(transcripts, format, alone=len(names) == len(transcripts) == 1)
     end(failed, len(names))
 
 
 def print_transcripts(transcripts: list[Transcript], format: str, alone: bool) -> None:
-    """Print transcripts; as text, each of several follows the name of its file."""
+    """Print transcripts; as text, each of several follows the name of its file, and the channel."""
     from asr.output.formats import render
 
     if format == "txt" and not alone:
         for transcript in transcripts:
-            print(f"{transcript.source}: {transcript.text}")
+            channel = "" if transcript.channel is None else f" [{transcript.channel}]"
+            print(f"{transcript.source}{channel}: {transcript.text}")
     else:
         print(render(transcripts[0] if alone else transcripts, format), end="")

@@ -126,7 +126,7 @@ def make_cut(
     recording = cepstra = None
     if audio_path is not None:
         location = os.path.abspath(audio_path)
-        info = info or audio.info(location)
+        info = info or audio.info(location, strict=True)  # its transcript is that of the whole
         num_samples = round(info.duration * info.sample_rate)
         total = num_samples / info.sample_rate
         # one channel, whatever the file has: asr.audio mixes all of them down

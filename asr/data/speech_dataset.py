@@ -143,9 +143,9 @@ class SpeechDataset(Dataset[SpeechExample]):
             return self._features(cut)
         path, rate = str(manifest.audio_path(cut)), self.sample_rate
         if not self.caches:
-            return audio.read(path, rate, start=cut.start, duration=cut.duration)
+            return audio.read(path, rate, start=cut.start, duration=cut.duration, strict=True)
         if path not in self._cache:
-            samples = np.rint(audio.read(path, rate) * 32768)
+            samples = np.rint(audio.read(path, rate, strict=True) * 32768)
             self._cache[path] = np.clip(samples, -32768, 32767).astype(np.int16)
         first, last = round(cut.start * rate), round((cut.start + cut.duration) * rate)
         return self._cache[path][first:last].astype(np.float32) / 32768

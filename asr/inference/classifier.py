@@ -12,7 +12,7 @@ import torch
 from asr.errors import InputError
 from asr.inference import detection
 from asr.inference.detection import Detection
-from asr.inference.inputs import Source, as_model_input, input_rate, read_blocks, source_name
+from asr.inference.inputs import Source, as_source, check_sources, input_rate, read_blocks, source_name
 from asr.inference.windows import Window, make_batches, pad_windows
 from asr.models import directory as directory_module
 from asr.models import store
@@ -76,17 +76,16 @@ class Classifier:
         """Return the classes and their probabilities for one recording, the most probable first.
 
         Args:
-            source: a file, a binary stream, or a float array: (S,) or (channels, S) samples within ±1, or (T, F)
-                feature frames for a model of precomputed features.
+            source: a path, a binary stream, the bytes of a file, a `Recording` (one channel or track of a file), or
+                floats in an array, tensor or list: (S,) or (channels, S) samples within ±1, or (T, F) feature frames
+                for a model of precomputed features.
             sample_rate: of an array in Hz; None: the model's.
 
         Raises:
             AudioError: the file cannot be read; the message names it.
             InputError: an array that the model does not read, or a recording longer than `MAX_SECONDS`.
         """
-        if isinstance(source, np.ndarray):
-            source = as_model_input(source, self.task.features, sample_rate)
-        ((_, result),) = self.classify_all([source])
+        ((_, result),) = self.classify_all([as_source(source, self.task.features, sample_rate)])
         if isinstance(result, InputError):
             raise result
         return result
@@ -101,7 +100,7 @@ class Classifier:
             The index of a source and its ranking, as they are finished, or the error of one that cannot be read.
         """
         max_inputs = self.batch_seconds * input_rate(self.task.features)
-        for batch in make_batches(sources, self._whole, max_inputs):
+        for batch in make_batches(check_sources(sources), self._whole, max_inputs):
             if isinstance(batch, tuple):
                 yield batch
                 continue
@@ -156,9 +155,7 @@ class Classifier:
             raise InputError(f"threshold={threshold:g}: use a probability from 0 to 1")
         if (rate := self.sample_rate) is None:
             raise InputError("words are detected in audio; this model reads precomputed features")
-        if isinstance(source, np.ndarray):
-            source = as_model_input(source, self.task.features, sample_rate)
-        return self._detect(source, rate, window, hop, threshold)
+        return self._detect(source, sample_rate, rate, window, hop, threshold)
 
     def detect_all(
         self,
@@ -182,14 +179,17 @@ class Classifier:
         Raises:
             InputError: options outside their range.
         """
-        for index, source in enumerate(sources):
+        for index, source in enumerate(check_sources(sources)):
             detections = self.detect(source, window=window, hop=hop, threshold=threshold)
             try:
                 yield index, list(detections)
             except InputError as error:
                 yield index, error
 
-    def _detect(self, source: Source, rate: int, window: float, hop: float, threshold: float) -> Iterator[Detection]:
+    def _detect(
+        self, source: Source, sample_rate: int | None, rate: int, window: float, hop: float, threshold: float
+    ) -> Iterator[Detection]:
+        source = as_source(source, self.task.features, sample_rate)
         size = round(detection.FRAME_SECONDS * rate)
         level = detection.speech_level(detection.split_frames(read_blocks(source, self.task.features), size))
         if level is None:

@@ -2,22 +2,127 @@
 
 from __future__ import annotations
 
+import io
+import math
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
 from asr import audio
+from asr.audio.mix import polarities
 from asr.errors import InputError
 from asr.features import Extractor, Precomputed, read_sphinx
 
-Source = str | Path | BinaryIO | np.ndarray
+File = str | Path | BinaryIO
 
 
-def source_name(source: Source) -> str:
+@dataclass(frozen=True)
+class Recording:
+    """An audio file with what of it is read.
+
+    Attributes:
+        file: path or binary file.
+        channel: number of the channel, from 1; ``"mix"``: the mean of all.
+        track: number of the audio track of a media file, from 1; None: the first.
+        strict: refuse a file that is damaged or cut short.
+    """
+
+    file: File
+    channel: audio.Channel = "mix"
+    track: int | None = None
+    strict: bool = False
+
+
+Source = File | np.ndarray | Recording
+
+
+def source_name(source: object) -> str:
     """Return the path of a file; an empty string for a stream or an array."""
-    return str(source) if isinstance(source, (str, Path)) else ""
+    file = source.file if isinstance(source, Recording) else source
+    return os.fsdecode(file) if isinstance(file, (str, os.PathLike)) else ""
+
+
+def as_source(source: object, features: Extractor, sample_rate: int | None = None) -> Source:
+    """Check what a user gave as a recording, and bring it to a form that can be read more than once.
+
+    Args:
+        source: a path; a binary file, also one that cannot seek; ``bytes``, the content of a file; a `Recording`; or
+            floats as in `as_model_input`: a numpy array, a torch tensor, a list, or anything that numpy makes an array.
+        features: the model's feature extractor.
+        sample_rate: of an array in Hz; None: the model's.
+
+    Raises:
+        InputError: anything else, and what `as_model_input` raises.
+    """
+    if isinstance(source, Recording):
+        file = as_source(source.file, features)
+        if isinstance(file, (np.ndarray, Recording)):
+            raise InputError("a Recording holds a path or a binary file, not an array")
+        return replace(source, file=file)
+    if isinstance(source, (str, os.PathLike)):
+        return os.fsdecode(source)
+    if isinstance(source, (bytes, bytearray)) or (isinstance(source, memoryview) and source.format in "Bbc"):
+        return io.BytesIO(source)
+    if hasattr(source, "read"):
+        return _reopenable(source)
+    return as_model_input(_as_array(source), features, sample_rate)
+
+
+def _reopenable(file: Any) -> BinaryIO:
+    """Return a binary file that can seek: the file itself, or a temporary copy."""
+    if isinstance(file, io.TextIOBase):
+        raise InputError("a file opened as text: open it in binary mode ('rb')")
+    if getattr(file, "closed", False):
+        raise InputError("a file that is closed: use one that is open, or its path")
+    if hasattr(file, "seekable") and file.seekable():
+        return cast(BinaryIO, file)
+    copy = tempfile.TemporaryFile()  # noqa: SIM115  (deleted with its last reference)
+    try:
+        shutil.copyfileobj(file, copy)
+    except TypeError:
+        raise InputError("a stream of text: a stream of bytes is needed") from None
+    return cast(BinaryIO, copy)
+
+
+def _as_array(values: Any) -> np.ndarray:
+    """Return an array of a tensor or a sequence of numbers."""
+    if hasattr(values, "detach"):  # a tensor
+        values = values.detach().cpu()
+        values = (values.float() if values.is_floating_point() else values).numpy()
+    accepted = "accepted are a path, a binary file, bytes, and floats as an array, a tensor or a list"
+    if not isinstance(values, (list, tuple, memoryview)) and not hasattr(values, "__array__"):
+        try:
+            values = memoryview(values)  # array.array and the like
+        except TypeError:
+            raise InputError(f"a recording of type {type(values).__name__}; {accepted}") from None
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"a {type(values).__name__} that is no array ({error}); {accepted}") from None
+    if array.dtype.kind in "USO" and not isinstance(values, np.ndarray):
+        raise InputError(
+            f"a {type(values).__name__} that does not hold numbers; {accepted} (a list of files: transcribe_all)"
+        )
+    return array
+
+
+def check_sources(sources: Any) -> list[Any]:
+    """Return the sources of a runner as a list.
+
+    Raises:
+        InputError: one source was given in place of several.
+    """
+    one = isinstance(sources, (str, bytes, os.PathLike, np.ndarray, Recording))
+    if one or hasattr(sources, "detach") or hasattr(sources, "read") or not hasattr(sources, "__iter__"):
+        raise InputError(f"a list of recordings is needed, not one of type {type(sources).__name__}: put it in a list")
+    return list(sources)
 
 
 def input_rate(features: Extractor) -> float:
@@ -38,7 +143,8 @@ def as_model_input(array: np.ndarray, features: Extractor, sample_rate: int | No
         float32, (S,) samples or (T, F) features.
 
     Raises:
-        InputError: the array is not of floats, is empty, or has another shape or numbers that are not finite.
+        InputError: the array is not of floats, is empty, or has another shape or numbers that are not finite, or the
+            sample rate is no number above 0.
     """
     if array.dtype.kind != "f":
         raise InputError(f"an array must be of floats, audio within ±1, not {array.dtype} (divide 16-bit by 32768)")
@@ -49,14 +155,17 @@ def as_model_input(array: np.ndarray, features: Extractor, sample_rate: int | No
             raise InputError(f"features must have shape (frames, {features.input_dim}), not {array.shape}")
         return array.astype(np.float32)
     if array.ndim > 2 or array.ndim == 0 or (array.ndim == 2 and array.shape[0] > array.shape[1]):
-        raise InputError(f"a waveform must have shape (samples,) or (channels, samples), not {array.shape}")
+        hint = " (of soundfile's arrays, give the transpose: array.T)" if array.ndim == 2 else ""
+        raise InputError(f"a waveform must have shape (samples,) or (channels, samples), not {array.shape}{hint}")
+    array = array.astype(np.promote_types(np.float32, min(array.dtype, np.dtype(np.float64))), copy=False)
     if array.ndim == 2:
-        array = array.mean(0)
+        signs = polarities(array.T)
+        array = (array * signs[:, None] if (signs < 0).any() else array).mean(0)
     if sample_rate is not None and sample_rate != features.sample_rate:
         import soxr
 
-        if not sample_rate > 0:
-            raise InputError(f"sample_rate={sample_rate}: use a number of Hz above 0")
+        if not (isinstance(sample_rate, Real) and 0 < sample_rate < math.inf):
+            raise InputError(f"sample_rate={sample_rate!r}: use a number of Hz above 0")
         array = soxr.resample(array, sample_rate, features.sample_rate)
     return array.astype(np.float32)
 
@@ -65,7 +174,7 @@ def read_blocks(source: Source, features: Extractor) -> Iterator[np.ndarray]:
     """Read one source in pieces, in the form that a model reads.
 
     Args:
-        source: a file, a binary stream (of audio only), or an array as in `as_model_input`.
+        source: a file, a binary stream (of audio only), an array, or what else `as_source` accepts.
         features: the model's feature extractor.
 
     Yields:
@@ -74,22 +183,27 @@ def read_blocks(source: Source, features: Extractor) -> Iterator[np.ndarray]:
     Raises:
         InputError: the source cannot be read, or the model does not read such sources.
     """
+    source = as_source(source, features)
     if isinstance(source, np.ndarray):
-        yield as_model_input(source, features)
+        yield source
+    elif features.sample_rate is not None and isinstance(source, Recording):
+        options: Any = {"channel": source.channel, "track": source.track, "strict": source.strict}
+        yield from audio.stream(source.file, features.sample_rate, **options)
     elif features.sample_rate is not None:
-        yield from audio.stream(source, features.sample_rate)
-    elif isinstance(features, Precomputed) and isinstance(source, (str, Path)):
-        yield read_sphinx(source, features.input_dim)
+        yield from audio.stream(cast(File, source), features.sample_rate)
+    elif isinstance(features, Precomputed) and (name := source_name(source)):
+        yield read_sphinx(name, features.input_dim)
     else:
         raise InputError("this model reads feature files (.mfc), not streams")
 
 
-def durations(sources: Sequence[str | Path | BinaryIO]) -> list[float | InputError]:
-    """Return the seconds of each audio file by its header, or the error of one that cannot be read."""
-    seconds: list[float | InputError] = []
+def audio_infos(sources: Sequence[File | Recording]) -> list[audio.AudioInfo | InputError]:
+    """Return what the header of each audio file says, or the error of one that cannot be read."""
+    infos: list[audio.AudioInfo | InputError] = []
     for source in sources:
+        recording = source if isinstance(source, Recording) else Recording(source)
         try:
-            seconds.append(audio.info(source).duration)
+            infos.append(audio.info(recording.file, track=recording.track, strict=recording.strict))
         except InputError as error:
-            seconds.append(error)
-    return seconds
+            infos.append(error)
+    return infos

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from asr.errors import InputError
 from asr.inference.decoders.base import Decoder, Search
 from asr.inference.decoders.factory import make_aligner, make_decoder
 from asr.inference.decoders.greedy import GreedyDecoder
-from asr.inference.inputs import Source, as_model_input, input_rate, source_name
+from asr.inference.inputs import Recording, Source, as_source, check_sources, input_rate, source_name
 from asr.inference.windows import Window, cut_windows, make_batches, pad_windows
 from asr.models import decoder_files, store
 from asr.models import directory as directory_module
@@ -99,17 +100,16 @@ class Recognizer:
         """Transcribe one recording.
 
         Args:
-            source: a file, a binary stream, or a float array: (S,) or (channels, S) samples within ±1, or (T, F)
-                feature frames for a model of precomputed features.
+            source: a path, a binary stream, the bytes of a file, a `Recording` (one channel or track of a file), or
+                floats in an array, tensor or list: (S,) or (channels, S) samples within ±1, or (T, F) feature frames
+                for a model of precomputed features.
             sample_rate: of an array in Hz; None: the model's.
 
         Raises:
             AudioError: the file cannot be read; the message names it.
-            InputError: an array that the model does not read.
+            InputError: an array that the model does not read, or a source of another type.
         """
-        if isinstance(source, np.ndarray):
-            source = as_model_input(source, self.task.features, sample_rate)
-        (_, result), *_ = self.transcribe_all([source])
+        (_, result), *_ = self.transcribe_all([as_source(source, self.task.features, sample_rate)])
         if isinstance(result, InputError):
             raise result
         return result
@@ -122,7 +122,11 @@ class Recognizer:
 
         Yields:
             The index of a source and its transcript, as they are finished, or the error of one that cannot be read.
+
+        Raises:
+            InputError: one source is given in place of a list.
         """
+        sources = check_sources(sources)
         searches: dict[int, Search] = {}
         failed: set[int] = set()
         with ThreadPoolExecutor(available_cores()) as pool:
@@ -138,7 +142,7 @@ class Recognizer:
                     if window.source not in failed:
                         log_probs.setdefault(window.source, []).append(window.kept(scores))
                 searches |= {source: self.decoder.start() for source in log_probs.keys() - searches.keys()}
-                finished = {window.source for window in batch if window.is_last}
+                finished = {window.source: window.end for window in batch if window.is_last}
                 results = pool.map(
                     advance_search,
                     [searches[source] for source in log_probs],
@@ -148,13 +152,13 @@ class Recognizer:
                 for source, result in zip(log_probs, results, strict=True):
                     if result is None:
                         continue
-                    search = searches.pop(source)
+                    del searches[source]
                     if isinstance(result, InputError):
                         failed.add(source)
                         yield source, result
                     else:
-                        duration = search.frames * self.task.frame_seconds
-                        yield source, self._transcript(result, duration, source_name(sources[source]))
+                        duration = finished[source] / input_rate(self.task.features)
+                        yield source, self._transcript(result, duration, sources[source])
 
     def _batches(self, sources: Sequence[Source]) -> Iterator[list[Window] | tuple[int, InputError]]:
         features = self.task.features
@@ -169,16 +173,22 @@ class Recognizer:
         log_probs = scores[self.head].cpu().numpy()
         return [row[:length] for row, length in zip(log_probs, lengths.tolist(), strict=True)]
 
-    def _transcript(self, hypotheses: Sequence[Hypothesis], duration: float, source: str) -> Transcript:
+    def _transcript(self, hypotheses: Sequence[Hypothesis], duration: float, source: Source) -> Transcript:
         """The transcript of hypotheses, best first."""
-        words = tuple(self._words(hypotheses[0]))
+        # The last frame may reach beyond the end of the recording.
+        words = tuple(
+            replace(word, start=min(word.start, duration), end=min(word.end, duration))
+            for word in self._words(hypotheses[0])
+        )
+        channel = source.channel if isinstance(source, Recording) else "mix"
         return Transcript(
             text=" ".join(word.text for word in words),
             words=words,
             duration=duration,
             confidence=float(np.mean([word.confidence for word in words])) if words else None,
-            source=source,
+            source=source_name(source),
             alternatives=tuple(self._alternatives(hypotheses)),
+            channel=None if channel == "mix" else channel,
         )
 
     def _words(self, hypothesis: Hypothesis) -> Iterator[Word]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from asr.errors import InputError
-from asr.inference.inputs import Source, durations
+from asr.inference.inputs import Recording, Source, as_source, audio_infos, source_name
 from asr.inference.recognizer import Recognizer
 from asr.models import directory as directory_module
 from asr.models.decoder_files import decoder_config
@@ -30,6 +32,9 @@ def transcribe_files(
     batch_seconds: float = 240.0,
     head: str | None = None,
     decoder: Mapping[str, Any] | None = None,
+    channel: int | Literal["mix", "all"] = "mix",
+    track: int | None = None,
+    strict: bool = False,
     progress: Progress = no_progress,
 ) -> Iterator[tuple[int, Transcript | InputError]]:
     """Transcribe files with a model directory, the longest first (`asr transcribe`).
@@ -44,55 +49,93 @@ def transcribe_files(
         batch_seconds: as in `Recognizer.load`.
         head: as in `Recognizer.load`.
         decoder: as in `Recognizer.load`.
+        channel: number of the channel of each file that is transcribed, from 1; ``"mix"``: the mean of all;
+            ``"all"``: each by itself.
+        track: number of the audio track of media files, from 1; None: the first.
+        strict: refuse files that are damaged or cut short, instead of a warning.
         progress: draws a progress bar, in seconds of audio.
 
     Returns:
         An iterator over the index of each source and its transcript, as they are finished, or the error of one that
-        cannot be read.
+        cannot be read. With ``"all"`` there is one for each channel, in any order, and an output holds them all.
 
     Raises:
         InputError: at once, for an unknown format, outputs that exist or cannot be written, and what `Recognizer.load`
             raises.
     """
     check_format(format)
-    names = [source if isinstance(source, (str, Path)) else "-" for source in sources]
+    names = [source_name(source) or "-" for source in sources]
     outputs = None if output_dir is None else plan_outputs(names, output_dir, format, overwrite)
     runner = directory_module.system_of(directory_module.read_config(directory_module.find(model))).load("runner")
     recognizer_class = runner if issubclass(runner, Recognizer) else Recognizer  # which refuses the model
     recognizer = recognizer_class.load(model, device=device, batch_seconds=batch_seconds, head=head, decoder=decoder)
-    return _transcribe(recognizer, sources, outputs, format, progress)
+    recordings: list[Source] = [
+        Recording(source, "mix" if channel == "all" else channel, track, strict)
+        if not isinstance(source, (np.ndarray, Recording))
+        else source
+        for source in sources
+    ]
+    return _transcribe(recognizer, recordings, channel == "all", outputs, format, progress)
 
 
 def _transcribe(
-    recognizer: Recognizer, sources: Sequence[Source], outputs: Sequence[Path] | None, format: str, progress: Progress
+    recognizer: Recognizer,
+    sources: Sequence[Source],
+    each_channel: bool,
+    outputs: Sequence[Path] | None,
+    format: str,
+    progress: Progress,
 ) -> Iterator[tuple[int, Transcript | InputError]]:
-    seconds: dict[int, float] = {}
-    for index, duration in enumerate(_durations(recognizer, sources)):
-        if isinstance(duration, InputError):
-            yield index, duration
+    items: list[tuple[float, int, Source]] = []  # seconds, index of the source, the source or a channel of it
+    for index, source in enumerate(sources):
+        parts = _parts(recognizer, source, each_channel)
+        if isinstance(parts, InputError):
+            yield index, parts
         else:
-            seconds[index] = duration
-    order = sorted(seconds, key=lambda index: -seconds[index])
-    with progress(sum(seconds.values()), "transcribing") as advance:
-        for position, result in recognizer.transcribe_all([sources[index] for index in order]):
-            index = order[position]
-            advance(seconds[index])
-            if outputs is not None and isinstance(result, Transcript):
+            items += [(seconds, index, part) for seconds, part in parts]
+    items.sort(key=lambda item: -item[0])
+    waiting = Counter(index for _, index, _ in items)  # parts of each source
+    done: dict[int, list[Transcript]] = {}
+    failed: set[int] = set()
+    with progress(sum(seconds for seconds, _, _ in items), "transcribing") as advance:
+        for position, result in recognizer.transcribe_all([source for _, _, source in items]):
+            seconds, index, _ = items[position]
+            advance(seconds)
+            waiting[index] -= 1
+            if isinstance(result, InputError):
+                if index not in failed:  # one error for all channels
+                    failed.add(index)
+                    yield index, result
+                continue
+            done.setdefault(index, []).append(result)
+            if waiting[index] == 0 and index not in failed and outputs is not None:
                 outputs[index].parent.mkdir(parents=True, exist_ok=True)
-                write_text_atomic(outputs[index], render(result, format))
+                write_text_atomic(outputs[index], render_channels(done[index], format))
             yield index, result
 
 
-def _durations(recognizer: Recognizer, sources: Sequence[Source]) -> Iterator[float | InputError]:
-    """Seconds of each source; 0 for precomputed features."""
+def _parts(recognizer: Recognizer, source: Source, each_channel: bool) -> list[tuple[float, Source]] | InputError:
+    """Seconds of a source, or of each of its channels, and what is read; 0 seconds for precomputed features."""
     rate = recognizer.sample_rate
-    for source in sources:
-        if rate is None:
-            yield 0.0
-        elif isinstance(source, np.ndarray):
-            yield source.shape[-1] / rate if source.ndim else 0.0
-        else:
-            yield from durations([source])
+    if rate is None:
+        return [(0.0, source)]
+    try:
+        source = as_source(source, recognizer.task.features)
+    except InputError as error:
+        return error
+    if not isinstance(source, Recording):
+        return [(source.shape[-1] / rate if isinstance(source, np.ndarray) else 0.0, source)]
+    (info,) = audio_infos([source])
+    if isinstance(info, InputError):
+        return info
+    channels: list[int | Literal["mix"]] = [*range(1, info.channels + 1)] if each_channel else [source.channel]
+    return [(info.duration, replace(source, channel=channel)) for channel in channels]
+
+
+def render_channels(transcripts: Sequence[Transcript], format: str) -> str:
+    """Return the content of a file with the transcript, or the transcripts of all channels, of one recording."""
+    ordered = sorted(transcripts, key=lambda transcript: transcript.channel or 0)
+    return render(ordered[0] if len(ordered) == 1 else ordered, format)
 
 
 def align_files(

@@ -17,7 +17,7 @@ from asr.data.batch import pad
 from asr.errors import InputError
 from asr.features import Extractor
 from asr.features.cmvn import Statistics
-from asr.inference.inputs import Source, input_rate, read_blocks
+from asr.inference.inputs import Source, as_source, input_rate, read_blocks
 
 # A long recording is cut into windows of CORE seconds whose scores are kept, with CONTEXT seconds more on both sides
 # that only the network sees. What is no longer than a window with both contexts is never cut.
@@ -38,6 +38,7 @@ class Window:
         keep: number of frames of scores to keep after these; None: all.
         is_last: whether it is the last window of the source.
         statistics: of the whole source, by which its features are normalized; None: the window's own.
+        end: samples (or feature frames) of the source up to the end of the window.
     """
 
     source: int
@@ -46,6 +47,7 @@ class Window:
     keep: int | None = None
     is_last: bool = True
     statistics: Statistics | None = None
+    end: int = 0
 
     def kept(self, frames: np.ndarray) -> np.ndarray:
         """Return the frames (T', …) of the network's output (T, …) for this window that are kept."""
@@ -73,6 +75,7 @@ def cut_windows(
     statistics: Statistics | None = None  # of the whole source, once it turns out to be long
     waiting = np.zeros(0, dtype=np.float32)  # input from frame `begin` on
     begin = first = 0  # frames: of the window, of its core
+    source = as_source(source, features)
     for block in read_blocks(source, features):
         waiting = np.concatenate([waiting, block]) if len(waiting) else block
         while len(waiting) > (first - begin + core + 2 * context) * unit:
@@ -80,12 +83,14 @@ def cut_windows(
                 statistics = features.recording_statistics(_as_batches(source, features, device))
             # the context after the core, and as much again waits: the last window is not a stub
             window = waiting[: (first - begin + core + context) * unit]
-            yield Window(index, torch.from_numpy(window.copy()), first - begin, core, False, statistics)
+            end = begin * unit + len(window)
+            yield Window(index, torch.from_numpy(window.copy()), first - begin, core, False, statistics, end)
             first += core
             next_begin = max(first - context, 0)
             waiting = waiting[(next_begin - begin) * unit :]
             begin = next_begin
-    yield Window(index, torch.from_numpy(waiting.copy()), first - begin, None, True, statistics)
+    end = begin * unit + len(waiting)
+    yield Window(index, torch.from_numpy(waiting.copy()), first - begin, None, True, statistics, end)
 
 
 def _as_batches(source: Source, features: Extractor, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:

@@ -27,11 +27,13 @@ class Format:
 
     Attributes:
         one: renders the content of a file with one transcript.
-        several: renders the content of a file with a sequence of transcripts; None: a file holds only one.
+        several: renders the content of a file with a sequence of transcripts; None: a file holds only one recording.
+        channels: renders the content of a file with the channels of one recording, where ``several`` is None.
     """
 
     one: Callable[[Transcript], str]
     several: Callable[[Sequence[Transcript]], str] | None = None
+    channels: Callable[[Sequence[Transcript]], str] | None = None
 
 
 def check_format(format: str) -> None:
@@ -44,7 +46,7 @@ def render(transcripts: Transcript | Sequence[Transcript], format: str) -> str:
 
     Args:
         transcripts: one or a sequence. Formats that hold several render a sequence of one as a sequence (json: an
-            array).
+            array). The others hold one, or the channels of one recording.
         format: a key of `FORMATS`, which describes them.
 
     Raises:
@@ -55,10 +57,19 @@ def render(transcripts: Transcript | Sequence[Transcript], format: str) -> str:
         return FORMATS[format].one(transcripts)
     if (several := FORMATS[format].several) is not None:
         return several(transcripts)
+    if (channels := FORMATS[format].channels) is not None and _are_channels(transcripts):
+        return channels(transcripts)
     if len(transcripts) != 1:
         many = ", ".join(name for name, row in FORMATS.items() if row.several)
         raise InputError(f"a {format} file holds one transcript, not {len(transcripts)}; several fit in: {many}")
     return FORMATS[format].one(transcripts[0])
+
+
+def _are_channels(transcripts: Sequence[Transcript]) -> bool:
+    """Whether transcripts are those of different channels of one recording."""
+    channels = {transcript.channel for transcript in transcripts}
+    sources = {transcript.source for transcript in transcripts}
+    return len(transcripts) > 1 and len(sources) == 1 and None not in channels and len(channels) == len(transcripts)
 
 
 def _txt(transcripts: Sequence[Transcript]) -> str:
@@ -82,6 +93,8 @@ def _object(transcript: Transcript) -> object:
     fields = asdict(transcript)
     if not transcript.alternatives:
         del fields["alternatives"]
+    if transcript.channel is None:
+        del fields["channel"]
     return _rounded(fields)
 
 
@@ -120,6 +133,15 @@ def _cues(transcript: Transcript) -> Iterator[_Cue]:
             first = last
 
 
+def _cues_of_channels(transcripts: Sequence[Transcript]) -> list[_Cue]:
+    """Cues in order of time; each of several channels begins with its number."""
+    if len(transcripts) == 1:
+        return list(_cues(transcripts[0]))
+    cues = [(cue, transcript.channel) for transcript in transcripts for cue in _cues(transcript)]
+    cues.sort(key=lambda pair: pair[0].start)
+    return [_Cue(cue.start, cue.end, f"[{channel}] {cue.text}") for cue, channel in cues]
+
+
 def _ends_before(cue: Sequence[Word], following: Word) -> bool:
     """Whether a cue ends before the following word."""
     pause = _milliseconds(following.start) - _milliseconds(cue[-1].end)
@@ -141,32 +163,34 @@ def _clock(milliseconds: int, decimal: str) -> str:
     return f"{hours:02}:{minutes:02}:{seconds:02}{decimal}{fraction:03}"
 
 
-def _srt(transcript: Transcript) -> str:
+def _srt(transcripts: Sequence[Transcript]) -> str:
     """SubRip: cues are numbered, followed by an empty line."""
     return "".join(
         f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n" + "\n".join(_wrapped(cue.text)) + "\n\n"
-        for number, cue in enumerate(_cues(transcript), 1)
+        for number, cue in enumerate(_cues_of_channels(transcripts), 1)
     )
 
 
-def _vtt(transcript: Transcript) -> str:
+def _vtt(transcripts: Sequence[Transcript]) -> str:
     """WebVTT (https://www.w3.org/TR/webvtt1/)."""
     cues = []
-    for cue in _cues(transcript):
+    for cue in _cues_of_channels(transcripts):
         text = "\n".join(_wrapped(cue.text))
         text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         cues.append(f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{text}\n")
     return "WEBVTT\n" + "".join(cues)
 
 
-def _tsv(transcript: Transcript) -> str:
-    return "start\tend\ttext\n" + "".join(f"{cue.start}\t{cue.end}\t{cue.text}\n" for cue in _cues(transcript))
+def _tsv(transcripts: Sequence[Transcript]) -> str:
+    return "start\tend\ttext\n" + "".join(
+        f"{cue.start}\t{cue.end}\t{cue.text}\n" for cue in _cues_of_channels(transcripts)
+    )
 
 
 def _ctm(transcripts: Sequence[Transcript]) -> str:
     """NIST's time-marked conversation; a file is named by its stem, or by its path where stems are equal."""
     stems = [Path(transcript.source).stem for transcript in transcripts]
-    if len(set(stems)) < len(stems):
+    if len(set(stems)) < len({transcript.source for transcript in transcripts}):
         stems = [os.path.splitext(transcript.source)[0] for transcript in transcripts]
     lines = []
     for stem, transcript in zip(stems, transcripts, strict=True):
@@ -174,37 +198,61 @@ def _ctm(transcripts: Sequence[Transcript]) -> str:
         for word in transcript.words:
             if text := "_".join(word.text.split()):
                 start, seconds = word.start, word.end - word.start
-                lines.append(f"{name} 1 {start:.3f} {seconds:.3f} {text} {word.confidence:.4f}\n")
+                lines.append(
+                    f"{name} {transcript.channel or 1} {start:.3f} {seconds:.3f} {text} {word.confidence:.4f}\n"
+                )
     return "".join(lines)
 
 
-def _textgrid(transcript: Transcript) -> str:
-    """Praat's long text format, whose intervals have a length and are adjacent: empty ones fill the gaps."""
-    intervals: list[tuple[int, int, str]] = []
-    position = 0
-    for word in transcript.words:
-        start = max(position, _milliseconds(word.start))
-        if start > position:
-            intervals.append((position, start, ""))
-        position = max(start + 1, _milliseconds(word.end))
-        intervals.append((start, position, _line(word.text)))
-    end = max(position, _milliseconds(transcript.duration))
-    if end > position or not intervals:
-        end = max(end, position + 1)
-        intervals.append((position, end, ""))
-    span = f"xmin = 0.000\n{{indent}}xmax = {end / 1000:.3f}\n"
+def _textgrid(transcripts: Sequence[Transcript]) -> str:
+    """Praat's long text format, with a tier for each channel.
+
+    Intervals have a length and are adjacent: empty ones fill the gaps. The end is that of the sound to the microsecond,
+    as Praat compares the two.
+    """
+    end = max(1000, *(_microseconds(transcript.duration) for transcript in transcripts), 0)
+    tiers = [_intervals(transcript, end) for transcript in transcripts]
+    end = max(end, *(intervals[-1][1] for intervals in tiers), 0)
+    names = ["words"] if len(tiers) == 1 else [f"channel {transcript.channel}" for transcript in transcripts]
+    span = f"xmin = 0.000\n{{indent}}xmax = {_praat_time(end)}\n"
     lines = [
         'File type = "ooTextFile"\nObject class = "TextGrid"\n\n',
         span.format(indent=""),
-        "tiers? <exists>\nsize = 1\nitem []:\n    item [1]:\n",
-        '        class = "IntervalTier"\n        name = "words"\n        ' + span.format(indent=" " * 8),
-        f"        intervals: size = {len(intervals)}\n",
+        f"tiers? <exists>\nsize = {len(tiers)}\nitem []:\n",
     ]
-    for number, (first, last, text) in enumerate(intervals, 1):
-        lines.append(f"        intervals [{number}]:\n")
-        lines.append(f"            xmin = {first / 1000:.3f}\n            xmax = {last / 1000:.3f}\n")
-        lines.append('            text = "{}"\n'.format(text.replace('"', '""')))
+    for tier, (name, intervals) in enumerate(zip(names, tiers, strict=True), 1):
+        lines.append(f'    item [{tier}]:\n        class = "IntervalTier"\n        name = "{name}"\n        ')
+        lines.append(span.format(indent=" " * 8) + f"        intervals: size = {len(intervals)}\n")
+        for number, (first, last, text) in enumerate(intervals, 1):
+            lines.append(f"        intervals [{number}]:\n")
+            lines.append(f"            xmin = {_praat_time(first)}\n            xmax = {_praat_time(last)}\n")
+            lines.append('            text = "{}"\n'.format(text.replace('"', '""')))
     return "".join(lines)
+
+
+def _intervals(transcript: Transcript, end: int) -> list[tuple[int, int, str]]:
+    """Adjacent intervals of a tier from 0 to ``end`` or beyond: start and end in microseconds, and the text."""
+    intervals: list[tuple[int, int, str]] = []
+    position = 0
+    for word in transcript.words:
+        start = max(position, _microseconds(word.start))
+        if start > position:
+            intervals.append((position, start, ""))
+        position = max(start + 1000, _microseconds(word.end))
+        intervals.append((start, position, _line(word.text)))
+    if end > position:
+        intervals.append((position, end, ""))
+    return intervals
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1e6)
+
+
+def _praat_time(microseconds: int) -> str:
+    """Seconds with three decimals, or as many as are needed."""
+    text = f"{microseconds / 1e6:.6f}"
+    return text[:-3] + text[-3:].rstrip("0")
 
 
 # - txt: one line per transcript
@@ -212,15 +260,15 @@ def _textgrid(transcript: Transcript) -> str:
 # - srt, vtt: cues of at most two lines of 42 characters and 7 s, which end at pauses above 0.6 s
 # - tsv: the same cues in milliseconds, as Whisper writes them
 # - ctm: NIST's ``file channel start duration word confidence``
-# - TextGrid: Praat's interval tier ``words``
+# - TextGrid: Praat's interval tier ``words``, or a tier for each channel
 FORMATS = {
     "txt": Format(lambda transcript: _txt([transcript]), _txt),
     "json": Format(
         lambda transcript: _json(_object(transcript)), lambda transcripts: _json(list(map(_object, transcripts)))
     ),
-    "srt": Format(_srt),
-    "vtt": Format(_vtt),
-    "tsv": Format(_tsv),
+    "srt": Format(lambda transcript: _srt([transcript]), channels=_srt),
+    "vtt": Format(lambda transcript: _vtt([transcript]), channels=_vtt),
+    "tsv": Format(lambda transcript: _tsv([transcript]), channels=_tsv),
     "ctm": Format(lambda transcript: _ctm([transcript]), _ctm),
-    "TextGrid": Format(_textgrid),
+    "TextGrid": Format(lambda transcript: _textgrid([transcript]), channels=_textgrid),
 }

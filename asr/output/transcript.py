@@ -53,6 +53,7 @@ class Transcript:
             right. None if there is no word.
         source: path of the file; empty for a stream or an array.
         alternatives: the next best texts, if more than one hypothesis was asked for.
+        channel: number of the channel that was transcribed, from 1; None: the mean of all.
     """
 
     text: str
@@ -61,6 +62,7 @@ class Transcript:
     confidence: float | None = None
     source: str = ""
     alternatives: tuple[Alternative, ...] = ()
+    channel: int | None = None
 
     def __str__(self) -> str:
         return self.text

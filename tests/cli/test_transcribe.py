@@ -138,18 +138,18 @@ def test_bad_files_are_listed_and_the_others_done(
 ) -> None:
     bad = tmp_path / name
     bad.write_bytes((corpus / "train0.wav").read_bytes()[:3000] if content is None else content)
-    alone = asr("transcribe", bad, "--model", model)
+    alone = asr("transcribe", bad, "--model", model, "--strict")
     assert alone.status == 1 and alone.out == ""
     assert re.search(f"asr: failed: {bad}: .*({message})", alone.err)
     assert "1 of 1 files failed" in alone.err and "Traceback" not in alone.err
     good = [corpus / "train0.wav", corpus / "train1.wav"]
-    outcome = asr("transcribe", good[0], bad, good[1], "--model", model, "--output-dir", tmp_path / "out")
+    outcome = asr("transcribe", good[0], bad, good[1], "--model", model, "--strict", "--output-dir", tmp_path / "out")
     assert outcome.status == 1
     assert outcome.err.count("asr: failed:") == 1 and "asr: 1 of 3 files failed" in outcome.err
     written = sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
     assert [path.name for path in written] == ["train0.txt", "train1.txt"]
     assert [path.read_text() for path in written] == [texts[0] + "\n", texts[1] + "\n"]
-    printed = asr("transcribe", good[0], bad, good[1], "--model", model)
+    printed = asr("transcribe", good[0], bad, good[1], "--model", model, "--strict")
     assert printed.status == 1 and len(printed.out.splitlines()) == 2
 
 

@@ -227,7 +227,7 @@ def test_channels_are_averaged_and_rates_converted(trained: Recognizer, tones: A
 
 @pytest.mark.parametrize("samples", [1, 7, 100])
 def test_hardly_any_sound_is_no_error(trained: Recognizer, samples: int) -> None:
-    assert trained.transcribe(np.zeros(samples)).duration == pytest.approx(0.02)
+    assert trained.transcribe(np.zeros(samples)).duration == samples / RATE
 
 
 def test_a_model_of_features(tmp_path: Path) -> None:
@@ -328,8 +328,7 @@ def test_windows_change_nothing_for_a_model_without_context(
     length = max(1, (count * core + 2 * context + frames) * unit + 200 + samples)
     waveform = np.random.default_rng(seed).normal(0, 0.3, length).astype(np.float32)
     expected = found.transcribe(waveform)
-    total = int(found.task.output_lengths(torch.tensor([length]))[0])
-    assert round(expected.duration / step) == total
+    assert expected.duration == length / RATE
     cuts = np.minimum(np.cumsum([*blocks, length]), length)
     with pytest.MonkeyPatch.context() as patch:
         with_windows(patch, core * step, context * step)
