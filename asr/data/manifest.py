@@ -326,7 +326,7 @@ def _read_entry(
         return entry
     try:
         if file not in infos:
-            infos[file] = audio.info(file)
+            infos[file] = audio.info(file, strict=True)
         return make_cut(
             *(entry.id, file, entry.text, entry.speaker), start=entry.start, duration=entry.duration, info=infos[file]
         )
