@@ -38,6 +38,7 @@ IGNORED = frozenset({"wav_filesize"})  # of DeepSpeech, says nothing that is nee
 # what may stand beside an audio file, in the order in which it is looked for
 _BESIDE = (".txt", ".TXT", ".TextGrid", ".textgrid", ".TEXTGRID", ".eaf", ".EAF", ".srt", ".SRT", ".vtt", ".VTT")
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d*)?)")  # 1:02:03.5
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 MAX_TIME_DIFFERENCE = 0.05  # seconds between a duration and the difference of start and end
 COMPRESSED = (".gz", ".xz", ".bz2")
@@ -73,6 +74,14 @@ class ManifestRow:
     place: str = ""
 
 
+def manifest_kind(path: Path) -> str:
+    """Return the extension of a file in lower case, without that of a compression."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes[-1:] and suffixes[-1] in COMPRESSED:
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""
+
+
 def records(path: Path) -> Iterator[Record]:
     """Yield the line numbers (from 1) and records of a file of JSON, CSV, TSV or Excel.
 
@@ -82,10 +91,7 @@ def records(path: Path) -> Iterator[Record]:
     Raises:
         InputError: an unknown extension, or a file that cannot be parsed any further; the line is named.
     """
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes[-1:] and suffixes[-1] in COMPRESSED:
-        suffixes.pop()
-    kind = suffixes[-1] if suffixes else ""
+    kind = manifest_kind(path)
     if kind in (".jsonl", ".json"):
         yield from _json_records(path)
     elif kind in TABLES:
@@ -161,6 +167,8 @@ def write_records(records: Iterable[tuple[str, dict[str, Any]]], path: Path, wha
         if id in lines:
             raise InputError(f"{path}: two {what} have the id {id!r}")
         lines[id] = json.dumps(record, ensure_ascii=False)
+        if not lines[id].isascii() and _SURROGATE.search(lines[id]):  # a file name that is not UTF-8
+            lines[id] = json.dumps(record)
     if not lines:
         raise InputError(f"{path}: there are no {what} to write")
     content = "".join(line + "\n" for line in lines.values()).encode()

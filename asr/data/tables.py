@@ -21,6 +21,10 @@ DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertica
 Record = tuple[int, "dict[str, Any] | InputError"]  # the number of a line, and its record or what is wrong with it
 
 
+class MissingColumnError(InputError):
+    """The header of a table lacks a column."""
+
+
 def column_name(name: str) -> str:
     """Return the plain form of a column's name: "Start (s)" and "start" are one, "End [ms]" is "end_ms"."""
     name, unit = re.fullmatch(r"(.*?)\s*(?:[(\[](\w+)\.?[)\]])?", name.strip().lower(), re.DOTALL).groups()  # type: ignore[union-attr]
@@ -41,7 +45,8 @@ def table_records(path: Path, kind: str, required: Sequence[Collection[str]]) ->
         required: sets of names; the header must have a name of each.
 
     Raises:
-        InputError: the file cannot be read, or its header lacks a column.
+        MissingColumnError: the header lacks a column.
+        InputError: the file cannot be read.
     """
     delimiter = ""
     if kind == ".xlsx":
@@ -60,7 +65,7 @@ def table_records(path: Path, kind: str, required: Sequence[Collection[str]]) ->
     names = [column_name(name) for name in header]
     for wanted in required:
         if names and not set(wanted) & set(names):
-            raise InputError(f"{path}, line {line}: no column {one_of(wanted)} in the header {_shown(header)}")
+            raise MissingColumnError(f"{path}, line {line}: no column {one_of(wanted)} in the header {_shown(header)}")
     if twice := [name for name, count in Counter(filter(None, names)).items() if count > 1]:
         raise InputError(f"{path}, line {line}: two columns have the name {' and '.join(twice)}")
     for line, row in rows:

@@ -24,6 +24,16 @@ _FORMER_ENGLISH = (
 )
 
 
+def is_invisible(character: str) -> bool:
+    """Tell whether nobody sees a character: a format character, variation selector or filler."""
+    return unicodedata.category(character) == "Cf" or character in _INVISIBLE
+
+
+def look_alike(character: str) -> str:
+    """Return the plain character that one looks like: an apostrophe, or none if it is invisible; or itself."""
+    return "'" if character in APOSTROPHES else "" if is_invisible(character) else character
+
+
 @dataclass(frozen=True)
 class TextNormalizer:
     """Normalizes text in this order: invisible characters, replacements, Unicode form, case, removals, white space.
@@ -70,7 +80,7 @@ class TextNormalizer:
     def apply(self, text: str) -> str:
         """Return the normalized text."""
         if self.invisible == "remove" and not text.isascii():
-            text = "".join(c for c in text if unicodedata.category(c) != "Cf" and c not in _INVISIBLE)
+            text = "".join(c for c in text if not is_invisible(c))
         for old, new in self.replace.items():
             text = text.replace(old, new)
         text = unicodedata.normalize(self.unicode, text)

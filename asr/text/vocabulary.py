@@ -18,7 +18,7 @@ from typing import Any
 from asr.errors import InputError
 from asr.text import sentencepiece_model, vocabulary_file
 from asr.text._tokens import BLANK, BOS, EOS, SPACED, SPECIALS, UNKNOWN, check_token, describe, with_specials
-from asr.text.normalization import TextNormalizer
+from asr.text.normalization import TextNormalizer, look_alike
 from asr.text.phones import PHONE_SETS, fold
 from asr.utils.options import check_choice
 
@@ -221,6 +221,11 @@ class Vocabulary:
         return {token: label for label, token in enumerate(self.tokens) if token not in SPECIALS}
 
     @cached_property
+    def _characters(self) -> frozenset[str]:
+        """All characters of the units."""
+        return frozenset("".join(self._units))
+
+    @cached_property
     def _processor(self) -> Any:
         return sentencepiece_model.processor(self.model, "vocabulary")
 
@@ -241,7 +246,7 @@ class Vocabulary:
 
     def spell(self, text: str, utterance: str = "") -> list[int]:
         """Encode a part of a text, like `encode` but without ``boundary_spaces``."""
-        text = self.normalization.apply(text)
+        text = self._normalize(text)
         units = self._split(text)
         unknown = self._outside(units)
         if not unknown:
@@ -261,7 +266,15 @@ class Vocabulary:
 
         Empty unless ``unknown`` is "skip".
         """
-        return self._outside(self._split(self.normalization.apply(text))) if self.unknown == "skip" else []
+        return self._outside(self._split(self._normalize(text))) if self.unknown == "skip" else []
+
+    def _normalize(self, text: str) -> str:
+        """Normalize a text; characters outside the vocabulary that nobody sees or can tell from others are replaced."""
+        text = self.normalization.apply(text)
+        if self.kind in ("words", "classes") or text.isascii():
+            return text
+        replaced = "".join(c if c in self._characters else look_alike(c) for c in text)
+        return replaced if replaced == text or self.normalization.white_space == "keep" else " ".join(replaced.split())
 
     def _split(self, text: str) -> list[str]:
         if self.kind == "characters":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -339,3 +340,12 @@ def test_any_text_survives(text: str, speaker: str) -> None:
         cut = manifest.make_cut("u", Path(folder) / "a.wav", text, speaker)
         manifest.write([cut], Path(folder) / "m.jsonl.gz")
         assert manifest.read(Path(folder) / "m.jsonl.gz") == [cut]
+
+
+def test_file_names_that_are_not_utf8(folder: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.wav")
+    (folder / "a.wav").rename(folder / name)
+    cut = manifest.make_cut("x", folder / name, "é")
+    manifest.write([cut], folder / "m.jsonl")
+    assert manifest.read(folder / "m.jsonl") == [cut]
+    assert manifest.audio_path(cut) == str(folder / name)

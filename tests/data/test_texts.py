@@ -8,7 +8,9 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from sounds import save, tone
 
 from asr.data.texts import read_document, read_texts
@@ -45,3 +47,25 @@ def test_a_manifest_from_standard_input_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"text": "a"}\n')))
     with pytest.raises(InputError, match="standard input has a manifest"):
         list(read_texts("-"))
+
+
+@pytest.mark.parametrize("name", ["cuts.json", "cuts.jsonl", "cuts.json.gz"])
+def test_arrays_are_manifests(tmp_path: Path, name: str) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(80), 8000)
+    content = json.dumps([{"audio": "a.wav", "text": "one"}, {"audio": "a.wav", "text": "two", "id": "b"}], indent=1)
+    (tmp_path / name).write_bytes(gzip.compress(content.encode()) if name.endswith("gz") else content.encode())
+    assert list(read_texts(tmp_path / name)) == ["one", "two"]
+    assert read_document(tmp_path / name) == "one\ntwo\n"
+    (tmp_path / "a.txt").write_text("[laughter] well\n")
+    assert list(read_texts(tmp_path / "a.txt")) == ["[laughter] well"]
+
+
+def test_tables_have_texts(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("\ufeffid;Sentence\n1;one, two\n2;\n", encoding="utf-8")
+    assert list(read_texts(tmp_path / "a.csv")) == ["one, two", ""]
+    assert read_document(tmp_path / "a.csv") == "one, two\n\n"
+    (tmp_path / "b.csv").write_text("well, one\ntwo\n")  # no table
+    assert list(read_texts(tmp_path / "b.csv")) == ["well, one", "two"]
+    (tmp_path / "a.csv").write_text("text,id\none\n")
+    with pytest.raises(InputError, match="line 2: 1 columns where the header has 2"):
+        list(read_texts(tmp_path / "a.csv"))

@@ -377,3 +377,13 @@ def test_real_phones_and_transcripts(shared_data: Path) -> None:
         for line in path.read_text("utf-8").splitlines():
             utterance, text = line.split(" ", 1)
             assert ENGLISH.decode(ENGLISH.encode(text, utterance)) == text.lower()
+
+
+def test_what_looks_like_an_apostrophe_or_like_nothing_is_never_outside_the_vocabulary() -> None:
+    vocabulary = Vocabulary.characters("abc '")
+    assert vocabulary.decode(vocabulary.encode("a\u200bb \u200e b´c\u00ad’c\ufeff")) == "ab b'c'c"
+    assert Vocabulary.characters("ab´\u200b").encode("a´\u200b") == [1, 3, 4]
+    with pytest.raises(InputError, match=r"'´' \(U\+00B4\)|\"'\" \(U\+0027\)"):
+        Vocabulary.characters("ab").encode("a´b")
+    phones = Vocabulary.phones(["a", "b"])
+    assert phones.encode("a \u200bb") == [1, 2]
