@@ -135,7 +135,9 @@ def _print_characters(manifests: list[Split]) -> None:
     if listed:
         typer.echo(f"characters of the texts (case and punctuation as written): {listed}{more}")
     if rare:
-        places = ", ".join(f"{_visible(c)} {count} (first in {first[c]})" for c, count in rare[:CHARACTERS_SHOWN])
+        places = ", ".join(
+            f"{_visible(c)} {count} (first in {_printable(first[c])})" for c, count in rare[:CHARACTERS_SHOWN]
+        )
         more = f" and {len(rare) - CHARACTERS_SHOWN} more" if len(rare) > CHARACTERS_SHOWN else ""
         typer.echo(f"rare characters (fewer than {limit} times): {places}{more}")
 
@@ -146,6 +148,11 @@ def _visible(character: str) -> str:
         return "space"
     hidden = not character.isprintable() or unicodedata.category(character)[0] in "MZC"
     return f"U+{ord(character):04X}" if hidden else character
+
+
+def _printable(name: str) -> str:
+    """Return the name of an utterance with its bytes escaped that are not UTF-8."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _share(value: str) -> str | float:

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,14 +198,20 @@ def to_manifest_path(path: str, folder: str) -> str:
 
 
 def from_manifest_path(location: str, folder: Path) -> str:
-    """Return the absolute path of a file that a manifest names, relative to its folder or to the working directory."""
-    beside = os.path.abspath(folder / location)
-    if os.path.exists(beside):
-        return beside
-    if os.path.exists(location):
-        return os.path.abspath(location)
-    # a table that was written on Windows
-    return from_manifest_path(location.replace("\\", "/"), folder) if "\\" in location else beside
+    """Return the absolute path of a file that a manifest names, relative to its folder or to the working directory.
+
+    Where there is no such file, backslashes are taken for slashes, and accents as other systems store them.
+    """
+    names = [location]
+    if "\\" in location:
+        names.append(location.replace("\\", "/"))
+    if not location.isascii():
+        names += [unicodedata.normalize(form, name) for name in tuple(names) for form in ("NFC", "NFD")]
+    for name in names:
+        for path in (folder / name, Path(name)):
+            if os.path.exists(path):
+                return os.path.abspath(path)
+    return os.path.abspath(folder / location)
 
 
 def check_unique(ids: Iterable[tuple[str, str]]) -> None:

@@ -142,8 +142,8 @@ class _TextGridTokens:
 
 def _eaf(path: Path, tier: str) -> list[TimedText]:
     try:
-        root = ElementTree.fromstring(read_text(path).encode())
-    except ElementTree.ParseError as error:
+        root = ElementTree.fromstring(read_text(path))
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise InputError(f"{path}: not an ELAN file: {error}") from error
     if root.tag != "ANNOTATION_DOCUMENT":
         raise InputError(f"{path}: not an ELAN file: it begins with {root.tag}")

@@ -16,6 +16,7 @@ from asr.utils.text_files import read_text
 
 TABLES = (".csv", ".tsv", ".xlsx")
 DELIMITERS = ",;\t|"
+HEADER_SIZE = 100_000  # characters in which the first line is looked for
 DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 Record = tuple[int, "dict[str, Any] | InputError"]  # the number of a line, and its record or what is wrong with it
@@ -94,7 +95,7 @@ def _shown(header: Sequence[str]) -> str:
 def _delimiter(text: str, kind: str, required: Sequence[Collection[str]]) -> str:
     """Return the character that separates the cells: with it, the header has the columns that it must have."""
     usual = "\t" if kind == ".tsv" else ","
-    line = next((line for line in text.split("\n") if line.strip()), "")
+    line = next((line for line in re.split("[\r\n]", text[:HEADER_SIZE]) if line.strip()), "")
     for delimiter in (usual, *DELIMITERS):
         names = {column_name(name.strip().strip('"')) for name in line.split(delimiter)}
         if all(names & set(wanted) for wanted in required):

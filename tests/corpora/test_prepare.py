@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -181,6 +182,16 @@ def test_the_characters_are_counted_and_the_rare_ones_are_named(tmp_path: Path, 
     assert rare == "rare characters (fewer than 2 times): " + ", ".join(
         f"{c} 1 (first in 7)" for c in ("5", "0", "%", "U+200B")
     )
+
+
+def test_file_names_that_are_not_utf8(tmp_path: Path, sound: Write, text: Write) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    sound(tmp_path / "in" / f"{name}.wav")
+    text(tmp_path / "in" / f"{name}.txt", "aab")
+    result = run("folder", tmp_path / "in", "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == "rare characters (fewer than 2 times): b 1 (first in caf\\udce9)"
+    assert [cut.id for cut in manifest.read(tmp_path / "out" / "all.jsonl.gz")] == [name]
 
 
 def test_the_command_imports_nothing_heavy() -> None:

@@ -108,6 +108,16 @@ def test_common_voice_and_windows_paths(folder: Path) -> None:
     ]
 
 
+def test_accents_of_file_names_as_macos_stores_them(folder: Path) -> None:
+    (folder / "a.wav").rename(folder / "cafe\u0301.wav")
+    assert rows(folder / "m.csv", "path,text", "caf\u00e9.wav,open") == [("open", "", 0.0, 2.0)]
+
+
+def test_old_line_ends_of_macintosh(folder: Path) -> None:
+    (folder / "m.csv").write_bytes(b"path;text\ra.wav;open\r")
+    assert described(folder / "m.csv") == [("open", "", 0.0, 2.0)]
+
+
 def test_columns_without_effect_are_named(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows(folder / "m.csv", "path,text,sentence,date,empty,", "a.wav,x,y,2020,,z")
     assert "m.csv: columns without effect: sentence, date, (a column without a name)" in caplog.text
