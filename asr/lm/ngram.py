@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from asr.utils.numba_options import KERNEL
+
 BOS, EOS, UNK = "<s>", "</s>", "<unk>"
 NONE = -1
 ROOT = 0
@@ -30,7 +32,7 @@ class Trie(NamedTuple):
     backoff: np.ndarray  # float32, natural log: back-off weight, for words that do not follow here
 
 
-@njit(cache=True, nogil=True)
+@njit(**KERNEL)
 def lower_bound(values: np.ndarray, low: int, high: int, target: int) -> int:
     """Return the first index in ``low`` … ``high - 1`` whose value is at least ``target``, else ``high``.
 
@@ -45,7 +47,7 @@ def lower_bound(values: np.ndarray, low: int, high: int, target: int) -> int:
     return low
 
 
-@njit(cache=True, nogil=True)
+@njit(**KERNEL)
 def find(trie: Trie, node: int, word: int) -> int:
     """Return the node of the n-gram ``node`` extended by ``word``, or NONE."""
     if node == ROOT:
@@ -55,7 +57,7 @@ def find(trie: Trie, node: int, word: int) -> int:
     return child if child < end and trie.word[child] == word else NONE
 
 
-@njit(cache=True, nogil=True)
+@njit(**KERNEL)
 def step(trie: Trie, state: int, word: int) -> tuple[int, float]:
     """Score a word: the back-off recursion of Katz (1987), as ARPA files define it.
 
@@ -80,7 +82,7 @@ def step(trie: Trie, state: int, word: int) -> tuple[int, float]:
     return node, log_prob
 
 
-@njit(cache=True, nogil=True)
+@njit(**KERNEL)
 def _score(trie: Trie, state: int, words: np.ndarray, log_probs: np.ndarray) -> int:
     for i in range(len(words)):
         state, log_probs[i] = step(trie, state, words[i])

@@ -1,10 +1,29 @@
 """The inner loop of the CTC prefix beam search, compiled by Numba.
 
-Prefixes are nodes of a tree, so that a prefix is never hashed: where the child of a beam entry is in the beam itself,
-a mark says so. A prefix that was pruned and comes back is the same node again, as its child may have stayed.
+In the form of the papers, and of the plain search in its tests (``p``: a frame's probabilities of the labels)::
 
-Probabilities are linear, not logarithms, and scaled once a frame so that the best prefix has 1: nothing underflows
-that is not 300 orders of magnitude below the best.
+    beam = {empty prefix: (1, 0)}            # probability of the paths that end in blank, and in the last label
+    for p in frames:
+        new = {}                             # (0, 0) for each prefix that is not there
+        for prefix, (in_blank, in_label) in beam:
+            new[prefix].in_blank += (in_blank + in_label) * p[blank]                      # _stay
+            new[prefix].in_label += in_label * p[last label of prefix]                    # _stay
+            for label in likely labels of p:                                              # _top_labels
+                source = in_blank if label is the last of prefix else in_blank + in_label
+                new[prefix + label].in_label += source * p[label] * factor(prefix, label)
+                                             # if prefix + label is in the beam: _stay; else: extend, extend_with_models
+        beam = the best of new               # _choose, _replace_beam
+
+``factor`` is what the models make of the label; without models it is 1.
+
+What differs is for speed alone:
+
+- Prefixes are nodes of a tree, so none is hashed or compared. If a child of an entry is in the beam itself, the child
+  looks up its parent and collects the parent's share in `_stay`, and a mark (`Work.child_frame`) keeps it from being
+  listed as new. A prefix that was dropped and comes back is the same node again, as its child may have stayed.
+- Probabilities are linear, in units in which the best prefix has 1, instead of logarithms: nothing underflows that is
+  less than 300 orders of magnitude below the best prefix.
+- New prefixes that cannot be among the best are not listed.
 """
 
 from __future__ import annotations
@@ -12,7 +31,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from asr.decoding.ctc._extend import extend, extend_along, largest
+from asr.decoding.ctc._extend import extend
+from asr.decoding.ctc._extend_models import extend_with_models
+from asr.decoding.ctc._select import keep_largest, sort_by_key
 from asr.decoding.ctc._state import (
     ARC,
     CHILD,
@@ -31,13 +52,13 @@ from asr.decoding.ctc._state import (
     Beam,
     Tree,
     Work,
+    child_row,
 )
-from asr.decoding.ctc.fusion import Graph, Memory
+from asr.decoding.ctc.fusion import Graph, NGramCache
+from asr.utils.numba_options import INLINE_KERNEL, KERNEL
 
-INSERTION = 128  # indices up to which sorting what is nearly sorted beats a merge sort
 
-
-@njit(cache=True, nogil=True)
+@njit(**KERNEL)
 def advance(
     p: np.ndarray,
     log_unit: np.ndarray,
@@ -46,179 +67,157 @@ def advance(
     beam: Beam,
     work: Work,
     graph: Graph,
-    memory: Memory,
-    table: np.ndarray,
-    most_labels: int,
-    least: float,
-    share: float,
+    cache: NGramCache,
+    neural_log_probs: np.ndarray,
+    max_labels: int,
+    min_label_prob: float,
+    min_ratio: float,
 ) -> int:
-    """Take in frames until all are done or ``tree`` may be too small; return how many were.
+    """Search frames until all are done or the tree may become full.
 
-    ``table`` (entries, V): natural logs of the labels that may follow each entry, by a neural model, for one frame.
+    It also stops, with no entry in the beam, at a frame that leaves no prefix a probability above zero.
 
-    ``p`` (T, V) are probabilities in units of their frame's largest, whose natural log is ``log_unit`` (T,). Only the
-    ``most_labels`` most probable labels of a frame, of probability ``least`` at least, make new prefixes. Prefixes with
-    less than that ``share`` of the best one's probability are dropped. Stops at a frame that leaves no prefix a
-    probability above zero, with no entry in the beam.
+    Args:
+        p: (T, V) float64 probabilities in units of each frame's largest.
+        log_unit: (T,) float64 natural log of that unit.
+        blank: index of blank.
+        tree: the prefixes, added to.
+        beam: the entries, changed in place.
+        work: scratch space.
+        graph: the models.
+        cache: of the word model.
+        neural_log_probs: (entries, V) float32 natural logs of the labels after each entry by a neural model; for a
+            single frame, as the next beam has other entries.
+        max_labels: number of a frame's most probable labels that extend prefixes.
+        min_label_prob: probability that these labels have at least.
+        min_ratio: prefixes below this fraction of the best one's probability are dropped.
+
+    Returns:
+        The number of frames searched.
     """
-    width, keys, chosen, order, scratch = len(beam.node), work.key, work.chosen, work.order, work.scratch
+    width = len(beam.node)
     for t in range(len(p)):
         if beam.counts[NODES] + width > len(tree.rows):
             return t
-        worst = _stay(p[t], blank, tree, beam, work, graph, share)
-        if graph.has_words or graph.has_letters or graph.has_table:
-            count = _likely(p[t], blank, order, 0.0, least, np.exp(log_unit[t]), most_labels, scratch)
-            candidates = extend_along(p[t], count, tree, beam, work, worst, graph, memory, table)
+        worst = _stay(p[t], blank, tree, beam, work, graph, min_ratio)
+        unit = np.exp(log_unit[t])
+        if graph.has_words or graph.has_label_lm or graph.has_neural_lm:
+            # no bound by ``worst``: models may raise the probability of a new prefix
+            count = _top_labels(p[t], blank, work, 0.0, unit, min_label_prob, max_labels)
+            candidates = extend_with_models(p[t], count, tree, beam, work, worst, graph, cache, neural_log_probs)
         else:
-            # of one entry's children no more than the beam holds can be kept; one more, as a repeat may come to nothing
-            most = min(most_labels, width + 1)
-            count = _likely(p[t], blank, order, worst, least, np.exp(log_unit[t]), most, scratch)
+            # no more of an entry's children than the width can be kept, and one of them may come to nothing: the repeat
+            count = _top_labels(p[t], blank, work, worst, unit, min_label_prob, min(max_labels, width + 1))
             candidates = extend(p[t], count, tree, beam, work, worst)
-        count = _best(keys, chosen, candidates, width, share, scratch)
+        count = _choose(work, candidates, width, min_ratio)
         if count == 0:
             beam.counts[ENTRIES] = 0
             return t
-        best = keys[chosen[0]]
-        _keep(tree, beam, work, count)
+        best = work.prob[work.chosen[0]]
+        _replace_beam(tree, beam, work, count)
         beam.log_scale[0] += np.log(best) + log_unit[t]
         beam.counts[FRAMES] += 1
     return len(p)
 
 
-@njit(cache=True, nogil=True)
-def _stay(p: np.ndarray, blank: int, tree: Tree, beam: Beam, work: Work, graph: Graph, share: float) -> float:
-    """What each entry becomes without a new label; the probability that a new prefix must beat."""
+@njit(**INLINE_KERNEL)
+def _stay(p: np.ndarray, blank: int, tree: Tree, beam: Beam, work: Work, graph: Graph, min_ratio: float) -> float:
+    """List each entry without a new label as a candidate; the probability that a new prefix must exceed."""
     entries, frame = beam.counts[ENTRIES], beam.counts[FRAMES]
-    # names of their own: each access through a tuple counts references, atomically
-    nodes, in_blank, in_label = beam.node, beam.in_blank, beam.in_label
-    rows, factor = tree.rows, tree.factor
-    keys, stay_blank, stay_label, mark = work.key, work.stay_blank, work.stay_label, work.mark
-    count, first = len(graph.letter_number), graph.first
+    labels = len(graph.label_lm_id)
     worst, best = np.inf, 0.0
     for i in range(entries):
-        node = nodes[i]
-        label = rows[node, LABEL]
-        stay_blank[i] = (in_blank[i] + in_label[i]) * p[blank]
-        stay_label[i] = 0.0
+        node = beam.node[i]
+        label = tree.rows[node, LABEL]
+        work.stay_blank[i] = (beam.in_blank[i] + beam.in_label[i]) * p[blank]
+        work.stay_label[i] = 0.0
         if node != ROOT:
-            stays = in_label[i]
-            parent = rows[rows[node, PARENT], SLOT]
-            if parent != NONE:  # its extension by this label is this very prefix
-                above = nodes[parent]
-                mark[_branch(count, first, rows[above, NODE], label, rows[node, ARC]), parent] = frame
-                into = in_blank[parent]
-                if rows[above, LABEL] != label:
-                    into += in_label[parent]
-                stays += into * factor[node]
-            stay_label[i] = stays * p[label]
-        keys[i] = stay_blank[i] + stay_label[i]
-        worst, best = min(worst, keys[i]), max(best, keys[i])
-    return max(worst if entries == len(nodes) else 0.0, share * best)
+            in_label = beam.in_label[i]
+            parent = tree.rows[tree.rows[node, PARENT], SLOT]
+            if parent != NONE:  # the parent, extended by this label, is this very prefix
+                above = beam.node[parent]
+                row = child_row(labels, graph.arc_offsets, tree.rows[above, NODE], label, tree.rows[node, ARC])
+                work.child_frame[row, parent] = frame
+                source = beam.in_blank[parent]
+                if tree.rows[above, LABEL] != label:  # a repeated label needs a blank between
+                    source += beam.in_label[parent]
+                in_label += source * tree.factor[node]
+            work.stay_label[i] = in_label * p[label]
+        work.prob[i] = work.stay_blank[i] + work.stay_label[i]
+        worst, best = min(worst, work.prob[i]), max(best, work.prob[i])
+    # a full beam drops the worst entry for a better prefix; with room left any prefix is kept that is near the best
+    return max(worst if entries == len(beam.node) else 0.0, min_ratio * best)
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _branch(labels: int, first: np.ndarray, node: int, label: int, arc: int) -> int:
-    """Which child ``label`` makes along ``arc`` of a prefix at a node of the lexicon: its row in `Work.mark`."""
-    return label if arc == NONE else labels + arc - first[node]
-
-
-@njit(cache=True, nogil=True)
-def _likely(
-    p: np.ndarray,
-    blank: int,
-    order: np.ndarray,
-    above: float,
-    least: float,
-    unit: float,
-    most: int,
-    scratch: np.ndarray,
+@njit(**INLINE_KERNEL)
+def _top_labels(
+    p: np.ndarray, blank: int, work: Work, above: float, unit: float, min_prob: float, max_labels: int
 ) -> int:
-    """List the ``most`` most probable labels, best first, above ``above`` and, times ``unit``, at least ``least``."""
+    """List the labels that may extend prefixes, most probable first: above ``above``, and, in units, ``min_prob``."""
     count = 0
     for label in range(len(p)):
-        if label != blank and p[label] > above and p[label] * unit >= least:
-            order[count] = label
+        if label != blank and p[label] > above and p[label] * unit >= min_prob:
+            work.top_labels[count] = label
             count += 1
-    count = largest(p, order, count, most, scratch)
-    _sort(p, order, count)
+    count = keep_largest(p, work.top_labels, count, max_labels, work.scratch)
+    sort_by_key(p, work.top_labels, count)
     return count
 
 
-@njit(cache=True, nogil=True)
-def _best(keys: np.ndarray, chosen: np.ndarray, candidates: int, width: int, share: float, scratch: np.ndarray) -> int:
-    """List the candidates that become the beam, best first; how many there are.
-
-    Of equal ones those that stay go first, then what ``keys`` holds first.
-    """
+@njit(**INLINE_KERNEL)
+def _choose(work: Work, candidates: int, width: int, min_ratio: float) -> int:
+    """List the candidates that become the beam, best first; of equal ones those that come first. Their number."""
     count = 0
     for k in range(candidates):
-        chosen[count] = k
-        count += keys[k] > 0
-    count = largest(keys, chosen, count, width, scratch)
-    _sort(keys, chosen, count)
-    while count and keys[chosen[count - 1]] < share * keys[chosen[0]]:
+        work.chosen[count] = k
+        count += work.prob[k] > 0
+    count = keep_largest(work.prob, work.chosen, count, width, work.scratch)
+    sort_by_key(work.prob, work.chosen, count)
+    while count and work.prob[work.chosen[count - 1]] < min_ratio * work.prob[work.chosen[0]]:
         count -= 1
     return count
 
 
-@njit(cache=True, nogil=True)
-def _keep(tree: Tree, beam: Beam, work: Work, count: int) -> None:
-    """Make the ``count`` chosen candidates the beam, scaled so that the best has 1."""
+@njit(**INLINE_KERNEL)
+def _replace_beam(tree: Tree, beam: Beam, work: Work, count: int) -> None:
+    """Make the ``count`` chosen candidates the beam, in units in which the best has 1."""
     entries = beam.counts[ENTRIES]
-    # names of their own: each access through a tuple counts references, atomically
-    nodes, in_blank, in_label, counts = beam.node, beam.in_blank, beam.in_label, beam.counts
-    keys, place, factors, chosen = work.key, work.place, work.factor, work.chosen
-    stay_blank, stay_label = work.stay_blank, work.stay_label
-    next_node, next_blank, next_label = work.next_node, work.next_blank, work.next_label
-    rows, factor_of = tree.rows, tree.factor
-    best = keys[chosen[0]]
+    best = work.prob[work.chosen[0]]
     for i in range(entries):
-        rows[nodes[i], SLOT] = NONE
+        tree.rows[beam.node[i], SLOT] = NONE
+    # into arrays of their own: the old entries are read until the last candidate is placed
     for rank in range(count):
-        k = chosen[rank]
+        k = work.chosen[rank]
         if k < entries:
-            next_node[rank] = nodes[k]
-            next_blank[rank] = stay_blank[k] / best
-            next_label[rank] = stay_label[k] / best
-            continue
-        parent, label, arc = nodes[place[k, ORIGIN]], place[k, LABEL], place[k, ARC]
-        child = rows[parent, CHILD]  # the same prefix may have been here before
-        while child != NONE and (rows[child, LABEL] != label or rows[child, ARC] != arc):
-            child = rows[child, SIBLING]
-        if child == NONE:
-            child = counts[NODES]
-            counts[NODES] += 1
-            rows[child, PARENT], rows[child, SIBLING], rows[child, CHILD] = parent, rows[parent, CHILD], NONE
-            for column in range(LABEL, WORD + 1):
-                rows[child, column] = place[k, column]
-            factor_of[child] = factors[k]
-            rows[parent, CHILD] = child
-        next_node[rank] = child
-        next_blank[rank] = 0.0
-        next_label[rank] = keys[k] / best
+            work.next_node[rank] = beam.node[k]
+            work.next_blank[rank] = work.stay_blank[k] / best
+            work.next_label[rank] = work.stay_label[k] / best
+        else:
+            work.next_node[rank] = _node_of(tree, beam, work, k)
+            work.next_blank[rank] = 0.0
+            work.next_label[rank] = work.prob[k] / best
     for rank in range(count):
-        nodes[rank] = next_node[rank]
-        in_blank[rank] = next_blank[rank]
-        in_label[rank] = next_label[rank]
-        rows[next_node[rank], SLOT] = rank
-    counts[ENTRIES] = count
+        beam.node[rank] = work.next_node[rank]
+        beam.in_blank[rank] = work.next_blank[rank]
+        beam.in_label[rank] = work.next_label[rank]
+        tree.rows[work.next_node[rank], SLOT] = rank
+    beam.counts[ENTRIES] = count
 
 
-@njit(cache=True, nogil=True)
-def _sort(key: np.ndarray, chosen: np.ndarray, count: int) -> None:
-    """Sort the first ``count`` indices into ``key`` in place, largest first; equal ones keep their order."""
-    if count > INSERTION:
-        _merge_sort(key, chosen[:count])
-        return
-    for r in range(1, count):
-        k = chosen[r]
-        j = r
-        while j > 0 and key[chosen[j - 1]] < key[k]:
-            chosen[j] = chosen[j - 1]
-            j -= 1
-        chosen[j] = k
-
-
-@njit(cache=True, nogil=True)
-def _merge_sort(key: np.ndarray, chosen: np.ndarray) -> None:
-    chosen[:] = chosen[np.argsort(-key[chosen], kind="mergesort")]
+@njit(**INLINE_KERNEL)
+def _node_of(tree: Tree, beam: Beam, work: Work, k: int) -> int:
+    """Return the node of a candidate that is a new prefix, and make it unless the prefix was in the beam before."""
+    parent, label, arc = beam.node[work.info[k, ORIGIN]], work.info[k, LABEL], work.info[k, ARC]
+    child = tree.rows[parent, CHILD]
+    while child != NONE and (tree.rows[child, LABEL] != label or tree.rows[child, ARC] != arc):
+        child = tree.rows[child, SIBLING]
+    if child == NONE:
+        child = beam.counts[NODES]
+        beam.counts[NODES] += 1
+        tree.rows[child, PARENT], tree.rows[child, CHILD] = parent, NONE
+        tree.rows[child, SIBLING] = tree.rows[parent, CHILD]
+        for column in range(LABEL, WORD + 1):
+            tree.rows[child, column] = work.info[k, column]
+        tree.factor[child] = work.factor[k]
+        tree.rows[parent, CHILD] = child
+    return child

@@ -1,4 +1,4 @@
-"""Memory of the CTC prefix beam search: the tree of prefixes, the beam, and scratch space."""
+"""Data of the CTC prefix beam search: the tree of prefixes, the beam, and scratch space."""
 
 from __future__ import annotations
 
@@ -8,130 +8,151 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from asr.decoding.ctc import fusion
+from asr.decoding.ctc import lexicon_trie
 from asr.decoding.ctc.fusion import Graph
+from asr.utils.numba_options import INLINE_KERNEL
 
 ROOT = 0
 NONE = -1
-NODES, ENTRIES, FRAMES = range(3)  # what `Beam.counts` counts
-# columns of `Work.place`; from LABEL to WORD a prefix takes them over from the candidate that it was
-ORIGIN, LABEL, ARC, NODE, HISTORY, LETTERS, WORD = range(7)
-PARENT, CHILD, SIBLING, SLOT = 0, 7, 8, 9  # and what else `Tree.rows` has
+NODES, ENTRIES, FRAMES = range(3)  # indices of `Beam.counts`
+# columns of `Work.info`; a candidate that is kept hands LABEL to WORD on to its row of `Tree.rows`
+ORIGIN, LABEL, ARC, NODE, WORD_STATE, LABEL_STATE, WORD = range(7)
+PARENT, CHILD, SIBLING, SLOT = 0, 7, 8, 9  # the other columns of `Tree.rows`
 
 
 class Tree(NamedTuple):
-    """All prefixes ever kept; the root is the empty one.
+    """All prefixes ever kept, as nodes; the root is the empty prefix.
 
-    What belongs to a prefix stands in one row, as its fields are read together, at a place that is not in the cache.
+    A row holds all fields of a prefix, as they are read together and a row is seldom in the processor's cache.
     """
 
-    # (capacity, 10) int32: the PARENT and the last LABEL; with a graph the ARC of the lexicon by which that came, the
-    # NODE of the lexicon, states of the word model (HISTORY) and of the label model (LETTERS), the WORD that ends with
-    # the prefix, or NONE; the newest CHILD, the SIBLING, child of the same parent, that came before; the SLOT in the
-    # beam, or NONE
+    # (capacity, 10) int32:
+    # PARENT       the prefix without its last label
+    # LABEL        the last label
+    # ARC          the lexicon's arc of the last label, or NONE
+    # NODE         the lexicon's node after the prefix
+    # WORD_STATE   state of the n-gram model of words
+    # LABEL_STATE  state of the n-gram model of labels
+    # WORD         the word that ends with the prefix, or NONE
+    # CHILD        the newest child, or NONE
+    # SIBLING      the next older child of the same parent, or NONE
+    # SLOT         the index in the beam, or NONE
     rows: np.ndarray
-    factor: np.ndarray  # (capacity,): by which the graph has multiplied the probability, for the last label
+    factor: np.ndarray  # (capacity,): factor of the probability by the models, for the last label
 
 
 class Beam(NamedTuple):
-    """The prefixes kept, best first: (width,) each, of which the first ``counts[ENTRIES]`` are valid."""
+    """The prefixes kept, best first: (width,) each, of which the first ``counts[ENTRIES]`` are valid.
 
-    node: np.ndarray
-    in_blank: np.ndarray  # probability of all paths that end in blank
-    in_label: np.ndarray  # and in the prefix's last label
-    counts: np.ndarray  # (3,) int64
-    log_scale: np.ndarray  # (1,): natural log of what all probabilities are to be multiplied by
+    Probabilities are linear, in units in which the best prefix had 1 after the last frame.
+    """
+
+    node: np.ndarray  # int32: the prefix
+    in_blank: np.ndarray  # probability of the paths that end in blank
+    in_label: np.ndarray  # probability of the paths that end in the prefix's last label
+    counts: np.ndarray  # (3,) int64: NODES in the tree, ENTRIES in the beam, FRAMES so far
+    log_scale: np.ndarray  # (1,): natural log of the unit
 
 
 class Work(NamedTuple):
-    """Scratch space."""
+    """Scratch space. Candidates for the next beam are its entries, which stay, followed by new prefixes."""
 
-    key: np.ndarray  # total probability of each candidate, (width + spare,): entries that stay, then new prefixes
-    # (width + spare, 7) int32 of a candidate: the entry that it extends (ORIGIN), by what LABEL, and in a graph along
-    # what ARC, to what NODE, the states of the models there, and the WORD that ends
-    place: np.ndarray
-    factor: np.ndarray  # by which the graph multiplies its probability
-    stay_blank: np.ndarray  # (width,)
-    stay_label: np.ndarray
-    chosen: np.ndarray  # candidates that become the beam
-    scratch: np.ndarray  # (width + spare or labels,)
-    mark: np.ndarray  # (children, width) int32: frame in which that child of that entry was in the beam
-    order: np.ndarray  # (labels,): those that may extend a prefix, most probable first
-    heard: np.ndarray  # (labels,): the probabilities of these, 0 of the others
-    seen: np.ndarray  # (labels,) int64: for which entry and frame an arc had that label
-    next_node: np.ndarray  # (width,)
-    next_blank: np.ndarray
-    next_label: np.ndarray
+    prob: np.ndarray  # (candidates,): total probability
+    info: np.ndarray  # (candidates, 7) int32: the entry that is extended (ORIGIN), and fields as in `Tree.rows`
+    factor: np.ndarray  # (candidates,): factor of the probability by the models
+    chosen: np.ndarray  # (candidates,) int32: the candidates that become the beam, best first
+    stay_blank: np.ndarray  # (width,): `Beam.in_blank` after the frame of the prefixes that stay
+    stay_label: np.ndarray  # (width,): `Beam.in_label` after it
+    child_frame: (
+        np.ndarray
+    )  # (children, width) int32: last frame in which a child (`child_row`) of an entry was in the beam
+    top_labels: np.ndarray  # (labels,) int32: the labels that may extend prefixes, most probable first
+    label_prob: np.ndarray  # (labels,): their probabilities, 0 for all other labels
+    arc_stamp: np.ndarray  # (labels,) int64: the last frame and entry in which an arc had the label
+    next_node: np.ndarray  # (width,) int32: the next beam's arrays
+    next_blank: np.ndarray  # (width,)
+    next_label: np.ndarray  # (width,)
+    scratch: np.ndarray  # (candidates or labels,)
 
 
 def make_tree(capacity: int, graph: Graph) -> Tree:
-    """The tree that holds the root alone."""
+    """Return a tree that holds the root alone."""
     tree = Tree(np.full((capacity, 10), NONE, dtype=np.int32), np.ones(capacity))
     tree.rows[ROOT, SLOT] = 0
-    tree.rows[ROOT, NODE] = fusion.ROOT
-    tree.rows[ROOT, HISTORY] = graph.word_start
-    tree.rows[ROOT, LETTERS] = graph.letter_start
+    tree.rows[ROOT, NODE] = lexicon_trie.ROOT
+    tree.rows[ROOT, WORD_STATE] = graph.word_lm_start
+    tree.rows[ROOT, LABEL_STATE] = graph.label_lm_start
     return tree
 
 
-def grown(tree: Tree) -> Tree:
-    """The same tree with twice the room."""
-    return Tree(*(np.concatenate([array, array]) for array in tree))  # what is new is written before it is read
+def grow(tree: Tree) -> Tree:
+    """Return a copy of the tree with twice the capacity."""
+    return Tree(*(np.concatenate([array, array]) for array in tree))  # new rows are written before they are read
 
 
 @njit(cache=True, nogil=True)
 def compact(tree: Tree, beam: Beam) -> None:
-    """Forget prefixes that nothing in the beam begins with; the others keep their order."""
+    """Remove the prefixes that no prefix in the beam begins with; the others keep their order."""
     nodes, entries = beam.counts[NODES], beam.counts[ENTRIES]
     rows, factor = tree
-    number = np.full(nodes, NONE, dtype=np.int32)
-    number[ROOT] = ROOT
+    new_node = np.full(nodes, NONE, dtype=np.int32)
+    new_node[ROOT] = ROOT
     for i in range(entries):
         node = beam.node[i]
-        while number[node] == NONE:
-            number[node] = 0  # until it has one
+        while new_node[node] == NONE:
+            new_node[node] = 0  # marked as kept; numbered below
             node = rows[node, PARENT]
     rows[ROOT, CHILD] = NONE
     kept = 1
     for node in range(1, nodes):  # parents come before their children
-        if number[node] == NONE:
+        if new_node[node] == NONE:
             continue
-        number[node] = kept
-        parent = number[rows[node, PARENT]]
+        new_node[node] = kept
+        parent = new_node[rows[node, PARENT]]
         rows[kept] = rows[node]
         rows[kept, PARENT], rows[kept, CHILD], rows[kept, SIBLING] = parent, NONE, rows[parent, CHILD]
         rows[parent, CHILD] = kept
         factor[kept] = factor[node]
         kept += 1
     for i in range(entries):
-        beam.node[i] = number[beam.node[i]]
+        beam.node[i] = new_node[beam.node[i]]
     beam.counts[NODES] = kept
 
 
 def make_beam(width: int) -> Beam:
-    """The beam before the first frame: the empty prefix, certain."""
+    """Return the beam before the first frame: the empty prefix, of probability 1."""
     beam = Beam(np.zeros(width, dtype=np.int32), np.zeros(width), np.zeros(width), np.array([1, 1, 0]), np.zeros(1))
     beam.in_blank[0] = 1.0
     return beam
 
 
 def make_work(width: int, labels: int, graph: Graph) -> Work:
-    """Scratch space for a beam of ``width`` over so many labels."""
-    branches = int(np.diff(graph.first).max())
-    spare = 8 * width + int(width * math.log(width)) + 1024  # `extend` lists up to (width + 1) (2 + log width) prefixes
+    """Return scratch space for a beam of ``width`` entries over a number of labels."""
+    most_arcs = int(np.diff(graph.arc_offsets).max())
+    # `extend` lists up to (width + 1) (2 + log width) new prefixes
+    candidates = 9 * width + int(width * math.log(width)) + 1024
     return Work(
-        key=np.empty(width + spare),
-        place=np.full((width + spare, 7), NONE, dtype=np.int32),
-        factor=np.ones(width + spare),
+        prob=np.empty(candidates),
+        info=np.full((candidates, 7), NONE, dtype=np.int32),
+        factor=np.ones(candidates),
+        chosen=np.empty(candidates, dtype=np.int32),
         stay_blank=np.empty(width),
         stay_label=np.empty(width),
-        chosen=np.empty(width + spare, dtype=np.int32),
-        scratch=np.empty(max(width + spare, labels)),
-        mark=np.full((labels + branches, width), NONE, dtype=np.int32),
-        order=np.empty(labels, dtype=np.int32),
-        heard=np.zeros(labels),
-        seen=np.full(labels, NONE, dtype=np.int64),
+        child_frame=np.full((labels + most_arcs, width), NONE, dtype=np.int32),
+        top_labels=np.empty(labels, dtype=np.int32),
+        label_prob=np.zeros(labels),
+        arc_stamp=np.full(labels, NONE, dtype=np.int64),
         next_node=np.empty(width, dtype=np.int32),
         next_blank=np.empty(width),
         next_label=np.empty(width),
+        scratch=np.empty(max(candidates, labels)),
     )
+
+
+@njit(**INLINE_KERNEL)
+def child_row(labels: int, arc_offsets: np.ndarray, node: int, label: int, arc: int) -> int:
+    """Return the row in `Work.child_frame` of a prefix's child by ``label`` along ``arc``, or along no arc (NONE).
+
+    ``node`` is the prefix's node of the lexicon, ``labels`` the number of labels.
+    """
+    return label if arc == NONE else labels + arc - arc_offsets[node]

@@ -1,4 +1,4 @@
-"""Viterbi alignment of labels to frames under CTC: which frames say which label."""
+"""Viterbi alignment of labels to frames under CTC (forced alignment)."""
 
 from __future__ import annotations
 
@@ -9,43 +9,61 @@ from numba import njit
 
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
+from asr.utils.numba_options import KERNEL
+
+# The scores of one frame in so many are kept, and from the last such frame to the first the best path is found by
+# searching the frames between again, over the labels that it can have reached. So 3 hours of 30-ms frames and 150,000
+# labels take 0.5 GB; a back-pointer for each frame and state would take 100 GB.
+CHECKPOINT_FRAMES = 2048
 
 
 def align(log_probs: np.ndarray, labels: Sequence[int], blank: int = 0) -> tuple[np.ndarray, float]:
-    """The most probable path that collapses to ``labels``, and its log-probability.
+    """Find the most probable path that collapses to a label sequence (Graves et al. 2006, section 3).
 
-    ``log_probs`` is (T, V), natural logs; the path (T,) holds for each frame the index into ``labels`` of what it says,
-    -1 for blank. Its every label has at least one frame, and equal neighbours have a blank between them (Graves et al.
-    2006, section 3). Raises InputError for labels outside the scores, and where no path has a probability above zero:
-    fewer frames than labels and repeats, say.
+    Each label has at least one frame, and equal neighbors have a blank between them.
+
+    Args:
+        log_probs: (T, V) natural logs.
+        labels: (L,) the label sequence, without blanks.
+        blank: index of blank.
+
+    Returns:
+        The path (T,) int64, which holds for each frame the index in ``labels`` of its label, or -1 for blank; and the
+        natural log of its probability.
+
+    Raises:
+        InputError: shapes, labels or blank do not fit, or no path has a probability above zero, for example as there
+            are fewer frames than labels and repeats.
     """
     log_probs = np.asarray(log_probs)
-    wanted = np.asarray(labels, dtype=np.int64)
-    if log_probs.ndim != 2 or wanted.ndim != 1:
-        raise InputError(f"alignment: scores must be (T, V), labels (L,): got {log_probs.shape} and {wanted.shape}")
-    if not 0 <= blank < log_probs.shape[1]:
-        raise InputError(f"alignment: blank {blank} is outside the {log_probs.shape[1]} labels")
-    if (wanted.size and not 0 <= wanted.min() <= wanted.max() < log_probs.shape[1]) or (wanted == blank).any():
-        raise InputError(f"alignment: labels must be 0 to {log_probs.shape[1] - 1} and not blank ({blank})")
+    sequence = np.asarray(labels, dtype=np.int64)
+    if log_probs.ndim != 2 or sequence.ndim != 1:
+        raise InputError(f"alignment: scores must be (T, V), labels (L,): got {log_probs.shape} and {sequence.shape}")
+    size = log_probs.shape[1]
+    if not 0 <= blank < size:
+        raise InputError(f"alignment: blank {blank} is outside the {size} labels")
+    if (sequence.size and not 0 <= sequence.min() <= sequence.max() < size) or (sequence == blank).any():
+        raise InputError(f"alignment: labels must be 0 to {size - 1} and not blank ({blank})")
     if not len(log_probs):
-        if wanted.size:
-            raise InputError(f"alignment: no frames for {wanted.size} labels")
+        if sequence.size:
+            raise InputError(f"alignment: no frames for {sequence.size} labels")
         return np.zeros(0, dtype=np.int64), 0.0
-    path, score = _viterbi(log_probs, wanted, blank, KEPT)
+    path, score = _viterbi(log_probs, sequence, blank, CHECKPOINT_FRAMES)
     if score == -np.inf:
-        needed = wanted.size + int((wanted[1:] == wanted[:-1]).sum())
+        needed = sequence.size + int((sequence[1:] == sequence[:-1]).sum())
         raise InputError(
-            f"alignment: no path of {len(log_probs)} frames says these {wanted.size} labels: {needed} frames are needed"
+            f"alignment: {len(log_probs)} frames have no path of these {sequence.size} labels, "
+            f"for which {needed} frames are needed"
         )
     return path, score
 
 
 def spans(path: np.ndarray, count: int) -> np.ndarray:
-    """First frame and last + 1 (count, 2) of each of ``count`` labels in a path of `align`."""
+    """Return the first frame and last + 1, (count, 2), of each of ``count`` labels in a path (T,) of `align`."""
     frames = np.flatnonzero(path >= 0)
-    said, wanted = path[frames], np.arange(count)
-    first = np.searchsorted(said, wanted)
-    last = np.searchsorted(said, wanted, "right") - 1
+    indices = np.arange(count)
+    first = np.searchsorted(path[frames], indices)
+    last = np.searchsorted(path[frames], indices, "right") - 1
     return np.stack([frames[first], frames[last] + 1], -1)
 
 
@@ -56,30 +74,36 @@ def align_hypothesis(
     score: float | None = None,
     words: Sequence[tuple[int, int, int]] = (),
 ) -> Hypothesis:
-    """A hypothesis of ``labels`` with their spans on the best path through ``log_probs`` (T, V), natural logs.
+    """Make a hypothesis of a label sequence, with the spans of its labels on the best path.
 
-    The confidence of a label is its largest probability within its span, as in greedy search. ``score`` is the
-    path's own unless it is given. Raises InputError as `align` does.
+    The confidence of a label is its largest probability within its span, as in greedy search.
+
+    Args:
+        log_probs: (T, V) natural logs.
+        labels: the label sequence.
+        blank: index of blank.
+        score: the hypothesis's score; None: the natural log of the path's probability.
+        words: the hypothesis's words.
+
+    Returns:
+        The hypothesis.
+
+    Raises:
+        InputError: as `align` does.
     """
-    path, own = align(log_probs, labels, blank)
+    path, path_score = align(log_probs, labels, blank)
     frames = spans(path, len(labels))
-    said = np.flatnonzero(path >= 0)  # each label's frames are next to one another
-    heard = log_probs[said, np.asarray(labels, dtype=np.int64)[path[said]]]
-    firsts = np.searchsorted(said, frames[:, 0])
-    confidence = tuple(np.exp(np.maximum.reduceat(heard, firsts)).tolist()) if len(labels) else ()
+    in_label = np.flatnonzero(path >= 0)  # the frames of a label are next to each other here
+    frame_scores = log_probs[in_label, np.asarray(labels, dtype=np.int64)[path[in_label]]]
+    firsts = np.searchsorted(in_label, frames[:, 0])
+    confidence = tuple(np.exp(np.maximum.reduceat(frame_scores, firsts)).tolist()) if len(labels) else ()
     times = tuple((first, end) for first, end in frames.tolist())
-    return Hypothesis(tuple(labels), own if score is None else score, times, confidence, tuple(words))
+    return Hypothesis(tuple(labels), path_score if score is None else score, times, confidence, tuple(words))
 
 
-# Scores are kept of one frame in so many. What led to the best path is found from the last such frame to the first,
-# by going forward again over the labels that can have been reached. So 3 hours of 30-ms frames and 150,000 labels take
-# 0.5 GB; a pointer for each frame and state would take 100.
-KEPT = 2048
-
-
-@njit(cache=True, nogil=True)
+@njit(**KERNEL)
 def _step(
-    row: np.ndarray,
+    p: np.ndarray,
     labels: np.ndarray,
     jump: np.ndarray,
     blank: int,
@@ -88,67 +112,99 @@ def _step(
     low: int,
     high: int,
 ) -> None:
-    """One frame (V,): best scores of being in each state, from ``before`` to ``after``, (2, L + 1) each.
+    """Score one frame: the best paths to the labels ``low`` to ``high`` - 1 and the blanks around them.
 
-    ``[0, i]`` is the blank that stands before label i (the last one behind all), ``[1, i + 1]`` label i, ``[1, 0]``
-    nothing. ``jump`` is 0 where label i may follow label i - 1 without a blank, else -inf. Labels from ``low`` to
-    ``high`` - 1, and the blanks about them.
+    Args:
+        p: (V,) the frame's natural logs.
+        labels: (L,) the label sequence.
+        jump: (L,) 0 where a label may follow the one before it without a blank, else -inf.
+        blank: index of blank.
+        before: (2, L + 1) scores of the best path to each state: ``[0, i]`` is the blank before label i (the last one
+            after all labels), ``[1, i + 1]`` is label i, and ``[1, 0]`` no state.
+        after: (2, L + 1) the scores after the frame, written here.
+        low: the first label.
+        high: the last label + 1.
     """
-    blanks, said, new_blanks, new_said = before[0], before[1], after[0], after[1]
+    blanks, in_labels, new_blanks, new_labels = before[0], before[1], after[0], after[1]
     for i in range(low, high):
-        best = max(said[i + 1], blanks[i])
-        best = max(best, said[i] + jump[i])
-        new_said[i + 1] = best + row[labels[i]]
+        best = max(in_labels[i + 1], blanks[i])
+        best = max(best, in_labels[i] + jump[i])
+        new_labels[i + 1] = best + p[labels[i]]
     for i in range(low, high + 1):
-        new_blanks[i] = max(blanks[i], said[i]) + row[blank]
+        new_blanks[i] = max(blanks[i], in_labels[i]) + p[blank]
 
 
 @njit(cache=True, nogil=True)
-def _viterbi(log_probs: np.ndarray, labels: np.ndarray, blank: int, kept: int) -> tuple[np.ndarray, float]:
-    """Best path through the states blank, label 0, blank, label 1, …, blank, and its score."""
+def _viterbi(log_probs: np.ndarray, labels: np.ndarray, blank: int, interval: int) -> tuple[np.ndarray, float]:
+    """Find the best path through the states blank, label 0, blank, label 1, …, blank, and its score.
+
+    Forward over all frames, keeping the scores before every ``interval``-th; then block by block from the end: forward
+    again, keeping all scores of the block, and back along the best path.
+    """
     frames, count = len(log_probs), len(labels)
     jump = np.zeros(count)
-    for i in range(count):
-        if i and labels[i] == labels[i - 1]:
+    for i in range(1, count):
+        if labels[i] == labels[i - 1]:
             jump[i] = -np.inf
     now, then = np.full((2, count + 1), -np.inf), np.full((2, count + 1), -np.inf)
     now[0, 0] = 0.0  # before the first frame
-    last = (frames - 1) // kept
-    starts = np.empty((last + 1, 2, count + 1))
-    for t in range(last * kept):
-        if t % kept == 0:
-            starts[t // kept] = now
-        # only what can be reached from the start and can still reach the end; lower scores are stale, and unread
+    last_block = (frames - 1) // interval
+    checkpoints = np.empty((last_block + 1, 2, count + 1))
+    for t in range(last_block * interval):
+        if t % interval == 0:
+            checkpoints[t // interval] = now
+        # only labels that can be reached from the start and can still reach the end; other scores are not read
         _step(log_probs[t], labels, jump, blank, now, then, max(0, count - frames + t), min(count, t + 1))
         now, then = then, now
-    starts[last] = now
+    checkpoints[last_block] = now
     path = np.full(frames, -1)
-    score, i, in_label = -np.inf, count, False  # the label that is said, or the blank before it
-    for block in range(last, -1, -1):
-        begin, end = block * kept, min((block + 1) * kept, frames)
+    score, i, in_label = -np.inf, count, False  # the state after the last frame: label i, or the blank before it
+    for block in range(last_block, -1, -1):
+        begin, end = block * interval, min((block + 1) * interval, frames)
         high = i + 1 if in_label else i
-        low = max(0, high - (end - begin) - 1)
+        low = max(0, high - (end - begin) - 1)  # the block cannot have more labels than frames
         rows = np.full((end - begin + 1, 2, high - low + 1), -np.inf)
-        rows[0] = starts[block, :, low : high + 1]
+        rows[0] = checkpoints[block, :, low : high + 1]
         for t in range(begin, end):
-            first, behind = max(low, high - (end - t)), min(high, t + 1)
+            first, last = max(low, high - (end - t)), min(high, t + 1)
             before, after = rows[t - begin], rows[t - begin + 1]
-            _step(log_probs[t], labels[low:], jump[low:], blank, before, after, first - low, behind - low)
-        if block == last:
-            blanks, said = rows[end - begin]
-            in_label = said[count - low] > blanks[count - low]
-            score = max(said[count - low], blanks[count - low])
+            _step(log_probs[t], labels[low:], jump[low:], blank, before, after, first - low, last - low)
+        if block == last_block:
+            final = rows[end - begin, :, count - low]
+            in_label = final[1] > final[0]
+            score = max(final[1], final[0])
             if score == -np.inf:
                 return path, score
             i -= in_label
-        for t in range(end - 1, begin - 1, -1):
-            blanks, said = rows[t - begin]
-            if in_label:
-                path[t] = i
-                if max(blanks[i - low], said[i - low] + jump[i]) > said[i - low + 1]:
-                    in_label = said[i - low] + jump[i] > blanks[i - low]
-                    i -= in_label
-            elif said[i - low] > blanks[i - low]:
-                in_label = True
-                i -= 1
+        i, in_label = _trace_back(rows, jump, path[begin:end], low, i, in_label)
     return path, score
+
+
+@njit(**KERNEL)
+def _trace_back(
+    rows: np.ndarray, jump: np.ndarray, path: np.ndarray, low: int, i: int, in_label: bool
+) -> tuple[int, bool]:
+    """Follow the best path back through a block, from a state after its last frame to the state before its first.
+
+    Args:
+        rows: (T + 1, 2, labels + 1) scores before and after each frame, as in `_step`, of labels from ``low``.
+        jump: see `_step`.
+        path: (T,) the labels of the frames, written here where the path is not in blank.
+        low: the first label in ``rows``.
+        i: the state: label i, or the blank before it.
+        in_label: whether the state is the label.
+
+    Returns:
+        The new ``i`` and ``in_label``.
+    """
+    for t in range(len(path) - 1, -1, -1):
+        blanks, in_labels = rows[t]
+        if in_label:
+            path[t] = i
+            if max(blanks[i - low], in_labels[i - low] + jump[i]) > in_labels[i - low + 1]:
+                in_label = in_labels[i - low] + jump[i] > blanks[i - low]
+                i -= in_label
+        elif in_labels[i - low] > blanks[i - low]:
+            in_label = True
+            i -= 1
+    return i, in_label

@@ -1,4 +1,4 @@
-"""What besides the acoustic scores a search goes by: a lexicon, n-gram models of words and of labels, hot words."""
+"""The models of the CTC beam search: a lexicon, n-gram models of words and of labels, hot words."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from numba import njit
 from asr.decoding.ctc.lexicon_trie import NONE, ROOT, LexiconTrie
 from asr.errors import InputError
 from asr.lm.ngram import EOS, UNK, NGram, Trie, lower_bound, step
+from asr.utils.numba_options import INLINE_KERNEL, KERNEL
 
 if TYPE_CHECKING:
     from asr.decoding.ctc.neural_lm import NeuralModel
 
-CACHE = 1 << 16  # answers of a word model that are remembered
+CACHE_SIZE = 1 << 16  # scores of the word model that are remembered
 
 
 @dataclass(frozen=True)
 class WordModel:
-    """Words that labels must, or may, form, and what an n-gram model says of them.
+    """A lexicon, with an n-gram model of its words and hot words.
 
     A word adds ``weight`` times its natural-log probability, plus ``bonus``, to the score of a hypothesis.
 
     Args:
-        lexicon: how words are spelled or pronounced; words are numbered as ``words`` are.
-        words: their names.
-        ngram: the model; None: all words are alike.
-        weight: of the model's natural logs (α).
-        bonus: for each word (β): above 0 it makes up for what each word costs.
-        unknown: None: only words of the lexicon are possible. Else a word outside it is, at this natural-log score more
-            than the model's <unk>; the lexicon needs a separator then.
-        hotwords: what to add for some words, natural log.
+        lexicon: spellings or pronunciations; its word numbers are indices into ``words``.
+        words: the words.
+        ngram: the n-gram model; None: all words are equally likely.
+        weight: factor of the model's natural logs (α).
+        bonus: added for each word (β); above 0 it makes up for the cost of each word.
+        unknown: None: only words of the lexicon are possible. Else others are possible too, at this natural-log score
+            in addition to that of the model's <unk>; the lexicon needs a separator then.
+        hotwords: natural-log scores that are added for some of the words.
     """
 
     lexicon: LexiconTrie
@@ -47,7 +48,16 @@ class WordModel:
 
 @dataclass(frozen=True)
 class LabelModel:
-    """An n-gram model of labels: ``names[v]`` is what it calls label v, None for blank."""
+    """An n-gram model of labels.
+
+    A label adds ``weight`` times its natural-log probability, plus ``bonus``, to the score of a hypothesis.
+
+    Args:
+        ngram: the n-gram model.
+        names: word of the n-gram model for each label of the search; None for blank.
+        weight: factor of the model's natural logs.
+        bonus: added for each label.
+    """
 
     ngram: NGram
     names: Sequence[str | None]
@@ -56,209 +66,244 @@ class LabelModel:
 
 
 class Graph(NamedTuple):
-    """The models as the search reads them; where there is none its arrays are empty."""
+    """The models in the form that the compiled search reads; arrays of absent models are empty."""
 
-    has_words: bool
-    first: np.ndarray  # the lexicon's, see there
-    label: np.ndarray
-    target: np.ndarray
-    word: np.ndarray
+    has_words: bool  # whether there is a lexicon
+    arc_offsets: np.ndarray  # arrays of the lexicon, see `LexiconTrie`
+    arc_label: np.ndarray
+    arc_target: np.ndarray
+    arc_word: np.ndarray
     separator: int
-    is_open: bool  # words outside the lexicon are possible; while in one the search is at node len(first) - 1
-    ahead: np.ndarray  # (nodes + 1,): the best that a word which goes on from here can add, which the search adds ahead
-    bound: np.ndarray  # (arcs,): what the probability is multiplied by along an arc; at most that, where a word ends
-    add: np.ndarray  # (words + 1,): what a word adds besides its model's score; the last is of unknown words
-    most: float  # that any word adds so
-    number: np.ndarray  # (words + 1,): of a word in its model
-    has_word_trie: bool
-    word_trie: Trie
-    word_start: int
-    word_end: int
-    weight: float
-    has_letters: bool
-    letter_trie: Trie
-    letter_number: np.ndarray  # (labels,)
-    letter_start: int
-    letter_end: int
-    letter_weight: float
-    letter_bonus: float
-    has_table: bool  # a neural model of labels: what it says of the beam's entries comes with each frame
-    table_weight: float
-    table_bonus: float
+    is_open: bool  # whether words outside the lexicon are possible; the node within one is len(arc_offsets) - 1
+    lookahead: np.ndarray  # (nodes + 1,): best score of a word below a node, which prefixes there have in advance
+    arc_bound: np.ndarray  # (arcs,): the factor of a probability along an arc; an upper bound where a word ends
+    word_bonus: np.ndarray  # (words + 1,): score of a word besides the n-gram model's; the last is of unknown words
+    max_word_bonus: float
+    ngram_id: np.ndarray  # (words + 1,): id of each word in the n-gram model of words
+    has_word_lm: bool
+    word_lm: Trie
+    word_lm_start: int
+    word_lm_end: int
+    word_lm_weight: float
+    has_label_lm: bool
+    label_lm: Trie
+    label_lm_id: np.ndarray  # (labels,): id of each label in the n-gram model of labels
+    label_lm_start: int
+    label_lm_end: int
+    label_lm_weight: float
+    label_lm_bonus: float
+    has_neural_lm: bool  # whether each frame comes with the log-probabilities of a neural model
+    neural_lm_weight: float
+    neural_lm_bonus: float
 
 
-class Memory(NamedTuple):
-    """Answers of the word model, each at a place that follows from the question: (CACHE,). One for each search."""
+class NGramCache(NamedTuple):
+    """Scores of the word model, (CACHE_SIZE,) each, at the hash of a state and a word. One for each search."""
 
-    question: np.ndarray  # int64: history and word
-    state: np.ndarray
-    log_prob: np.ndarray
-
-
-def make_memory() -> Memory:
-    """One that remembers nothing yet."""
-    return Memory(np.full(CACHE, NONE, dtype=np.int64), np.zeros(CACHE, dtype=np.int32), np.zeros(CACHE))
+    key: np.ndarray  # int64: state and word
+    state: np.ndarray  # int32: the state after the word
+    log_prob: np.ndarray  # float64, natural log
 
 
-def no_lexicon() -> LexiconTrie:
-    """A stand-in for the lexicon that is not there."""
-    nothing = np.zeros(0, dtype=np.int32)
-    return LexiconTrie(np.zeros(2, dtype=np.int32), nothing, nothing, nothing)
-
-
-def no_trie() -> Trie:
-    """A stand-in for the model that is not there."""
-    integers, floats = np.zeros(1, dtype=np.int32), np.zeros(1, dtype=np.float32)
-    return Trie(integers, np.zeros(2, dtype=np.int32), integers, floats, floats)
+def make_cache() -> NGramCache:
+    """Return an empty cache."""
+    key, state = np.full(CACHE_SIZE, NONE, dtype=np.int64), np.zeros(CACHE_SIZE, dtype=np.int32)
+    return NGramCache(key, state, np.zeros(CACHE_SIZE))
 
 
 def make_graph(
     labels: int,
     words: WordModel | None = None,
-    letters: LabelModel | None = None,
+    label_lm: LabelModel | None = None,
     neural: NeuralModel | None = None,
 ) -> Graph:
-    """The models of a search over so many labels. Raises InputError for what does not fit together."""
-    lexicon = words.lexicon if words else no_lexicon()
+    """Combine the models of a search.
+
+    Args:
+        labels: number of labels of the search, blank included.
+        words: lexicon and n-gram model of words, if any.
+        label_lm: n-gram model of labels, if any.
+        neural: neural model of labels, if any.
+
+    Returns:
+        The models in one.
+
+    Raises:
+        InputError: the models do not fit the labels or each other: unknown words without a separator, labels of the
+            lexicon or the label model outside the search's, hot words outside the lexicon.
+    """
+    lexicon = words.lexicon if words else _no_lexicon()
     is_open = words is not None and words.unknown is not None
     if is_open and lexicon.separator == NONE:
-        raise InputError("words outside the lexicon need labels that say where they end: a separator")
+        raise InputError("words outside the lexicon need a separator: a label that ends every word")
     if len(lexicon.arc_label) and not 0 <= lexicon.arc_label.min() <= lexicon.arc_label.max() < labels:
-        raise InputError(f"the lexicon has labels up to {lexicon.arc_label.max()}, the scores {labels}")
-    add, number = np.zeros(1), np.zeros(1, dtype=np.int64)
-    if words:
-        if unknown := sorted(words.hotwords.keys() - set(words.words)):
-            raise InputError(f"hot words that the lexicon does not have: {', '.join(unknown)}")
-        add = np.array([words.bonus + words.hotwords.get(word, 0.0) for word in words.words] + [words.bonus])
-        add[-1] += words.unknown or 0.0
-        if words.ngram:
-            number = words.ngram.word_ids([*words.words, UNK])
-    if letters and len(letters.names) != labels:
-        raise InputError(f"the label model names {len(letters.names)} labels, the scores have {labels}")
-    names = [name if name is not None else UNK for name in letters.names] if letters else []
-    word_trie = words.ngram.trie if words and words.ngram else no_trie()
+        raise InputError(f"the lexicon has labels up to {lexicon.arc_label.max()}, the scores {labels} labels")
+    if label_lm and len(label_lm.names) != labels:
+        raise InputError(f"the label model names {len(label_lm.names)} labels, the scores have {labels}")
+    word_lm = words.ngram if words else None
     weight = words.weight if words else 0.0
-    ahead = _look_ahead(lexicon, _alone(word_trie, number, weight) + add if words else add)
+    word_bonus = _word_bonus(words) if words else np.zeros(1)
+    ngram_id = word_lm.word_ids([*words.words, UNK]) if words and word_lm else np.zeros(len(word_bonus), dtype=np.int64)
+    word_score = word_bonus
+    if word_lm:  # the unigram, as words below a node have different histories
+        word_score = weight * word_lm.trie.log_prob[1 + ngram_id].astype(np.float64) + word_bonus
+    lookahead = _lookahead(lexicon, word_score)
+    names = [name if name is not None else UNK for name in label_lm.names] if label_lm else []
     return Graph(
         has_words=words is not None,
-        first=lexicon.arc_offsets,
-        label=lexicon.arc_label,
-        target=lexicon.arc_target,
-        word=lexicon.arc_word,
+        arc_offsets=lexicon.arc_offsets,
+        arc_label=lexicon.arc_label,
+        arc_target=lexicon.arc_target,
+        arc_word=lexicon.arc_word,
         separator=lexicon.separator,
         is_open=is_open,
-        ahead=ahead,
-        bound=_bounds(lexicon, ahead, add),
-        add=add,
-        most=float(add.max()),
-        number=number,
-        has_word_trie=words is not None and words.ngram is not None,
-        word_trie=word_trie,
-        word_start=words.ngram.start if words and words.ngram else ROOT,
-        word_end=words.ngram.index[EOS] if words and words.ngram else 0,
-        weight=weight,
-        has_letters=letters is not None,
-        letter_trie=letters.ngram.trie if letters else no_trie(),
-        letter_number=letters.ngram.word_ids(names) if letters else np.zeros(labels, dtype=np.int64),
-        letter_start=letters.ngram.start if letters else ROOT,
-        letter_end=letters.ngram.index[EOS] if letters else 0,
-        letter_weight=letters.weight if letters else 0.0,
-        letter_bonus=letters.bonus if letters else 0.0,
-        has_table=neural is not None,
-        table_weight=neural.weight if neural else 0.0,
-        table_bonus=neural.bonus if neural else 0.0,
+        lookahead=lookahead,
+        arc_bound=_arc_bounds(lexicon, lookahead, word_bonus),
+        word_bonus=word_bonus,
+        max_word_bonus=float(word_bonus.max()),
+        ngram_id=ngram_id,
+        has_word_lm=word_lm is not None,
+        word_lm=word_lm.trie if word_lm else _no_trie(),
+        word_lm_start=word_lm.start if word_lm else ROOT,
+        word_lm_end=word_lm.index[EOS] if word_lm else 0,
+        word_lm_weight=weight,
+        has_label_lm=label_lm is not None,
+        label_lm=label_lm.ngram.trie if label_lm else _no_trie(),
+        label_lm_id=label_lm.ngram.word_ids(names) if label_lm else np.zeros(labels, dtype=np.int64),
+        label_lm_start=label_lm.ngram.start if label_lm else ROOT,
+        label_lm_end=label_lm.ngram.index[EOS] if label_lm else 0,
+        label_lm_weight=label_lm.weight if label_lm else 0.0,
+        label_lm_bonus=label_lm.bonus if label_lm else 0.0,
+        has_neural_lm=neural is not None,
+        neural_lm_weight=neural.weight if neural else 0.0,
+        neural_lm_bonus=neural.bonus if neural else 0.0,
     )
 
 
-def _alone(trie: Trie, number: np.ndarray, weight: float) -> np.ndarray:
-    """What the model says of words without a history."""
-    return weight * trie.log_prob[1 + number].astype(np.float64) if len(trie.word) > 1 else np.zeros(len(number))
+def _no_lexicon() -> LexiconTrie:
+    """Return a stand-in for an absent lexicon."""
+    no_arcs = np.zeros(0, dtype=np.int32)
+    return LexiconTrie(np.zeros(2, dtype=np.int32), no_arcs, no_arcs, no_arcs)
+
+
+def _no_trie() -> Trie:
+    """Return a stand-in for an absent n-gram model."""
+    integers, floats = np.zeros(1, dtype=np.int32), np.zeros(1, dtype=np.float32)
+    return Trie(integers, np.zeros(2, dtype=np.int32), integers, floats, floats)
+
+
+def _word_bonus(words: WordModel) -> np.ndarray:
+    """Return the score (words + 1,) of each word, and of unknown words, besides that of the n-gram model."""
+    if missing := sorted(words.hotwords.keys() - set(words.words)):
+        raise InputError(f"hot words that the lexicon does not have: {', '.join(missing)}")
+    bonus = np.array([words.bonus + words.hotwords.get(word, 0.0) for word in words.words] + [words.bonus])
+    bonus[-1] += words.unknown or 0.0
+    return bonus
+
+
+def _lookahead(lexicon: LexiconTrie, word_score: np.ndarray) -> np.ndarray:
+    """Return the best score of a word below each node, 0 at the root; and last the score of unknown words."""
+    lookahead = np.full(lexicon.num_nodes + 1, -np.inf)
+    if lexicon.num_nodes > 1 or len(lexicon.arc_label):
+        _best_below(lexicon.arc_offsets, lexicon.arc_target, lexicon.arc_word, word_score, lookahead)
+    lookahead[ROOT] = 0.0
+    lookahead[-1] = word_score[-1]
+    return lookahead
 
 
 @njit(cache=True)
-def _best_below(first: np.ndarray, target: np.ndarray, word: np.ndarray, score: np.ndarray, ahead: np.ndarray) -> None:
-    for node in range(len(first) - 2, ROOT - 1, -1):
-        for arc in range(first[node], first[node + 1]):
-            ahead[node] = max(ahead[node], ahead[target[arc]] if word[arc] == NONE else score[word[arc]])
+def _best_below(
+    arc_offsets: np.ndarray, arc_target: np.ndarray, arc_word: np.ndarray, word_score: np.ndarray, best: np.ndarray
+) -> None:
+    """Set ``best`` (nodes + 1,) of each node to the best score of a word whose arcs lead through it."""
+    for node in range(len(arc_offsets) - 2, ROOT - 1, -1):  # nodes below come before those above
+        for arc in range(arc_offsets[node], arc_offsets[node + 1]):
+            below = best[arc_target[arc]] if arc_word[arc] == NONE else word_score[arc_word[arc]]
+            best[node] = max(best[node], below)
 
 
-def _look_ahead(lexicon: LexiconTrie, score: np.ndarray) -> np.ndarray:
-    """The best score of a word below each node, 0 at the root; and, last, what unknown words add."""
-    ahead = np.full(lexicon.num_nodes + 1, -np.inf)
-    if lexicon.num_nodes > 1 or len(lexicon.arc_label):
-        _best_below(lexicon.arc_offsets, lexicon.arc_target, lexicon.arc_word, score, ahead)
-    ahead[ROOT] = 0.0
-    ahead[-1] = score[-1]
-    return ahead
+def _arc_bounds(lexicon: LexiconTrie, lookahead: np.ndarray, word_bonus: np.ndarray) -> np.ndarray:
+    """Return the factor (arcs,) of a probability along each arc.
+
+    It replaces the look-ahead of the arc's source by that of its target. Where a word ends it is an upper bound, as if
+    the n-gram model were certain of the word.
+    """
+    source = np.repeat(np.arange(lexicon.num_nodes), np.diff(lexicon.arc_offsets))
+    is_inside = lexicon.arc_word == NONE
+    return np.exp(np.where(is_inside, lookahead[lexicon.arc_target], word_bonus[lexicon.arc_word]) - lookahead[source])
 
 
-def _bounds(lexicon: LexiconTrie, ahead: np.ndarray, add: np.ndarray) -> np.ndarray:
-    """What each arc multiplies the probability by: up to the next look-ahead, or at a word's end if it were certain."""
-    start = np.repeat(np.arange(len(lexicon.arc_offsets) - 1), np.diff(lexicon.arc_offsets))
-    return np.exp(np.where(lexicon.arc_word == NONE, ahead[lexicon.arc_target], add[lexicon.arc_word]) - ahead[start])
+@njit(**INLINE_KERNEL)
+def score_word(graph: Graph, cache: NGramCache, state: int, word: int) -> tuple[int, float]:
+    """Return the state of the word model after a word, and the word's score.
+
+    ``len(graph.word_bonus) - 1`` is an unknown word.
+    """
+    if not graph.has_word_lm:
+        return state, graph.word_bonus[word]
+    ngram_id = graph.ngram_id[word]
+    key = np.int64(state) * len(graph.word_lm.word) + ngram_id
+    slot = (key ^ (key >> 16)) % CACHE_SIZE
+    if cache.key[slot] != key:
+        cache.state[slot], cache.log_prob[slot] = step(graph.word_lm, state, ngram_id)
+        cache.key[slot] = key
+    return cache.state[slot], graph.word_lm_weight * cache.log_prob[slot] + graph.word_bonus[word]
 
 
-@njit(cache=True, nogil=True)
-def word_score(graph: Graph, memory: Memory, history: int, word: int) -> tuple[int, float]:
-    """The history after a word (``len(graph.add) - 1``: an unknown one), and what the word adds to the score."""
-    if not graph.has_word_trie:
-        return history, graph.add[word]
-    number = graph.number[word]
-    question = np.int64(history) * len(graph.word_trie.word) + number
-    place = (question ^ (question >> 16)) % CACHE
-    if memory.question[place] != question:
-        state, log_prob = step(graph.word_trie, history, number)
-        memory.question[place] = question
-        memory.state[place] = state
-        memory.log_prob[place] = log_prob
-    return memory.state[place], graph.weight * memory.log_prob[place] + graph.add[word]
-
-
-@njit(cache=True, nogil=True)
-def arcs(graph: Graph, node: int, label: int) -> tuple[int, int]:
-    """The arcs of a label from a node of the lexicon: from the first to before the last of these two."""
-    if node == len(graph.first) - 1:  # in an unknown word
+@njit(**KERNEL)
+def _find_arcs(graph: Graph, node: int, label: int) -> tuple[int, int]:
+    """Return the range (first, last + 1) of the arcs of a label from a node of the lexicon."""
+    if node == len(graph.arc_offsets) - 1:  # in an unknown word
         return 0, 0
-    end = graph.first[node + 1]
-    low = high = lower_bound(graph.label, graph.first[node], end, label)
-    while high < end and graph.label[high] == label:
+    end = graph.arc_offsets[node + 1]
+    low = high = lower_bound(graph.arc_label, graph.arc_offsets[node], end, label)
+    while high < end and graph.arc_label[high] == label:
         high += 1
     return low, high
 
 
-@njit(cache=True, nogil=True)
-def end_score(graph: Graph, memory: Memory, node: int, history: int, letters: int) -> tuple[int, float]:
-    """The word that ends with the utterance, and what the end adds to the score.
+@njit(**KERNEL)
+def score_end(graph: Graph, cache: NGramCache, node: int, word_state: int, label_state: int) -> tuple[int, float]:
+    """Score the end of the utterance after a prefix.
 
-    The word is NONE where none does. The score is -inf within a word that the lexicon does not let end.
+    Args:
+        graph: the models.
+        cache: of the word model.
+        node: the prefix's node of the lexicon.
+        word_state: its state of the word model.
+        label_state: its state of the label model.
+
+    Returns:
+        The word that ends with the utterance, NONE if no word does, and the score; that is -inf within a word that
+        cannot end here.
     """
     word, score = NONE, 0.0
     if graph.has_words:
-        if node != ROOT:
-            score, after = -np.inf, history
-            low, high = arcs(graph, node, graph.separator)
+        if node != ROOT:  # the last word may lack the separator
+            score, state = -np.inf, word_state
+            low, high = _find_arcs(graph, node, graph.separator)
             for arc in range(low, high):
-                state, own = word_score(graph, memory, history, graph.word[arc])
-                if own > score:
-                    score, after, word = own, state, graph.word[arc]
+                arc_state, arc_score = score_word(graph, cache, word_state, graph.arc_word[arc])
+                if arc_score > score:
+                    score, state, word = arc_score, arc_state, graph.arc_word[arc]
             if word == NONE and graph.is_open:
-                word = len(graph.add) - 1
-                after, score = word_score(graph, memory, history, word)
-            score -= graph.ahead[node]
-            history = after
-        if graph.has_word_trie and score > -np.inf:
-            score += graph.weight * step(graph.word_trie, history, graph.word_end)[1]
-    if graph.has_letters:
-        score += graph.letter_weight * step(graph.letter_trie, letters, graph.letter_end)[1]
+                word = len(graph.word_bonus) - 1
+                state, score = score_word(graph, cache, word_state, word)
+            score -= graph.lookahead[node]
+            word_state = state
+        if graph.has_word_lm and score > -np.inf:
+            score += graph.word_lm_weight * step(graph.word_lm, word_state, graph.word_lm_end)[1]
+    if graph.has_label_lm:
+        score += graph.label_lm_weight * step(graph.label_lm, label_state, graph.label_lm_end)[1]
     return word, score
 
 
 @njit(cache=True, nogil=True)
-def end_scores(
-    graph: Graph, memory: Memory, node: np.ndarray, history: np.ndarray, letters: np.ndarray
+def score_ends(
+    graph: Graph, cache: NGramCache, node: np.ndarray, word_state: np.ndarray, label_state: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`end_score` of many prefixes (n,): words (n,) and scores (n,)."""
+    """Score the end of the utterance after each of several prefixes: `score_end` for arrays (n,)."""
     words, scores = np.empty(len(node), dtype=np.int64), np.empty(len(node))
     for i in range(len(node)):
-        words[i], scores[i] = end_score(graph, memory, node[i], history[i], letters[i])
+        words[i], scores[i] = score_end(graph, cache, node[i], word_state[i], label_state[i])
     return words, scores

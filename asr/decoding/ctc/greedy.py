@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from asr.decoding.ctc._batch import check_batch
 from asr.decoding.hypothesis import Hypothesis
-from asr.errors import InputError
 
 
 def search(log_probs: np.ndarray, lengths: np.ndarray, blank: int = 0) -> list[Hypothesis]:
-    """Best path of each utterance (Graves et al. 2006, section 3.2), with spans of frames and confidences.
+    """Find the best path of each utterance of a batch (Graves et al. 2006, section 3.2).
 
-    ``log_probs`` is (N, T, V), natural logs; ``lengths`` (N,), integers up to T. Raises InputError for shapes that do
-    not fit. See `collapse` for what a hypothesis holds.
+    Args:
+        log_probs: (N, T, V) natural logs.
+        lengths: (N,) integers up to T.
+        blank: index of blank.
+
+    Returns:
+        A hypothesis for each utterance, see `collapse`.
+
+    Raises:
+        InputError: shapes, lengths or blank do not fit.
     """
-    log_probs, lengths = np.asarray(log_probs), np.asarray(lengths)
-    if log_probs.ndim != 3 or lengths.shape != log_probs.shape[:1]:
-        raise InputError(f"scores must be (N, T, V) and lengths (N,): got {log_probs.shape} and {lengths.shape}")
-    if not 0 <= blank < log_probs.shape[2]:
-        raise InputError(f"blank {blank} is outside the {log_probs.shape[2]} labels")
-    if lengths.size and not 0 <= lengths.min() <= lengths.max() <= log_probs.shape[1]:
-        raise InputError(f"lengths {lengths.min()} to {lengths.max()} do not fit {log_probs.shape[1]} frames")
+    log_probs, lengths = check_batch(log_probs, lengths, blank)
     paths, scores = best_path(log_probs)
     return [
         collapse(path[:length], score[:length], blank)
@@ -29,16 +31,22 @@ def search(log_probs: np.ndarray, lengths: np.ndarray, blank: int = 0) -> list[H
 
 
 def best_path(log_probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The best label of every frame and its log-probability: (…, T, V) to (…, T) integers and (…, T)."""
+    """Return the best label of each frame and its natural log: (…, T, V) to (…, T) int64 and (…, T)."""
     paths = log_probs.argmax(-1)
     return paths, np.take_along_axis(log_probs, paths[..., None], -1)[..., 0]
 
 
 def collapse(path: np.ndarray, scores: np.ndarray, blank: int = 0) -> Hypothesis:
-    """The hypothesis of a path (T,) of labels with their log-probabilities (T,).
+    """Merge the repeats of a path and remove its blanks.
 
-    Its score is the log-probability of the path; a label's span is the run of frames that argue for it, and its
-    confidence the largest probability in that run.
+    Args:
+        path: (T,) integers, the label of each frame.
+        scores: (T,) natural logs of their probabilities.
+        blank: index of blank.
+
+    Returns:
+        The hypothesis. Its score is the natural log of the path's probability; a label's span is its run of frames, and
+        its confidence the largest probability in that run.
     """
     if not len(path):
         return Hypothesis((), 0.0)
@@ -55,7 +63,7 @@ def collapse(path: np.ndarray, scores: np.ndarray, blank: int = 0) -> Hypothesis
 
 
 def blank_rate(log_probs: np.ndarray, lengths: np.ndarray, blank: int = 0) -> tuple[int, int]:
-    """Frames whose most probable label is blank, and all frames, of a batch as in `search`."""
+    """Count the frames whose most probable label is blank, and all frames, of a batch as in `search`."""
     best = np.asarray(log_probs).argmax(-1)
-    inside = np.arange(best.shape[1]) < np.asarray(lengths)[:, None]
-    return int(((best == blank) & inside).sum()), int(inside.sum())
+    is_frame = np.arange(best.shape[1]) < np.asarray(lengths)[:, None]
+    return int(((best == blank) & is_frame).sum()), int(is_frame.sum())

@@ -1,4 +1,4 @@
-"""A neural model of labels in the CTC beam search: asked once for each new prefix, the whole beam in one batch."""
+"""A neural language model of labels in the CTC beam search: one step for each new prefix, all of a frame in a batch."""
 
 from __future__ import annotations
 
@@ -14,18 +14,25 @@ from asr.errors import InputError
 
 
 class JoiningScorer(LabelScorer, Protocol):
-    """A scorer whose states can be put together."""
+    """A label scorer whose states can be concatenated."""
 
     def join(self, states: Sequence[Any]) -> Any:
-        """One state of the rows of several, in their order."""
+        """Concatenate states along their rows."""
 
 
 @dataclass(frozen=True)
 class NeuralModel:
-    """A scorer of the same labels as the search's, which knows where a sequence begins and ends.
+    """A label scorer over the labels of the search, to which labels for the ends of a sequence may be added.
 
-    A label adds ``weight`` times its natural-log probability, plus ``bonus``; the end adds its own without a bonus.
-    What the scorer says of blank is not used.
+    A label adds ``weight`` times its natural-log probability, plus ``bonus``, to the score of a hypothesis; the end of
+    the sequence adds ``weight`` times its own. The scorer's probability of blank is not used.
+
+    Args:
+        scorer: the model.
+        bos: label before the first one.
+        eos: label after the last one.
+        weight: factor of the model's natural logs.
+        bonus: added for each label.
     """
 
     scorer: JoiningScorer
@@ -35,55 +42,68 @@ class NeuralModel:
     bonus: float = 0.0
 
 
-class Beliefs:
-    """What a neural model says of the prefixes in the beam of one search, and its state after each.
+class NeuralLMBeam:
+    """The state of a neural model after each prefix in the beam of a search.
 
-    ``table`` (entries, V) float32 holds the natural logs of the labels that may follow.
+    Args:
+        model: the model.
+        labels: number of labels of the search, blank included.
+
+    Raises:
+        InputError: the model has fewer labels than the search.
+
+    Attributes:
+        log_probs: (entries, V) float32 natural logs of the labels that may follow each entry of the beam.
     """
 
     @torch.inference_mode()
     def __init__(self, model: NeuralModel, labels: int) -> None:
         self.scorer = model.scorer
         self.eos = model.eos
-        first = torch.tensor([model.bos], device=self.scorer.device)
-        self._tell(*self.scorer.step(self.scorer.start(1), first))
-        if self.table.shape[1] < labels or not 0 <= model.eos < self.table.shape[1]:
-            raise InputError(f"the neural model knows {self.table.shape[1]} labels, the search has {labels}")
+        bos = torch.tensor([model.bos], device=self.scorer.device)
+        self._set(*self.scorer.step(self.scorer.start(1), bos))
+        size = self.log_probs.shape[1]
+        if size < labels or not 0 <= model.eos < size:
+            raise InputError(f"the neural model has {size} labels, the search has {labels}")
 
     @torch.inference_mode()
-    def follow(self, before: np.ndarray, after: np.ndarray, parent: np.ndarray, label: np.ndarray) -> None:
-        """Keep up with the beam: prefixes ``before`` a frame and ``after`` it, by number.
+    def update(self, before: np.ndarray, after: np.ndarray, parent: np.ndarray, label: np.ndarray) -> None:
+        """Follow the beam over a frame.
 
-        ``parent`` and ``label`` (prefixes,) say of each prefix what it extends, and by what. What is new in the beam
-        extends what was in it before.
+        Args:
+            before: (entries,) the prefixes in the beam before the frame, as nodes of the tree.
+            after: (entries,) the prefixes after it; a new one is a child of a prefix that was there before.
+            parent: (nodes,) the parent of each node.
+            label: (nodes,) the last label of each node.
         """
         if np.array_equal(before, after):
             return
         slot = np.full(len(parent), -1)
         slot[before] = np.arange(len(before))
-        old = slot[after]
-        new = after[old < 0]
-        rows = self._rows(old[old >= 0])
-        table, state = self._table[rows], self.scorer.select(self._state, rows)
+        is_new = slot[after] < 0
+        rows = self._rows(slot[after[~is_new]])
+        log_probs, state = self._log_probs[rows], self.scorer.select(self._state, rows)
+        new = after[is_new]
         if len(new):
-            labels = torch.from_numpy(label[new].astype(np.int64)).to(self.scorer.device)
-            begun = self.scorer.select(self._state, self._rows(slot[parent[new]]))
-            said, then = self.scorer.step(begun, labels)
+            labels = self._rows(label[new])
+            parents = self.scorer.select(self._state, self._rows(slot[parent[new]]))
+            new_log_probs, new_state = self.scorer.step(parents, labels)
+            # the rows of old prefixes, then those of new ones, into the order of the beam
             order = np.empty(len(after), dtype=np.int64)
-            order[np.r_[np.flatnonzero(old >= 0), np.flatnonzero(old < 0)]] = np.arange(len(after))
+            order[np.r_[np.flatnonzero(~is_new), np.flatnonzero(is_new)]] = np.arange(len(after))
             rows = self._rows(order)
-            table = torch.cat([table, said.to(table)])[rows]
-            state = self.scorer.select(self.scorer.join([state, then]), rows)
-        self._tell(table, state)
+            log_probs = torch.cat([log_probs, new_log_probs.to(log_probs)])[rows]
+            state = self.scorer.select(self.scorer.join([state, new_state]), rows)
+        self._set(log_probs, state)
 
     def _rows(self, rows: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(rows.astype(np.int64)).to(self.scorer.device)
 
-    def _tell(self, table: torch.Tensor, state: Any) -> None:
-        self._table, self._state = table.float(), state
-        self.table = np.ascontiguousarray(self._table.cpu().numpy())
+    def _set(self, log_probs: torch.Tensor, state: Any) -> None:
+        self._log_probs, self._state = log_probs.float(), state
+        self.log_probs = np.ascontiguousarray(self._log_probs.cpu().numpy())
 
-    def ends(self) -> np.ndarray:
-        """Natural log of the end after each entry (entries,)."""
-        found: np.ndarray = self.table[:, self.eos]
-        return found
+    def end_log_probs(self) -> np.ndarray:
+        """Return the natural log (entries,) of the end of the sequence after each entry."""
+        log_probs: np.ndarray = self.log_probs[:, self.eos]
+        return log_probs

@@ -15,10 +15,17 @@ from asr.errors import InputError
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to draw labels.
+    """How to draw labels from a model's probabilities.
 
-    Each is drawn from the probabilities to the power 1 / ``temperature``, of the ``top_k`` most probable labels only,
-    and of the fewest that together have ``top_p`` (Holtzman et al. 2020, arXiv 1904.09751), never one of ``forbidden``.
+    Args:
+        temperature: probabilities are raised to the power of 1 / ``temperature``; above 0.
+        top_k: draw from this many of the most probable labels only; None: from all.
+        top_p: nucleus sampling (Holtzman et al. 2020, arXiv 1904.09751): draw from the smallest set of labels with at
+            least this total probability; above 0 to 1.
+        forbidden: labels that are never drawn.
+
+    Raises:
+        InputError: a value is outside its range.
     """
 
     temperature: float = 1.0
@@ -29,15 +36,25 @@ class Sampling:
     def __post_init__(self) -> None:
         temperature, top_k, top_p = self.temperature, self.top_k, self.top_p
         if not temperature > 0 or not 0 < top_p <= 1 or (top_k is not None and top_k < 1):
-            raise InputError(f"{temperature=}, {top_p=}, {top_k=}: above 0; above 0 to 1; at least 1")
+            raise InputError(
+                f"{temperature=}, {top_p=}, {top_k=}: use a temperature above 0, top_p above 0 to 1, top_k at least 1"
+            )
 
     def draw(self, log_probs: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """A label for each row of natural logs (R, V), and its natural-log probability as the model gives it, (R,)."""
+        """Draw a label for each row.
+
+        Args:
+            log_probs: (R, V) natural logs.
+            generator: of random numbers, on the CPU.
+
+        Returns:
+            The labels (R,) int64, and their natural-log probabilities (R,) by the model, both on the CPU.
+        """
         forbidden = torch.tensor(self.forbidden, dtype=torch.long)
-        own = log_probs.float().cpu().index_fill(1, forbidden, -torch.inf)
-        kept = truncated(own / self.temperature, self.top_k, self.top_p)
-        labels = torch.multinomial(kept, 1, generator=generator)
-        return labels[:, 0], own.gather(1, labels)[:, 0]
+        model_log_probs = log_probs.float().cpu().index_fill(1, forbidden, -torch.inf)
+        probs = truncate(model_log_probs / self.temperature, self.top_k, self.top_p)
+        labels = torch.multinomial(probs, 1, generator=generator)
+        return labels[:, 0], model_log_probs.gather(1, labels)[:, 0]
 
 
 @torch.inference_mode()
@@ -51,41 +68,53 @@ def sample(
     max_length: int = 100,
     generator: torch.Generator | None = None,
 ) -> list[Hypothesis]:
-    """A random label sequence for each of so many utterances, label by label; cut off at ``max_length``.
+    """Draw a label sequence for each input, label by label.
 
-    The score is the sequence's own natural-log probability, the end included if it has one.
+    Args:
+        scorer: the model.
+        rows: number of inputs.
+        bos: label before the first one.
+        eos: label that ends a sequence.
+        options: see `Sampling`.
+        max_length: sequences are cut off after this many labels.
+        generator: of random numbers, on the CPU.
+
+    Returns:
+        A hypothesis for each input, without ``bos`` and ``eos``. Its score is the sequence's natural-log probability by
+        the model, the end included if it has one; the confidence of a label is its probability.
     """
     options = options or Sampling()
     state = scorer.start(rows)
     labels = torch.full((rows,), bos, device=scorer.device)
-    alive = torch.arange(rows)
-    written: list[list[int]] = [[] for _ in range(rows)]
+    alive = torch.arange(rows)  # sequences that have not ended
+    sequences: list[list[int]] = [[] for _ in range(rows)]
     confidence: list[list[float]] = [[] for _ in range(rows)]
     score = [0.0] * rows
     for _ in range(max_length):
         log_probs, state = scorer.step(state, labels)
-        chosen, own = options.draw(log_probs, generator)
-        for row, label, log_prob in zip(alive.tolist(), chosen.tolist(), own.tolist(), strict=True):
+        drawn, drawn_log_probs = options.draw(log_probs, generator)
+        for row, label, log_prob in zip(alive.tolist(), drawn.tolist(), drawn_log_probs.tolist(), strict=True):
             score[row] += log_prob
             if label != eos:
-                written[row].append(label)
+                sequences[row].append(label)
                 confidence[row].append(math.exp(log_prob))
-        goes_on = (chosen != eos).nonzero()[:, 0]
-        if not len(goes_on):
+        continuing = (drawn != eos).nonzero()[:, 0]
+        if not len(continuing):
             break
-        alive, labels = alive[goes_on], chosen[goes_on].to(scorer.device)
-        state = scorer.select(state, goes_on.to(scorer.device))
-    return [Hypothesis(tuple(w), s, confidence=tuple(c)) for w, s, c in zip(written, score, confidence, strict=True)]
+        alive, labels = alive[continuing], drawn[continuing].to(scorer.device)
+        state = scorer.select(state, continuing.to(scorer.device))
+    rows_of = zip(sequences, score, confidence, strict=True)
+    return [Hypothesis(tuple(labels), total, confidence=tuple(probs)) for labels, total, probs in rows_of]
 
 
-def truncated(logits: Tensor, top_k: int | None = None, top_p: float = 1.0) -> Tensor:
-    """Probabilities (R, V) of the ``top_k`` most probable labels, of the fewest that together have ``top_p``."""
+def truncate(logits: Tensor, top_k: int | None = None, top_p: float = 1.0) -> Tensor:
+    """Return the probabilities (R, V) of logits (R, V), 0 outside the labels that `Sampling` draws from."""
     if top_k is None and top_p == 1:
         return logits.softmax(-1)
-    values, order = logits.softmax(-1).sort(-1, descending=True)
-    before = values.cumsum(-1) - values
+    probs, order = logits.softmax(-1).sort(-1, descending=True)
+    before = probs.cumsum(-1) - probs  # total probability of more probable labels
     kept = before < top_p
     if top_k is not None:
         kept[:, top_k:] = False
-    values = torch.where(kept, values, 0.0)
-    return torch.zeros_like(values).scatter(-1, order, values / values.sum(-1, keepdim=True))
+    probs = torch.where(kept, probs, 0.0)
+    return torch.zeros_like(probs).scatter(-1, order, probs / probs.sum(-1, keepdim=True))

@@ -177,7 +177,7 @@ class TestLabelModels:
     def test_equals_the_enumeration(self, frames: int, seed: int, weight: float) -> None:
         ngram = kneser_ney(encode_sentences([list(line.replace(" ", "|")) for line in TEXT]), 3)
         log_probs = random_scores(seed, frames, 4)
-        graph = make_graph(4, letters=LabelModel(ngram, NAMES, weight, 0.4))
+        graph = make_graph(4, label_lm=LabelModel(ngram, NAMES, weight, 0.4))
         wanted = {
             labels: np.log(p)
             + weight * float(ngram.log_probs([NAMES[v] or "" for v in labels]).sum())
@@ -217,14 +217,14 @@ def test_pieces_and_batches_give_the_same() -> None:
 
 
 def test_what_does_not_fit_together() -> None:
-    with pytest.raises(InputError, match="need labels that say where they end"):
+    with pytest.raises(InputError, match="words outside the lexicon need a separator"):
         make_graph(3, WordModel(lexicon_trie.build([(0, (1,))]), ("a",), unknown=-1.0))
-    with pytest.raises(InputError, match="labels up to 2, the scores 2"):
+    with pytest.raises(InputError, match="labels up to 2, the scores 2 labels"):
         make_graph(2, WordModel(lexicon_trie.build([(0, (2,))]), ("a",)))
     with pytest.raises(InputError, match="hot words that the lexicon does not have: zebra"):
         make_graph(3, WordModel(lexicon_trie.build([(0, (2,))]), ("a",), hotwords={"zebra": 1.0}))
     with pytest.raises(InputError, match="names 4 labels, the scores have 3"):
-        make_graph(3, letters=LabelModel(model(), NAMES))
+        make_graph(3, label_lm=LabelModel(model(), NAMES))
     with pytest.raises(InputError, match="at least one word"):
         lexicon_trie.build([])
     with pytest.raises(InputError, match="give at least one label, and not the separator"):

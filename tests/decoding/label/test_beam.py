@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from asr.decoding.label.beam import LabelBeamOptions, search
-from asr.decoding.label.sampling import Sampling, sample, truncated
+from asr.decoding.label.sampling import Sampling, sample, truncate
 from asr.decoding.label.scorer import LabelScorer, ScorerEnsemble
 from asr.errors import InputError
 
@@ -178,9 +178,9 @@ def test_samples_come_as_often_as_they_are_probable() -> None:
 def test_the_fewest_labels_that_have_so_much_together() -> None:
     logits = torch.tensor([[0.5, 0.3, 0.15, 0.05], [0.1, 0.1, 0.1, 0.7]]).log()
     expected = torch.tensor([[0.625, 0.375, 0, 0], [0, 0, 0, 1.0]])
-    torch.testing.assert_close(truncated(logits, top_p=0.69), expected)
-    torch.testing.assert_close(truncated(logits, top_k=2)[0], torch.tensor([0.625, 0.375, 0, 0]))
-    torch.testing.assert_close(truncated(logits), logits.exp())
+    torch.testing.assert_close(truncate(logits, top_p=0.69), expected)
+    torch.testing.assert_close(truncate(logits, top_k=2)[0], torch.tensor([0.625, 0.375, 0, 0]))
+    torch.testing.assert_close(truncate(logits), logits.exp())
 
 
 def test_what_is_refused() -> None:
@@ -204,6 +204,6 @@ def test_what_is_refused() -> None:
             Sampling(**wrong)
     impossible = Table(0, 1)
     impossible.table[...] = -torch.inf
-    with pytest.raises(InputError, match="utterance 0: the model gives no label sequence"):
+    with pytest.raises(InputError, match="input 0: the model gives no label sequence"):
         search(impossible, 1, BOS, EOS)
     assert search(Table(0, 1), 0, BOS, EOS) == []

@@ -1,0 +1,235 @@
+"""New prefixes of the CTC prefix beam search with models: a lexicon, n-gram models, a neural model.
+
+With a lexicon, an entry is extended along the arcs of its node. Where words outside the lexicon are possible, or there
+is no lexicon, it is extended by labels as well. In both cases (``prob`` is the probability without the models)::
+
+    prob = (in_blank if the label is repeated else in_blank + in_label) * p[label]
+    if prob * (upper bound of factor) cannot compete, or the child is in the beam:  next
+    factor = exp(change of the look-ahead; at the end of a word: its score instead of the look-ahead)   # word models
+           * exp(score of the label by the n-gram model) * exp(score by the neural model)               # label models
+    if prob * factor can compete:  list it
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from asr.decoding.ctc import lexicon_trie
+from asr.decoding.ctc._select import kth_largest
+from asr.decoding.ctc._state import (
+    ARC,
+    ENTRIES,
+    FRAMES,
+    LABEL,
+    LABEL_STATE,
+    NODE,
+    NONE,
+    ORIGIN,
+    ROOT,
+    WORD,
+    WORD_STATE,
+    Beam,
+    Tree,
+    Work,
+    child_row,
+)
+from asr.decoding.ctc.fusion import Graph, NGramCache, score_word
+from asr.lm.ngram import step
+from asr.utils.numba_options import INLINE_KERNEL, KERNEL
+
+
+@njit(**KERNEL)
+def extend_with_models(
+    p: np.ndarray,
+    count: int,
+    tree: Tree,
+    beam: Beam,
+    work: Work,
+    worst: float,
+    graph: Graph,
+    cache: NGramCache,
+    neural_log_probs: np.ndarray,
+) -> int:
+    """List the new prefixes of a probability above ``worst``, the models' factors included, after the entries.
+
+    Args:
+        p: (V,) probabilities of the frame.
+        count: number of labels in ``work.top_labels``.
+        tree: the prefixes.
+        beam: the entries, best first.
+        work: the candidates, written here.
+        worst: the probability that a new prefix must exceed.
+        graph: the models.
+        cache: of the word model.
+        neural_log_probs: (entries, V) natural logs of the labels after each entry, by a neural model.
+
+    Returns:
+        The number of candidates, entries included.
+    """
+    work.label_prob[:] = 0.0
+    for k in range(count):
+        work.label_prob[work.top_labels[k]] = p[work.top_labels[k]]
+    # the models' log-probabilities are at most 0, so that a label's factor is at most this
+    label_bound = np.exp(max(graph.label_lm_bonus, 0.0) + max(graph.neural_lm_bonus, 0.0))
+    candidates = beam.counts[ENTRIES]
+    for i in range(beam.counts[ENTRIES]):
+        node = tree.rows[beam.node[i], NODE]
+        if graph.has_words and node != len(graph.arc_offsets) - 1:  # not within an unknown word
+            candidates, worst = _extend_along_arcs(
+                i, label_bound, candidates, worst, tree, beam, work, graph, cache, neural_log_probs
+            )
+        # all labels without a lexicon; else those of an unknown word, or a separator before the first word
+        if graph.is_open or not graph.has_words or beam.node[i] == ROOT:
+            candidates, worst = _extend_by_labels(
+                i, count, label_bound, candidates, worst, tree, beam, work, graph, cache, neural_log_probs
+            )
+    return candidates
+
+
+@njit(**INLINE_KERNEL)
+def _extend_along_arcs(
+    i: int,
+    label_bound: float,
+    candidates: int,
+    worst: float,
+    tree: Tree,
+    beam: Beam,
+    work: Work,
+    graph: Graph,
+    cache: NGramCache,
+    neural_log_probs: np.ndarray,
+) -> tuple[int, float]:
+    """List the new prefixes of entry ``i`` along the lexicon; return the new ``candidates`` and ``worst``."""
+    prefix, frame = beam.node[i], beam.counts[FRAMES]
+    node, last, state = tree.rows[prefix, NODE], tree.rows[prefix, LABEL], tree.rows[prefix, WORD_STATE]
+    in_blank, total = beam.in_blank[i], beam.in_blank[i] + beam.in_label[i]
+    for arc in range(graph.arc_offsets[node], graph.arc_offsets[node + 1]):
+        label = graph.arc_label[arc]
+        work.arc_stamp[label] = frame * len(beam.node) + i
+        prob = (in_blank if label == last else total) * work.label_prob[label]
+        child = child_row(len(graph.label_lm_id), graph.arc_offsets, node, label, arc)
+        if prob * (graph.arc_bound[arc] * label_bound) <= worst or work.child_frame[child, i] == frame:
+            continue
+        word, word_state, factor = graph.arc_word[arc], state, graph.arc_bound[arc]
+        if word != NONE:
+            word_state, score = score_word(graph, cache, state, word)
+            factor = np.exp(score - graph.lookahead[node])
+        candidates, worst = _list_candidate(
+            i, label, arc, graph.arc_target[arc], word, word_state, prob, factor, candidates, worst,
+            tree, beam, work, graph, neural_log_probs,
+        )  # fmt: skip
+    return candidates, worst
+
+
+@njit(**INLINE_KERNEL)
+def _extend_by_labels(
+    i: int,
+    count: int,
+    label_bound: float,
+    candidates: int,
+    worst: float,
+    tree: Tree,
+    beam: Beam,
+    work: Work,
+    graph: Graph,
+    cache: NGramCache,
+    neural_log_probs: np.ndarray,
+) -> tuple[int, float]:
+    """List the new prefixes of entry ``i`` by labels without an arc; return the new ``candidates`` and ``worst``."""
+    prefix, frame = beam.node[i], beam.counts[FRAMES]
+    node, last, state = tree.rows[prefix, NODE], tree.rows[prefix, LABEL], tree.rows[prefix, WORD_STATE]
+    in_blank, total = beam.in_blank[i], beam.in_blank[i] + beam.in_label[i]
+    unknown_node, unknown_word = len(graph.arc_offsets) - 1, len(graph.word_bonus) - 1
+    bound = label_bound
+    if graph.has_words:
+        bound *= np.exp(max(graph.max_word_bonus - graph.lookahead[node], 0.0))
+    for k in range(count):
+        label = work.top_labels[k]
+        label_prob = work.label_prob[label]
+        if total * label_prob * bound <= worst:  # labels are sorted: the following ones are no better
+            break
+        if graph.has_words:
+            if work.arc_stamp[label] == frame * len(beam.node) + i:  # done along an arc
+                continue
+            # a separator between words is only possible before the first one; other labels make a word unknown
+            between = label == graph.separator and node == lexicon_trie.ROOT
+            if prefix != ROOT if between else not graph.is_open:
+                continue
+        prob = (in_blank if label == last else total) * label_prob
+        if prob * bound <= worst or work.child_frame[label, i] == frame:
+            continue
+        target, word, word_state, factor = node, NONE, state, 1.0
+        if graph.has_words and label != graph.separator:
+            target = unknown_node
+            factor = np.exp(graph.lookahead[unknown_node] - graph.lookahead[node])
+        elif graph.has_words:
+            target = lexicon_trie.ROOT
+            if node != lexicon_trie.ROOT:
+                word = unknown_word
+                word_state, score = score_word(graph, cache, state, word)
+                factor = np.exp(score - graph.lookahead[node])
+        candidates, worst = _list_candidate(
+            i, label, NONE, target, word, word_state, prob, factor, candidates, worst,
+            tree, beam, work, graph, neural_log_probs,
+        )  # fmt: skip
+    return candidates, worst
+
+
+@njit(**INLINE_KERNEL)
+def _list_candidate(
+    i: int,
+    label: int,
+    arc: int,
+    node: int,
+    word: int,
+    word_state: int,
+    prob: float,
+    factor: float,
+    candidates: int,
+    worst: float,
+    tree: Tree,
+    beam: Beam,
+    work: Work,
+    graph: Graph,
+    neural_log_probs: np.ndarray,
+) -> tuple[int, float]:
+    """Apply the label models, and list the new prefix if it can compete; the new ``candidates`` and ``worst``."""
+    label_state = tree.rows[beam.node[i], LABEL_STATE]
+    if graph.has_label_lm:
+        label_state, log_prob = step(graph.label_lm, label_state, graph.label_lm_id[label])
+        factor *= np.exp(graph.label_lm_weight * log_prob + graph.label_lm_bonus)
+    if graph.has_neural_lm:
+        factor *= np.exp(graph.neural_lm_weight * neural_log_probs[i, label] + graph.neural_lm_bonus)
+    prob *= factor
+    if prob > worst and candidates == len(work.prob):
+        candidates, worst = _drop_worst(work, beam.counts[ENTRIES], len(beam.node))
+    if prob > worst:
+        work.prob[candidates], work.factor[candidates] = prob, factor
+        info = work.info[candidates]
+        info[ORIGIN], info[LABEL], info[ARC], info[NODE], info[WORD] = i, label, arc, node, word
+        info[WORD_STATE], info[LABEL_STATE] = word_state, label_state
+        candidates += 1
+    return candidates, worst
+
+
+@njit(**KERNEL)
+def _drop_worst(work: Work, entries: int, width: int) -> tuple[int, float]:
+    """Drop new prefixes that cannot be among the best ``width``, as there is no room; ``candidates`` and ``worst``."""
+    prob, info = work.prob, work.info
+    for k in range(len(prob)):
+        work.scratch[k] = prob[k]
+    worst = kth_largest(work.scratch, len(prob), width)
+    room = width  # for new prefixes of the probability ``worst``, after those above and the entries
+    for k in range(len(prob)):
+        room -= (prob[k] > worst) | ((k < entries) & (prob[k] == worst))
+    candidates = entries
+    for k in range(entries, len(prob)):
+        tie = prob[k] == worst and room > 0
+        if prob[k] > worst or tie:
+            room -= tie
+            prob[candidates], work.factor[candidates] = prob[k], work.factor[k]
+            for column in range(info.shape[1]):
+                info[candidates, column] = info[k, column]
+            candidates += 1
+    return candidates, worst
