@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from asr.audio.backend import ACCEPTED, BLOCK_VALUES, damaged, log_once, report_damage, truncated
-from asr.audio.headers import check_ogg_end, promised_bytes
+from asr.audio.headers import check_ogg, promised_bytes
 from asr.audio.timeline import JITTER_SECONDS, Timeline
 from asr.errors import AudioError
 
@@ -172,8 +172,10 @@ class MediaDecoder:
             return float(track.frames / track.rate)
         if track.duration:
             return float(track.duration * track.time_base)
-        alone = len(self._container.streams) == 1
-        return self._container.duration / 1e6 if alone and self._container.duration else 0.0
+        if len(self._container.streams) > 1 or not self._container.duration:
+            return 0.0
+        late = (self._container.start_time or 0) / 1e6  # the duration counts from 0
+        return float(self._container.duration / 1e6 - (late if late > MAX_START_SECONDS else 0.0))
 
     def _new_timeline(self, first: float | None) -> Timeline:
         """Return the timeline on which the frame with timestamp ``first`` is the first one."""
@@ -241,7 +243,7 @@ class MediaDecoder:
                 self._strict,
             )
         elif self._format == "ogg":
-            check_ogg_end(self._file, self.name, self._strict)
+            check_ogg(self._file, self.name, self.sample_rate, self._strict)
 
     def undamaged_blocks(self, last: int) -> Iterator[tuple[int, np.ndarray]]:
         """Decode what can be decoded before sample ``last``, without a report of damage; see `blocks`."""

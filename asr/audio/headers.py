@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import zlib
 from typing import BinaryIO
 
-from asr.audio.backend import report_damage
+from asr.audio.backend import damaged, report_damage
 
 MAX_PAGE_BYTES = 65_307  # of Ogg
+OPUS_RATE = 48_000  # Hz, of granule positions
+REFLECTED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))  # bytes with their bits in the other order
 
 
 def id3_size(head: bytes) -> int:
@@ -37,6 +40,13 @@ def promised_bytes(file: BinaryIO) -> int:
     else:
         return 0
     return 0 if is_unknown_size(size) else header + size
+
+
+def looks_like_mp3(file: BinaryIO) -> bool:
+    """Return whether a file begins with an ID3 tag or with the mark of an MPEG frame."""
+    file.seek(0)
+    head = file.read(3)
+    return head == b"ID3" or (len(head) == 3 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0)
 
 
 def mp3_has_length(file: BinaryIO) -> bool:
@@ -70,18 +80,70 @@ def has_other_ogg_stream(file: BinaryIO) -> bool:
     return len(page) >= 18 and page[14:18] != serial
 
 
-def check_ogg_end(file: BinaryIO, name: str, strict: bool) -> None:
-    """Report an Ogg file that ends within a page, and warn of one whose last page does not end the stream.
+def check_ogg(file: BinaryIO, name: str, sample_rate: int, strict: bool) -> bool:
+    """Report damaged pages of an Ogg file, one that ends within a page, and one whose last page is not the stream's.
+
+    Args:
+        file: a file that can seek.
+        name: of the file, for messages.
+        sample_rate: of its stream, in Hz.
+        strict: refuse a file that is damaged or ends within a page.
+
+    Returns:
+        Whether all pages are there.
 
     Raises:
-        AudioError: ``strict`` is set, and the file ends within a page.
+        AudioError: ``strict`` is set, and the file is damaged or ends within a page.
     """
+    file.seek(0)
+    rate = OPUS_RATE if b"OpusHead" in file.read(64) else sample_rate
+    granule = _granule_before_damage(file)
+    if granule is not None:
+        report_damage(damaged(name, granule / rate, "a page is damaged or missing"), strict)
     page = _last_ogg_page(file)
-    lacing = page[27 : 27 + page[26]] if len(page) > 26 else b""
-    whole = len(page) > 26 and len(page) >= 27 + page[26] + sum(lacing)
+    whole = len(page) > 26 and len(page) >= _page_bytes(page)
     if not whole or not page[5] & 4:
         # a live recording that was stopped has no mark either
         report_damage(f"{name}: no end-of-stream mark: cut short, or recorded live", strict and not whole)
+    return granule is None
+
+
+def _granule_before_damage(file: BinaryIO) -> int | None:
+    """Return the granule position of the page before the first one that is damaged or missing; None if there is none.
+
+    libsndfile leaves out what such a page holds without a word, so that all that follows comes too early.
+    """
+    granule, numbers = 0, dict[bytes, int]()
+    at, end = 0, file.seek(0, 2)
+    while at < end:
+        file.seek(at)
+        page = file.read(27 + 255)
+        if len(page) < 27 or len(page) < 27 + page[26] or at + _page_bytes(page) > end:
+            return None  # the end is cut off
+        file.seek(at)
+        page = file.read(_page_bytes(page))
+        serial, number = page[14:18], int.from_bytes(page[18:22], "little")
+        if page[:4] != b"OggS" or _ogg_checksum(page) != int.from_bytes(page[22:26], "little"):
+            return granule
+        if numbers.get(serial, number - 1) != number - 1:
+            return granule
+        numbers[serial] = number
+        position = int.from_bytes(page[6:14], "little")
+        granule = position if position < 2**63 else granule  # -1: no packet ends on the page
+        at += len(page)
+    return None
+
+
+def _page_bytes(page: bytes) -> int:
+    """Return the size of an Ogg page by its header, which is whole."""
+    return 27 + page[26] + sum(page[27 : 27 + page[26]])
+
+
+def _ogg_checksum(page: bytes) -> int:
+    """Return the checksum of a page: a CRC-32 like zlib's, but from the highest bit of each byte on."""
+    reflected = (page[:22] + bytes(4) + page[26:]).translate(REFLECTED)
+    crc = zlib.crc32(reflected, 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int.from_bytes(crc.to_bytes(4, "little").translate(REFLECTED), "big")
 
 
 def _last_ogg_page(file: BinaryIO) -> bytes:

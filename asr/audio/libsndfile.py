@@ -12,7 +12,7 @@ import soundfile
 
 from asr.audio import ffmpeg
 from asr.audio.backend import BLOCK_VALUES, UseMediaError, damaged, report_damage, truncated
-from asr.audio.headers import check_ogg_end, has_other_ogg_stream, is_unknown_size, mp3_has_length
+from asr.audio.headers import check_ogg, has_other_ogg_stream, is_unknown_size, looks_like_mp3, mp3_has_length
 from asr.errors import AudioError
 
 log = logging.getLogger("asr")
@@ -75,6 +75,10 @@ class SoundFileDecoder:
         self.name = name
         self._file = file
         self._strict = strict
+        # before libsndfile opens it, which warns of a length on standard error itself
+        if ffmpeg.is_installed() and looks_like_mp3(file) and not mp3_has_length(file):
+            raise UseMediaError("an MP3 without its length")
+        file.seek(0)
         try:
             self._sound = _Sequential(_NamelessFile(file))
         except soundfile.LibsndfileError as error:
@@ -100,8 +104,6 @@ class SoundFileDecoder:
             )
             raise UseMediaError("its header gives a wrong length")
         if container == "MP3" and not mp3_has_length(file):
-            if ffmpeg.is_installed():
-                raise UseMediaError("an MP3 without its length")
             log.warning(
                 "%s: an MP3 without its length; its end is lost if its bit rate varies; "
                 'with `pip install "asr-recurrent[media]"` all of it is read',
@@ -111,7 +113,8 @@ class SoundFileDecoder:
         elif container == "OGG":
             if has_other_ogg_stream(file):
                 raise UseMediaError("several streams in one Ogg file")
-            check_ogg_end(file, self.name, self._strict)
+            if not check_ogg(file, self.name, self.sample_rate, self._strict) and ffmpeg.is_installed():
+                raise UseMediaError("damaged pages")
         if self._expected >= UNKNOWN_LENGTH:
             raise UseMediaError("its header does not give its length")
         if container == "NIST":

@@ -8,9 +8,12 @@ import numpy as np
 
 from asr.audio.backend import BLOCK_VALUES, AudioDecoder, log_once
 
-# Correlation with the loudest channel below which a channel counts as inverted. Channels of different microphones or
+# Correlation with the first loud channel below which a channel counts as inverted. Channels of different microphones or
 # speakers are above it; a plug wired the wrong way round, or "vocal" stereo of one microphone, gives -1.
 OPPOSITE_CORRELATION = -0.8
+# Share of the greatest energy from which on a channel may be the one that others are compared with: the first of these,
+# so that of channels that are almost equally loud it is the same in all windows.
+LOUD_SHARE = 0.1
 WINDOW_SECONDS = 2.0
 
 
@@ -63,7 +66,7 @@ def mix(samples: np.ndarray, name: str) -> np.ndarray:
 
 
 def polarities(samples: np.ndarray) -> np.ndarray:
-    """Return -1 for each channel that is the inverse of the loudest one, 1 for the others.
+    """Return -1 for each channel that is the inverse of the first loud one, 1 for the others.
 
     Args:
         samples: ``(n, channels)`` float32.
@@ -75,7 +78,7 @@ def polarities(samples: np.ndarray) -> np.ndarray:
         centered = samples - samples.mean(axis=0, dtype=np.float32)
         products = centered.T @ centered  # (channels, channels)
         energy = np.diagonal(products)
-        loudest = int(np.argmax(energy))
-        limit = OPPOSITE_CORRELATION * np.sqrt(energy) * np.sqrt(energy[loudest])
-        signs: np.ndarray = np.where(products[loudest] < limit, -1, 1).astype(np.float32)
+        reference = int(np.argmax(energy >= LOUD_SHARE * energy.max()))
+        limit = OPPOSITE_CORRELATION * np.sqrt(energy) * np.sqrt(energy[reference])
+        signs: np.ndarray = np.where(products[reference] < limit, -1, 1).astype(np.float32)
     return signs

@@ -12,12 +12,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from asr.audio.backend import ACCEPTED, AudioDecoder, UseMediaError
 from asr.audio.ffmpeg import MediaDecoder
-from asr.audio.headers import id3_size
 from asr.audio.libsndfile import SoundFileDecoder
+from asr.audio.repair import with_wav_size, without_tag
 from asr.errors import AudioError, InputError
 
 # Files that a scan of a directory takes for audio: first those of libsndfile, then those of PyAV.
@@ -45,8 +45,6 @@ INPUT_EXTENSIONS = frozenset(
 # Hz. Beyond these a header is damaged; 1 Hz would turn a small file into gigabytes at the model's rate.
 SAMPLE_RATES = (1_000, 768_000)
 MAX_CHANNELS = 256
-# Beginnings of files that are not MP3; some programs write an ID3 tag in front of them.
-NOT_MP3 = (b"RIFF", b"RF64", b"riff", b"FORM", b"OggS", b"caff", b".snd", b"NIST", b"fLaC", b"\x1aE\xdf\xa3")
 
 
 @contextmanager
@@ -108,7 +106,7 @@ def _decoder(file: BinaryIO, name: str, track: int | None, strict: bool) -> Iter
     """Yield the decoder of a file that can seek, after checks of its header."""
     if file.seek(0, 2) == 0:
         raise AudioError(f"{name}: is empty (0 bytes); {ACCEPTED}")
-    file = _without_tag(file)
+    file = with_wav_size(without_tag(file))
     file.seek(0)
     decoder: AudioDecoder
     try:
@@ -129,34 +127,3 @@ def _decoder(file: BinaryIO, name: str, track: int | None, strict: bool) -> Iter
         yield decoder
     finally:
         decoder.close()
-
-
-def _without_tag(file: BinaryIO) -> BinaryIO:
-    """Return the file without ID3 tags in front of a format other than MP3: libsndfile counts them off its length."""
-    start = 0
-    while True:
-        file.seek(start)
-        head = file.read(12)
-        if len(head) < 12 or head[:3] != b"ID3":
-            break
-        start += id3_size(head)
-    is_other = head.startswith(NOT_MP3) or head[4:8] == b"ftyp"
-    return cast(BinaryIO, _Tail(file, start)) if start and is_other else file
-
-
-class _Tail:
-    """A file without its first ``start`` bytes."""
-
-    def __init__(self, file: BinaryIO, start: int) -> None:
-        self._file = file
-        self._start = start
-        self.read = file.read
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._file.tell() - self._start
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset + self._start if whence == 0 else offset, whence) - self._start

@@ -87,7 +87,7 @@ def read(
         start: of the part to read, in seconds.
         duration: of the part to read, in seconds; None: to the end.
         channel: number of the channel, from 1; ``"mix"``: the mean of all. A channel whose polarity is opposite to that
-            of the loudest one is inverted before, so that it does not cancel it.
+            of the first loud one is inverted before, so that it does not cancel it.
         track: number of the audio track of a media file, from 1; None: the first.
         strict: refuse a file that is damaged or cut short.
 

@@ -188,10 +188,12 @@ def _tsv(transcripts: Sequence[Transcript]) -> str:
 
 
 def _ctm(transcripts: Sequence[Transcript]) -> str:
-    """NIST's time-marked conversation; a file is named by its stem, or by its path where stems are equal."""
+    """NIST's time-marked conversation; a file is named by its stem, or by more of its path if stems are equal."""
     stems = [Path(transcript.source).stem for transcript in transcripts]
     if len(set(stems)) < len({transcript.source for transcript in transcripts}):
         stems = [os.path.splitext(transcript.source)[0] for transcript in transcripts]
+    if len(set(stems)) < len({transcript.source for transcript in transcripts}):
+        stems = [transcript.source for transcript in transcripts]
     lines = []
     for stem, transcript in zip(stems, transcripts, strict=True):
         name = "_".join(stem.split()) or "audio"
