@@ -16,17 +16,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asr import audio
 from asr.data import segments
+from asr.data.annotated_audio import audio_beside, folder_rows, segment_rows
 from asr.data.manifest_files import (
     FORMATS,
     SHOWN_ROWS,
     ManifestRow,
-    audio_beside,
-    folder_rows,
     from_manifest_path,
     ignored_columns,
     parse,
     records,
-    segment_rows,
     to_manifest_path,
     write_records,
 )
@@ -255,7 +253,7 @@ def read(path: str | Path, *, skip_bad: int = 0, tier: str = "") -> list[MonoCut
     """
     path = Path(path)
     folder = path if path.is_dir() else path.parent
-    entries = _entries(path, tier)
+    entries = _entries(path, tier, skip_bad)
     if not entries:
         what = "has no audio files" if path.is_dir() else "is empty"
         raise InputError(f"{path}: {what} (a manifest is {FORMATS})")
@@ -275,24 +273,25 @@ def read(path: str | Path, *, skip_bad: int = 0, tier: str = "") -> list[MonoCut
     return cuts
 
 
-def _entries(path: Path, tier: str) -> list[tuple[str, ManifestRow | MonoCut | InputError]]:
+def _entries(path: Path, tier: str, skip_bad: int) -> list[tuple[str, ManifestRow | MonoCut | InputError]]:
     """Return the utterances of a manifest or folder with the file and line of each; log columns without effect."""
     if path.is_dir():
-        return [(row.place or str(path / row.audio), row) for row in folder_rows(path, tier)]
+        rows = folder_rows(path, tier, skip_bad)
+        return [("", r) if isinstance(r, InputError) else (r.place or str(path / r.audio), r) for r in rows]
     if not path.exists():
         raise InputError(f"{path}: no such manifest or folder")
     if path.suffix.lower() in segments.READERS:
         return [(row.place, row) for row in segment_rows(path, audio_beside(path), tier)]
     if tier:
         raise InputError(f"{path}: only TextGrid and ELAN files have tiers")
-    rows: list[dict[str, Any]] = []
+    known: list[dict[str, Any]] = []
     entries: list[tuple[str, ManifestRow | MonoCut | InputError]] = []
     for line, record in records(path):
         where = f"{path}, line {line}"
         entries.append((where, _entry(record, where)))
         if isinstance(record, dict) and isinstance(entries[-1][1], ManifestRow):
-            rows.append(record)
-    if ignored := ignored_columns(rows):
+            known.append(record)
+    if ignored := ignored_columns(known):
         log.warning("%s: columns without effect: %s", path, ", ".join(ignored))
     return entries
 

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asr import audio
-from asr.data import segments
 from asr.data.tables import TABLES, Record, column_name, one_of, table_records
 from asr.errors import InputError
 from asr.utils.atomic import write_if_changed
@@ -36,8 +34,6 @@ END_COLUMNS = ("end", "stop", "end_time", "stop_time", "end_sec", "end_seconds")
 DURATION_COLUMNS = ("duration", "dur", "length", "duration_sec", "duration_seconds")
 TIME_COLUMNS = (START_COLUMNS, END_COLUMNS, DURATION_COLUMNS)
 IGNORED = frozenset({"wav_filesize"})  # of DeepSpeech, says nothing that is needed
-# what may stand beside an audio file, in the order in which it is looked for
-_BESIDE = (".txt", ".TXT", ".TextGrid", ".textgrid", ".TEXTGRID", ".eaf", ".EAF", ".srt", ".SRT", ".vtt", ".VTT")
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d*)?)")  # 1:02:03.5
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
@@ -315,75 +311,3 @@ def _seconds(record: dict[str, Any], names: Sequence[str], where: str) -> float 
     if not math.isfinite(seconds):
         raise InputError(f"{where}: {name} is {record[name]!r}, expected seconds")
     return seconds / 1000 if name.endswith("_ms") else seconds
-
-
-def folder_rows(folder: Path, tier: str = "") -> list[ManifestRow]:
-    """List the audio files below ``folder``, each with the text of the ``.txt`` beside it or with its segments.
-
-    The speaker is the name of the file's folder; empty for files directly in ``folder``. Where there is no ``.txt``,
-    the segments are those of a file of the same name for `segments.read`; its speakers, if it names any, are used.
-
-    Args:
-        folder: the folder.
-        tier: of the annotation files, see `segments.read`.
-
-    Raises:
-        InputError: audio files without text, or an annotation file that cannot be read.
-    """
-    rows: list[ManifestRow] = []
-    without_text, tables = [], []
-    for file in sorted(folder.rglob("*")):
-        name = file.relative_to(folder)
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
-        if not hidden and file.suffix.lower() in TABLES:
-            tables.append(name.as_posix())
-        if hidden or file.suffix.lower() not in audio.INPUT_EXTENSIONS or file.is_dir():
-            continue
-        beside = (file.with_suffix(suffix) for suffix in _BESIDE)
-        texts = next((path for path in beside if path.is_file()), None)
-        if texts is None:
-            without_text.append(name.as_posix())
-        elif texts.suffix.lower() in segments.READERS:
-            rows += segment_rows(texts, name, tier)
-        else:
-            text = " ".join(read_text(texts).split())
-            rows.append(ManifestRow(name.with_suffix("").as_posix(), name.as_posix(), text, name.parent.name))
-    if count := len(without_text):
-        listed = ", ".join(without_text[:SHOWN]) + (", …" if count > SHOWN else "")
-        hint = f"; there is a table, {tables[0]}: if it has the texts, give it in place of the folder" if tables else ""
-        raise InputError(f"{folder}: {count} audio files have no .txt beside them: {listed}{hint}")
-    return rows
-
-
-def segment_rows(annotation: Path, audio_name: Path, tier: str = "") -> list[ManifestRow]:
-    """List the segments of an annotation file for `segments.read` as utterances of an audio file.
-
-    Args:
-        annotation: the file.
-        audio_name: path of the audio file, as the rows name it.
-        tier: see `segments.read`.
-
-    Raises:
-        InputError: the annotation file cannot be read.
-    """
-    name = audio_name.with_suffix("").as_posix()
-    rows: list[ManifestRow] = []
-    ids: set[str] = set()
-    for segment in segments.read(annotation, tier):
-        id = f"{name}-{round(segment.start * 1000):07d}"
-        id = id if id not in ids else f"{id}-{segment.speaker or len(ids)}"  # speakers who begin at the same time
-        ids.add(id)
-        speaker = segment.speaker or audio_name.parent.name
-        length = round(segment.end - segment.start, ndigits=8)
-        place = f"{annotation}, line {segment.line}" if segment.line else str(annotation)
-        rows.append(ManifestRow(id, audio_name.as_posix(), segment.text, speaker, segment.start, length, place))
-    return rows
-
-
-def audio_beside(annotation: Path) -> Path:
-    """Return the name of the audio file beside an annotation file. Raises InputError if there is none."""
-    files = [path for path in sorted(annotation.parent.iterdir()) if path.stem == annotation.stem]
-    for path in files:
-        if path.suffix.lower() in audio.INPUT_EXTENSIONS and path.is_file():
-            return Path(path.name)
-    raise InputError(f"{annotation}: no audio file of the same name beside it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from asr.errors import InputError
@@ -131,18 +131,19 @@ class TextNormalizer:
         Whatever looks like an apostrophe, a quotation mark or a dash counts as one (also the control characters that
         they become when a text of Windows is taken for Latin-1), and invisible characters are removed.
         """
-        replace = (
+        replacements = (
             dict.fromkeys(APOSTROPHES, "'")
             | dict.fromkeys("-‐‑‒–—―−－﹣﹘⸺⸻\x96\x97", " ")
             | {"…": " ", "\x85": " ", "″": "", "‴": "", "İ": "i"}
         )
         remove = '.,;:!?"“”„«»()[]{}*_`¡¿' + "‹›‚‟〝〞〟❛❜❝❞\x82\x84\x93\x94" + "。、「」『』《》〈〉【】〔〕" + "،؛؟۔"
-        return cls(unicode="NFKC", case="lower", replace=replace, remove=remove, invisible="remove")
+        return cls(unicode="NFKC", case="lower", replace=replacements, remove=remove, invisible="remove")
 
     @classmethod
     def from_config(cls, config: str | Mapping[str, Any] | TextNormalizer | None) -> TextNormalizer:
         """Make a normalizer from a preset's name ("english", "none"), a mapping of the options, or None for "none".
 
+        A mapping can begin with a preset, whose other options stay: ``{preset: english, language: tr}``.
         The options that the preset "english" had in earlier versions, as saved with their models, make the present one.
         Raises InputError for anything else.
         """
@@ -158,8 +159,12 @@ class TextNormalizer:
             raise InputError(
                 f"normalization={config!r} is neither english, none nor a mapping of {', '.join(names)}{near}"
             )
-        check_names("normalization", config, names)
-        made = cls(**config)
+        check_names("normalization", config, ["preset", *names])
+        options = dict(config)
+        if (preset := options.pop("preset", None)) is not None:
+            check_choice("normalization.preset", preset, ("english", "none"))
+            return replace(cls.from_config(preset), **options)
+        made = cls(**options)
         if made == cls(unicode="NFKC", case="lower", replace=_FORMER_ENGLISH[0], remove=_FORMER_ENGLISH[1]):
             return cls.english()
         return made

@@ -61,6 +61,8 @@ def read_lines(path: str | Path) -> Iterator[str]:
                 yield from _utf16_lines(path, line + file.read())
                 return
             line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            if b"\0" in line:
+                raise _not_text(path, number, line)
             try:
                 yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
             except UnicodeDecodeError as error:
@@ -80,8 +82,12 @@ def first_bytes(path: str | Path, count: int) -> bytes:
 
 
 def _decode(data: bytes) -> str:
-    """Decode UTF-8 or, if a byte-order mark says so, UTF-16; the mark is dropped."""
-    return data.decode("utf-16" if data.startswith(_UTF16_MARKS) else "utf-8-sig")
+    """Decode UTF-8 or, if a byte-order mark says so, UTF-16; the mark is dropped. Zero bytes are not text."""
+    if data.startswith(_UTF16_MARKS):
+        return data.decode("utf-16")
+    if (zero := data.find(b"\0")) >= 0:
+        raise UnicodeDecodeError("utf-8", data, zero, zero + 1, "zero byte")
+    return data.decode("utf-8-sig")
 
 
 def _utf16_lines(path: str | Path, data: bytes) -> Iterator[str]:
@@ -94,8 +100,10 @@ def _utf16_lines(path: str | Path, data: bytes) -> Iterator[str]:
 
 
 def _not_text(path: str | Path, line: int, data: bytes) -> InputError:
-    # zero bytes are in binary files; a text in a national encoding has none
-    hint = "" if b"\0" in data else " (save it as UTF-8; in a spreadsheet program as 'CSV UTF-8')"
+    if b"\0" in data:
+        hint = " (a binary file, or UTF-16 without a byte-order mark)"
+    else:
+        hint = " (save it as UTF-8; in a spreadsheet program as 'CSV UTF-8')"
     return InputError(f"{path}, line {line}: not UTF-8 text{hint}")
 
 

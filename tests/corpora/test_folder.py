@@ -105,6 +105,17 @@ def test_bad_rows_are_left_out_up_to_a_limit(
         split_sizes(text(tmp_path / "m.csv", BAD[0], *BAD[2:]), tmp_path / "out", skip_bad=4)
 
 
+def test_files_without_a_readable_text_are_bad_too(tmp_path: Path, sound: Write, text: Write) -> None:
+    folder = recordings(tmp_path / "in", sound, text, "a", 4)
+    (folder / "a" / "001.txt").unlink()
+    (folder / "a" / "002.txt").write_bytes(b"caf\xe9")
+    assert split_sizes(folder, tmp_path / "out", skip_bad=2) == {"all": 2}
+    with pytest.raises(InputError, match="2 of 4 utterances cannot be read") as error:
+        split_sizes(folder, tmp_path / "out", skip_bad=1)
+    error.match(r"001\.wav: no \.txt beside it")
+    error.match(r"002\.txt, line 1: not UTF-8 text")
+
+
 def test_empty_texts_are_named(tmp_path: Path, sound: Write, text: Write, caplog: pytest.LogCaptureFixture) -> None:
     folder = recordings(tmp_path / "in", sound, text, "a", 2)
     text(folder / "a" / "001.txt", " ")

@@ -186,7 +186,7 @@ def test_the_characters_are_counted_and_the_rare_ones_are_named(tmp_path: Path, 
 
 def test_file_names_that_are_not_utf8(tmp_path: Path, sound: Write, text: Write) -> None:
     name = os.fsdecode(b"caf\xe9")
-    sound(tmp_path / "in" / f"{name}.wav")
+    sound(tmp_path / "in" / "x.wav").rename(tmp_path / "in" / f"{name}.wav")
     text(tmp_path / "in" / f"{name}.txt", "aab")
     result = run("folder", tmp_path / "in", "--output", tmp_path / "out")
     assert result.exit_code == 0, result.output

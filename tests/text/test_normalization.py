@@ -116,3 +116,11 @@ def test_normalization_from_config() -> None:
     assert TextNormalizer.from_config(None) == TextNormalizer.from_config("none") == TextNormalizer()
     assert TextNormalizer.from_config("english") == TextNormalizer.english()
     assert TextNormalizer.from_config({"case": "upper", "remove": "."}).apply("a.b") == "AB"
+
+
+def test_a_preset_with_other_options() -> None:
+    turkish = TextNormalizer.from_config({"preset": "english", "language": "tr"})
+    assert turkish.apply("“IŞIK,” İstanbul’da!") == "ışık istanbul'da"
+    assert TextNormalizer.from_config({"preset": "none", "case": "upper"}) == TextNormalizer(case="upper")
+    with pytest.raises(InputError, match=r"normalization\.preset='turkish' is not one of english, none"):
+        TextNormalizer.from_config({"preset": "turkish"})

@@ -61,6 +61,14 @@ def test_utf16_is_recognized_by_its_byte_order_mark(tmp_path: Path, encoding: st
             read(path)
 
 
+@pytest.mark.parametrize("content", ["a\nb\n".encode("utf-16-le"), b"a\nRIFF\0\1"])
+def test_zero_bytes_are_not_text(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.txt").write_bytes(content)
+    for read in (read_text, lambda path: list(read_lines(path))):
+        with pytest.raises(InputError, match=r"line \d: not UTF-8 text \(a binary file, or UTF-16 without"):
+            read(tmp_path / "a.txt")
+
+
 def test_first_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(gzip.compress(b"mmap lm"))
     assert first_bytes(tmp_path / "a", 4) == b"mmap"
