@@ -62,6 +62,7 @@ class SpeechBatch:
         targets: label sequences of each head.
         references: for each head the text (or phones) of each utterance for error rates; None where it has none.
         seconds: duration of the audio, without padding.
+        padding: (N, 2) samples of silence or noise put before and after each utterance; None: none anywhere.
     """
 
     ids: Sequence[str]
@@ -70,6 +71,7 @@ class SpeechBatch:
     targets: Mapping[str, Targets] = field(default_factory=dict)
     references: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     seconds: float = 0.0
+    padding: Tensor | None = None
 
     @property
     def amounts(self) -> dict[str, float]:
@@ -82,6 +84,7 @@ class SpeechBatch:
             self,
             inputs=self.inputs.to(device, non_blocking=True),
             lengths=self.lengths.to(device),
+            padding=None if self.padding is None else self.padding.to(device),
             targets={head: targets.to(device) for head, targets in self.targets.items()},
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,20 @@ from asr.errors import InputError
 CACHE_HOURS = 2.0  # of noise that is kept in memory (0.23 GB an hour); the rest is read each time
 RESPONSE_SECONDS = 1.0  # of an impulse response that are used: the rest is 60 dB below, or a concert hall
 DIRECT_SECONDS = 0.0025  # of a response after its peak that count as the direct sound
+
+
+class Perturbed(NamedTuple):
+    """A perturbed waveform.
+
+    Attributes:
+        samples: ``(S,)`` float32.
+        before: number of samples of silence or noise put before the utterance.
+        after: number of those put after it.
+    """
+
+    samples: np.ndarray
+    before: int = 0
+    after: int = 0
 
 
 class Perturber:
@@ -58,7 +73,7 @@ class Perturber:
         noise = effects.add_noise(samples, self._draw_noise(len(samples), rng), 0.0, rng) - samples
         return self._amplify(noise, rng)
 
-    def __call__(self, samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def __call__(self, samples: np.ndarray, rng: np.random.Generator) -> Perturbed:
         """Perturb a waveform.
 
         Args:
@@ -66,9 +81,10 @@ class Perturber:
             rng: draws all that is random.
 
         Returns:
-            float32; its length is another one where the speed or the silence around it changes.
+            The waveform, whose length is another one where the speed or the silence around it changes.
         """
         options, rate = self.options, self.sample_rate
+        before = after = 0
         factor = float(rng.choice(np.asarray(options.speed)))
         if factor != 1.0:
             samples = effects.speed_perturb(samples, factor)
@@ -86,7 +102,7 @@ class Perturber:
         if options.high_cut is not None and rng.random() < options.band_probability:
             low, high = rng.uniform(0, options.low_cut), rng.uniform(*options.high_cut)
             samples = effects.limit_band(samples, rate, low, high)
-        return self._amplify(samples, rng)
+        return Perturbed(self._amplify(samples, rng), before, after)
 
     def _amplify(self, samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return samples if self.options.gain is None else effects.amplify(samples, rng.uniform(*self.options.gain))

@@ -40,6 +40,7 @@ class SpeechExample:
         labels: of each head; None where the utterance has none.
         references: of each head, the text (or phones) for error rates; None where the utterance has none.
         seconds: its duration.
+        padding: number of samples of silence or noise that perturbation has put before and after the utterance.
     """
 
     id: str
@@ -47,6 +48,7 @@ class SpeechExample:
     labels: Mapping[str, Sequence[int] | None]
     references: Mapping[str, str | None]
     seconds: float
+    padding: tuple[int, int] = (0, 0)
 
 
 class SpeechDataset(Dataset[SpeechExample]):
@@ -126,6 +128,7 @@ class SpeechDataset(Dataset[SpeechExample]):
 
     def __getitem__(self, key: int | tuple[int, int]) -> SpeechExample:
         epoch, index = key if isinstance(key, tuple) else (None, key)
+        before = after = 0
         samples, labels, references = self._read(index), self.labels[index], self.references[index]
         if epoch is not None and self._perturb and samples.ndim == 1:
             rng = np.random.default_rng([self.seed, epoch, index])
@@ -134,8 +137,10 @@ class SpeechDataset(Dataset[SpeechExample]):
                 labels = {head: None if of_head is None else [] for head, of_head in labels.items()}
                 references = {head: None if text is None else "" for head, text in references.items()}
             else:
-                samples = self._perturb(samples, rng)
-        return SpeechExample(self.cuts[index].id, torch.from_numpy(samples), labels, references, self.seconds[index])
+                samples, before, after = self._perturb(samples, rng)
+        return SpeechExample(
+            self.cuts[index].id, torch.from_numpy(samples), labels, references, self.seconds[index], (before, after)
+        )
 
     def _read(self, index: int) -> np.ndarray:
         cut = self.cuts[index]
@@ -167,6 +172,7 @@ class SpeechDataset(Dataset[SpeechExample]):
             targets={head: Targets.of([e.labels[head] for e in examples]) for head in self.vocabularies},
             references={head: [e.references[head] for e in examples] for head in self.vocabularies},
             seconds=sum(example.seconds for example in examples),
+            padding=torch.tensor([e.padding for e in examples]) if any(any(e.padding) for e in examples) else None,
         )
 
     def input_lengths(self) -> Tensor:

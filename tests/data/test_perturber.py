@@ -25,7 +25,7 @@ def speech(samples: int = RATE) -> np.ndarray:
 
 def perturb(seed: int = 0, waveform: np.ndarray | None = None, **options: Any) -> np.ndarray:
     perturber = Perturber(Perturbation(**options), RATE)
-    return perturber(speech() if waveform is None else waveform, np.random.default_rng(seed))
+    return perturber(speech() if waveform is None else waveform, np.random.default_rng(seed)).samples
 
 
 def level(samples: np.ndarray) -> float:
@@ -61,8 +61,8 @@ def test_all_depends_on_the_random_numbers_alone(tmp_path: Path) -> None:
         "gain": [-40, 6],
     } | {f"{name}_probability": 1.0 for name in ("reverb", "silence", "noise", "band")}
     perturber = Perturber(Perturbation(**options), RATE)
-    first = [perturber(speech(), np.random.default_rng(seed)) for seed in range(6)]
-    again = [perturber(speech(), np.random.default_rng(seed)) for seed in range(6)]  # now from memory
+    first = [perturber(speech(), np.random.default_rng(seed)).samples for seed in range(6)]
+    again = [perturber(speech(), np.random.default_rng(seed)).samples for seed in range(6)]  # now from memory
     other = [perturb(seed, **options) for seed in range(6)]
     for a, b, c in zip(first, again, other, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -74,12 +74,13 @@ def test_all_depends_on_the_random_numbers_alone(tmp_path: Path) -> None:
 
 def test_silence_around_speech() -> None:
     kinds = set()
+    perturber = Perturber(Perturbation(silence_seconds=0.5, silence_probability=1.0, silence_db=(-40, -30)), RATE)
     for seed in range(20):
-        result = perturb(seed, silence_seconds=0.5, silence_probability=1.0, silence_db=[-40, -30])
+        result, before, after = perturber(speech(), np.random.default_rng(seed))
         start = int(np.argmax(np.convolve(result, speech()[::-1], "valid")))
         np.testing.assert_array_equal(result[start : start + RATE], speech())
         around = np.concatenate([result[:start], result[start + RATE :]])
-        assert 0 < len(around) <= RATE
+        assert 0 < len(around) <= RATE and (start, len(around)) == (before, before + after)
         if around.any():
             assert -41 < level(around) - level(speech()) < -29
         kinds.add(bool(around.any()))
@@ -93,7 +94,7 @@ def test_silence_around_speech() -> None:
 def test_probabilities(name: str, options: dict[str, Any]) -> None:
     perturber = Perturber(Perturbation(**options | {f"{name}_probability": 0.3}), RATE)
     rng = np.random.default_rng(0)
-    changed = [not np.array_equal(perturber(speech(2000), rng), speech(2000)) for _ in range(300)]
+    changed = [not np.array_equal(perturber(speech(2000), rng).samples, speech(2000)) for _ in range(300)]
     assert 0.2 < np.mean(changed) < 0.4
 
 

@@ -149,6 +149,16 @@ def test_nonspeech_has_an_empty_transcript(cuts: list[Any]) -> None:
         SpeechDataset(cuts, {"class": Vocabulary.classes(["ab", "ba"])}, RATE, perturbation=Perturbation(**options))
 
 
+def test_batches_tell_where_silence_was_added(cuts: list[Any]) -> None:
+    data = dataset(cuts, perturbation=Perturbation(silence_seconds=0.2, silence_probability=1.0, silence_db=(-20, -20)))
+    batch = data.collate([data[0, 1], data[0, 2]])
+    assert batch.padding is not None
+    for row, (index, (before, after)) in enumerate(zip((1, 2), batch.padding.tolist(), strict=True)):
+        end = int(batch.lengths[row]) - after
+        torch.testing.assert_close(batch.inputs[row, before:end], data[index].inputs)
+    assert data.collate([data[1], data[2]]).padding is None
+
+
 def test_features_instead_of_audio(tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(size=(7, 13)).astype(">f4")
     file = tmp_path / "u.mfc"

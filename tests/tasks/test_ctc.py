@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from asr.data.batch import Targets, pad
+from asr.data.batch import SpeechBatch, Targets, pad
 from asr.decoding.ctc import greedy
 from asr.errors import InputError
 from asr.features import FilterBank
@@ -165,6 +165,25 @@ def test_hypotheses_are_greedy_ones_of_each_head() -> None:
     hypotheses = task.hypotheses(scores, torch.tensor([6, 3]))
     for head, log_probs in scores.items():
         assert hypotheses[head] == greedy.search(log_probs.numpy(), np.array([6, 3]))
+
+
+def test_labels_lie_within_the_utterance_and_the_silence_around_it_is_blank() -> None:
+    task = make_task().train()
+    inputs, lengths = pad([torch.randn(8000), torch.randn(12000)])
+    batch = SpeechBatch(["a", "b"], inputs, lengths, {"text": Targets.of([[1, 2], [2]])})
+    padded = SpeechBatch(**vars(batch) | {"padding": torch.tensor([[0, 0], [4000, 4800]])})
+    x, frames, _ = task.encode(inputs, lengths)
+    scores = task.heads["text"](x)
+    silent = task._padded_frames(padded, frames, x.shape[1])
+    assert silent is not None and not silent[0].any()
+    seconds = (np.flatnonzero(~silent[1, : int(frames[1])].numpy()) + 0.5) * 1.5 / int(frames[1])
+    assert seconds[0] == pytest.approx(0.5 - 0.1, abs=0.02) and seconds[-1] == pytest.approx(0.9 + 0.3, abs=0.02)
+    blanks = scores[1, silent[1], 0]
+    within = scores.clone()
+    within[1, silent[1]] = torch.tensor([0.0, -100.0, -100.0])
+    expected = task.loss({"text": within}, frames, batch.targets)[0] - blanks.sum() / 3
+    torch.testing.assert_close(task.training_loss(padded).value, expected)
+    torch.testing.assert_close(task.training_loss(batch).value, task.loss({"text": scores}, frames, batch.targets)[0])
 
 
 def test_augmentation_is_for_training_only() -> None:
