@@ -10,6 +10,7 @@ import typer
 from asr.cli._audio_options import Channel, Strict, Track, parse_channel
 from asr.cli._decoder_options import Lexicon, Pronouncer
 from asr.cli._inputs import open_inputs
+from asr.cli._streams import print_json
 from asr.errors import InputError
 from asr.utils.text_files import read_text
 
@@ -50,6 +51,6 @@ def align(
     if isinstance(result, InputError):
         raise result
     if output is None:
-        print(render(result, format), end="")
+        (print_json if format == "json" else print)(render(result, format), end="")
     else:
         write_text_atomic(output, render(result, format))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from asr.cli._inputs import end, find_inputs
+from asr.cli._streams import print_json
 from asr.errors import InputError
+from asr.utils.escape import to_json
 
 
 def caption(
@@ -53,8 +54,8 @@ def caption(
             failed[index] = result
         elif json:
             rows = [{"text": one.text, "score": round(one.score, 4)} for one in result]
-            typer.echo(dumps({"image": paths[index], "captions": rows}, ensure_ascii=False))
+            print_json(to_json({"image": paths[index], "captions": rows}))
         else:
             for one in result:
-                typer.echo(f"{paths[index]}\t{one.text}")
+                print(f"{paths[index]}\t{one.text}")
     end(failed, len(paths))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from asr.cli._audio_options import Channel, Strict, Track, parse_channel
 from asr.cli._inputs import end, find_inputs, open_inputs
+from asr.cli._streams import print_json
 from asr.errors import InputError
+from asr.utils.escape import to_json
 
 if TYPE_CHECKING:
     from asr.inference.classifier import Ranking
@@ -72,7 +73,7 @@ def print_classes(name: str, ranking: Ranking, as_json: bool) -> None:
     """Print a line with the file, and each class with its probability."""
     if as_json:
         classes = [{"class": label, "probability": round(probability, 4)} for label, probability in ranking]
-        print(json.dumps({"file": name, "classes": classes}, ensure_ascii=False))
+        print_json(to_json({"file": name, "classes": classes}))
     else:
         print(name, *(f"{label}\t{probability:.4f}" for label, probability in ranking), sep="\t")
 
@@ -84,7 +85,7 @@ def print_words(name: str, words: list[Detection], as_json: bool, alone: bool) -
             {"start": word.start, "end": word.end, "word": word.word, "probability": round(word.probability, 4)}
             for word in words
         ]
-        print(json.dumps({"file": name, "words": rows}, ensure_ascii=False))
+        print_json(to_json({"file": name, "words": rows}))
         return
     for word in words:
         columns = [f"{word.start:.3f}", f"{word.end:.3f}", word.word, f"{word.probability:.4f}"]

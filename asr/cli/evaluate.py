@@ -57,7 +57,7 @@ def evaluate(
         batch_seconds=batch_seconds,
         progress=progress_bar,
     )
-    typer.echo(result.text)
+    print(result.text)
     if details is not None:
         write_jsonl(details, result.details)
     if json is not None:

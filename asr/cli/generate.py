@@ -29,7 +29,7 @@ def generate(
     sampling = Sampling(temperature, top_k, top_p)
     texts = generate_text(model, prompt, sampling=sampling, max_length=length, count=count, seed=seed, device=device)
     for parts in texts:
-        typer.echo(prompt, nl=False)
+        print(prompt, end="")
         for part in parts:
-            typer.echo(part, nl=False)
-        typer.echo()
+            print(part, end="", flush=True)
+        print()

@@ -6,15 +6,19 @@ from typing import Annotated
 
 import typer
 
+from asr.cli._streams import print_json
+from asr.utils.escape import to_json
+
 
 def info(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model directory, or a training run.")],
     json: Annotated[bool, typer.Option("--json", help="Print everything as a JSON object.")] = False,
 ) -> None:
     """Describe a model: its configuration, how it was trained, and its scores."""
-    from json import dumps
-
     from asr.models import info as info_
 
     description = info_.read(model)
-    typer.echo(dumps(description, indent=2, ensure_ascii=False) if json else info_.render(description), nl=json)
+    if json:
+        print_json(to_json(description, indent=2))
+    else:
+        print(info_.render(description), end="")

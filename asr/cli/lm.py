@@ -59,7 +59,7 @@ def train(
     )
     seconds = time.perf_counter() - began
     sizes = ", ".join(f"{count} {n}-grams" for n, count in enumerate(size.ngrams, start=1))
-    typer.echo(f"{size.words} words of text in {seconds:.1f} s; {sizes}: {output}")
+    print(f"{size.words} words of text in {seconds:.1f} s; {sizes}: {output}")
 
 
 @app.command()
@@ -74,7 +74,7 @@ def score(
     from asr.evaluation.ngram import score_ngram
 
     for score in score_ngram(model, text, normalization=normalization, characters=characters, prose=prose):
-        typer.echo(
+        print(
             f"{score.path}: perplexity {score.perplexity:.2f}, {score.perplexity_known:.2f} without the "
             f"{score.unknown} unknown of {score.words} words and ends of sentences "
             f"({100 * score.unknown / score.words:.2f} %)"
@@ -95,4 +95,4 @@ def prune(
     before, after = prune_ngram(model, output, threshold)
     pairs = zip(before[1:], after[1:], strict=False)  # pruning may leave no n-grams of the highest orders
     sizes = ", ".join(f"{n}-grams {old} -> {new}" for n, (old, new) in enumerate(pairs, start=2))
-    typer.echo(f"{sizes}: {output}")
+    print(f"{sizes}: {output}")

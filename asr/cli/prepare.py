@@ -95,11 +95,11 @@ def prepare(
     )
     width = max(len("split"), *(len(split.name) for split in manifests))
     columns = manifests[0].summary._fields
-    typer.echo(" ".join([f"{'split':<{width}}", *(f"{name:>{COLUMN}}" for name in columns), " manifest"]))
+    print(" ".join([f"{'split':<{width}}", *(f"{name:>{COLUMN}}" for name in columns), " manifest"]))
     for split in manifests:
         sizes = (f"{size:>{COLUMN}{'.2f' if isinstance(size, float) else ''}}" for size in split.summary)
         state = "" if split.changed else "  (unchanged)"
-        typer.echo(" ".join([f"{split.name:<{width}}", *sizes, f" {split.path}{state}"]))
+        print(" ".join([f"{split.name:<{width}}", *sizes, f" {split.path}{state}"]))
     if lexicon is not None:
         _print_coverage(manifests)
     _print_characters(manifests)
@@ -114,7 +114,7 @@ def _print_coverage(manifests: list[Split]) -> None:
             frequent = ", ".join(f"{word} ({count})" for word, count in coverage.unknown.most_common(WORDS_SHOWN))
             line += f"; not in the lexicon: {len(coverage.unknown)} words, {coverage.unknown.total()} times; "
             line += f"most often {frequent}"
-        typer.echo(line)
+        print(line)
 
 
 def _print_characters(manifests: list[Split]) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from asr.cli._inputs import collect, end
+from asr.cli._streams import print_json
+from asr.utils.escape import to_json
 from asr.utils.text_files import read_lines
 
 
@@ -28,8 +30,6 @@ def pronounce(
 
     With another seq2seq model, its output texts. One word that cannot be read does not stop the others.
     """
-    from json import dumps
-
     from asr.inference.pronouncer import pronounce_words
 
     texts = [line.strip() for line in read_lines("-") if line.strip()] if words == ["-"] else words
@@ -38,8 +38,8 @@ def pronounce(
     for index, outputs in sorted(done.items()):
         if json:
             rows = [{"text": best.text, "score": round(best.score, 4)} for best in outputs]
-            typer.echo(dumps({"source": texts[index], "written": rows}, ensure_ascii=False))
+            print_json(to_json({"source": texts[index], "written": rows}))
         else:
             for best in outputs:
-                typer.echo(f"{texts[index]}\t{best.text}")
+                print(f"{texts[index]}\t{best.text}")
     end(failed, len(texts), "words")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,7 @@ from asr.cli._audio_options import ChannelOrAll, Strict, Track, parse_channels
 from asr.cli._decoder_options import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, NBest, decoder_config
 from asr.cli._inputs import end, find_inputs, open_inputs
 from asr.cli._progress import progress_bar
+from asr.cli._streams import print_json
 from asr.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,14 +23,22 @@ if TYPE_CHECKING:
 def transcribe(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="FILES...", help="Audio files, folders, quoted globs, or - for standard input."),
+        typer.Argument(metavar="FILES...", help="Audio files, folders, quoted globs, pipes, or - for standard input."),
     ],
     model: Annotated[str, typer.Option(help="Model directory, or a training run.")],
-    format: Annotated[str, typer.Option(help="Output format: txt, json, srt, vtt, tsv, ctm or TextGrid.")] = "txt",
+    format: Annotated[
+        str,
+        typer.Option(
+            help="Output format: txt, json, srt, vtt, tsv, ctm or TextGrid; with --output-dir also several: srt,json."
+        ),
+    ] = "txt",
     output_dir: Annotated[
         Path | None, typer.Option(help="Write one file per input into this folder, instead of printing.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Keep outputs that exist: do only what is missing.")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
     batch_seconds: Annotated[
         float, typer.Option(min=1.0, help="Seconds of audio in a batch; fewer take less memory.")
@@ -45,15 +56,20 @@ def transcribe(
 ) -> None:
     """Transcribe audio files.
 
-    Everything is checked before work starts; one file that cannot be read does not stop the others.
+    Everything is checked before work starts; one file that cannot be read does not stop the others. What is done is
+    printed or written at once, printed in the order of the inputs.
     """
     from asr.audio import INPUT_EXTENSIONS
-    from asr.output.formats import FORMATS, check_format
+    from asr.output.formats import FORMATS, parse_formats
 
-    check_format(format)
-    if nbest is not None and format != "json":
+    formats = parse_formats(format)
+    if nbest is not None and "json" not in formats:
         raise InputError("--nbest needs --format json, which has room for more than one text")
     names = find_inputs(inputs, INPUT_EXTENSIONS)
+    if output_dir is None and skip_existing:
+        raise InputError("--skip-existing needs --output-dir")
+    if output_dir is None and len(formats) > 1:
+        raise InputError(f"--format {format}: several formats need --output-dir")
     if output_dir is None and len(names) > 1 and FORMATS[format].several is None:
         raise InputError(f"--format {format} of several files needs --output-dir")
     from asr.inference.transcription import transcribe_files
@@ -64,6 +80,8 @@ def transcribe(
         format=format,
         output_dir=output_dir,
         overwrite=overwrite,
+        skip_existing=skip_existing,
+        names=names,
         device=device,
         batch_seconds=batch_seconds,
         head=head,
@@ -73,30 +91,66 @@ def transcribe(
         strict=strict,
         progress=progress_bar,
     )
-    to_print: dict[int, list[Transcript]] = {}
     failed: dict[int, InputError] = {}
-    for index, result in results:
-        if isinstance(result, InputError):
-            failed[index] = result
-        elif output_dir is None:
-            to_print.setdefault(index, []).append(result)
-    transcripts = [
-        transcript
-        for index in sorted(to_print.keys() - failed.keys())
-        for transcript in sorted(to_print[index], key=lambda transcript: transcript.channel or 0)
-    ]
-    if transcripts:
-        print_transcripts(transcripts, format, alone=len(names) == len(transcripts) == 1)
+    printer = Printer(names, formats[0])
+    done = 0
+    try:
+        for index, result in results:
+            done += 1
+            if isinstance(result, InputError):
+                failed[index] = result
+            if output_dir is None:
+                printer.add(index, [] if isinstance(result, InputError) else result)
+    finally:
+        printer.end()
+    if skip_existing and (skipped := len(names) - done):
+        print(f"{skipped} of {len(names)} files had their outputs already", file=sys.stderr)
     end(failed, len(names))
 
 
-def print_transcripts(transcripts: list[Transcript], format: str, alone: bool) -> None:
-    """Print transcripts; as text, each of several follows the name of its file, and the channel."""
-    from asr.output.formats import render
+class Printer:
+    """Prints transcripts in the order of their files, as soon as they and those before them are finished.
 
-    if format == "txt" and not alone:
+    As text, each of several follows the name of its file. In the formats that hold several in one document they are
+    printed in the end.
+
+    Args:
+        names: of the files.
+        format: of the output.
+    """
+
+    def __init__(self, names: Sequence[str], format: str) -> None:
+        self.names = names
+        self.format = format
+        self.waiting: dict[int, Sequence[Transcript]] = {}
+        self.next = 0
+
+    def add(self, index: int, transcripts: Sequence[Transcript]) -> None:
+        """Take the transcript of a file, or those of its channels; none of a file that failed."""
+        self.waiting[index] = transcripts
+        if self.format != "txt":
+            return
+        while self.next in self.waiting:
+            self._print_lines(self.next)
+            self.next += 1
+
+    def _print_lines(self, index: int) -> None:
+        transcripts = self.waiting.pop(index)
         for transcript in transcripts:
             channel = "" if transcript.channel is None else f" [{transcript.channel}]"
-            print(f"{transcript.source}{channel}: {transcript.text}")
-    else:
-        print(render(transcripts[0] if alone else transcripts, format), end="")
+            name = "" if len(self.names) == len(transcripts) == 1 else f"{self.names[index]}{channel}: "
+            print(f"{name}{' '.join(transcript.text.split())}", flush=True)
+
+    def end(self) -> None:
+        """Print what is left, also when an error ends the work before all files are done."""
+        from asr.output.formats import render
+
+        if self.format == "txt":
+            for index in sorted(self.waiting):
+                self._print_lines(index)
+            return
+        transcripts = [transcript for _, channels in sorted(self.waiting.items()) for transcript in channels]
+        if transcripts:
+            alone = len(self.names) == len(transcripts) == 1
+            text = render(transcripts[0] if alone else transcripts, self.format)
+            (print_json if self.format == "json" else print)(text, end="")

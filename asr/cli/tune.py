@@ -43,12 +43,12 @@ def tune(
 
     def show_header(weights: Sequence[str], error_kind: str) -> None:
         names.extend(weights)
-        typer.echo("  ".join(f"{name:>14}" for name in [*weights, f"{error_kind.upper()} %", "real time"]))
+        print("  ".join(f"{name:>14}" for name in [*weights, f"{error_kind.upper()} %", "real time"]))
 
     def show(trial: Trial) -> None:
         cells = [f"{trial.weights[name]:g}" for name in names]
         cells += [f"{100 * trial.rate:.2f}", f"{trial.real_time_factor:.4f}"]
-        typer.echo("  ".join(f"{cell:>14}" for cell in cells))
+        print("  ".join(f"{cell:>14}" for cell in cells))
 
     result = tune_model(
         model,
@@ -62,19 +62,19 @@ def tune(
         report=show,
         progress=progress_bar,
     )
-    typer.echo("best:")
+    print("best:")
     show(result.best)
     if picture is not None:
         points = [(trial.weights, trial.rate) for trial in (result.best, *result.trials)]
         plot_tuning(picture, points[0], points[1:], result.error_kind.upper())
     if result.calibration is not None:
         before, after = result.calibration
-        typer.echo(
+        print(
             f"confidence: expected calibration error {before.error:.3f}, calibrated {after.error:.3f} "
             "(cross-validated on halves of the utterances)"
         )
     if not dry_run:
-        typer.echo(f"{model} now decodes with these weights (--decoder type=greedy for greedy decoding)")
+        print(f"{model} now decodes with these weights (--decoder type=greedy for greedy decoding)")
 
 
 def parse_values(options: Sequence[str]) -> dict[str, list[float]]:

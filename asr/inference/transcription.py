@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,10 +16,11 @@ from asr.inference.inputs import Recording, Source, as_source, audio_infos, sour
 from asr.inference.recognizer import Recognizer
 from asr.models import directory as directory_module
 from asr.models.decoder_files import decoder_config
-from asr.output.formats import check_format, render
+from asr.output.formats import parse_formats, render
 from asr.output.paths import plan_outputs, write_text_atomic
 from asr.output.transcript import Transcript
 from asr.utils.progress import Progress, no_progress
+from asr.utils.text_files import STDIN
 
 
 def transcribe_files(
@@ -28,6 +30,8 @@ def transcribe_files(
     format: str = "txt",
     output_dir: Path | None = None,
     overwrite: bool = False,
+    skip_existing: bool = False,
+    names: Sequence[str] | None = None,
     device: str = "cpu",
     batch_seconds: float = 240.0,
     head: str | None = None,
@@ -36,15 +40,17 @@ def transcribe_files(
     track: int | None = None,
     strict: bool = False,
     progress: Progress = no_progress,
-) -> Iterator[tuple[int, Transcript | InputError]]:
+) -> Iterator[tuple[int, list[Transcript] | InputError]]:
     """Transcribe files with a model directory, the longest first (`asr transcribe`).
 
     Args:
         sources: as in `Recognizer.transcribe`.
         model: as in `Recognizer.load`.
-        format: of the files in ``output_dir``, see `asr.output.formats.FORMATS`.
+        format: of the files in ``output_dir``, see `asr.output.formats.FORMATS`; several are separated by commas.
         output_dir: folder to which a file is written for each source as it is finished; None: none are written.
         overwrite: replace files that exist.
+        skip_existing: keep files that exist, and transcribe only the sources that lack one.
+        names: of the sources, for transcripts and outputs; None: the paths of files, ``-`` for what is not a file.
         device: as in `Recognizer.load`.
         batch_seconds: as in `Recognizer.load`.
         head: as in `Recognizer.load`.
@@ -56,16 +62,20 @@ def transcribe_files(
         progress: draws a progress bar, in seconds of audio.
 
     Returns:
-        An iterator over the index of each source and its transcript, as they are finished, or the error of one that
-        cannot be read. With ``"all"`` there is one for each channel, in any order, and an output holds them all.
+        An iterator over the index of each source and a list with its transcript, or with those of its channels for
+        ``"all"``, as they are finished, or the error of one that cannot be read or written. Sources whose outputs exist
+        are left out by ``skip_existing``.
 
     Raises:
         InputError: at once, for an unknown format, outputs that exist or cannot be written, and what `Recognizer.load`
             raises.
     """
-    check_format(format)
-    names = [source_name(source) or "-" for source in sources]
-    outputs = None if output_dir is None else plan_outputs(names, output_dir, format, overwrite)
+    formats = parse_formats(format)
+    if names is None:
+        names = [source_name(source) or STDIN for source in sources]
+    outputs: list[list[Path]] | None = None
+    if output_dir is not None:
+        outputs = plan_outputs(names, output_dir, formats, overwrite, skip_existing)
     runner = directory_module.system_of(directory_module.read_config(directory_module.find(model))).load("runner")
     recognizer_class = runner if issubclass(runner, Recognizer) else Recognizer  # which refuses the model
     recognizer = recognizer_class.load(model, device=device, batch_seconds=batch_seconds, head=head, decoder=decoder)
@@ -75,19 +85,21 @@ def transcribe_files(
         else source
         for source in sources
     ]
-    return _transcribe(recognizer, recordings, channel == "all", outputs, format, progress)
+    return _transcribe(recognizer, recordings, names, channel == "all", outputs, progress)
 
 
 def _transcribe(
     recognizer: Recognizer,
     sources: Sequence[Source],
+    names: Sequence[str],
     each_channel: bool,
-    outputs: Sequence[Path] | None,
-    format: str,
+    outputs: Sequence[Sequence[Path]] | None,
     progress: Progress,
-) -> Iterator[tuple[int, Transcript | InputError]]:
+) -> Iterator[tuple[int, list[Transcript] | InputError]]:
     items: list[tuple[float, int, Source]] = []  # seconds, index of the source, the source or a channel of it
     for index, source in enumerate(sources):
+        if outputs is not None and not outputs[index]:
+            continue  # all are there
         parts = _parts(recognizer, source, each_channel)
         if isinstance(parts, InputError):
             yield index, parts
@@ -107,11 +119,31 @@ def _transcribe(
                     failed.add(index)
                     yield index, result
                 continue
+            if not result.source and names[index] != STDIN:
+                result = replace(result, source=names[index])
             done.setdefault(index, []).append(result)
-            if waiting[index] == 0 and index not in failed and outputs is not None:
-                outputs[index].parent.mkdir(parents=True, exist_ok=True)
-                write_text_atomic(outputs[index], render_channels(done[index], format))
-            yield index, result
+            if waiting[index] == 0 and index not in failed:
+                transcripts = sorted(done.pop(index), key=lambda transcript: transcript.channel or 0)
+                error = _write(transcripts, outputs[index]) if outputs is not None else None
+                yield index, error or transcripts
+
+
+def _write(transcripts: Sequence[Transcript], paths: Sequence[Path]) -> InputError | None:
+    """Write the transcripts of a source in the formats of the paths' extensions; return an error of one source alone.
+
+    Raises:
+        OSError: no file can be written there any more: the disk is full or read-only.
+    """
+    try:
+        for path in paths:
+            write_text_atomic(path, render_channels(transcripts, path.suffix[1:]))
+    except InputError as error:
+        return error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        return InputError(f"{error.filename or paths[0]}: cannot be written: {error.strerror}")
+    return None
 
 
 def _parts(recognizer: Recognizer, source: Source, each_channel: bool) -> list[tuple[float, Source]] | InputError:
@@ -134,8 +166,7 @@ def _parts(recognizer: Recognizer, source: Source, each_channel: bool) -> list[t
 
 def render_channels(transcripts: Sequence[Transcript], format: str) -> str:
     """Return the content of a file with the transcript, or the transcripts of all channels, of one recording."""
-    ordered = sorted(transcripts, key=lambda transcript: transcript.channel or 0)
-    return render(ordered[0] if len(ordered) == 1 else ordered, format)
+    return render(transcripts[0] if len(transcripts) == 1 else transcripts, format)
 
 
 def align_files(

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from asr.utils.numba_cache import njit
 from asr.utils.numba_options import KERNEL
 
 BOS, EOS, UNK = "<s>", "</s>", "<unk>"

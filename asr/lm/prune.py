@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from asr.errors import InputError
 from asr.lm.ngram import NGram, NGramOrder, Trie, build, step
+from asr.utils.numba_cache import njit
 
 MIN_PROB_MASS = 1e-30  # of words that back off: its logarithm must be finite
 

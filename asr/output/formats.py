@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from asr.errors import InputError
 from asr.output.transcript import Transcript, Word
+from asr.utils.escape import to_json
 from asr.utils.options import check_choice
 
 # What a viewer can read at a glance: the usual limits of subtitling guides.
@@ -39,6 +39,14 @@ class Format:
 def check_format(format: str) -> None:
     """Raise InputError unless a format is one of `FORMATS`."""
     check_choice("format", format, FORMATS)
+
+
+def parse_formats(formats: str) -> list[str]:
+    """Split the names of formats at commas, each once. Raises InputError for one that is not of `FORMATS`."""
+    names = list(dict.fromkeys(name.strip() for name in formats.split(",")))
+    for name in names:
+        check_format(name)
+    return names
 
 
 def render(transcripts: Transcript | Sequence[Transcript], format: str) -> str:
@@ -77,7 +85,7 @@ def _txt(transcripts: Sequence[Transcript]) -> str:
 
 
 def _json(content: object) -> str:
-    return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    return to_json(content, indent=2) + "\n"
 
 
 def _line(text: str) -> str:

@@ -9,30 +9,47 @@ from pathlib import Path
 
 from asr.errors import InputError
 from asr.utils.atomic import write_atomic
+from asr.utils.escape import ESCAPE
 
 # Stands for standard input among the inputs: its stem is its output's, and no file has this name.
 STDIN = Path("stdin.-")
 MAX_NAMED = 3  # outputs named in a message
 
 
-def plan_outputs(inputs: Sequence[Path | str], output_dir: Path, format: str, overwrite: bool) -> list[Path]:
-    """Return one output path for each input, see `output_paths`.
+def plan_outputs(
+    inputs: Sequence[Path | str],
+    output_dir: Path,
+    formats: str | Sequence[str],
+    overwrite: bool = False,
+    skip_existing: bool = False,
+) -> list[list[Path]]:
+    """Return the outputs to write for each input, one for each format, see `output_paths`.
 
     Args:
         inputs: the inputs' paths, ``-`` for standard input.
         output_dir: folder of the outputs; it need not exist.
-        format: extension of the outputs.
+        formats: extensions of the outputs.
         overwrite: whether outputs may exist.
+        skip_existing: leave out outputs that exist. An input all of whose outputs exist has none to write.
 
     Raises:
-        InputError: ``output_dir`` is a file, or outputs exist that may not be overwritten.
+        InputError: ``output_dir`` is a file, outputs exist that may not be overwritten, or both ``overwrite`` and
+            ``skip_existing``.
     """
+    if overwrite and skip_existing:
+        raise InputError("--overwrite replaces outputs that exist, --skip-existing keeps them: use one of them")
     if output_dir.exists() and not output_dir.is_dir():
         raise InputError(f"the output directory {output_dir} is not a folder")
-    outputs = output_paths(inputs, output_dir, format)
-    if not overwrite and (existing := [str(path) for path in outputs if path.exists()]):
+    formats = [formats] if isinstance(formats, str) else formats
+    by_format = [output_paths(inputs, output_dir, format) for format in formats]
+    outputs = [list(of_input) for of_input in zip(*by_format, strict=True)]
+    if skip_existing:
+        return [[path for path in of_input if not path.exists()] for of_input in outputs]
+    if not overwrite and (existing := [str(path) for of_input in outputs for path in of_input if path.exists()]):
         some = ", ".join(existing[:MAX_NAMED]) + (" …" if len(existing) > MAX_NAMED else "")
-        raise InputError(f"{len(existing)} outputs exist already: {some} (--overwrite replaces them)")
+        raise InputError(
+            f"{len(existing)} outputs exist already: {some} (--overwrite replaces them, --skip-existing keeps them)"
+        )
     return outputs
 
 
@@ -84,11 +101,10 @@ def write_text_atomic(path: Path | str, text: str) -> None:
     """Write a text file in UTF-8, and missing folders; a reader sees the former content or the new one.
 
     Raises:
-        InputError: ``path`` exists and is not a file.
+        InputError: ``path`` is a folder.
         OSError: it cannot be written.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():
+    if path.is_dir():
         raise InputError(f"{path}: is not a file, so it cannot be replaced by one")
-    # A file name that is not UTF-8 may stand in the text.
-    write_atomic(path, text.encode("utf-8", errors="backslashreplace"))
+    write_atomic(path, text.encode("utf-8", errors=ESCAPE))  # a file name that is not UTF-8 may stand in the text

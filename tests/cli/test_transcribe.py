@@ -192,7 +192,7 @@ def test_usage_errors(arguments: list[str], asr: Command) -> None:
 def test_outputs_are_not_replaced_unasked(asr: Command, model: Path, corpus: Path, tmp_path: Path) -> None:
     command = ["transcribe", corpus / "train0.wav", "--model", model, "--output-dir", tmp_path]
     (tmp_path / "train0.txt").write_text("mine")
-    asr(*command).check_refusal(r"1 outputs exist already: .*train0\.txt \(--overwrite replaces them\)")
+    asr(*command).check_refusal(r"1 outputs exist already: .*train0\.txt \(--overwrite replaces them")
     assert (tmp_path / "train0.txt").read_text() == "mine"
     assert asr(*command, "--overwrite").status == 0
     assert (tmp_path / "train0.txt").read_text() != "mine"
@@ -349,3 +349,46 @@ def test_version(asr: Command) -> None:
     import asr as package
 
     assert asr("--version").out == package.__version__ + "\n"
+
+
+# -- going on with a folder, and several formats
+
+
+def test_only_missing_outputs_are_made(
+    asr: Command, model: Path, corpus: Path, texts: list[str], tmp_path: Path
+) -> None:
+    command = ["transcribe", corpus, "--model", model, "--output-dir", tmp_path]
+    assert asr(*command, "--skip-existing") == (0, "", "")  # the first time there is nothing to skip
+    for i in (2, 5):
+        (tmp_path / f"train{i}.txt").unlink()
+    (tmp_path / "train0.txt").write_text("mine")
+    outcome = asr(*command, "--skip-existing")
+    assert outcome == (0, "", "6 of 8 files had their outputs already\n")
+    assert (tmp_path / "train2.txt").read_text() == texts[2] + "\n"
+    assert (tmp_path / "train0.txt").read_text() == "mine"
+    asr(*command).check_refusal("8 outputs exist already: .*--skip-existing keeps them")
+    asr(*command, "--skip-existing", "--overwrite").check_refusal("use one of them")
+    asr(*command[:4], "--skip-existing").check_refusal("--skip-existing needs --output-dir")
+
+
+def test_several_formats_in_one_run(asr: Command, model: Path, corpus: Path, tmp_path: Path) -> None:
+    files = [corpus / "train0.wav", corpus / "train1.wav"]
+    command = ["transcribe", *files, "--model", model, "--format", "srt, json,srt", "--output-dir", tmp_path]
+    assert asr(*command).status == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "train0.json", "train0.srt", "train1.json", "train1.srt"
+    ]  # fmt: skip
+    (tmp_path / "train1.srt").unlink()
+    assert asr(*command, "--skip-existing").err == "1 of 2 files had their outputs already\n"
+    assert (tmp_path / "train1.srt").exists()
+    asr(*command[:-2]).check_refusal("several formats need --output-dir")
+    asr(*command[:-3], "srt,doc", "--output-dir", tmp_path).check_refusal("format='doc' is not one of")
+
+
+def test_an_output_that_cannot_be_written_does_not_stop_the_others(
+    asr: Command, model: Path, corpus: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "train1.txt").mkdir()
+    outcome = asr("transcribe", corpus, "--model", model, "--output-dir", tmp_path, "--overwrite")
+    assert outcome.status == 1 and "train1.txt: is not a file" in outcome.err and "1 of 8 files failed" in outcome.err
+    assert len([path for path in tmp_path.iterdir() if path.is_file()]) == 7

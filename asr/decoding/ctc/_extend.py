@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from asr.decoding.ctc._state import ENTRIES, FRAMES, LABEL, ORIGIN, Beam, Tree, Work
+from asr.utils.numba_cache import njit
 from asr.utils.numba_options import KERNEL
 
 

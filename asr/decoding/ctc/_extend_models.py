@@ -13,7 +13,6 @@ is no lexicon, it is extended by labels as well. In both cases (``prob`` is the 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from asr.decoding.ctc import lexicon_trie
 from asr.decoding.ctc._select import kth_largest
@@ -36,6 +35,7 @@ from asr.decoding.ctc._state import (
 )
 from asr.decoding.ctc.fusion import Graph, NGramCache, score_word
 from asr.lm.ngram import step
+from asr.utils.numba_cache import njit
 from asr.utils.numba_options import INLINE_KERNEL, KERNEL
 
 

@@ -29,7 +29,6 @@ What differs is for speed alone:
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from asr.decoding.ctc._extend import extend
 from asr.decoding.ctc._extend_models import extend_with_models
@@ -55,6 +54,7 @@ from asr.decoding.ctc._state import (
     child_row,
 )
 from asr.decoding.ctc.fusion import Graph, NGramCache
+from asr.utils.numba_cache import njit
 from asr.utils.numba_options import INLINE_KERNEL, KERNEL
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from asr.utils.numba_cache import njit
 from asr.utils.numba_options import ALLOCATING_KERNEL, KERNEL
 
 INSERTION = 128  # up to this many indices an insertion sort is faster than a merge sort: they are nearly sorted

@@ -6,10 +6,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from asr.decoding.ctc import lexicon_trie
 from asr.decoding.ctc.fusion import Graph
+from asr.utils.numba_cache import njit
 from asr.utils.numba_options import INLINE_KERNEL
 
 ROOT = 0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
+from asr.utils.numba_cache import njit
 from asr.utils.numba_options import KERNEL
 
 # The scores of one frame in so many are kept, and from the last such frame to the first the best path is found by

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from asr.decoding.ctc.lexicon_trie import NONE, ROOT, LexiconTrie
 from asr.errors import InputError
 from asr.lm.ngram import EOS, UNK, NGram, Trie, lower_bound, step
+from asr.utils.numba_cache import njit
 from asr.utils.numba_options import INLINE_KERNEL, KERNEL
 
 if TYPE_CHECKING:
