@@ -26,8 +26,9 @@ Head = Annotated[str | None, typer.Option(help="Head whose labels are decoded.",
 HotWords = Annotated[
     str,
     typer.Option(
-        metavar="A,B=2,…",
-        help="Words to favor, with the score added for each (natural log; default 1.5). Implies beam search.",
+        metavar="A,B C=2,…|FILE",
+        help="Words or phrases to favor, with the score added for each (natural log; default 1.5), or a file of them, "
+        "one a line. Implies beam search.",
     ),
 ]
 Decoder = Annotated[
@@ -38,8 +39,6 @@ Decoder = Annotated[
         "imply it; type=greedy or type=beam chooses, and ignores the decoder options of the model directory.",
     ),
 ]
-
-HOTWORD_BONUS = 1.5  # natural log
 
 
 def decoder_config(
@@ -61,7 +60,7 @@ def decoder_config(
         nbest: --nbest.
 
     Raises:
-        InputError: an option that is not KEY=VALUE, or a hot word's score that is not a number.
+        InputError: an option that is not KEY=VALUE, or what `hot_words` refuses.
     """
     import yaml
 
@@ -75,7 +74,7 @@ def decoder_config(
     if lexicon is not None:
         config["lexicon"] = str(lexicon)
     if hotwords:
-        config["hotwords"] = dict(_hot(entry) for entry in hotwords.split(","))
+        config["hotwords"] = hot_words(hotwords)
     for option in options or []:
         key, equals, value = option.partition("=")
         if not equals:
@@ -84,9 +83,21 @@ def decoder_config(
     return config
 
 
-def _hot(entry: str) -> tuple[str, float]:
-    word, _, bonus = entry.strip().partition("=")
+def hot_words(value: str) -> dict[str, float]:
+    """Return the words and phrases of --hotwords, with the score that each adds.
+
+    Raises:
+        InputError: what `parse_hotwords` refuses, or the name of a file that does not exist.
+    """
+    from asr.inference.decoders.hotwords import parse_hotwords
+
+    path = Path(value)
     try:
-        return word, float(bonus) if bonus else HOTWORD_BONUS
-    except ValueError:
-        raise InputError(f"--hotwords {entry}: use a number after =") from None
+        is_file = path.is_file() or path.is_fifo()
+    except (OSError, ValueError):  # too long for a name
+        is_file = False
+    if is_file:
+        return parse_hotwords(path)
+    if "=" not in value and "," not in value and ("/" in value or path.suffix in (".txt", ".tsv", ".csv", ".list")):
+        raise InputError(f"--hotwords {value}: no such file")
+    return parse_hotwords(value, "--hotwords")

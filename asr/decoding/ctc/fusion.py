@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from asr.decoding.ctc.lexicon_trie import NONE, ROOT, LexiconTrie
+from asr.decoding.ctc.phrases import favor_phrases
 from asr.errors import InputError
 from asr.lm.ngram import EOS, UNK, NGram, Trie, lower_bound, step
 from asr.utils.numba_cache import njit
@@ -35,6 +36,7 @@ class WordModel:
         unknown: None: only words of the lexicon are possible. Else others are possible too, at this natural-log score
             in addition to that of the model's <unk>; the lexicon needs a separator then.
         hotwords: natural-log scores that are added for some of the words.
+        phrases: natural-log scores that are added for phrases of two words or more, where their last word ends.
     """
 
     lexicon: LexiconTrie
@@ -44,6 +46,7 @@ class WordModel:
     bonus: float = 0.0
     unknown: float | None = None
     hotwords: Mapping[str, float] = field(default_factory=dict)
+    phrases: Mapping[tuple[str, ...], float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ def make_graph(
 
     Raises:
         InputError: the models do not fit the labels or each other: unknown words without a separator, labels of the
-            lexicon or the label model outside the search's, hot words outside the lexicon.
+            lexicon or the label model outside the search's, hot words or phrases outside the lexicon.
     """
     lexicon = words.lexicon if words else _no_lexicon()
     is_open = words is not None and words.unknown is not None
@@ -140,9 +143,13 @@ def make_graph(
         raise InputError(f"the lexicon has labels up to {lexicon.arc_label.max()}, the scores {labels} labels")
     if label_lm and len(label_lm.names) != labels:
         raise InputError(f"the label model names {len(label_lm.names)} labels, the scores have {labels}")
+    word_bonus = _word_bonus(words) if words else np.zeros(1)
     word_lm = words.ngram if words else None
     weight = words.weight if words else 0.0
-    word_bonus = _word_bonus(words) if words else np.zeros(1)
+    if words and words.phrases:
+        word_lm, weight = favor_phrases(word_lm, weight, words.phrases), 1.0
+    # the score that the model can give a word at most: above 0 with phrases
+    peak = max(0.0, weight * float(word_lm.trie.log_prob.max())) if word_lm else 0.0
     ngram_id = word_lm.word_ids([*words.words, UNK]) if words and word_lm else np.zeros(len(word_bonus), dtype=np.int64)
     word_score = word_bonus
     if word_lm:  # the unigram, as words below a node have different histories
@@ -158,9 +165,9 @@ def make_graph(
         separator=lexicon.separator,
         is_open=is_open,
         lookahead=lookahead,
-        arc_bound=_arc_bounds(lexicon, lookahead, word_bonus),
+        arc_bound=_arc_bounds(lexicon, lookahead, word_bonus + peak),
         word_bonus=word_bonus,
-        max_word_bonus=float(word_bonus.max()),
+        max_word_bonus=float(word_bonus.max()) + peak,
         ngram_id=ngram_id,
         has_word_lm=word_lm is not None,
         word_lm=word_lm.trie if word_lm else _no_trie(),
@@ -196,6 +203,8 @@ def _word_bonus(words: WordModel) -> np.ndarray:
     """Return the score (words + 1,) of each word, and of unknown words, besides that of the n-gram model."""
     if missing := sorted(words.hotwords.keys() - set(words.words)):
         raise InputError(f"hot words that the lexicon does not have: {', '.join(missing)}")
+    if missing := sorted({word for phrase in words.phrases for word in phrase} - set(words.words)):
+        raise InputError(f"words of hot phrases that the lexicon does not have: {', '.join(missing)}")
     bonus = np.array([words.bonus + words.hotwords.get(word, 0.0) for word in words.words] + [words.bonus])
     bonus[-1] += words.unknown or 0.0
     return bonus

@@ -12,6 +12,7 @@ from asr.decoding.ctc.options import OPTION_ALIASES, CTCBeamOptions
 from asr.errors import InputError
 from asr.inference.decoders.base import Decoder, check_lexicon
 from asr.inference.decoders.greedy import GreedyDecoder
+from asr.inference.decoders.hotwords import HotWords, parse_hotwords
 from asr.inference.pronouncer import Pronouncer
 from asr.models import directory, store
 from asr.registry import build
@@ -48,7 +49,7 @@ def beam_decoder(
     neural_lm: str | Path | None = None,
     neural_weight: float = 0.4,
     neural_bonus: float = 0.0,
-    hotwords: Mapping[str, float] | None = None,
+    hotwords: HotWords | None = None,
     calibration: Sequence[float] | None = None,
 ) -> BeamDecoder:
     """Build a CTC prefix beam search (`asr.decoding.ctc.beam`) and read the models that it uses.
@@ -75,7 +76,9 @@ def beam_decoder(
             prefix, which takes far longer than the other models do.
         neural_weight: factor of the natural-log probability that ``neural_lm`` gives a label.
         neural_bonus: added to the score for each label.
-        hotwords: words to favor, with what each adds to the score (natural log).
+        hotwords: words or phrases to favor, with what each adds to the score (natural log): a mapping, a list, or a
+            string such as ``"adam, new york=3"``, see `asr.inference.decoders.hotwords.parse_hotwords`. They are
+            normalized as texts are.
         calibration: see `asr.inference.decoders.base.BaseDecoder`.
 
     Raises:
@@ -87,19 +90,18 @@ def beam_decoder(
     from asr.lm import arpa
 
     options = CTCBeamOptions(beam, nbest, max_labels, min_label_prob, beam_threshold)
+    favored = parse_hotwords(hotwords)
     words = labels = neural = None
-    if pronouncer is not None and lm is None and lexicon is None and not hotwords:
+    if pronouncer is not None and lm is None and lexicon is None and not favored:
         raise InputError("a pronouncer needs words to pronounce: give lm, lexicon or hotwords as well")
-    if lm is not None or lexicon is not None or hotwords:
+    if lm is not None or lexicon is not None or favored:
         ngram = arpa.read(lm) if lm is not None else None
         pronunciations = None
         if lexicon is not None or pronouncer is not None:
             check_lexicon(vocabulary, given=True)
-            required = [*models.words_of_model(ngram), *(hotwords or {})]
+            required = [*models.words_of_model(ngram), *(word for phrase in favored for word in lexicon_.words(phrase))]
             pronunciations = lexicon_for(required, lexicon, pronouncer)
-        words = models.word_model(
-            vocabulary, ngram, pronunciations, hotwords or {}, lm_weight, word_bonus, unknown_words
-        )
+        words = models.word_model(vocabulary, ngram, pronunciations, favored, lm_weight, word_bonus, unknown_words)
     if character_lm is not None:
         labels = models.label_model(vocabulary, arpa.read(character_lm), character_weight, character_bonus)
     if neural_lm is not None:

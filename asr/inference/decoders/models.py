@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from asr.decoding.ctc import lexicon_trie
 from asr.decoding.ctc.fusion import LabelModel, WordModel
@@ -11,6 +12,7 @@ from asr.errors import InputError
 from asr.inference.decoders.base import check_lexicon
 from asr.lm.ngram import BOS, EOS, UNK, NGram
 from asr.text.lexicon import Lexicon
+from asr.text.normalization import TextNormalizer
 from asr.text.vocabulary import SPECIALS, Vocabulary
 
 log = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ def word_model(
         vocabulary: of the head that is decoded, of kind characters (which spell the words) or phones.
         ngram: a model of words; None: all words of the lexicon (of phones) or hot words alone (of characters).
         lexicon: pronunciations, for a head of phones.
-        hotwords: what to add to the score of some words, natural log.
+        hotwords: what to add to the score of some words or phrases, natural log, see `normalize_hotwords`.
         weight: factor of a word's natural-log probability.
         bonus: added to the score for each word.
         unknown: score (natural log) of a word that ``ngram`` does not have, see `WordModel`; without effect for phones.
@@ -58,7 +60,8 @@ def word_model(
         raise InputError(
             "words cannot be searched with a head whose texts begin and end with a space (boundary_spaces)"
         )
-    spellings = _spellings(ngram, lexicon, hotwords)
+    phrases = normalize_hotwords(hotwords, vocabulary, words_of_model(ngram) if lexicon is None else lexicon, lexicon)
+    spellings = _spellings(ngram, lexicon, dict.fromkeys(word for phrase in phrases for word in phrase))
     if vocabulary.kind == "phones":
         unknown = None
     elif ngram is None:
@@ -75,18 +78,71 @@ def word_model(
         entries += [(len(names), units) for units in usable]
         names.append(word)
     log_uncovered("words", len(spellings), missing)
+    single = {phrase[0]: bonus for phrase, bonus in phrases.items() if len(phrase) == 1}
+    several = {phrase: bonus for phrase, bonus in phrases.items() if len(phrase) > 1}
     separator = labels.get(" ") if vocabulary.kind == "characters" else None
-    return WordModel(lexicon_trie.build(entries, separator), names, ngram, weight, bonus, unknown, hotwords)
+    return WordModel(lexicon_trie.build(entries, separator), names, ngram, weight, bonus, unknown, single, several)
+
+
+def normalize_hotwords(
+    hotwords: Mapping[str, float], vocabulary: Vocabulary, known: Collection[str], lexicon: Lexicon | None
+) -> dict[tuple[str, ...], float]:
+    """Return hot words as the search spells them: each phrase is a tuple of its words.
+
+    A word is normalized as the texts are of which the network learned; where it cannot be written so, its small or
+    capital letters are tried. Phrases that cannot be written, or have no pronunciation, are left out with a warning.
+
+    Args:
+        hotwords: words or phrases, and what each adds to the score.
+        vocabulary: of the head that is decoded.
+        known: words of the language model or of the dictionary, which stay as they are.
+        lexicon: pronunciations, for a head of phones.
+
+    Raises:
+        InputError: none of the hot words can be used.
+    """
+    words = set(known)
+    units = {token for token in vocabulary.tokens if token not in SPECIALS and token != " "}
+
+    def usable(word: str) -> bool:
+        if lexicon is not None:
+            return any(units.issuperset(variant) for variant in lexicon.get(word, ()))
+        return units.issuperset(word)
+
+    normalization = vocabulary.normalization if lexicon is None else TextNormalizer.english()
+    phrases: dict[tuple[str, ...], float] = {}
+    missing: list[str] = []
+    for phrase, bonus in hotwords.items():
+        as_given = unicodedata.normalize("NFC", phrase)
+        candidates = [as_given] if words.issuperset(as_given.split()) else []
+        candidates += [normalization.apply(change(phrase)) for change in (str, str.lower, str.upper)] + [as_given]
+        parts = next((tuple(c.split()) for c in candidates if c.split() and all(map(usable, c.split()))), None)
+        if parts is None:
+            missing.append(phrase)
+        else:
+            phrases[parts] = bonus
+    if missing:
+        some = ", ".join(repr(name) for name in missing[:MAX_NAMED]) + ("…" if len(missing) > MAX_NAMED else "")
+        why = (
+            "the model has no labels for their characters"
+            if lexicon is None
+            else "the pronunciation dictionary does not have them, or not in phones of the model"
+        )
+        message = f"hot words that cannot be used: {some}: {why}"
+        if not phrases:
+            raise InputError(message)
+        log.warning("%s", message)
+    return phrases
 
 
 def _spellings(
-    ngram: NGram | None, lexicon: Lexicon | None, hotwords: Mapping[str, float]
+    ngram: NGram | None, lexicon: Lexicon | None, hotwords: Iterable[str]
 ) -> Mapping[str, Sequence[tuple[str, ...]]]:
     """Characters or pronunciations of each word."""
     known = words_of_model(ngram)
     if lexicon is None:
         return {word: [tuple(word)] for word in dict.fromkeys([*known, *hotwords])}
-    return {word: lexicon.get(word, []) for word in (known if ngram else lexicon)}
+    return {word: lexicon.get(word, []) for word in (dict.fromkeys([*known, *hotwords]) if ngram else lexicon)}
 
 
 def label_model(vocabulary: Vocabulary, ngram: NGram, weight: float, bonus: float) -> LabelModel:
