@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ _PARTS = re.compile(
     r"(?:.*[-_:. ])?\s*(?:words?|tokens?|phones?|phonemes?|segments?|syllables?|mau|kan|pos|lemmas?|tones?|breaks?)",
     re.IGNORECASE,
 )
-_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[,.](\d{1,9}))?"
+_TIME = r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})(?:[,.](\d{1,9}))?"
+_MILLISECONDS = re.compile("[0-9]{1,12}")
 _CUE = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}")
 
 
@@ -132,7 +134,8 @@ class _TextGridTokens:
         return self._next()[2] or ""
 
     def number(self) -> float:
-        if (match := self._next())[3] is None:
+        match = self._next()
+        if match[3] is None or not math.isfinite(float(match[3])):
             raise self.error(f"a number is expected, not {match[0][:40]!r}")
         return float(match[3])
 
@@ -160,7 +163,7 @@ def _eaf(path: Path, tier: str) -> list[TimedText]:
             begin, end = (times.get(annotation.get(f"TIME_SLOT_REF{n}")) for n in (1, 2))
             if not text:
                 continue
-            if not (begin and end and begin.isdigit() and end.isdigit()):
+            if not (begin and end and _MILLISECONDS.fullmatch(begin) and _MILLISECONDS.fullmatch(end)):
                 raise InputError(f"{path}: the annotation {text[:40]!r} of tier {name!r} has no times")
             segments.append(TimedText(int(begin) / 1000, int(end) / 1000, text, element.get("PARTICIPANT", "")))
     return _choose(path, tiers, tier)

@@ -127,7 +127,7 @@ def _header(lines: _LineReader) -> list[int]:
     counts: list[int] = []
     while not (line := lines.next().strip()).endswith("-grams:"):
         name, _, count = line.partition("=")
-        if name.split() != ["ngram", str(len(counts) + 1)] or not count.strip().isdigit():
+        if name.split() != ["ngram", str(len(counts) + 1)] or not re.fullmatch(r"\s*[0-9]{1,12}\s*", count):
             raise lines.error(f"{line!r}; ngram {len(counts) + 1}=… or \\1-grams: is expected")
         counts.append(int(count))
     if not counts or line != "\\1-grams:":
@@ -156,8 +156,11 @@ def _section(lines: _LineReader, order: int, count: int, words: list[str], index
     """Read ``count`` n-grams of an order; unigrams are added to ``words`` and ``index``."""
     if order > 1 and (line := lines.next().strip()) != f"\\{order}-grams:":
         raise lines.error(f"{line!r}; \\{order}-grams: is expected")
-    rows = np.empty((count, order), dtype=np.int32)
-    weights = np.zeros((2, count), dtype=np.float32)  # base-10 logs: probability, back-off weight
+    try:
+        rows = np.empty((count, order), dtype=np.int32)
+        weights = np.zeros((2, count), dtype=np.float32)  # base-10 logs: probability, back-off weight
+    except MemoryError:
+        raise lines.error(f"{count} {order}-grams do not fit into memory") from None
     for at in range(count):
         fields = _fields(lines.next())
         if len(fields) not in (order + 1, order + 2):
@@ -177,6 +180,8 @@ def _section(lines: _LineReader, order: int, count: int, words: list[str], index
             raise lines.error(str(error)) from None
         if not weights[0, at] <= 0:
             raise lines.error(f"a base-10 log-probability is at most 0, not {fields[0]}")
+        if np.isnan(weights[1, at]):
+            raise lines.error(f"a back-off weight is a number, not {fields[order + 1]}")
     return _Section(rows, weights[0] * np.float32(LN10), weights[1] * np.float32(LN10))
 
 

@@ -114,6 +114,7 @@ def test_tiers_of_words_and_phones_are_not_utterances(tmp_path: Path, names: tup
     [
         (LONG[:300], r"a\.TextGrid, line \d+: the TextGrid is cut short"),
         (LONG.replace("xmax = 1.25", "xmax = soon", 1), r"line \d+: a number is expected, not "),
+        (LONG.replace("size = 3", "size = 1e999"), r"line \d+: a number is expected, not '1e999'"),
         ("hello", "not a TextGrid in a text format"),
         ("ooBinaryFile\x08TextGrid", "not a TextGrid in a text format"),
     ],
@@ -147,6 +148,7 @@ def test_elan(tmp_path: Path) -> None:
     for content, message in (
         (EAF[:600], "not an ELAN file"),
         ("<html/>", "not an ELAN file: it begins with html"),
+        (EAF.replace("1250", "²"), "has no times"),
         (EAF.replace(' TIME_VALUE="1250"', ""), "the annotation 'say & open é' of tier 'utt@A' has no times"),
     ):
         with pytest.raises(InputError, match=message):

@@ -163,6 +163,9 @@ def test_a_model_without_an_end_of_sentence_is_refused(path: Path) -> None:
         ("-0.9\ta a", "-0.9\ta", "line 18: a log-probability, 2 words"),
         ("-0.9\ta a", "-0.9\ta b", "'a b' occurs twice"),
         ("ngram 2=4", "ngram 2=5", "line 21: "),
+        ("ngram 2=4", "ngram 2=²", "line 5: 'ngram 2=²'"),
+        ("ngram 2=4", "ngram 2=999999999999", r"line \d+: "),
+        ("-0.2\t<s> a\t-0.1", "-0.2\t<s> a\tnan", "line 16: a back-off weight is a number, not nan"),
         ("\\end\\", "", r"the file ends here; \\end\\ is missing"),
     ],
 )
