@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
+from torch import Tensor
 
 from asr import audio
 from asr.audio.mix import polarities
@@ -40,7 +41,8 @@ class Recording:
     strict: bool = False
 
 
-Source = File | np.ndarray | Recording
+CheckedSource = File | np.ndarray | Recording  # what `as_source` returns
+Source = CheckedSource | bytes | bytearray | memoryview | Tensor | Sequence[Any]
 
 
 def source_name(source: object) -> str:
@@ -49,7 +51,12 @@ def source_name(source: object) -> str:
     return os.fsdecode(file) if isinstance(file, (str, os.PathLike)) else ""
 
 
-def as_source(source: object, features: Extractor, sample_rate: int | None = None) -> Source:
+def is_file(source: object) -> bool:
+    """Return whether a source is a path or a file, rather than an array or a `Recording`."""
+    return isinstance(source, (str, os.PathLike)) or hasattr(source, "read")
+
+
+def as_source(source: object, features: Extractor, sample_rate: int | None = None) -> CheckedSource:
     """Check what a user gave as a recording, and bring it to a form that can be read more than once.
 
     Args:
@@ -183,15 +190,15 @@ def read_blocks(source: Source, features: Extractor) -> Iterator[np.ndarray]:
     Raises:
         InputError: the source cannot be read, or the model does not read such sources.
     """
-    source = as_source(source, features)
-    if isinstance(source, np.ndarray):
-        yield source
-    elif features.sample_rate is not None and isinstance(source, Recording):
-        options: Any = {"channel": source.channel, "track": source.track, "strict": source.strict}
-        yield from audio.stream(source.file, features.sample_rate, **options)
+    checked = as_source(source, features)
+    if isinstance(checked, np.ndarray):
+        yield checked
+    elif features.sample_rate is not None and isinstance(checked, Recording):
+        options: Any = {"channel": checked.channel, "track": checked.track, "strict": checked.strict}
+        yield from audio.stream(checked.file, features.sample_rate, **options)
     elif features.sample_rate is not None:
-        yield from audio.stream(cast(File, source), features.sample_rate)
-    elif isinstance(features, Precomputed) and (name := source_name(source)):
+        yield from audio.stream(cast(File, checked), features.sample_rate)
+    elif isinstance(features, Precomputed) and (name := source_name(checked)):
         yield read_sphinx(name, features.input_dim)
     else:
         raise InputError("this model reads feature files (.mfc), not streams")

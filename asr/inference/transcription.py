@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
 from asr.errors import InputError
-from asr.inference.inputs import Recording, Source, as_source, audio_infos, source_name
+from asr.inference.inputs import File, Recording, Source, as_source, audio_infos, is_file, source_name
 from asr.inference.recognizer import Recognizer
 from asr.models import directory as directory_module
 from asr.models.decoder_files import decoder_config
@@ -79,11 +79,9 @@ def transcribe_files(
     runner = directory_module.system_of(directory_module.read_config(directory_module.find(model))).load("runner")
     recognizer_class = runner if issubclass(runner, Recognizer) else Recognizer  # which refuses the model
     recognizer = recognizer_class.load(model, device=device, batch_seconds=batch_seconds, head=head, decoder=decoder)
-    recordings: list[Source] = [
-        Recording(source, "mix" if channel == "all" else channel, track, strict)
-        if not isinstance(source, (np.ndarray, Recording))
-        else source
-        for source in sources
+    own = "mix" if channel == "all" else channel
+    recordings = [
+        Recording(cast(File, source), own, track, strict) if is_file(source) else source for source in sources
     ]
     return _transcribe(recognizer, recordings, names, channel == "all", outputs, progress)
 
@@ -152,16 +150,16 @@ def _parts(recognizer: Recognizer, source: Source, each_channel: bool) -> list[t
     if rate is None:
         return [(0.0, source)]
     try:
-        source = as_source(source, recognizer.task.features)
+        checked = as_source(source, recognizer.task.features)
     except InputError as error:
         return error
-    if not isinstance(source, Recording):
-        return [(source.shape[-1] / rate if isinstance(source, np.ndarray) else 0.0, source)]
-    (info,) = audio_infos([source])
+    if not isinstance(checked, Recording):
+        return [(checked.shape[-1] / rate if isinstance(checked, np.ndarray) else 0.0, checked)]
+    (info,) = audio_infos([checked])
     if isinstance(info, InputError):
         return info
-    channels: list[int | Literal["mix"]] = [*range(1, info.channels + 1)] if each_channel else [source.channel]
-    return [(info.duration, replace(source, channel=channel)) for channel in channels]
+    channels: list[int | Literal["mix"]] = [*range(1, info.channels + 1)] if each_channel else [checked.channel]
+    return [(info.duration, replace(checked, channel=channel)) for channel in channels]
 
 
 def render_channels(transcripts: Sequence[Transcript], format: str) -> str:

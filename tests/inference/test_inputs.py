@@ -75,7 +75,7 @@ def test_every_kind_of_waveform(trained: Recognizer, wave: np.ndarray) -> None:
         wave[::-1].copy()[::-1],
         wave.astype(">f4"),
         array.array("f", wave.tolist()),
-        memoryview(wave),
+        memoryview(wave),  # type: ignore[arg-type]
         [wave, wave],
         torch.from_numpy(np.stack([wave, wave])),
         np.ma.masked_array(wave),
@@ -159,7 +159,8 @@ def test_a_long_stream_that_cannot_seek_is_read_twice(
 def test_sources_that_are_no_recording(trained: Recognizer, source: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         trained.transcribe(source)
-    ((_, error),) = trained.transcribe_all([source if not isinstance(source, OnlyRead) else OnlyRead("words")])
+    again: Any = OnlyRead("words") if isinstance(source, OnlyRead) else source
+    ((_, error),) = trained.transcribe_all([again])
     assert isinstance(error, InputError)
 
 
