@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from asr.corpora import CORPORA
 from asr.errors import InputError
+from asr.utils.escape import escape_surrogates
 
 if TYPE_CHECKING:
     from asr.corpora import Split
@@ -77,6 +78,8 @@ def prepare(
     """
     from asr import corpora
 
+    if dev and dev_speakers:
+        raise InputError("--dev and --dev-speakers both choose the dev split: give one of them")
     options = dict(map(_option, option or []))
     flags = {"dev": _share(dev), "test": _share(test), "skip_bad": skip_bad}
     options |= {name: value for name, value in flags.items() if value not in ("", None)}
@@ -136,7 +139,7 @@ def _print_characters(manifests: list[Split]) -> None:
         typer.echo(f"characters of the texts (case and punctuation as written): {listed}{more}")
     if rare:
         places = ", ".join(
-            f"{_visible(c)} {count} (first in {_printable(first[c])})" for c, count in rare[:CHARACTERS_SHOWN]
+            f"{_visible(c)} {count} (first in {escape_surrogates(first[c])})" for c, count in rare[:CHARACTERS_SHOWN]
         )
         more = f" and {len(rare) - CHARACTERS_SHOWN} more" if len(rare) > CHARACTERS_SHOWN else ""
         typer.echo(f"rare characters (fewer than {limit} times): {places}{more}")
@@ -148,11 +151,6 @@ def _visible(character: str) -> str:
         return "space"
     hidden = not character.isprintable() or unicodedata.category(character)[0] in "MZC"
     return f"U+{ord(character):04X}" if hidden else character
-
-
-def _printable(name: str) -> str:
-    """Return the name of an utterance with its bytes escaped that are not UTF-8."""
-    return name.encode(errors="backslashreplace").decode()
 
 
 def _share(value: str) -> str | float:

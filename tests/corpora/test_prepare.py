@@ -106,6 +106,7 @@ def test_held_out_speakers_and_lexicon(libri: Path, tmp_path: Path, text: Write)
         (("an4", ".", "--option", "seed"), "expected KEY=VALUE"),
         (("an4", ".", "--option", "seed=1"), r"an4 has no option seed; it has none"),
         (("an4", ".", "--dev", "10%"), r"an4 has no option dev; it has none"),
+        (("folder", ".", "--dev", "10%", "--dev-speakers", "a"), "--dev and --dev-speakers both choose the dev split"),
         (("folder", ".", "--dev", "10"), r"dev=10.0: expected a share of the utterances, as 10% or 0.1"),
         (("folder", ".", "--test", "ten"), r"test=ten: expected a share of the utterances"),
         (
@@ -163,6 +164,17 @@ def test_options_reach_the_corpus(tmp_path: Path, sound: Write, monkeypatch: pyt
     assert [cut.id for cut in manifest.read(tmp_path / "out" / "all.jsonl.gz")] == ["b2"]
 
 
+def test_shares_of_classes(tmp_path: Path, sound: Write) -> None:
+    for number in range(40):
+        sound(tmp_path / "in" / "yes" / f"{number}.wav")
+    result = run("classes", tmp_path / "in", "--output", tmp_path / "out", "--dev", "30%", "--test", "0.3")
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        *("dev.jsonl.gz", "test.jsonl.gz", "train.jsonl.gz")
+    ]
+    assert len(manifest.read(tmp_path / "out" / "train.jsonl.gz")) < 28
+
+
 @pytest.mark.parametrize("arguments", [["folder", "--help"], ["folder", ".", "--help"], ["--help", "folder"]])
 def test_the_help_of_a_corpus_shows_its_layout_and_columns(arguments: list[str]) -> None:
     output = CliRunner().invoke(app, ["prepare", *arguments]).output
@@ -190,7 +202,7 @@ def test_file_names_that_are_not_utf8(tmp_path: Path, sound: Write, text: Write)
     text(tmp_path / "in" / f"{name}.txt", "aab")
     result = run("folder", tmp_path / "in", "--output", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[-1] == "rare characters (fewer than 2 times): b 1 (first in caf\\udce9)"
+    assert result.stdout.splitlines()[-1] == "rare characters (fewer than 2 times): b 1 (first in caf\\xe9)"
     assert [cut.id for cut in manifest.read(tmp_path / "out" / "all.jsonl.gz")] == [name]
 
 
