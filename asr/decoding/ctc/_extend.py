@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from asr.decoding.ctc._state import ENTRIES, FRAMES, LABEL, ORIGIN, Beam, Tree, Work
+from asr.decoding.ctc._state import ENTRIES, FRAMES, LABEL, ORIGIN, SearchData
 from asr.utils.numba_cache import njit
 from asr.utils.numba_options import KERNEL
 
 
 @njit(**KERNEL)
-def extend(p: np.ndarray, count: int, tree: Tree, beam: Beam, work: Work, worst: float) -> int:
+def extend(p: np.ndarray, count: int, worst: float, data: SearchData) -> int:
     """List the new prefixes of a probability above ``worst`` as candidates, after the entries of the beam.
 
     Args:
         p: (V,) probabilities of the frame.
         count: number of labels in ``work.top_labels``.
-        tree: the prefixes.
-        beam: the entries, best first.
-        work: the candidates, written here.
         worst: the probability that a new prefix must exceed.
+        data: the search, whose candidates are written.
 
     Returns:
         The number of candidates, entries included.
     """
+    tree, beam, work = data.tree, data.beam, data.work
     entries, frame, width = beam.counts[ENTRIES], beam.counts[FRAMES], len(beam.node)
     totals, last_labels = work.next_blank, work.next_node  # free until the next beam is made
     for i in range(entries):

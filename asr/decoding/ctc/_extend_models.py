@@ -28,45 +28,30 @@ from asr.decoding.ctc._state import (
     ROOT,
     WORD,
     WORD_STATE,
-    Beam,
-    Tree,
+    SearchData,
     Work,
     child_row,
 )
-from asr.decoding.ctc.fusion import Graph, NGramCache, score_word
+from asr.decoding.ctc.fusion import score_word
 from asr.lm.ngram import step
 from asr.utils.numba_cache import njit
 from asr.utils.numba_options import INLINE_KERNEL, KERNEL
 
 
 @njit(**KERNEL)
-def extend_with_models(
-    p: np.ndarray,
-    count: int,
-    tree: Tree,
-    beam: Beam,
-    work: Work,
-    worst: float,
-    graph: Graph,
-    cache: NGramCache,
-    neural_log_probs: np.ndarray,
-) -> int:
+def extend_with_models(p: np.ndarray, count: int, worst: float, data: SearchData) -> int:
     """List the new prefixes of a probability above ``worst``, the models' factors included, after the entries.
 
     Args:
         p: (V,) probabilities of the frame.
         count: number of labels in ``work.top_labels``.
-        tree: the prefixes.
-        beam: the entries, best first.
-        work: the candidates, written here.
         worst: the probability that a new prefix must exceed.
-        graph: the models.
-        cache: of the word model.
-        neural_log_probs: (entries, V) natural logs of the labels after each entry, by a neural model.
+        data: the search, whose candidates are written.
 
     Returns:
         The number of candidates, entries included.
     """
+    tree, beam, work, graph = data.tree, data.beam, data.work, data.graph
     work.label_prob[:] = 0.0
     for k in range(count):
         work.label_prob[work.top_labels[k]] = p[work.top_labels[k]]
@@ -76,31 +61,19 @@ def extend_with_models(
     for i in range(beam.counts[ENTRIES]):
         node = tree.rows[beam.node[i], NODE]
         if graph.has_words and node != len(graph.arc_offsets) - 1:  # not within an unknown word
-            candidates, worst = _extend_along_arcs(
-                i, label_bound, candidates, worst, tree, beam, work, graph, cache, neural_log_probs
-            )
+            candidates, worst = _extend_along_arcs(i, label_bound, candidates, worst, data)
         # all labels without a lexicon; else those of an unknown word, or a separator before the first word
         if graph.is_open or not graph.has_words or beam.node[i] == ROOT:
-            candidates, worst = _extend_by_labels(
-                i, count, label_bound, candidates, worst, tree, beam, work, graph, cache, neural_log_probs
-            )
+            candidates, worst = _extend_by_labels(i, count, label_bound, candidates, worst, data)
     return candidates
 
 
 @njit(**INLINE_KERNEL)
 def _extend_along_arcs(
-    i: int,
-    label_bound: float,
-    candidates: int,
-    worst: float,
-    tree: Tree,
-    beam: Beam,
-    work: Work,
-    graph: Graph,
-    cache: NGramCache,
-    neural_log_probs: np.ndarray,
+    i: int, label_bound: float, candidates: int, worst: float, data: SearchData
 ) -> tuple[int, float]:
     """List the new prefixes of entry ``i`` along the lexicon; return the new ``candidates`` and ``worst``."""
+    tree, beam, work, graph = data.tree, data.beam, data.work, data.graph
     prefix, frame = beam.node[i], beam.counts[FRAMES]
     node, last, state = tree.rows[prefix, NODE], tree.rows[prefix, LABEL], tree.rows[prefix, WORD_STATE]
     in_blank, total = beam.in_blank[i], beam.in_blank[i] + beam.in_label[i]
@@ -113,30 +86,20 @@ def _extend_along_arcs(
             continue
         word, word_state, factor = graph.arc_word[arc], state, graph.arc_bound[arc]
         if word != NONE:
-            word_state, score = score_word(graph, cache, state, word)
+            word_state, score = score_word(graph, data.cache, state, word)
             factor = np.exp(score - graph.lookahead[node])
         candidates, worst = _list_candidate(
-            i, label, arc, graph.arc_target[arc], word, word_state, prob, factor, candidates, worst,
-            tree, beam, work, graph, neural_log_probs,
-        )  # fmt: skip
+            i, label, arc, graph.arc_target[arc], word, word_state, prob, factor, candidates, worst, data
+        )
     return candidates, worst
 
 
 @njit(**INLINE_KERNEL)
 def _extend_by_labels(
-    i: int,
-    count: int,
-    label_bound: float,
-    candidates: int,
-    worst: float,
-    tree: Tree,
-    beam: Beam,
-    work: Work,
-    graph: Graph,
-    cache: NGramCache,
-    neural_log_probs: np.ndarray,
+    i: int, count: int, label_bound: float, candidates: int, worst: float, data: SearchData
 ) -> tuple[int, float]:
     """List the new prefixes of entry ``i`` by labels without an arc; return the new ``candidates`` and ``worst``."""
+    tree, beam, work, graph = data.tree, data.beam, data.work, data.graph
     prefix, frame = beam.node[i], beam.counts[FRAMES]
     node, last, state = tree.rows[prefix, NODE], tree.rows[prefix, LABEL], tree.rows[prefix, WORD_STATE]
     in_blank, total = beam.in_blank[i], beam.in_blank[i] + beam.in_label[i]
@@ -167,12 +130,11 @@ def _extend_by_labels(
             target = lexicon_trie.ROOT
             if node != lexicon_trie.ROOT:
                 word = unknown_word
-                word_state, score = score_word(graph, cache, state, word)
+                word_state, score = score_word(graph, data.cache, state, word)
                 factor = np.exp(score - graph.lookahead[node])
         candidates, worst = _list_candidate(
-            i, label, NONE, target, word, word_state, prob, factor, candidates, worst,
-            tree, beam, work, graph, neural_log_probs,
-        )  # fmt: skip
+            i, label, NONE, target, word, word_state, prob, factor, candidates, worst, data
+        )
     return candidates, worst
 
 
@@ -188,19 +150,16 @@ def _list_candidate(
     factor: float,
     candidates: int,
     worst: float,
-    tree: Tree,
-    beam: Beam,
-    work: Work,
-    graph: Graph,
-    neural_log_probs: np.ndarray,
+    data: SearchData,
 ) -> tuple[int, float]:
     """Apply the label models, and list the new prefix if it can compete; the new ``candidates`` and ``worst``."""
-    label_state = tree.rows[beam.node[i], LABEL_STATE]
+    beam, work, graph = data.beam, data.work, data.graph
+    label_state = data.tree.rows[beam.node[i], LABEL_STATE]
     if graph.has_label_lm:
         label_state, log_prob = step(graph.label_lm, label_state, graph.label_lm_id[label])
         factor *= np.exp(graph.label_lm_weight * log_prob + graph.label_lm_bonus)
     if graph.has_neural_lm:
-        factor *= np.exp(graph.neural_lm_weight * neural_log_probs[i, label] + graph.neural_lm_bonus)
+        factor *= np.exp(graph.neural_lm_weight * data.neural_log_probs[i, label] + graph.neural_lm_bonus)
     prob *= factor
     if prob > worst and candidates == len(work.prob):
         candidates, worst = _drop_worst(work, beam.counts[ENTRIES], len(beam.node))

@@ -48,12 +48,10 @@ from asr.decoding.ctc._state import (
     SIBLING,
     SLOT,
     WORD,
-    Beam,
-    Tree,
+    SearchData,
     Work,
     child_row,
 )
-from asr.decoding.ctc.fusion import Graph, NGramCache
 from asr.utils.numba_cache import njit
 from asr.utils.numba_options import INLINE_KERNEL, KERNEL
 
@@ -63,12 +61,7 @@ def advance(
     p: np.ndarray,
     log_unit: np.ndarray,
     blank: int,
-    tree: Tree,
-    beam: Beam,
-    work: Work,
-    graph: Graph,
-    cache: NGramCache,
-    neural_log_probs: np.ndarray,
+    data: SearchData,
     max_labels: int,
     min_label_prob: float,
     min_ratio: float,
@@ -81,13 +74,8 @@ def advance(
         p: (T, V) float64 probabilities in units of each frame's largest.
         log_unit: (T,) float64 natural log of that unit.
         blank: index of blank.
-        tree: the prefixes, added to.
-        beam: the entries, changed in place.
-        work: scratch space.
-        graph: the models.
-        cache: of the word model.
-        neural_log_probs: (entries, V) float32 natural logs of the labels after each entry by a neural model; for a
-            single frame, as the next beam has other entries.
+        data: the search, changed in place. With a neural model T is 1, as the log-probabilities in the data are for the
+            entries of the present beam.
         max_labels: number of a frame's most probable labels that extend prefixes.
         min_label_prob: probability that these labels have at least.
         min_ratio: prefixes below this fraction of the best one's probability are dropped.
@@ -95,34 +83,36 @@ def advance(
     Returns:
         The number of frames searched.
     """
+    tree, beam, work, graph = data.tree, data.beam, data.work, data.graph
     width = len(beam.node)
     for t in range(len(p)):
         if beam.counts[NODES] + width > len(tree.rows):
             return t
-        worst = _stay(p[t], blank, tree, beam, work, graph, min_ratio)
+        worst = _stay(p[t], blank, min_ratio, data)
         unit = np.exp(log_unit[t])
         if graph.has_words or graph.has_label_lm or graph.has_neural_lm:
             # no bound by ``worst``: models may raise the probability of a new prefix
             count = _top_labels(p[t], blank, work, 0.0, unit, min_label_prob, max_labels)
-            candidates = extend_with_models(p[t], count, tree, beam, work, worst, graph, cache, neural_log_probs)
+            candidates = extend_with_models(p[t], count, worst, data)
         else:
             # no more of an entry's children than the width can be kept, and one of them may come to nothing: the repeat
             count = _top_labels(p[t], blank, work, worst, unit, min_label_prob, min(max_labels, width + 1))
-            candidates = extend(p[t], count, tree, beam, work, worst)
+            candidates = extend(p[t], count, worst, data)
         count = _choose(work, candidates, width, min_ratio)
         if count == 0:
             beam.counts[ENTRIES] = 0
             return t
         best = work.prob[work.chosen[0]]
-        _replace_beam(tree, beam, work, count)
+        _replace_beam(count, data)
         beam.log_scale[0] += np.log(best) + log_unit[t]
         beam.counts[FRAMES] += 1
     return len(p)
 
 
 @njit(**INLINE_KERNEL)
-def _stay(p: np.ndarray, blank: int, tree: Tree, beam: Beam, work: Work, graph: Graph, min_ratio: float) -> float:
+def _stay(p: np.ndarray, blank: int, min_ratio: float, data: SearchData) -> float:
     """List each entry without a new label as a candidate; the probability that a new prefix must exceed."""
+    tree, beam, work, graph = data.tree, data.beam, data.work, data.graph
     entries, frame = beam.counts[ENTRIES], beam.counts[FRAMES]
     labels = len(graph.label_lm_id)
     worst, best = np.inf, 0.0
@@ -179,8 +169,9 @@ def _choose(work: Work, candidates: int, width: int, min_ratio: float) -> int:
 
 
 @njit(**INLINE_KERNEL)
-def _replace_beam(tree: Tree, beam: Beam, work: Work, count: int) -> None:
+def _replace_beam(count: int, data: SearchData) -> None:
     """Make the ``count`` chosen candidates the beam, in units in which the best has 1."""
+    tree, beam, work = data.tree, data.beam, data.work
     entries = beam.counts[ENTRIES]
     best = work.prob[work.chosen[0]]
     for i in range(entries):
@@ -193,7 +184,7 @@ def _replace_beam(tree: Tree, beam: Beam, work: Work, count: int) -> None:
             work.next_blank[rank] = work.stay_blank[k] / best
             work.next_label[rank] = work.stay_label[k] / best
         else:
-            work.next_node[rank] = _node_of(tree, beam, work, k)
+            work.next_node[rank] = _node_of(k, data)
             work.next_blank[rank] = 0.0
             work.next_label[rank] = work.prob[k] / best
     for rank in range(count):
@@ -205,8 +196,9 @@ def _replace_beam(tree: Tree, beam: Beam, work: Work, count: int) -> None:
 
 
 @njit(**INLINE_KERNEL)
-def _node_of(tree: Tree, beam: Beam, work: Work, k: int) -> int:
+def _node_of(k: int, data: SearchData) -> int:
     """Return the node of a candidate that is a new prefix, and make it unless the prefix was in the beam before."""
+    tree, beam, work = data.tree, data.beam, data.work
     parent, label, arc = beam.node[work.info[k, ORIGIN]], work.info[k, LABEL], work.info[k, ARC]
     child = tree.rows[parent, CHILD]
     while child != NONE and (tree.rows[child, LABEL] != label or tree.rows[child, ARC] != arc):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from asr.decoding.ctc import lexicon_trie
-from asr.decoding.ctc.fusion import Graph
+from asr.decoding.ctc.fusion import Graph, NGramCache
 from asr.utils.numba_cache import njit
 from asr.utils.numba_options import INLINE_KERNEL
 
@@ -73,6 +73,17 @@ class Work(NamedTuple):
     next_blank: np.ndarray  # (width,)
     next_label: np.ndarray  # (width,)
     scratch: np.ndarray  # (candidates or labels,)
+
+
+class SearchData(NamedTuple):
+    """All that the compiled search reads and writes."""
+
+    tree: Tree
+    beam: Beam
+    work: Work
+    graph: Graph
+    cache: NGramCache
+    neural_log_probs: np.ndarray  # (entries, V) float32: natural logs of the labels after each entry, by a neural model
 
 
 def make_tree(capacity: int, graph: Graph) -> Tree:
