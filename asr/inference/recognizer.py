@@ -155,7 +155,8 @@ class Recognizer:
                     del searches[source]
                     if isinstance(result, InputError):
                         failed.add(source)
-                        yield source, result
+                        name = source_name(sources[source])
+                        yield source, InputError(f"{name}: {result}") if name else result
                     else:
                         duration = finished[source] / input_rate(self.task.features)
                         yield source, self._transcript(result, duration, sources[source])

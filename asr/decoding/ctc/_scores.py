@@ -40,9 +40,22 @@ def to_probs(scores: np.ndarray, kind: str, first_frame: int) -> tuple[np.ndarra
         total = (scores[row] if kind == "probs" else np.exp(scores[row])).sum()
         raise InputError(
             f"the probabilities of frame {first_frame + row} sum to {total:.4g}, not 1, with scores={kind!r} "
-            f"(other kinds are {others})"
+            f"(CTCBeamOptions(scores=…) knows {others} too)"
         )
     return p, log_unit
+
+
+def check_log_probs(log_probs: np.ndarray, labels: int, first_frame: int = 0) -> None:
+    """Raise InputError unless scores are natural-log probabilities (T, ``labels``) that sum to 1 in each frame.
+
+    Args:
+        log_probs: the scores.
+        labels: size of the vocabulary.
+        first_frame: number of the first frame, for error messages.
+    """
+    if log_probs.ndim != 2 or log_probs.shape[1] != labels:
+        raise InputError(f"scores have the shape {log_probs.shape}: use (frames, {labels})")
+    to_probs(log_probs, "log_probs", first_frame)
 
 
 def to_log_probs(scores: np.ndarray, kind: str) -> np.ndarray:

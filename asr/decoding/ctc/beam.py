@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 
 INITIAL_NODES = 4096  # capacity of the tree, besides the beam
 MAX_SCORES = 1 << 20  # scores converted at a time
+NEGLIGIBLE = 20.0  # nats below the best score from which on a label sequence adds nothing to a text's probability
 NO_LOG_PROBS = np.zeros((1, 1), dtype=np.float32)  # in place of a neural model's
+
+Labels = tuple[int, ...]
+Words = tuple[tuple[int, int, int], ...]  # as in `Hypothesis`
+TextOf = Callable[[Labels, Words], Hashable]
 
 
 def search(
@@ -35,6 +41,7 @@ def search(
     options: CTCBeamOptions | None = None,
     graph: Graph | None = None,
     neural: NeuralModel | None = None,
+    text: TextOf | None = None,
 ) -> list[list[Hypothesis]]:
     """Search the utterances of a batch, on all available cores.
 
@@ -47,6 +54,7 @@ def search(
         options: see `CTCBeamOptions`.
         graph: see `CTCBeamSearch`.
         neural: see `CTCBeamSearch`.
+        text: see `CTCBeamSearch`.
 
     Returns:
         The n best hypotheses of each utterance, best first.
@@ -59,7 +67,7 @@ def search(
 
     def search_one(row: int) -> list[Hypothesis]:
         if not hasattr(own, "search"):
-            own.search = CTCBeamSearch(scores.shape[2], blank, options, graph, neural)
+            own.search = CTCBeamSearch(scores.shape[2], blank, options, graph, neural, text)
         searcher: CTCBeamSearch = own.search
         searcher.start()
         try:
@@ -85,6 +93,9 @@ class CTCBeamSearch:
         options: see `CTCBeamOptions`.
         graph: lexicon, n-gram models and hot words, from `asr.decoding.ctc.fusion.make_graph`.
         neural: the neural model that the graph was made with, if any.
+        text: the text of labels and words. Label sequences of the beam that are spelled differently and have one text,
+            as with a space more or less at its edge, are one hypothesis then: the best of them with the sum of their
+            probabilities. None: each label sequence is a hypothesis.
 
     Raises:
         InputError: the blank or the models do not fit the labels.
@@ -97,6 +108,7 @@ class CTCBeamSearch:
         options: CTCBeamOptions | None = None,
         graph: Graph | None = None,
         neural: NeuralModel | None = None,
+        text: TextOf | None = None,
     ) -> None:
         if not 0 <= blank < labels:
             raise InputError(f"blank {blank} is outside the {labels} labels")
@@ -109,6 +121,7 @@ class CTCBeamSearch:
         if self.graph.has_neural_lm != (neural is not None):
             raise InputError("graph and search must be made with the same neural model")
         self.neural = neural
+        self.text = text
         self._cache = make_cache()
         self.start()
 
@@ -196,11 +209,40 @@ class CTCBeamSearch:
         best = [rank for rank in np.argsort(-scores, kind="stable") if scores[rank] > -np.inf]
         fed = np.concatenate(self._scores) if self._scores else np.zeros((0, self.labels))
         log_probs = to_log_probs(fed, self.options.scores)
-        hypotheses = []
-        for rank in best[: self.options.nbest]:
-            labels, prefix_words = self._prefix(rank, int(words[rank]))
-            hypotheses.append(align_hypothesis(log_probs, labels, self.blank, float(scores[rank]), prefix_words))
-        return hypotheses
+        if self.text is None:
+            chosen = [
+                (*self._prefix(rank, int(words[rank])), float(scores[rank])) for rank in best[: self.options.nbest]
+            ]
+        else:
+            chosen = self._merge_texts(best, words, scores)[: self.options.nbest]
+        return [
+            align_hypothesis(log_probs, labels, self.blank, score, prefix_words)
+            for labels, prefix_words, score in chosen
+        ]
+
+    def _merge_texts(
+        self, best: list[int], last_words: np.ndarray, scores: np.ndarray
+    ) -> list[tuple[Labels, Words, float]]:
+        """Return labels, words and summed score of each text, best first, of entries of the beam, best first.
+
+        Of words that share their labels, as homophones do, the first counts alone: they share their paths too.
+        """
+        assert self.text is not None
+        merged: dict[Hashable, tuple[Labels, Words]] = {}
+        by_text: dict[Hashable, dict[Labels, float]] = {}
+        for rank in best:
+            score = float(scores[rank])
+            if score < scores[best[0]] - NEGLIGIBLE and len(merged) >= self.options.nbest:
+                break
+            labels, words = self._prefix(rank, int(last_words[rank]))
+            text = self.text(labels, words)
+            merged.setdefault(text, (labels, words))
+            by_text.setdefault(text, {}).setdefault(labels, score)
+        totals = {
+            text: next(iter(own.values())) if len(own) == 1 else float(np.logaddexp.reduce(list(own.values())))
+            for text, own in by_text.items()
+        }
+        return [(*merged[text], totals[text]) for text in sorted(totals, key=lambda text: -totals[text])]
 
     def _prefix_scores(self) -> np.ndarray:
         """Return the natural-log scores of the beam's entries."""

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from asr.decoding.ctc._scores import check_log_probs
 from asr.decoding.ctc.alignment import align, align_hypothesis
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
-from asr.inference.decoders.base import BaseDecoder, Search, check_lexicon
+from asr.inference.decoders.base import BaseDecoder, Search, check_lexicon, check_scores
 from asr.text import lexicon as lexicon_
 from asr.text.lexicon import Lexicon
 from asr.text.vocabulary import Vocabulary, log_skipped
@@ -54,6 +55,7 @@ class Aligner(BaseDecoder):
 
     def search(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
         """Align the text to each utterance: log-probabilities (N, T, V) and lengths (N,) to lists of one hypothesis."""
+        check_scores(log_probs, lengths, self.vocabulary)
         return [[self.align(row[:length])] for row, length in zip(log_probs, lengths, strict=True)]
 
     def start(self) -> Search:
@@ -108,7 +110,8 @@ class AlignmentSearch:
         return sum(map(len, self._log_probs))
 
     def feed(self, frames: np.ndarray) -> None:
-        """Take in the next log-probabilities (T, V), natural."""
+        """Take in the next log-probabilities (T, V), natural. Raises InputError for scores that are not."""
+        check_log_probs(frames, len(self.aligner.vocabulary), self.frames)
         self._log_probs.append(frames)
 
     def finish(self) -> list[Hypothesis]:

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
+from asr.decoding.ctc._batch import check_batch
+from asr.decoding.ctc._scores import check_log_probs
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.metrics.calibration import calibrate
@@ -100,3 +102,15 @@ def check_lexicon(vocabulary: Vocabulary, given: bool) -> None:
             f"a pronunciation dictionary (lexicon, pronouncer) is for a head of phones; "
             f"this head's vocabulary is of kind {vocabulary.kind}"
         )
+
+
+def check_scores(log_probs: np.ndarray, lengths: np.ndarray, vocabulary: Vocabulary) -> None:
+    """Raise InputError unless scores (N, T, V), lengths (N,) are natural-log probabilities of a vocabulary's labels."""
+    log_probs, lengths = check_batch(log_probs, lengths, vocabulary.blank)
+    if log_probs.shape[2] != len(vocabulary):
+        raise InputError(f"scores have {log_probs.shape[2]} labels, the vocabulary has {len(vocabulary)}")
+    for row, (scores, length) in enumerate(zip(log_probs, lengths, strict=True)):
+        try:
+            check_log_probs(scores[:length], len(vocabulary))
+        except InputError as error:
+            raise InputError(f"utterance {row}: {error}") from error

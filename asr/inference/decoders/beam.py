@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from asr.decoding.ctc import beam as ctc_beam
+from asr.decoding.ctc._batch import check_batch
 from asr.decoding.ctc.beam import CTCBeamSearch
 from asr.decoding.ctc.fusion import NONE, LabelModel, WordModel, make_graph
 from asr.decoding.ctc.neural_lm import NeuralModel
@@ -97,13 +98,37 @@ class BeamDecoder(BaseDecoder):
         return ["beam", *(name for name, (model, _) in TUNABLE.items() if getattr(self.models, model))]
 
     def search(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
-        """Return the n best hypotheses, best first, of each utterance: log-probabilities (N, T, V), lengths (N,)."""
-        return ctc_beam.search(log_probs, lengths, self.vocabulary.blank, self.options, self.graph, self.models.neural)
+        """Return the n best hypotheses, best first, of each utterance: log-probabilities (N, T, V), lengths (N,).
+
+        No two of them have one text: label sequences that differ in separators only are summed up.
+
+        Raises:
+            InputError: shapes or lengths do not fit, or scores are not of the kind in the options.
+        """
+        log_probs, lengths = check_batch(log_probs, lengths, self.vocabulary.blank)
+        if log_probs.shape[2] != len(self.vocabulary):
+            raise InputError(f"scores have {log_probs.shape[2]} labels, the vocabulary has {len(self.vocabulary)}")
+        return ctc_beam.search(
+            log_probs, lengths, self.vocabulary.blank, self.options, self.graph, self.models.neural, self._text_of
+        )
 
     def start(self) -> Search:
         """Begin a search over one recording, which is searched in segments between pauses if it is long."""
         labels, blank = len(self.vocabulary), self.vocabulary.blank
-        return SegmentedSearch(CTCBeamSearch(labels, blank, self.options, self.graph, self.models.neural))
+        search = CTCBeamSearch(labels, blank, self.options, self.graph, self.models.neural, self._text_of)
+        return SegmentedSearch(search)
+
+    @property
+    def _text_of(self) -> ctc_beam.TextOf | None:
+        """What makes label sequences one text: only characters and SentencePiece units spell one in several ways."""
+        if self.graph.has_words:
+            return lambda labels, words: self.text(Hypothesis(labels, 0.0, words=words))
+        if self.vocabulary.kind == "characters":
+            tokens = self.vocabulary.tokens
+            return lambda labels, _: " ".join("".join([tokens[label] for label in labels]).split())
+        if self.vocabulary.kind == "sentencepiece":
+            return lambda labels, _: self.vocabulary.decode(labels)
+        return None
 
     def words(self, hypothesis: Hypothesis) -> list[tuple[str, int, int]]:
         """Return the words of a hypothesis: (text, first label, last label + 1)."""

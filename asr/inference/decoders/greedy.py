@@ -5,26 +5,33 @@ from __future__ import annotations
 import numpy as np
 
 from asr.decoding.ctc import greedy
+from asr.decoding.ctc._scores import check_log_probs
 from asr.decoding.hypothesis import Hypothesis
-from asr.inference.decoders.base import BaseDecoder, Search
+from asr.inference.decoders.base import BaseDecoder, Search, check_scores
 
 
 class GreedyDecoder(BaseDecoder):
     """Best-path decoding (`asr.decoding.ctc.greedy`) of one head; for arguments see `BaseDecoder`."""
 
     def search(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
-        """Return the one hypothesis of each utterance: log-probabilities (N, T, V), lengths (N,) to lists of one."""
+        """Return the one hypothesis of each utterance: log-probabilities (N, T, V), lengths (N,) to lists of one.
+
+        Raises:
+            InputError: shapes or lengths do not fit, or scores are not natural logs of probabilities.
+        """
+        check_scores(log_probs, lengths, self.vocabulary)
         return [[hypothesis] for hypothesis in greedy.search(log_probs, lengths, self.vocabulary.blank)]
 
     def start(self) -> Search:
         """Begin a search over one recording."""
-        return GreedySearch(self.vocabulary.blank)
+        return GreedySearch(len(self.vocabulary), self.vocabulary.blank)
 
 
 class GreedySearch:
     """Greedy search over one recording; keeps the best label of each frame and its log-probability only."""
 
-    def __init__(self, blank: int) -> None:
+    def __init__(self, labels: int, blank: int) -> None:
+        self.labels = labels
         self.blank = blank
         self._paths: list[np.ndarray] = []
         self._scores: list[np.ndarray] = []
@@ -35,7 +42,8 @@ class GreedySearch:
         return sum(map(len, self._paths))
 
     def feed(self, frames: np.ndarray) -> None:
-        """Take in the next log-probabilities (T, V), natural."""
+        """Take in the next log-probabilities (T, V), natural. Raises InputError for scores that are not."""
+        check_log_probs(frames, self.labels, self.frames)
         path, scores = greedy.best_path(frames)
         self._paths.append(path)
         self._scores.append(scores)

@@ -10,6 +10,7 @@ import numpy as np
 
 from asr.decoding.ctc.beam import CTCBeamSearch
 from asr.decoding.hypothesis import Hypothesis
+from asr.errors import InputError
 
 MIN_PAUSE_FRAMES = 15  # of blank, where a segment may end
 MIN_SEGMENT_FRAMES = 1000  # before a segment may end
@@ -35,7 +36,9 @@ class SegmentedSearch:
         self._begin = 0  # frame of the recording at which the current segment begins
 
     def feed(self, frames: np.ndarray) -> None:
-        """Take in the next log-probabilities (T, V), natural."""
+        """Take in the next log-probabilities (T, V), natural. Raises InputError for scores of another shape."""
+        if frames.ndim != 2 or frames.shape[1] != self.search.labels:
+            raise InputError(f"scores have the shape {frames.shape}: use (frames, {self.search.labels})")
         self.frames += len(frames)
         self._waiting = np.concatenate([self._waiting, frames])
         while (end := segment_end(self._waiting[:, self.search.blank])) is not None:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from asr.decoding.ctc import beam as ctc_beam
 from asr.errors import InputError
 from asr.inference.decoders.base import Decoder
+from asr.inference.decoders.beam import BeamDecoder
 from asr.inference.decoders.factory import make_decoder
 from asr.inference.decoders.segments import MAX_SEGMENT_FRAMES, MIN_PAUSE_FRAMES, MIN_SEGMENT_FRAMES, segment_end
 from asr.lm import arpa
@@ -154,8 +156,14 @@ def test_a_network_of_characters_scores_hypotheses(neural_lm: Path, caplog: pyte
     fused = make_decoder(CHARACTERS, options | {"neural_lm": str(neural_lm)} | numbers)
     assert f"1 of {len(CHARACTERS) - 1} labels cannot be used here: '{CHARACTERS.tokens[-1]}'" in caplog.text
     task = store.load(neural_lm, LanguageTask)
-    before = {h.labels: h.score for h in plain.search(log_probs, np.array([3]))[0]}
-    after = {h.labels: h.score for h in fused.search(log_probs, np.array([3]))[0]}
+
+    def label_sequences(decoder: Decoder) -> dict[tuple[int, ...], float]:  # not merged to texts
+        assert isinstance(decoder, BeamDecoder)
+        models = decoder.graph, decoder.models.neural
+        hypotheses = ctc_beam.search(log_probs, np.array([3]), CHARACTERS.blank, decoder.options, *models)[0]
+        return {hypothesis.labels: hypothesis.score for hypothesis in hypotheses}
+
+    before, after = label_sequences(plain), label_sequences(fused)
     assert before.keys() == after.keys() and len(after) > 1000
     known = {token: label for label, token in enumerate(task.vocabulary.tokens)}
     for labels in [labels for labels in after if len(CHARACTERS) - 1 not in labels][:50]:
