@@ -15,7 +15,7 @@ app = typer.Typer(help="Estimate, score and prune n-gram language models.", no_a
 TEXT = typer.Argument(
     metavar="TEXT...", help="Text files, a sentence a line (also compressed; - is standard input), or manifests."
 )
-MODEL = typer.Argument(metavar="MODEL", help="An ARPA file, plain or .gz.")
+MODEL = typer.Argument(metavar="MODEL", help="An ARPA file, plain or compressed.")
 NORMALIZATION = typer.Option(help="Normalization of the text: english (as in the recipes' text heads) or none.")
 PROSE = typer.Option("--prose", help="The text is books: split it into sentences, and write Mr. as Mister.")
 CHARACTERS = typer.Option("--characters", help="A model of characters; the space between words is |.")
@@ -24,7 +24,7 @@ CHARACTERS = typer.Option("--characters", help="A model of characters; the space
 @app.command()
 def train(
     text: Annotated[list[Path], TEXT],
-    output: Annotated[Path, typer.Option(help="ARPA file to write; compressed if it ends in .gz.")],
+    output: Annotated[Path, typer.Option(help="ARPA file to write; compressed if it ends in .gz, .xz or .bz2.")],
     order: Annotated[int, typer.Option(help="Length of the longest n-grams, 1 to 6.")] = 3,
     words: Annotated[int | None, typer.Option(min=1, help="Keep only the N most frequent words.")] = None,
     vocabulary: Annotated[
@@ -84,7 +84,9 @@ def score(
 @app.command()
 def prune(
     model: Annotated[Path, MODEL],
-    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="ARPA file to write; compressed if it ends in .gz.")],
+    output: Annotated[
+        Path, typer.Argument(metavar="OUTPUT", help="ARPA file to write; compressed if it ends in .gz, .xz or .bz2.")
+    ],
     threshold: Annotated[
         float, typer.Option(min=0, help="Leave out n-grams that lower the perplexity by less than this fraction.")
     ],

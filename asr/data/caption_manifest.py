@@ -14,6 +14,7 @@ from asr.data.manifest_files import (
     check_files_exist,
     check_unique,
     from_manifest_path,
+    manifest_kind,
     records,
     to_manifest_path,
     write_records,
@@ -86,8 +87,8 @@ def read(path: str | Path) -> list[CaptionedImage]:
         InputError: a line or image that is missing or faulty; the file and line are named.
     """
     path = Path(path)
-    if not path.name.endswith((".jsonl", ".jsonl.gz")):
-        raise InputError(f"{path}: the name of a caption manifest ends in .jsonl or .jsonl.gz")
+    if manifest_kind(path) not in (".jsonl", ".json"):
+        raise InputError(f"{path}: the name of a caption manifest ends in .jsonl or .json (also with .gz, .xz or .bz2)")
     items = [(where := f"{path}, line {line}", _parse(record, where, path.parent)) for line, record in records(path)]
     if not items:
         raise InputError(f"{path}: the manifest is empty")

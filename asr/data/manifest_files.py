@@ -14,25 +14,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asr.data.tables import TABLES, Record, column_name, one_of, table_records
+from asr.data.tables import (
+    AUDIO_COLUMNS,
+    DURATION_COLUMNS,
+    END_COLUMNS,
+    ID_COLUMNS,
+    SPEAKER_COLUMNS,
+    START_COLUMNS,
+    TABLES,
+    TEXT_COLUMNS,
+    TIME_COLUMNS,
+    Record,
+    column_name,
+    one_of,
+    table_records,
+    with_ms,
+)
 from asr.errors import InputError
 from asr.utils.atomic import write_if_changed
 from asr.utils.text_files import read_lines, read_text
 
-# Names of the columns of tables and the keys of JSON rows, in the order in which they are looked for: those of NeMo, of
-# Hugging Face (file_name, transcription, sentence), DeepSpeech (wav_filename), Common Voice (client_id) and of people.
-AUDIO_COLUMNS = (
-    *("audio_filepath", "audio", "path", "file", "wav", "wav_filename", "file_name", "filename", "audio_path"),
-    *("audio_file", "audio_filename", "file_path", "filepath", "wav_path", "wav_file", "wav_filepath"),
-)
-TEXT_COLUMNS = ("text", "transcript", "sentence", "transcription")
-ID_COLUMNS = ("id", "utt_id", "utterance_id", "segment_id")
-SPEAKER_COLUMNS = ("speaker", "speaker_id", "speaker_name", "spk", "client_id")
-# times in seconds, each also with _ms in milliseconds
-START_COLUMNS = ("offset", "start", "begin", "start_time", "begin_time", "onset", "start_sec", "start_seconds")
-END_COLUMNS = ("end", "stop", "end_time", "stop_time", "end_sec", "end_seconds")
-DURATION_COLUMNS = ("duration", "dur", "length", "duration_sec", "duration_seconds")
-TIME_COLUMNS = (START_COLUMNS, END_COLUMNS, DURATION_COLUMNS)
 IGNORED = frozenset({"wav_filesize"})  # of DeepSpeech, says nothing that is needed
 _CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,6}):(\d{1,6}(?:[.,]\d*)?)")  # 1:02:03.5
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -264,14 +265,10 @@ def ignored_columns(records: Iterable[dict[str, Any]]) -> list[str]:
         filled = {column_name(name): None for name, value in record.items() if value not in (None, "")}
         used = {
             next((name for name in names if name in filled), None)
-            for names in (AUDIO_COLUMNS, TEXT_COLUMNS, ID_COLUMNS, SPEAKER_COLUMNS, *map(_with_ms, TIME_COLUMNS))
+            for names in (AUDIO_COLUMNS, TEXT_COLUMNS, ID_COLUMNS, SPEAKER_COLUMNS, *map(with_ms, TIME_COLUMNS))
         }
         ignored |= {name: None for name in filled if name not in used and name not in IGNORED}
     return [name or "(a column without a name)" for name in ignored]
-
-
-def _with_ms(names: Sequence[str]) -> tuple[str, ...]:
-    return (*names, *(f"{name}_ms" for name in names))
 
 
 def _name(record: dict[str, Any], names: Sequence[str]) -> str:
@@ -293,7 +290,7 @@ def _required(record: dict[str, Any], names: Sequence[str], where: str) -> str:
 
 
 def _seconds(record: dict[str, Any], names: Sequence[str], where: str) -> float | None:
-    name = next((name for name in _with_ms(names) if record.get(name) not in (None, "")), None)
+    name = next((name for name in with_ms(names) if record.get(name) not in (None, "")), None)
     if name is None:
         return None
     value = record[name]

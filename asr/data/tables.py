@@ -19,6 +19,20 @@ DELIMITERS = ",;\t|"
 HEADER_SIZE = 100_000  # characters in which the first line is looked for
 DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
+# Names of the columns of tables and the keys of JSON rows, in the order in which they are looked for: those of NeMo, of
+# Hugging Face (file_name, transcription, sentence), DeepSpeech (wav_filename), Common Voice (client_id) and of people.
+AUDIO_COLUMNS = (
+    *("audio_filepath", "audio", "path", "file", "wav", "wav_filename", "file_name", "audio_path", "audio_file"),
+    *("audio_filename", "file_path", "wav_path", "wav_file", "wav_filepath"),
+)
+TEXT_COLUMNS = ("text", "transcript", "sentence", "transcription", "normalized_text", "raw_text")
+ID_COLUMNS = ("id", "utt_id", "utterance_id", "segment_id")
+SPEAKER_COLUMNS = ("speaker", "speaker_id", "speaker_name", "spk", "spkr", "client_id")
+# times in seconds, each also with _ms in milliseconds
+START_COLUMNS = ("offset", "start", "begin", "start_time", "begin_time", "onset", "start_sec", "start_seconds")
+END_COLUMNS = ("end", "stop", "end_time", "stop_time", "end_sec", "end_seconds")
+DURATION_COLUMNS = ("duration", "dur", "duration_sec", "duration_seconds")
+TIME_COLUMNS = (START_COLUMNS, END_COLUMNS, DURATION_COLUMNS)
 Record = tuple[int, "dict[str, Any] | InputError"]  # the number of a line, and its record or what is wrong with it
 
 
@@ -26,13 +40,27 @@ class MissingColumnError(InputError):
     """The header of a table lacks a column."""
 
 
+def with_ms(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names of times, in seconds and in milliseconds."""
+    return (*names, *(f"{name}_ms" for name in names))
+
+
+_KNOWN = {
+    name.replace("_", ""): name
+    for names in (AUDIO_COLUMNS, TEXT_COLUMNS, ID_COLUMNS, SPEAKER_COLUMNS, *map(with_ms, TIME_COLUMNS))
+    for name in names
+}
+
+
 def column_name(name: str) -> str:
-    """Return the plain form of a column's name: "Start (s)" and "start" are one, "End [ms]" is "end_ms"."""
+    """Return the plain form of a column's name: Start (s) is start, End [ms] end_ms, fileName file_name."""
     name, unit = re.fullmatch(r"(.*?)\s*(?:[(\[](\w+)\.?[)\]])?", name.strip().lower(), re.DOTALL).groups()  # type: ignore[union-attr]
     name = re.sub(r"[\s-]+", "_", name)
     if unit in ("ms", "milliseconds"):
-        return f"{name}_ms"
-    return name if unit in (None, "s", "sec", "secs", "seconds") else f"{name}_{unit}"
+        name = f"{name}_ms"
+    elif unit not in (None, "s", "sec", "secs", "seconds"):
+        name = f"{name}_{unit}"
+    return _KNOWN.get(name.replace("_", ""), name)
 
 
 def table_records(path: Path, kind: str, required: Sequence[Collection[str]]) -> Iterator[Record]:

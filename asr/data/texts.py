@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from asr.data import manifest
-from asr.data.manifest_files import TEXT_COLUMNS, manifest_kind
-from asr.data.tables import TABLES, MissingColumnError, table_records
+from asr.data.manifest_files import manifest_kind
+from asr.data.tables import TABLES, TEXT_COLUMNS, MissingColumnError, table_records
 from asr.errors import InputError
 from asr.utils.text_files import STDIN, read_lines, read_text
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -53,14 +55,15 @@ def read(path: str | Path) -> NGram:
 
 
 def write(model: NGram, path: str | Path) -> None:
-    """Write a model to an ARPA file, gzipped if its name ends in .gz."""
+    """Write a model to an ARPA file, compressed if its name ends in .gz, .xz or .bz2."""
     path = Path(path)
-    with atomic_path(path) as temporary, _open_to_write(temporary, path.suffix == ".gz") as file:
+    with atomic_path(path) as temporary, _open_to_write(temporary, path.suffix) as file:
         file.writelines(_format(model))
 
 
-def _open_to_write(path: Path, zipped: bool) -> IO[str]:
-    return gzip.open(path, "wt", encoding="utf-8") if zipped else path.open("w", encoding="utf-8")
+def _open_to_write(path: Path, suffix: str) -> IO[str]:
+    openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+    return openers.get(suffix, open)(path, "wt", encoding="utf-8")
 
 
 def _format(model: NGram) -> Iterator[str]:

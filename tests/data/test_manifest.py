@@ -225,7 +225,7 @@ ROW = '{"audio": "a.wav", "text": "x"}'
         (
             "m.jsonl",
             '{"audio": "a.wav"}',
-            r"line 1: no text, transcript, sentence or transcription among the keys audio",
+            r"line 1: no text, transcript, sentence, transcription, normalized_text or raw_text among the keys audio",
         ),
         ("m.jsonl", '{"audio": "a.wav", "text": 3}', r"line 1: text is 3, expected text"),
         ("m.jsonl", '{"audio": "", "text": "x"}', r"line 1: the name of the audio file is empty"),
@@ -239,7 +239,7 @@ ROW = '{"audio": "a.wav", "text": "x"}'
         (
             "m.csv",
             "audio,words\na.wav,x\n",
-            r"line 1: no column text, transcript, sentence or transcription in the header",
+            r"line 1: no column text, transcript, sentence, transcription, normalized_text or raw_text in the header",
         ),
         ("m.csv", "a.wav,x\n", r"line 1: no column audio_filepath, audio, "),
         ("m.csv", "audio,text\na.wav\n", r"line 2: 1 columns where the header has 2"),

@@ -163,7 +163,17 @@ def test_excel(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("name", "plain"),
-    [("Start (s)", "start"), ("End [ms]", "end_ms"), (" File-Name ", "file_name"), ("text (en)", "text_en"), ("", "")],
+    [
+        ("Start (s)", "start"),
+        ("End [ms]", "end_ms"),
+        (" File-Name ", "file_name"),
+        ("text (en)", "text_en"),
+        ("", ""),
+        ("startTime", "start_time"),
+        ("filename", "file_name"),
+        ("StartTimeMs", "start_time_ms"),
+        ("Speaker ID", "speaker_id"),
+    ],
 )
 def test_column_names(name: str, plain: str) -> None:
     assert column_name(name) == plain

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import lzma
 import os
@@ -75,13 +76,15 @@ def test_without_beginning_and_end(path: Path) -> None:
 def test_round_trip(tmp_path: Path) -> None:
     text = [line.split() for line in ("the cat sat", "the dog sat", "a cat ran", "the cat ran home", "a dog")]
     model = kneser_ney(encode_sentences(text), 4)
-    for name in "model.arpa", "model.arpa.gz":
+    for name in "model.arpa", "model.arpa.gz", "model.arpa.xz", "model.arpa.bz2":
         arpa.write(model, tmp_path / name)
         again = arpa.read(tmp_path / name)
         assert (again.words, again.order) == (model.words, 4)
         for wanted, found in zip(model.trie, again.trie, strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
-    assert gzip.decompress((tmp_path / "model.arpa.gz").read_bytes()) == (tmp_path / "model.arpa").read_bytes()
+    plain = (tmp_path / "model.arpa").read_bytes()
+    for suffix, decompress in ((".gz", gzip.decompress), (".xz", lzma.decompress), (".bz2", bz2.decompress)):
+        assert decompress((tmp_path / f"model.arpa{suffix}").read_bytes()) == plain
 
 
 def test_beginnings_that_srilm_left_out(tmp_path: Path) -> None:

@@ -387,3 +387,17 @@ def test_what_looks_like_an_apostrophe_or_like_nothing_is_never_outside_the_voca
         Vocabulary.characters("ab").encode("a´b")
     phones = Vocabulary.phones(["a", "b"])
     assert phones.encode("a \u200bb") == [1, 2]
+
+
+def test_a_model_of_an_earlier_version_reads_texts_with_invisible_characters(tmp_path: Path) -> None:
+    former = TextNormalizer(
+        unicode="NFKC",
+        case="lower",
+        replace={**dict.fromkeys("’‘ʼ", "'"), **dict.fromkeys("-‐‑‒–—―−", " "), "…": " "},
+        remove='.,;:!?"“”„«»()[]{}*_`¡¿',
+    )
+    Vocabulary.characters("abc '", former).save(tmp_path / "vocabulary.txt")
+    lines = (tmp_path / "vocabulary.txt").read_text(encoding="utf-8")
+    (tmp_path / "vocabulary.txt").write_text(lines.replace(', "language": "", "invisible": "keep"', ""))
+    vocabulary = Vocabulary.load(tmp_path / "vocabulary.txt")
+    assert vocabulary.normalize_for_scoring("A\u200bb ‹c› \u200ea\u200f b´c") == "ab c a b'c"
