@@ -6,15 +6,15 @@ import bz2
 import gzip
 import lzma
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from asr.errors import InputError
-from asr.lm.ngram import ARPA_LOG_ZERO, BOS, EOS, NONE, ROOT, UNK, NGram, NGramOrder, build, step
+from asr.lm.ngram import ARPA_LOG_ZERO, BOS, EOS, UNK, NGram
+from asr.lm.tables import NGramTable, build_from_tables
 from asr.utils.atomic import atomic_path
 from asr.utils.text_files import first_bytes, read_lines
 
@@ -107,9 +107,9 @@ def _parse(lines: _LineReader) -> NGram:
     counts = _header(lines)
     words: list[str] = []
     index: dict[str, int] = {}
-    sections = []
+    tables = []
     for order, count in enumerate(counts, start=1):
-        sections.append(_section(lines, order, count, words, index))
+        tables.append(_table(lines, order, count, words, index))
     if lines.next().strip() != "\\end\\":
         raise lines.error("\\end\\ is expected here")
     if EOS not in index:  # as KenLM, which refuses it too
@@ -118,8 +118,8 @@ def _parse(lines: _LineReader) -> NGram:
         if special not in index:
             index[special] = len(words)
             words.append(special)
-            sections[0] = sections[0].plus(np.array([[index[special]]]), ARPA_LOG_ZERO * LN10)
-    return _build(words, sections)
+            tables[0] = tables[0].plus(np.array([[index[special]]]), ARPA_LOG_ZERO * LN10)
+    return build_from_tables(words, tables)
 
 
 def _header(lines: _LineReader) -> list[int]:
@@ -138,24 +138,7 @@ def _header(lines: _LineReader) -> list[int]:
     return counts
 
 
-@dataclass
-class _Section:
-    """The n-grams of one order, as they come in a file."""
-
-    rows: np.ndarray  # (n, order): word ids
-    log_prob: np.ndarray  # (n,), natural log; NaN: to be computed by backing off
-    backoff: np.ndarray  # (n,), natural log
-
-    def plus(self, rows: np.ndarray, log_prob: float) -> _Section:
-        """Return the section with more n-grams, whose back-off weight is 1."""
-        return _Section(
-            np.concatenate([self.rows, rows]),
-            np.concatenate([self.log_prob, np.full(len(rows), log_prob, dtype=np.float32)]),
-            np.concatenate([self.backoff, np.zeros(len(rows), dtype=np.float32)]),
-        )
-
-
-def _section(lines: _LineReader, order: int, count: int, words: list[str], index: dict[str, int]) -> _Section:
+def _table(lines: _LineReader, order: int, count: int, words: list[str], index: dict[str, int]) -> NGramTable:
     """Read ``count`` n-grams of an order; unigrams are added to ``words`` and ``index``."""
     if order > 1 and (line := lines.next().strip()) != f"\\{order}-grams:":
         raise lines.error(f"{line!r}; \\{order}-grams: is expected")
@@ -185,64 +168,4 @@ def _section(lines: _LineReader, order: int, count: int, words: list[str], index
             raise lines.error(f"a base-10 log-probability is at most 0, not {fields[0]}")
         if np.isnan(weights[1, at]):
             raise lines.error(f"a back-off weight is a number, not {fields[order + 1]}")
-    return _Section(rows, weights[0] * np.float32(LN10), weights[1] * np.float32(LN10))
-
-
-def _build(words: Sequence[str], sections: Sequence[_Section]) -> NGram:
-    """Build the model of n-grams in any order, with <unk>, <s> and </s> moved to the front of the vocabulary."""
-    special = (UNK, BOS, EOS)
-    ordered = [*special, *(word for word in words if word not in special)]
-    index = {word: i for i, word in enumerate(ordered)}
-    new_id = np.array([index[word] for word in words])
-    parts = [_Section(new_id[s.rows], s.log_prob, s.backoff) for s in sections]
-    keys: list[np.ndarray] = []  # of each order, sorted: index of the parent * vocabulary size + last word
-    orders: list[NGramOrder] = []
-    first = [1]  # first node of each order
-    for part in parts:
-        parent = _positions(part.rows[:, :-1], keys, len(ordered))
-        if (parent == NONE).any():
-            return _build(ordered, _add_missing_prefixes(parts))
-        key = parent * len(ordered) + part.rows[:, -1]
-        sort = np.argsort(key, kind="stable")
-        keys.append(key[sort])
-        if (twice := np.flatnonzero(np.diff(keys[-1]) == 0)).size:
-            raise InputError(f"the n-gram {' '.join(ordered[w] for w in part.rows[sort[twice[0]]])!r} occurs twice")
-        suffix = _suffixes(part.rows[sort], keys, first, len(ordered))
-        orders.append(NGramOrder(parent[sort], part.rows[sort, -1], suffix, part.log_prob[sort], part.backoff[sort]))
-        first.append(first[-1] + len(key))
-    model = build(ordered, orders)
-    trie = model.trie
-    for node in np.flatnonzero(np.isnan(trie.log_prob)):  # shorter n-grams first
-        context = model.parents[node]
-        trie.log_prob[node] = trie.backoff[context] + step(trie, trie.suffix[context], trie.word[node])[1]
-    return model
-
-
-def _positions(rows: np.ndarray, keys: Sequence[np.ndarray], size: int) -> np.ndarray:
-    """Return the index of each n-gram (n, k) among those of its order, NONE if it is missing; 0 for k = 0."""
-    at = np.zeros(len(rows), dtype=np.int64)
-    for column in range(rows.shape[1]):
-        key = at * size + rows[:, column]
-        place = np.minimum(np.searchsorted(keys[column], key), len(keys[column]) - 1)
-        at = np.where((at != NONE) & (keys[column][place] == key), place, NONE) if len(keys[column]) else at * 0 + NONE
-    return at
-
-
-def _suffixes(rows: np.ndarray, keys: Sequence[np.ndarray], first: Sequence[int], size: int) -> np.ndarray:
-    """Return the node (n,) of the longest proper suffix of each n-gram (n, k) that the model has."""
-    suffix = np.full(len(rows), ROOT, dtype=np.int64)
-    for length in range(1, rows.shape[1]):  # longer suffixes overwrite shorter ones
-        at = _positions(rows[:, rows.shape[1] - length :], keys, size)
-        suffix = np.where(at == NONE, suffix, first[length - 1] + at)
-    return suffix
-
-
-def _add_missing_prefixes(parts: Sequence[_Section]) -> list[_Section]:
-    """Add the prefixes of longer n-grams that are missing, without a probability."""
-    parts = list(parts)
-    for k in range(len(parts) - 1, 0, -1):
-        present = set(map(tuple, parts[k - 1].rows.tolist()))
-        needed = set(map(tuple, parts[k].rows[:, :-1].tolist()))
-        if missing := sorted(needed - present):
-            parts[k - 1] = parts[k - 1].plus(np.array(missing, dtype=parts[k - 1].rows.dtype), np.nan)
-    return parts
+    return NGramTable(rows, weights[0] * np.float32(LN10), weights[1] * np.float32(LN10))
