@@ -21,7 +21,6 @@ from asr.tasks._builders import build_task
 from asr.tasks.base import Loss, Validation
 from asr.tasks.speech_frontend import SpeechTask, build_speech_frontend
 from asr.text.vocabulary import Vocabulary
-from asr.utils.masks import length_mask
 
 # Of labels other than blank where there is no signal: less than what any search adds to a word.
 SILENCE_LOG_PROB = -100.0

@@ -182,12 +182,12 @@ def test_a_search_that_fails_is_reported_once(trained: Recognizer, monkeypatch: 
         raise AudioError("damaged: cut short")
 
     monkeypatch.setattr(audio, "stream", damaged)
-    monkeypatch.setattr(trained.decoder, "start", lambda: Failing(trained.vocabulary.blank))
+    monkeypatch.setattr(trained.decoder, "start", lambda: Failing(len(trained.vocabulary), trained.vocabulary.blank))
     monkeypatch.setattr(trained, "batch_seconds", 1.0)
     with_windows(monkeypatch, 1.0, 0.2)
     results = list(trained.transcribe_all(["damaged", np.zeros(RATE, np.float32)]))
     assert [index for index, _ in results] == [0, 1]
-    assert str(results[0][1]) == "no path" and isinstance(results[1][1], Transcript)
+    assert str(results[0][1]) == "damaged: no path" and isinstance(results[1][1], Transcript)
 
 
 @pytest.mark.parametrize(
