@@ -56,17 +56,17 @@ def scores(path: Path, text: str, **options: bool) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
-        ("a b", [-0.2, -0.05, -0.11]),  # all are there
+        ("a b", [-0.2, -0.05, -0.11]),  # all n-grams exist
         ("b", [-0.5 - 0.7, -0.15]),  # <s> b: back-off of <s>; b </s>
         ("a a", [-0.2, -0.1 - 0.9, -0.3 - 0.6]),  # <s> a a: back-off of <s> a; a a </s>: of a a none, of a
         ("a x a", [-0.2, -0.1 - 0.3 - 1.0, -0.4, -0.3 - 0.6]),  # unknown words leave no context
         ("", [-0.5 - 0.6]),
     ],
 )
-def test_backing_off_by_hand(path: Path, text: str, wanted: list[float]) -> None:
-    assert scores(path, text) == pytest.approx(wanted, abs=1e-6)
+def test_backing_off_by_hand(path: Path, text: str, expected: list[float]) -> None:
+    assert scores(path, text) == pytest.approx(expected, abs=1e-6)
 
 
 def test_without_beginning_and_end(path: Path) -> None:
@@ -80,16 +80,16 @@ def test_round_trip(tmp_path: Path) -> None:
         arpa.write(model, tmp_path / name)
         again = arpa.read(tmp_path / name)
         assert (again.words, again.order) == (model.words, 4)
-        for wanted, found in zip(model.trie, again.trie, strict=True):
-            np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+        for expected, actual in zip(model.trie, again.trie, strict=True):
+            np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
     plain = (tmp_path / "model.arpa").read_bytes()
     for suffix, decompress in ((".gz", gzip.decompress), (".xz", lzma.decompress), (".bz2", bz2.decompress)):
         assert decompress((tmp_path / f"model.arpa{suffix}").read_bytes()) == plain
 
 
-def test_beginnings_that_srilm_left_out(tmp_path: Path) -> None:
+def test_prefixes_that_srilm_left_out(tmp_path: Path) -> None:
     path = tmp_path / "pruned.arpa"
-    # "a b" is gone though "a b </s>" stays; what "a b" had been worth is what backing off gives
+    # "a b" is gone though "a b </s>" stays; the probability of "a b" is what backing off gives
     path.write_text(BY_HAND.replace("-0.3\ta b\t-0.25\n", "").replace("ngram 2=4", "ngram 2=3"))
     assert scores(path, "a b", bos=False) == pytest.approx([-0.4, -0.3 - 0.7, -0.11], abs=1e-6)
     assert scores(path, "a b b", bos=False) == pytest.approx([-0.4, -1.0, -0.2 - 0.7, -0.15], abs=1e-6)
@@ -106,20 +106,20 @@ def test_white_space_of_unicode_belongs_to_words(path: Path, word: str) -> None:
     path.write_text(re.sub(r"\bb\b", word, BY_HAND.replace("by", "")), encoding="utf-8")
     model = arpa.read(path)
     assert word in model.words
-    wanted = [-0.2, -0.05, -0.11]
-    assert [float(x) for x in model.log_probs(["a", word]) / np.log(10)] == pytest.approx(wanted, abs=1e-6)
+    expected = [-0.2, -0.05, -0.11]
+    assert [float(x) for x in model.log_probs(["a", word]) / np.log(10)] == pytest.approx(expected, abs=1e-6)
     arpa.write(model, path)
     assert arpa.read(path).words == model.words
 
 
 def test_blanks_in_place_of_tabs_a_byte_order_mark_and_windows_line_ends(path: Path) -> None:
-    wanted = scores(path, "a b")
+    expected = scores(path, "a b")
     path.write_bytes(b"\xef\xbb\xbf" + BY_HAND.replace("\t", "  ").replace("\n", " \r\n").encode())
-    assert scores(path, "a b") == wanted
+    assert scores(path, "a b") == expected
     path.write_bytes(lzma.compress(path.read_bytes()))
-    assert scores(path, "a b") == wanted
+    assert scores(path, "a b") == expected
     path.write_text("\ufeff" + BY_HAND.partition("\n")[2].lstrip(), encoding="utf-8")  # the mark before \\data\\
-    assert scores(path, "a b") == wanted
+    assert scores(path, "a b") == expected
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_damaged_files(path: Path, old: str, new: str, message: str) -> None:
         arpa.read(path)
 
 
-def test_files_that_are_none(tmp_path: Path) -> None:
+def test_files_that_are_not_readable(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         arpa.read(tmp_path / "none.arpa")
     (tmp_path / "cut.arpa.gz").write_bytes(gzip.compress(BY_HAND.encode())[:100])

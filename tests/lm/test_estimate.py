@@ -34,7 +34,7 @@ def by_definition(sentences: Sequence[Sequence[str]], order: int, vocabulary: Se
             before[gram[1:]].add(gram[0])
         adjusted[n] = Counter({g: raw[n][g] if g[0] == "<s>" else len(before[g]) for g in raw[n]})
     adjusted[1].pop(("<s>",), None)
-    found: dict[Gram, float] = {}
+    probs: dict[Gram, float] = {}
     for n in range(1, order + 1):
         n1, n2, n3, n4 = (sum(c == k for c in adjusted[n].values()) for k in (1, 2, 3, 4))
         d: Sequence[float] = FALLBACK_DISCOUNTS
@@ -50,13 +50,13 @@ def by_definition(sentences: Sequence[Sequence[str]], order: int, vocabulary: Se
             gamma[gram[:-1]] += d[min(c, 3) - 1]
         for gram in itertools.product(vocabulary, repeat=n):
             h, c = gram[:-1], adjusted[n][gram]
-            lower = found[gram[1:]] if n > 1 else 1 / len([w for w in vocabulary if w != "<s>"])
+            lower = probs[gram[1:]] if n > 1 else 1 / len([w for w in vocabulary if w != "<s>"])
             if not total[h]:
-                found[gram] = lower
+                probs[gram] = lower
             else:
                 own = (c - d[min(c, 3) - 1]) / total[h] if c else 0.0
-                found[gram] = own + gamma[h] / total[h] * lower
-    return found
+                probs[gram] = own + gamma[h] / total[h] * lower
+    return probs
 
 
 def probability(model: NGram, gram: Gram) -> float:
@@ -76,11 +76,11 @@ texts = st.lists(st.lists(st.sampled_from("abc"), max_size=6), min_size=1, max_s
 @given(sentences=texts, order=st.integers(1, 4))
 def test_equals_the_definition(sentences: list[list[str]], order: int) -> None:
     model = kneser_ney(encode_sentences(sentences), order)
-    wanted = by_definition(sentences, order, model.words)
+    expected = by_definition(sentences, order, model.words)
     for gram in itertools.product(model.words, repeat=order):
         # <s> is where sentences begin and nowhere else; </s> ends them
         if gram[-1] != "<s>" and "<s>" not in gram[1:] and "</s>" not in gram[:-1]:
-            assert probability(model, gram) == pytest.approx(wanted[gram], rel=1e-4), gram
+            assert probability(model, gram) == pytest.approx(expected[gram], rel=1e-4), gram
 
 
 @settings(deadline=None, max_examples=50)
@@ -114,7 +114,7 @@ def test_vocabulary_limits() -> None:
     assert encode_sentences(sentences, vocabulary=["x", "c"]).words == ("<unk>", "<s>", "</s>", "x", "c")
 
 
-def test_what_cannot_be_estimated() -> None:
+def test_input_that_cannot_be_estimated_from() -> None:
     with pytest.raises(InputError, match="no text"):
         encode_sentences([])
     with pytest.raises(InputError, match="sentence 2: </s> is reserved"):
@@ -129,7 +129,7 @@ def test_text_shorter_than_the_order() -> None:
     assert probability(model, ("<s>", "</s>")) > 0.5
 
 
-def test_discounts_that_cannot_be_estimated_are_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_discounts_that_cannot_be_estimated_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         kneser_ney(encode_sentences([["a"]]), 1)
     assert "order 1: counts of counts 2, 0, 0, 0 do not give discounts" in caplog.text

@@ -27,6 +27,6 @@ def test_scores_are_the_same(order: int, threshold: float, tmp_path: Path) -> No
     ours = arpa.read(path)
     for _ in range(100):
         sentence = [*draw(), "unseen", *draw()]
-        wanted = [log_prob for log_prob, _, _ in theirs.full_scores(" ".join(sentence))]
-        np.testing.assert_allclose(ours.log_probs(sentence) / np.log(10), wanted, atol=1e-4)
+        expected = [log_prob for log_prob, _, _ in theirs.full_scores(" ".join(sentence))]
+        np.testing.assert_allclose(ours.log_probs(sentence) / np.log(10), expected, atol=1e-4)
     assert theirs.order == order

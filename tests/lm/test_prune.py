@@ -34,7 +34,7 @@ def test_equals_the_definition_for_bigrams(sentences: list[list[str]], threshold
     model = kneser_ney(encode_sentences(sentences), 2)
     words = [w for w in range(len(model.words)) if w != 1]
     unigram = {w: probability(model, (), w) for w in words}
-    wanted = set()
+    expected = set()
     for h, w in names(model, 2):
         p = {v: probability(model, (h,), v) for v in words}
         explicit = {v for g, v in names(model, 2) if g == h and v != w}
@@ -46,13 +46,13 @@ def test_equals_the_definition_for_bigrams(sentences: list[list[str]], threshold
         if abs(loss - threshold) < 1e-6 * threshold:
             return  # rounding decides
         if loss >= threshold:
-            wanted.add((h, w))
-    assert names(prune(model, threshold), 2) == wanted
+            expected.add((h, w))
+    assert names(prune(model, threshold), 2) == expected
 
 
 @settings(deadline=None, max_examples=40)
 @given(sentences=texts, threshold=st.sampled_from([0, 1e-3, 1e-2, 0.1]))
-def test_what_is_left_is_a_model(sentences: list[list[str]], threshold: float) -> None:
+def test_probabilities_of_a_pruned_model_sum_to_one(sentences: list[list[str]], threshold: float) -> None:
     model = kneser_ney(encode_sentences(sentences), 3)
     small = prune(model, threshold)
     assert small.words == model.words
@@ -65,13 +65,13 @@ def test_what_is_left_is_a_model(sentences: list[list[str]], threshold: float) -
             assert sum(probability(small, history, w) for w in words) == pytest.approx(1, rel=1e-3)
 
 
-def test_nothing_is_lost_at_threshold_zero() -> None:
+def test_threshold_zero_keeps_all_ngrams() -> None:
     model = kneser_ney(encode_sentences([["a", "b", "c"], ["a", "c"], ["b", "b", "a"]]), 3)
-    for wanted, found in zip(model.trie, prune(model, 0).trie, strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5)
+    for expected, actual in zip(model.trie, prune(model, 0).trie, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_thresholds() -> None:
+def test_a_negative_threshold_is_refused() -> None:
     model = kneser_ney(encode_sentences([["a"]]), 2)
     with pytest.raises(InputError, match="0 or more"):
         prune(model, -1)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from itertools import groupby, product
-
 import numpy as np
 import pytest
 import torch
+from ctc_paths import plain_search, random_log_probs, sequence_probs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,67 +15,26 @@ from asr.decoding.ctc.options import CTCBeamOptions
 from asr.errors import InputError
 
 
-def collapsed(path: tuple[int, ...], blank: int) -> tuple[int, ...]:
-    return tuple(label for label, _ in groupby(path) if label != blank)
-
-
-def random_scores(seed: int, *shape: int) -> np.ndarray:
-    logits = np.random.default_rng(seed).normal(0, 2, shape)
-    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-
-
-def all_labellings(log_probs: np.ndarray, blank: int) -> dict[tuple[int, ...], float]:
-    """Probability of every label sequence, by the definition."""
-    totals: dict[tuple[int, ...], float] = defaultdict(float)
-    for path in product(range(log_probs.shape[1]), repeat=len(log_probs)):
-        score = sum(log_probs[t, label] for t, label in enumerate(path))
-        totals[collapsed(path, blank)] += np.exp(score)
-    return dict(totals)
-
-
-def plain_search(
-    log_probs: np.ndarray, beam: int, blank: int, threshold: float = np.inf
-) -> list[tuple[tuple[int, ...], float]]:
-    """Prefix beam search as the papers write it, over dictionaries; best first."""
-    kept: dict[tuple[int, ...], tuple[float, float]] = {(): (1.0, 0.0)}
-    for p in np.exp(log_probs):
-        found: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [0.0, 0.0])
-        for prefix, (in_blank, in_label) in kept.items():
-            found[prefix][0] += (in_blank + in_label) * p[blank]
-            if prefix:
-                found[prefix][1] += in_label * p[prefix[-1]]
-            for label in range(len(p)):
-                if label != blank:
-                    repeat = bool(prefix) and prefix[-1] == label
-                    longer = (*prefix, label)
-                    found[longer][1] += (in_blank if repeat else in_blank + in_label) * p[label]
-        possible = [prefix for prefix in found if sum(found[prefix]) > 0]
-        best = sorted(possible, key=lambda prefix: -sum(found[prefix]))[:beam]
-        best = [prefix for prefix in best if sum(found[prefix]) >= np.exp(-threshold) * sum(found[best[0]])]
-        kept = {prefix: (found[prefix][0], found[prefix][1]) for prefix in best}
-    return [(prefix, float(np.log(sum(p)))) for prefix, p in kept.items()]
-
-
 def nbest(log_probs: np.ndarray, blank: int = 0, **options: object) -> list[tuple[tuple[int, ...], float]]:
-    (found,) = ctc_beam.search(log_probs[None], np.array([len(log_probs)]), blank, CTCBeamOptions(**options))  # type: ignore[arg-type]
-    return [(hypothesis.labels, hypothesis.score) for hypothesis in found]
+    (hypotheses,) = ctc_beam.search(log_probs[None], np.array([len(log_probs)]), blank, CTCBeamOptions(**options))  # type: ignore[arg-type]
+    return [(hypothesis.labels, hypothesis.score) for hypothesis in hypotheses]
 
 
 class TestExactness:
     @settings(deadline=None, max_examples=40)
     @given(frames=st.integers(0, 5), labels=st.integers(1, 4), seed=st.integers(0, 9999), data=st.data())
-    def test_a_beam_that_holds_all_equals_the_enumeration(
+    def test_a_beam_that_holds_all_prefixes_equals_the_enumeration(
         self, frames: int, labels: int, seed: int, data: st.DataObject
     ) -> None:
         blank = data.draw(st.integers(0, labels - 1))
-        log_probs = random_scores(seed, frames, labels)
-        wanted = all_labellings(log_probs, blank)
-        found = nbest(log_probs, blank, beam=2000, nbest=2000)
-        assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
-        assert {labels: np.exp(score) for labels, score in found} == pytest.approx(wanted)
+        log_probs = random_log_probs(seed, frames, labels)
+        expected = sequence_probs(log_probs, blank)
+        hypotheses = nbest(log_probs, blank, beam=2000, nbest=2000)
+        assert [score for _, score in hypotheses] == sorted((score for _, score in hypotheses), reverse=True)
+        assert {labels: np.exp(score) for labels, score in hypotheses} == pytest.approx(expected)
 
     def test_scores_equal_the_ctc_forward_score(self) -> None:
-        log_probs = random_scores(1, 10, 3)
+        log_probs = random_log_probs(1, 10, 3)
         for labels, score in nbest(log_probs, beam=2**11, nbest=50):
             loss = torch.nn.functional.ctc_loss(
                 torch.tensor(log_probs)[:, None],
@@ -97,28 +54,28 @@ class TestExactness:
         threshold=st.sampled_from([0.1, 1.0, 5.0, None]),
         seed=st.integers(0, 9999),
     )
-    def test_a_narrow_beam_keeps_what_the_papers_search_keeps(
+    def test_a_narrow_beam_equals_the_plain_search(
         self, frames: int, labels: int, beam: int, sharpness: float, threshold: float | None, seed: int
     ) -> None:
-        # prefixes are pruned and come back here, and their children must not be found twice
+        # prefixes are dropped and come back here, and their children must not occur twice
         logits = np.random.default_rng(seed).normal(0, sharpness, (frames, labels))
         log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-        wanted = plain_search(log_probs, beam, 0, np.inf if threshold is None else threshold)
-        found = nbest(log_probs, beam=beam, nbest=beam, beam_threshold=threshold)
-        assert [prefix for prefix, _ in found] == [prefix for prefix, _ in wanted]
-        assert [score for _, score in found] == pytest.approx([score for _, score in wanted])
+        expected = plain_search(log_probs, beam, threshold=np.inf if threshold is None else threshold)
+        hypotheses = nbest(log_probs, beam=beam, nbest=beam, beam_threshold=threshold)
+        assert [prefix for prefix, _ in hypotheses] == [prefix for prefix, _ in expected]
+        assert [score for _, score in hypotheses] == pytest.approx([score for _, score in expected])
 
-    def test_more_candidates_than_there_is_room_for(self) -> None:
-        log_probs = random_scores(3, 12, 1500) / 8  # flat: nearly all labels extend nearly all prefixes
+    def test_more_new_prefixes_than_the_beam_and_the_scratch_space_hold(self) -> None:
+        log_probs = random_log_probs(3, 12, 1500) / 8  # flat: nearly all labels extend nearly all prefixes
         log_probs -= np.log(np.exp(log_probs).sum(-1, keepdims=True))
-        wanted = plain_search(log_probs, 7, 0)
-        assert nbest(log_probs, beam=7, nbest=7) == [(labels, pytest.approx(score)) for labels, score in wanted]
+        expected = plain_search(log_probs, 7)
+        assert nbest(log_probs, beam=7, nbest=7) == [(labels, pytest.approx(score)) for labels, score in expected]
 
     def test_labels_of_equal_probability_fill_the_beam(self) -> None:
         log_probs = np.full((2, 3000), -np.log(3000))
         assert len(nbest(log_probs, beam=9, nbest=9)) == 9
 
-    def test_hours_do_not_underflow(self) -> None:
+    def test_an_hour_of_frames_does_not_underflow(self) -> None:
         log_probs = np.tile(np.log([[0.5, 0.3, 0.2]]), (60_000, 1))
         (labels, score), *_ = nbest(log_probs, beam=4)
         assert -60_000 * np.log(2) - 1e-6 <= score < 0 and np.isfinite(score)
@@ -132,8 +89,8 @@ class TestExactness:
 class TestPruning:
     def test_by_count_and_by_probability(self) -> None:
         log_probs = np.log([[0.1, 0.5, 0.3, 0.1]])
-        everything = {(): 0.1, (1,): 0.5, (2,): 0.3, (3,): 0.1}
-        for options, left in (
+        probs = {(): 0.1, (1,): 0.5, (2,): 0.3, (3,): 0.1}
+        for options, remaining in (
             ({}, [(), (1,), (2,), (3,)]),
             ({"max_labels": 1}, [(), (1,)]),
             ({"max_labels": 2}, [(), (1,), (2,)]),
@@ -141,29 +98,29 @@ class TestPruning:
             ({"min_label_prob": 0.31}, [(), (1,)]),
             ({"min_label_prob": 0.9}, [()]),
         ):
-            found = dict(nbest(log_probs, beam=10, nbest=10, **options))
-            assert found == {labels: pytest.approx(np.log(everything[labels])) for labels in left}
+            hypotheses = dict(nbest(log_probs, beam=10, nbest=10, **options))
+            assert hypotheses == {labels: pytest.approx(np.log(probs[labels])) for labels in remaining}
 
 
-class TestFrames:
-    def test_spans_and_confidences(self) -> None:
+class TestTimes:
+    def test_spans_and_confidences_of_labels(self) -> None:
         probs = np.array([[0.1, 0.8, 0.1], [0.2, 0.7, 0.1], [0.9, 0.05, 0.05], [0.1, 0.6, 0.3], [0.1, 0.1, 0.8]])
-        ((found,),) = ctc_beam.search(probs[None], np.array([5]), options=CTCBeamOptions(scores="probs"))
-        assert found.labels == (1, 1, 2)
-        assert found.frames == ((0, 2), (3, 4), (4, 5))
-        assert found.confidence == pytest.approx((0.8, 0.6, 0.8))
-        assert all(type(label) is int for label in found.labels)
+        ((hypothesis,),) = ctc_beam.search(probs[None], np.array([5]), options=CTCBeamOptions(scores="probs"))
+        assert hypothesis.labels == (1, 1, 2)
+        assert hypothesis.frames == ((0, 2), (3, 4), (4, 5))
+        assert hypothesis.confidence == pytest.approx((0.8, 0.6, 0.8))
+        assert all(type(label) is int for label in hypothesis.labels)
 
     def test_no_frames(self) -> None:
-        ((found,),) = ctc_beam.search(np.zeros((1, 0, 3)), np.array([0]))
-        assert (found.labels, found.score, found.frames) == ((), 0.0, ())
+        ((hypothesis,),) = ctc_beam.search(np.zeros((1, 0, 3)), np.array([0]))
+        assert (hypothesis.labels, hypothesis.score, hypothesis.frames) == ((), 0.0, ())
 
 
 class TestPieces:
     @settings(deadline=None, max_examples=20)
     @given(cuts=st.lists(st.integers(0, 60), max_size=5), seed=st.integers(0, 99))
-    def test_any_cutting_gives_the_same(self, cuts: list[int], seed: int) -> None:
-        log_probs = random_scores(seed, 60, 5)
+    def test_pieces_of_any_length_give_the_same(self, cuts: list[int], seed: int) -> None:
+        log_probs = random_log_probs(seed, 60, 5)
         (whole,) = ctc_beam.search(log_probs[None], np.array([60]), options=CTCBeamOptions(beam=20, nbest=3))
         search = CTCBeamSearch(5, options=CTCBeamOptions(beam=20, nbest=3))
         for piece in np.split(log_probs, sorted(cuts)):
@@ -173,8 +130,8 @@ class TestPieces:
         search.start()
         assert search.partial() == ()
 
-    def test_a_batch_equals_its_utterances_alone(self) -> None:
-        log_probs, lengths = random_scores(5, 7, 50, 8), np.array([50, 0, 3, 41, 50, 17, 1])
+    def test_an_utterance_does_not_depend_on_its_batch(self) -> None:
+        log_probs, lengths = random_log_probs(5, 7, 50, 8), np.array([50, 0, 3, 41, 50, 17, 1])
         options = CTCBeamOptions(beam=10, nbest=4)
         together = ctc_beam.search(log_probs, lengths, options=options)
         for row, length in enumerate(lengths):
@@ -183,35 +140,35 @@ class TestPieces:
             )
             assert together[row] == alone[0]
 
-    def test_prefixes_that_are_forgotten_do_not_show(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        log_probs = random_scores(6, 300, 5)
-        wanted = nbest(log_probs, beam=8, nbest=8)
+    def test_the_tree_is_compacted_and_grown_without_effect(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        log_probs = random_log_probs(6, 300, 5)
+        expected = nbest(log_probs, beam=8, nbest=8)
         monkeypatch.setattr(ctc_beam, "INITIAL_NODES", 16)
-        assert nbest(log_probs, beam=8, nbest=8) == wanted
+        assert nbest(log_probs, beam=8, nbest=8) == expected
 
 
 class TestScores:
-    def test_kinds_give_the_same(self) -> None:
-        log_probs = random_scores(2, 20, 5)
-        wanted = nbest(log_probs)
-        assert nbest(np.exp(log_probs), scores="probs") == [(wanted[0][0], pytest.approx(wanted[0][1]))]
+    def test_all_kinds_of_scores_give_the_same(self) -> None:
+        log_probs = random_log_probs(2, 20, 5)
+        expected = nbest(log_probs)
+        assert nbest(np.exp(log_probs), scores="probs") == [(expected[0][0], pytest.approx(expected[0][1]))]
         shifted = log_probs + np.arange(20)[:, None]
-        assert nbest(shifted, scores="logits") == [(wanted[0][0], pytest.approx(wanted[0][1]))]
+        assert nbest(shifted, scores="logits") == [(expected[0][0], pytest.approx(expected[0][1]))]
 
     @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
     def test_precisions(self, dtype: str) -> None:
-        log_probs = random_scores(2, 20, 5)
+        log_probs = random_log_probs(2, 20, 5)
         assert nbest(log_probs.astype(dtype))[0][0] == nbest(log_probs)[0][0]
 
-    def test_what_is_wrong_is_said(self) -> None:
-        good = random_scores(4, 10, 4)
+    def test_wrong_scores_and_shapes_are_refused(self) -> None:
+        good = random_log_probs(4, 10, 4)
         lengths = np.array([10])
-        spoilt = good.copy()
-        spoilt[6, 2] = np.nan
+        with_nan = good.copy()
+        with_nan[6, 2] = np.nan
         impossible = np.array([[-np.inf, 0.0], [-np.inf, 0.0], [0.0, -np.inf]])
         for scores, message in (
-            (2 * good, "utterance 0: the probabilities of frame 0 sum to .*CTCBeamOptions.* knows 'probs' and"),
-            (spoilt, "frame 6 holds a score that is not a number"),
+            (2 * good, "utterance 0: the probabilities of frame 0 sum to .*CTCBeamOptions.*'probs' and 'logits'"),
+            (with_nan, "frame 6 holds a score that is not a number"),
             (np.full((3, 4), -np.inf), "frame 0 sum to 0"),
         ):
             with pytest.raises(InputError, match=message):

@@ -1,14 +1,14 @@
-"""Search with a lexicon and n-gram models, against the enumeration of all paths and all ways to see words in them."""
+"""Search with a lexicon and n-gram models, against the enumeration of all paths and all their segmentations."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import groupby, product
 from typing import Any
 
 import numpy as np
 import pytest
+from ctc_paths import plain_search, random_log_probs, sequence_probs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,19 +29,6 @@ def model(order: int = 2) -> NGram:
     return kneser_ney(encode_sentences([line.split() for line in TEXT]), order)
 
 
-def random_scores(seed: int, frames: int, labels: int) -> np.ndarray:
-    logits = np.random.default_rng(seed).normal(0, 1.5, (frames, labels))
-    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-
-
-def labellings(log_probs: np.ndarray) -> dict[tuple[int, ...], float]:
-    totals: dict[tuple[int, ...], float] = defaultdict(float)
-    for path in product(range(log_probs.shape[1]), repeat=len(log_probs)):
-        score = sum(log_probs[t, label] for t, label in enumerate(path))
-        totals[tuple(label for label, _ in groupby(path) if label)] += np.exp(score)
-    return dict(totals)
-
-
 def segmentations(labels: tuple[int, ...], entries: Sequence[tuple[int, Sequence[int]]]) -> list[tuple[int, ...]]:
     """All sequences of words whose pronunciations make up the labels."""
     if not labels:
@@ -54,7 +41,7 @@ def segmentations(labels: tuple[int, ...], entries: Sequence[tuple[int, Sequence
     ]
 
 
-def found(log_probs: np.ndarray, graph: Any, **options: Any) -> list[Any]:
+def nbest(log_probs: np.ndarray, graph: Any, **options: Any) -> list[Any]:
     options = {"beam": 3000, "nbest": 3000} | options
     ((*hypotheses,),) = beam.search(log_probs[None], np.array([len(log_probs)]), 0, CTCBeamOptions(**options), graph)
     return hypotheses
@@ -76,22 +63,22 @@ class TestPronunciations:
     )
     def test_equals_the_enumeration(self, frames: int, seed: int, weight: float, bonus: float, order: int) -> None:
         ngram = model(order)
-        log_probs = random_scores(seed, frames, 3)
+        log_probs = random_log_probs(seed, frames, 3, deviation=1.5)
         graph = make_graph(3, WordModel(lexicon_trie.build(self.entries), self.words, ngram, weight, bonus))
-        wanted = {
+        expected = {
             (labels, words): np.log(p)
             + weight * float(ngram.log_probs([self.words[w] for w in words]).sum())
             + bonus * len(words)
-            for labels, p in labellings(log_probs).items()
+            for labels, p in sequence_probs(log_probs).items()
             for words in segmentations(labels, self.entries)
         }
-        hypotheses = found(log_probs, graph)
+        hypotheses = nbest(log_probs, graph)
         assert {
             (h.labels, tuple(word for word, _, _ in h.words)): pytest.approx(h.score, abs=1e-4) for h in hypotheses
-        } == wanted
+        } == expected
         assert [h.score for h in hypotheses] == sorted((h.score for h in hypotheses), reverse=True)
         for h in hypotheses:
-            assert all(h.labels[first:end] in dict_of(self.entries)[word] for word, first, end in h.words)
+            assert all(h.labels[first:end] in pronunciations_of(self.entries)[word] for word, first, end in h.words)
             ends = [0, *(end for _, _, end in h.words)]
             assert [first for _, first, _ in h.words] == ends[:-1] and ends[-1] == len(h.labels)
 
@@ -99,29 +86,29 @@ class TestPronunciations:
         log_probs = np.log(np.array([[0.1, 0.1, 0.8]]))
         cold = make_graph(3, WordModel(lexicon_trie.build(self.entries), self.words))
         hot = make_graph(3, WordModel(lexicon_trie.build(self.entries), self.words, hotwords={"bee": 2.0}))
-        assert {h.words[0][0]: round(h.score, 5) for h in found(log_probs, cold) if h.words} == {
+        assert {h.words[0][0]: round(h.score, 5) for h in nbest(log_probs, cold) if h.words} == {
             0: round(np.log(0.1), 5), 1: round(np.log(0.8), 5), 4: round(np.log(0.8), 5)
         }  # fmt: skip
-        assert found(log_probs, hot)[0].words == ((4, 0, 1),)
-        assert found(log_probs, hot)[0].score == pytest.approx(np.log(0.8) + 2)
+        assert nbest(log_probs, hot)[0].words == ((4, 0, 1),)
+        assert nbest(log_probs, hot)[0].score == pytest.approx(np.log(0.8) + 2)
 
-    def test_an_unfinished_word_is_better_than_nothing(self) -> None:
+    def test_an_unfinished_word_is_returned_only_if_there_is_nothing_else(self) -> None:
         graph = make_graph(3, WordModel(lexicon_trie.build([(0, (1, 2))]), ("ab",)))
         sure = np.log(np.array([[0.01, 0.98, 0.01]]))
-        assert [h.labels for h in found(sure, graph)] == [()]  # the only one that ends where words end
+        assert [h.labels for h in nbest(sure, graph)] == [()]  # the only one that ends where words end
         certain = np.log(np.array([[1e-300, 1 - 2e-300, 1e-300]]))
-        (best, *_) = found(certain, graph, beam=1)
+        (best, *_) = nbest(certain, graph, beam=1)
         assert (best.labels, best.words) == ((1,), ())
 
 
-def dict_of(entries: Sequence[tuple[int, Sequence[int]]]) -> dict[int, set[tuple[int, ...]]]:
+def pronunciations_of(entries: Sequence[tuple[int, Sequence[int]]]) -> dict[int, set[tuple[int, ...]]]:
     collected: dict[int, set[tuple[int, ...]]] = defaultdict(set)
     for word, labels in entries:
         collected[word].add(tuple(labels))
     return collected
 
 
-def spelled(labels: tuple[int, ...]) -> list[str]:
+def words_of(labels: tuple[int, ...]) -> list[str]:
     """The words of a labelling; an empty one where separators follow each other. One may begin it, and one end it."""
     text = "".join(NAMES[label] or "" for label in labels).removeprefix("|")
     return text.removesuffix("|").split("|") if text else []
@@ -145,30 +132,30 @@ class TestSpellings:
         self, frames: int, seed: int, weight: float, unknown: float | None, hot: dict[str, float]
     ) -> None:
         ngram = model()
-        log_probs = random_scores(seed, frames, 4)
+        log_probs = random_log_probs(seed, frames, 4, deviation=1.5)
         graph = make_graph(
             4, WordModel(lexicon_trie.build(self.entries, SPACE), self.words, ngram, weight, 0.5, unknown, hot)
         )
-        wanted: dict[tuple[int, ...], float] = {}
-        for labels, p in labellings(log_probs).items():
-            words = spelled(labels)
-            strange = [word for word in words if word not in self.words]
-            if "" in words or (strange and unknown is None):
+        expected: dict[tuple[int, ...], float] = {}
+        for labels, p in sequence_probs(log_probs).items():
+            words = words_of(labels)
+            unknown_words = [word for word in words if word not in self.words]
+            if "" in words or (unknown_words and unknown is None):
                 continue
-            wanted[labels] = (
+            expected[labels] = (
                 np.log(p)
                 + weight * float(ngram.log_probs(words).sum())
                 + 0.5 * len(words)
-                + (unknown or 0.0) * len(strange)
+                + (unknown or 0.0) * len(unknown_words)
                 + sum(hot.get(word, 0.0) for word in words)
             )
-        hypotheses = found(log_probs, graph)
-        assert {h.labels: pytest.approx(h.score, abs=1e-4) for h in hypotheses} == wanted
+        hypotheses = nbest(log_probs, graph)
+        assert {h.labels: pytest.approx(h.score, abs=1e-4) for h in hypotheses} == expected
         for h in hypotheses:
             names = [self.words[w] if w >= 0 else "?" for w, _, _ in h.words]
-            said = ["".join(NAMES[v] or "" for v in h.labels[first:end]) for _, first, end in h.words]
-            assert names == [word if word in self.words else "?" for word in said]
-            assert said == [word for word in spelled(h.labels) if word]
+            spellings = ["".join(NAMES[v] or "" for v in h.labels[first:end]) for _, first, end in h.words]
+            assert names == [word if word in self.words else "?" for word in spellings]
+            assert spellings == [word for word in words_of(h.labels) if word]
 
 
 class TestLabelModels:
@@ -176,38 +163,56 @@ class TestLabelModels:
     @given(frames=st.integers(0, 5), seed=st.integers(0, 999), weight=st.sampled_from([0.3, 1.0]))
     def test_equals_the_enumeration(self, frames: int, seed: int, weight: float) -> None:
         ngram = kneser_ney(encode_sentences([list(line.replace(" ", "|")) for line in TEXT]), 3)
-        log_probs = random_scores(seed, frames, 4)
+        log_probs = random_log_probs(seed, frames, 4, deviation=1.5)
         graph = make_graph(4, label_lm=LabelModel(ngram, NAMES, weight, 0.4))
-        wanted = {
+        expected = {
             labels: np.log(p)
             + weight * float(ngram.log_probs([NAMES[v] or "" for v in labels]).sum())
             + 0.4 * len(labels)
-            for labels, p in labellings(log_probs).items()
+            for labels, p in sequence_probs(log_probs).items()
         }
-        assert {h.labels: pytest.approx(h.score, abs=1e-4) for h in found(log_probs, graph)} == wanted
+        assert {h.labels: pytest.approx(h.score, abs=1e-4) for h in nbest(log_probs, graph)} == expected
 
-    def test_both_at_once(self) -> None:
-        letters = kneser_ney(encode_sentences([list(line.replace(" ", "|")) for line in TEXT]), 3)
-        log_probs = random_scores(1, 5, 4)
+    @pytest.mark.parametrize(("labels", "frames", "beam"), [(4, 20, 5), (1500, 5, 5)])
+    def test_a_narrow_beam_equals_the_plain_search(self, labels: int, frames: int, beam: int) -> None:
+        # 1500 labels: more new prefixes than the scratch space holds
+        names = [None, *(f"l{label}" for label in range(1, labels))]
+        rng = np.random.default_rng(0)
+        ngram = kneser_ney(encode_sentences([[f"l{label}" for label in rng.integers(1, labels, 30)]]), 2)
+        log_probs = random_log_probs(2, frames, labels, deviation=0.2 if labels > 4 else 2.0)
+
+        def factor(prefix: tuple[int, ...], label: int) -> float:
+            return float(np.exp(0.5 * ngram.log_probs([str(names[v]) for v in (*prefix, label)], eos=False)[-1] + 0.3))
+
+        expected = {
+            prefix: score + 0.5 * float(ngram.log_probs([str(names[v]) for v in prefix])[-1])
+            for prefix, score in plain_search(log_probs, beam, factor=factor)
+        }
+        hypotheses = nbest(log_probs, make_graph(labels, None, LabelModel(ngram, names, 0.5, 0.3)), beam=beam)
+        assert {h.labels: pytest.approx(h.score, abs=1e-4) for h in hypotheses} == expected
+
+    def test_words_and_labels_together(self) -> None:
+        label_lm = kneser_ney(encode_sentences([list(line.replace(" ", "|")) for line in TEXT]), 3)
+        log_probs = random_log_probs(1, 5, 4, deviation=1.5)
         spelling = TestSpellings()
         words = WordModel(lexicon_trie.build(spelling.entries, SPACE), spelling.words, model(), 0.7, 0.5)
-        alone = {h.labels: h.score for h in found(log_probs, make_graph(4, words))}
-        both = {h.labels: h.score for h in found(log_probs, make_graph(4, words, LabelModel(letters, NAMES, 0.3)))}
+        alone = {h.labels: h.score for h in nbest(log_probs, make_graph(4, words))}
+        both = {h.labels: h.score for h in nbest(log_probs, make_graph(4, words, LabelModel(label_lm, NAMES, 0.3)))}
         assert both == {
             labels: pytest.approx(
-                score + 0.3 * float(letters.log_probs([NAMES[v] or "" for v in labels]).sum()), abs=1e-4
+                score + 0.3 * float(label_lm.log_probs([NAMES[v] or "" for v in labels]).sum()), abs=1e-4
             )
             for labels, score in alone.items()
         }
 
 
 def test_pieces_and_batches_give_the_same() -> None:
-    log_probs = random_scores(7, 80, 4)
+    log_probs = random_log_probs(7, 80, 4, deviation=1.5)
     spelling = TestSpellings()
     graph = make_graph(
         4, WordModel(lexicon_trie.build(spelling.entries, SPACE), spelling.words, model(), 0.7, unknown=-4.0)
     )
-    alone = found(log_probs, graph, beam=20, nbest=5)
+    alone = nbest(log_probs, graph, beam=20, nbest=5)
     search = CTCBeamSearch(4, 0, CTCBeamOptions(beam=20, nbest=5), graph)
     for piece in np.split(log_probs, [1, 30, 31]):
         search.feed(piece)
@@ -216,7 +221,7 @@ def test_pieces_and_batches_give_the_same() -> None:
     assert batch[0] == batch[1] == batch[3] == alone
 
 
-def test_what_does_not_fit_together() -> None:
+def test_models_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InputError, match="words outside the lexicon need a separator"):
         make_graph(3, WordModel(lexicon_trie.build([(0, (1,))]), ("a",), unknown=-1.0))
     with pytest.raises(InputError, match="labels up to 2, the scores 2 labels"):

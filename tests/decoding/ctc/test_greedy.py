@@ -6,6 +6,7 @@ from itertools import groupby, product
 
 import numpy as np
 import pytest
+from ctc_paths import collapse, random_log_probs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,26 +14,16 @@ from asr.decoding.ctc import greedy
 from asr.errors import InputError
 
 
-def collapsed(path: tuple[int, ...], blank: int) -> tuple[int, ...]:
-    """The definition of Graves et al. 2006: merge repeats, then remove blanks."""
-    return tuple(label for label, _ in groupby(path) if label != blank)
-
-
-def random_scores(seed: int, *shape: int) -> np.ndarray:
-    logits = np.random.default_rng(seed).normal(0, 2, shape)
-    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-
-
 @settings(deadline=None, max_examples=60)
 @given(frames=st.integers(0, 5), labels=st.integers(1, 4), seed=st.integers(0, 9999), data=st.data())
 def test_finds_the_best_of_all_paths(frames: int, labels: int, seed: int, data: st.DataObject) -> None:
     blank = data.draw(st.integers(0, labels - 1))
-    scores = random_scores(seed, 1, frames + 2, labels)
+    scores = random_log_probs(seed, 1, frames + 2, labels)
     (hypothesis,) = greedy.search(scores, np.array([frames]), blank)
     paths = list(product(range(labels), repeat=frames))
     totals = [sum(scores[0, t, label] for t, label in enumerate(path)) for path in paths]
     best = int(np.argmax(totals))
-    assert hypothesis.labels == collapsed(paths[best], blank)
+    assert hypothesis.labels == collapse(paths[best], blank)
     assert hypothesis.score == pytest.approx(totals[best])
 
 
@@ -49,22 +40,22 @@ def test_frames_and_confidences_are_those_of_the_runs(path: list[int], blank: in
         frame = end
     assert hypothesis.frames == tuple(spans)
     assert hypothesis.confidence == pytest.approx(tuple(confidences))
-    assert hypothesis.labels == collapsed(tuple(path), blank)
+    assert hypothesis.labels == collapse(tuple(path), blank)
     assert all(type(label) is int for label in hypothesis.labels)  # not numpy's, which JSON refuses
     assert hypothesis.score == pytest.approx(scores.sum())
 
 
 def test_an_example_by_hand() -> None:
     probabilities = np.array([[0.1, 0.9], [0.4, 0.6], [0.8, 0.2], [0.3, 0.7]])
-    (found,) = greedy.search(np.log(probabilities)[None], np.array([4]))
-    assert found.labels == (1, 1)
-    assert found.frames == ((0, 2), (3, 4))
-    assert found.confidence == pytest.approx((0.9, 0.7))
-    assert found.score == pytest.approx(np.log(0.9 * 0.6 * 0.8 * 0.7))
+    (hypothesis,) = greedy.search(np.log(probabilities)[None], np.array([4]))
+    assert hypothesis.labels == (1, 1)
+    assert hypothesis.frames == ((0, 2), (3, 4))
+    assert hypothesis.confidence == pytest.approx((0.9, 0.7))
+    assert hypothesis.score == pytest.approx(np.log(0.9 * 0.6 * 0.8 * 0.7))
 
 
 def test_a_batch_gives_what_singles_give_and_padding_is_not_read() -> None:
-    scores, lengths = random_scores(0, 4, 9, 5), np.array([9, 0, 4, 1])
+    scores, lengths = random_log_probs(0, 4, 9, 5), np.array([9, 0, 4, 1])
     batch = greedy.search(scores, lengths)
     for row, length in enumerate(lengths):
         assert batch[row] == greedy.search(scores[row : row + 1, :length], lengths[row : row + 1])[0]

@@ -1,4 +1,4 @@
-"""A neural model in the CTC search gives what the n-gram model gives that it imitates."""
+"""A neural model in the CTC search, against the n-gram model that it wraps."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ctc_paths import random_log_probs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -31,14 +32,14 @@ def model() -> NGram:
     return kneser_ney(encode_sentences([line.split() for line in ["a b a b c", "b b a", "a c c", "c a b"]]), 3)
 
 
-class Imitation:
-    """An n-gram model as a scorer: a row's state is its node; it counts how many rows it was asked about."""
+class NGramScorer:
+    """An n-gram model as a label scorer whose state is a node for each row; it counts the rows that it steps."""
 
     device = torch.device("cpu")
 
     def __init__(self, ngram: NGram) -> None:
         self.ngram = ngram
-        self.numbers = ngram.word_ids([name or UNK for name in NAMES] + [EOS])
+        self.ids = ngram.word_ids([name or UNK for name in NAMES] + [EOS])
         self.rows = 0
 
     def start(self, rows: int) -> Tensor:
@@ -46,12 +47,12 @@ class Imitation:
 
     def step(self, state: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         self.rows += len(labels)
-        then, said = [], []
+        nodes, log_probs = [], []
         for own, label in zip(state.tolist(), labels.tolist(), strict=True):
-            node = self.ngram.start if own < 0 else step(self.ngram.trie, own, self.numbers[label])[0]
-            then.append(node)
-            said.append([step(self.ngram.trie, node, number)[1] for number in self.numbers])
-        return torch.tensor(said).reshape(-1, SIZE), torch.tensor(then, dtype=torch.long)
+            node = self.ngram.start if own < 0 else step(self.ngram.trie, own, self.ids[label])[0]
+            nodes.append(node)
+            log_probs.append([step(self.ngram.trie, node, word_id)[1] for word_id in self.ids])
+        return torch.tensor(log_probs).reshape(-1, SIZE), torch.tensor(nodes, dtype=torch.long)
 
     def select(self, state: Tensor, rows: Tensor) -> Tensor:
         return state[rows]
@@ -60,19 +61,14 @@ class Imitation:
         return torch.cat(list(states))
 
 
-def random_scores(seed: int, utterances: int, frames: int) -> np.ndarray:
-    logits = np.random.default_rng(seed).normal(0, 2, (utterances, frames, len(NAMES)))
-    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-
-
 def neural() -> NeuralModel:
-    return NeuralModel(Imitation(model()), bos=0, eos=SIZE - 1, weight=WEIGHT, bonus=BONUS)
+    return NeuralModel(NGramScorer(model()), bos=0, eos=SIZE - 1, weight=WEIGHT, bonus=BONUS)
 
 
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 9999), beam=st.integers(1, 12), words=st.booleans())
-def test_equals_the_model_that_it_imitates(seed: int, beam: int, words: bool) -> None:
-    scores, lengths = random_scores(seed, 2, 9), np.array([9, 6])
+def test_equals_the_ngram_model(seed: int, beam: int, words: bool) -> None:
+    scores, lengths = random_log_probs(seed, 2, 9, len(NAMES)), np.array([9, 6])
     spelled = [(0, (1, 2)), (1, (1,)), (2, (2, 3)), (3, (3,)), (4, (2,))]
     vocabulary = WordModel(lexicon_trie.build(spelled, None), ["ab", "a", "bc", "c", "b"]) if words else None
     options = CTCBeamOptions(beam=beam, nbest=beam)
@@ -80,35 +76,35 @@ def test_equals_the_model_that_it_imitates(seed: int, beam: int, words: bool) ->
         scores, lengths, 0, options, make_graph(4, vocabulary, LabelModel(model(), NAMES, WEIGHT, BONUS))
     )
     fused = neural()
-    found = ctc_beam.search(scores, lengths, 0, options, make_graph(4, vocabulary, None, fused), fused)
-    for mine, theirs in zip(found, expected, strict=True):
+    hypotheses = ctc_beam.search(scores, lengths, 0, options, make_graph(4, vocabulary, None, fused), fused)
+    for mine, theirs in zip(hypotheses, expected, strict=True):
         assert [h.labels for h in mine] == [h.labels for h in theirs]
         assert [h.score for h in mine] == pytest.approx([h.score for h in theirs], abs=1e-4)
         assert [h.words for h in mine] == [h.words for h in theirs]
 
 
-def test_both_together_count_twice() -> None:
-    scores, lengths = random_scores(0, 1, 9), np.array([9])
+def test_an_ngram_model_and_a_neural_model_add_up() -> None:
+    scores, lengths = random_log_probs(0, 1, 9, len(NAMES)), np.array([9])
     options = CTCBeamOptions(beam=30, nbest=5)
     twice = LabelModel(model(), NAMES, 2 * WEIGHT, 2 * BONUS)
     ((*expected,),) = ctc_beam.search(scores, lengths, 0, options, make_graph(4, None, twice))
     fused = neural()
     graph = make_graph(4, None, LabelModel(model(), NAMES, WEIGHT, BONUS), fused)
-    ((*found,),) = ctc_beam.search(scores, lengths, 0, options, graph, fused)
-    assert [h.labels for h in found] == [h.labels for h in expected]
-    assert [h.score for h in found] == pytest.approx([h.score for h in expected], abs=1e-4)
+    ((*hypotheses,),) = ctc_beam.search(scores, lengths, 0, options, graph, fused)
+    assert [h.labels for h in hypotheses] == [h.labels for h in expected]
+    assert [h.score for h in hypotheses] == pytest.approx([h.score for h in expected], abs=1e-4)
 
 
-def test_is_asked_once_for_each_prefix_that_comes_in() -> None:
+def test_steps_once_for_each_new_prefix() -> None:
     fused = neural()
     scorer: Any = fused.scorer
     search = CTCBeamSearch(4, 0, CTCBeamOptions(beam=4), make_graph(4, None, None, fused), fused)
     scorer.rows = 0
-    search.feed(random_scores(1, 1, 200)[0])
-    assert scorer.rows < 4 * 200  # one that stays is not asked about again
+    search.feed(random_log_probs(1, 1, 200, len(NAMES))[0])
+    assert scorer.rows < 4 * 200  # a prefix that stays is not stepped again
     whole = search.finish()
     search.start()
-    for frame in random_scores(1, 1, 200)[0]:
+    for frame in random_log_probs(1, 1, 200, len(NAMES))[0]:
         search.feed(frame[None])
     assert search.finish() == whole
 

@@ -18,7 +18,7 @@ from asr.decoding.label.sampling import Sampling, sample, truncate
 from asr.decoding.label.scorer import LabelScorer, ScorerEnsemble
 from asr.errors import InputError
 
-BOS, EOS, SIZE = 0, 1, 4  # labels 2 and 3 are written; bos never is
+BOS, EOS, SIZE = 0, 1, 4  # sequences are of labels 2 and 3
 
 
 class Table:
@@ -49,7 +49,7 @@ class Table:
     def attention(self, state: tuple[Tensor, ...]) -> Tensor:
         return state[2]
 
-    # what the tests know
+    # by the definition
 
     def log_probs(self, utterance: int, labels: tuple[int, ...]) -> list[float]:
         path = (BOS, *labels, EOS)
@@ -81,11 +81,11 @@ def test_a_wide_beam_finds_the_best_of_all_sequences(
     table = Table(seed, 3)
     shortest = min(shortest, longest)
     options = LabelBeamOptions(80, 5, longest, shortest, normalization, bonus, coverage)
-    for utterance, found in enumerate(search(table, 3, BOS, EOS, options)):
+    for utterance, hypotheses in enumerate(search(table, 3, BOS, EOS, options)):
         every = sequences(longest, shortest)
         best = sorted(every, key=lambda labels: -table.rank(utterance, labels, options))[:5]
-        assert [hypothesis.labels for hypothesis in found] == best
-        for hypothesis in found:
+        assert [hypothesis.labels for hypothesis in hypotheses] == best
+        for hypothesis in hypotheses:
             assert hypothesis.score == pytest.approx(table.rank(utterance, hypothesis.labels, options), abs=1e-5)
             own = table.log_probs(utterance, hypothesis.labels)[:-1]
             assert hypothesis.confidence == pytest.approx([math.exp(p) for p in own], abs=1e-5)
@@ -105,38 +105,38 @@ def greedy(table: Table, utterance: int, longest: int) -> tuple[int, ...]:
 @given(seed=st.integers(0, 9999), normalization=st.sampled_from([0.0, 1.0]))
 def test_a_beam_of_one_is_greedy(seed: int, normalization: float) -> None:
     table = Table(seed, 5)
-    found = search(table, 5, BOS, EOS, LabelBeamOptions(beam=1, max_length=5, normalization=normalization))
-    assert [best.labels for (best,) in found] == [greedy(table, utterance, 5) for utterance in range(5)]
+    nbest_lists = search(table, 5, BOS, EOS, LabelBeamOptions(beam=1, max_length=5, normalization=normalization))
+    assert [best.labels for (best,) in nbest_lists] == [greedy(table, utterance, 5) for utterance in range(5)]
 
 
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 9999), beam=st.integers(1, 4))
-def test_the_batch_changes_nothing(seed: int, beam: int) -> None:
+def test_an_input_does_not_depend_on_its_batch(seed: int, beam: int) -> None:
     class One(Table):
         def start(self, rows: int) -> tuple[Tensor, Tensor, Tensor]:
             utterance, length, attended = super().start(rows)
             return utterance + number, length, attended
 
     options = LabelBeamOptions(beam, beam, 5, 0, 0.6)
-    together = search(Table(seed, 4), 4, BOS, EOS, options)
+    batched = search(Table(seed, 4), 4, BOS, EOS, options)
     for number in range(4):
-        assert search(One(seed, 4), 1, BOS, EOS, options) == [together[number]]
+        assert search(One(seed, 4), 1, BOS, EOS, options) == [batched[number]]
 
 
-def test_what_has_ended_costs_nothing() -> None:
+def test_sequences_that_have_ended_are_not_stepped() -> None:
     table = Table(0, 2)
     table.table[0, ..., EOS] = 50.0  # the first utterance ends at once
     search(table, 2, BOS, EOS, LabelBeamOptions(beam=2, max_length=6))
     assert table.rows_stepped <= 2 + 2 * 6 + 1
 
 
-def test_forbidden_labels_are_not_written() -> None:
-    found = search(Table(3, 4), 4, BOS, EOS, LabelBeamOptions(beam=8, nbest=8, max_length=4, forbidden=(2,)))
-    assert all(set(hypothesis.labels) <= {3} for nbest in found for hypothesis in nbest)
-    assert [len(nbest) for nbest in found] == [5] * 4  # of 0 to 4 labels
+def test_forbidden_labels_do_not_occur() -> None:
+    nbest_lists = search(Table(3, 4), 4, BOS, EOS, LabelBeamOptions(beam=8, nbest=8, max_length=4, forbidden=(2,)))
+    assert all(set(hypothesis.labels) <= {3} for nbest in nbest_lists for hypothesis in nbest)
+    assert [len(nbest) for nbest in nbest_lists] == [5] * 4  # of 0 to 4 labels
 
 
-def test_several_models_together() -> None:
+def test_an_ensemble_of_models() -> None:
     a, b = Table(1, 2), Table(2, 2)
     options = LabelBeamOptions(beam=80, max_length=3)
     for scorer, weights in ((ScorerEnsemble([a, b]), (0.5, 0.5)), (ScorerEnsemble([a, b], [1.0, 0.3]), (1.0, 0.3))):
@@ -154,16 +154,16 @@ def test_several_models_together() -> None:
         ScorerEnsemble([])
 
 
-def test_samples_come_as_often_as_they_are_probable() -> None:
+def test_samples_have_the_models_probabilities() -> None:
     table = Table(5, 1, longest=8)
     table.table = table.table[:1].expand(4000, -1, -1, -1)
     table.attends = table.attends.expand(4000, -1, -1)
     generator = torch.Generator().manual_seed(0)
-    found = sample(table, 4000, BOS, EOS, max_length=8, generator=generator)
-    counts = Counter(hypothesis.labels for hypothesis in found)
+    samples = sample(table, 4000, BOS, EOS, max_length=8, generator=generator)
+    counts = Counter(hypothesis.labels for hypothesis in samples)
     for labels in sequences(2):
         assert counts[labels] / 4000 == pytest.approx(math.exp(sum(table.log_probs(0, labels))), abs=0.03)
-    for hypothesis in found[:50]:
+    for hypothesis in samples[:50]:
         own = table.log_probs(0, hypothesis.labels)
         assert hypothesis.score == pytest.approx(sum(own if len(hypothesis.labels) < 8 else own[:-1]), abs=1e-4)
     cold = sample(table, 5, BOS, EOS, max_length=5, options=Sampling(temperature=1e-4))
@@ -175,7 +175,7 @@ def test_samples_come_as_often_as_they_are_probable() -> None:
     assert all(set(hypothesis.labels) <= {3} for hypothesis in only)
 
 
-def test_the_fewest_labels_that_have_so_much_together() -> None:
+def test_nucleus_and_top_k() -> None:
     logits = torch.tensor([[0.5, 0.3, 0.15, 0.05], [0.1, 0.1, 0.1, 0.7]]).log()
     expected = torch.tensor([[0.625, 0.375, 0, 0], [0, 0, 0, 1.0]])
     torch.testing.assert_close(truncate(logits, top_p=0.69), expected)
@@ -183,7 +183,7 @@ def test_the_fewest_labels_that_have_so_much_together() -> None:
     torch.testing.assert_close(truncate(logits), logits.exp())
 
 
-def test_what_is_refused() -> None:
+def test_wrong_options_and_models_are_refused() -> None:
     class Blind:
         device, start, step, select = Table.device, Table.start, Table.step, Table.select
 
