@@ -40,6 +40,7 @@ WITH_RESETS = frozenset({"mpegts", "mpeg", "ogg", "nut"})
 # Those whose clock starts at 0: a file of audio alone may start later. A part of a live stream starts anywhere.
 FROM_ZERO = frozenset({"mov", "matroska"})
 MAX_START_SECONDS = 60.0
+MAX_PLANES = 2  # PyAV reads beyond its memory in planar frames of 8 or more channels
 
 
 def is_installed() -> bool:
@@ -143,21 +144,35 @@ class MediaDecoder:
         """
         import av
 
-        try:
-            for packet in self._container.demux(self._container.streams.audio[self._index]):
-                try:
-                    frames = packet.decode()
-                except av.EOFError:
-                    continue
-                except av.FFmpegError as error:
-                    self._damage = self._damage or self._last_failed
-                    self._last_failed = self._now(), error.strerror or str(error)
-                    continue
-                if frames:
-                    self._damage, self._last_failed = self._damage or self._last_failed, None
-                yield from frames
-        except (av.FFmpegError, OSError, ValueError) as error:  # also of seeking to a damaged offset
-            self._damage = self._damage or (self._now(), getattr(error, "strerror", None) or str(error))
+        for packet in self._packets():
+            try:
+                frames = packet.decode()
+            except av.EOFError:
+                continue
+            except av.FFmpegError as error:
+                self._note_failure(error)
+                continue
+            if frames:
+                self._damage, self._last_failed = self._damage or self._last_failed, None
+            yield from frames
+
+    def _packets(self) -> Iterator[Any]:
+        """Yield the packets of the track, up to an error of the container."""
+        import av
+
+        while True:
+            try:
+                yield from self._container.demux(self._container.streams.audio[self._index])
+                return
+            except IndexError:  # of PyAV, at a packet of a stream that the header does not name: go on behind it
+                continue
+            except (av.FFmpegError, OSError, ValueError) as error:  # also of seeking to a damaged offset
+                self._damage = self._damage or (self._now(), getattr(error, "strerror", None) or str(error))
+                return
+
+    def _note_failure(self, error: Any) -> None:
+        self._damage = self._damage or self._last_failed
+        self._last_failed = self._now(), getattr(error, "strerror", None) or str(error)
 
     def _now(self) -> float:
         """Return the time up to which the file has been decoded, in seconds."""
@@ -212,7 +227,7 @@ class MediaDecoder:
                     silence, overlap = timeline.place(self._timestamp(packet))
                     length = round(float((packet.duration or 0) * track.time_base) * self.sample_rate)
                     timeline.position += silence + max(0, length - overlap)
-            except (av.FFmpegError, OSError, ValueError):  # reported when the file is read
+            except (av.FFmpegError, OSError, ValueError, IndexError):  # reported when the file is read
                 pass
         return timeline.position / self.sample_rate if timeline else 0.0
 
@@ -258,8 +273,14 @@ class MediaDecoder:
                 return
             if form != (form := (frame.format.name, frame.layout.name, frame.sample_rate)):  # as in joined MP3s
                 if resampler is not None:
-                    yield from _placed(timeline, resampler.resample(None), 0)
-                resampler = av.AudioResampler(format="fltp", layout=self._first.layout, rate=self.sample_rate)
+                    yield from _placed(timeline, _flush(resampler), 0)
+                target = "fltp" if self.channels <= MAX_PLANES else "flt"
+                resampler = av.AudioResampler(format=target, layout=self._first.layout, rate=self.sample_rate)
+            try:
+                parts = resampler.resample(frame)
+            except (av.FFmpegError, ValueError) as error:  # a damaged header of a frame
+                self._note_failure(error)
+                continue
             silence, overlap = timeline.place(self._timestamp(frame))
             if silence:
                 begin = timeline.position / self.sample_rate
@@ -271,19 +292,30 @@ class MediaDecoder:
                 yield timeline.position, block
                 timeline.position += len(block)
                 silence -= len(block)
-            yield from _placed(timeline, resampler.resample(frame), overlap)
+            yield from _placed(timeline, parts, overlap)
         if resampler is not None:
-            yield from _placed(timeline, resampler.resample(None), 0)
+            yield from _placed(timeline, _flush(resampler), 0)
 
     def close(self) -> None:
         """Close the container, not the file."""
         self._container.close()
 
 
+def _flush(resampler: Any) -> Any:
+    """Return the last frames of a resampler; none if it has never worked."""
+    import av
+
+    try:
+        return resampler.resample(None)
+    except (av.FFmpegError, ValueError):
+        return []
+
+
 def _placed(timeline: Timeline, frames: Any, overlap: int) -> Iterator[tuple[int, np.ndarray]]:
     """Yield positions and samples (n, channels) of frames without their first ``overlap`` samples."""
     for frame in frames:
-        samples = frame.to_ndarray().T  # (channels, n) -> (n, channels)
+        array = frame.to_ndarray()  # (channels, n), or packed (1, n * channels)
+        samples = array.T if frame.format.is_planar else array.reshape(frame.samples, -1)  # (n, channels)
         kept = samples[overlap:]
         overlap = max(0, overlap - len(samples))
         if len(kept):

@@ -109,3 +109,24 @@ def test_tracks(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> 
     assert len(read(wav, RATE, track=1)) == 8000
     with pytest.raises(AudioError, match="has no audio track 2; accepted: track 1"):
         read(wav, RATE, track=2)
+
+
+@pytest.mark.parametrize(("layout", "channels"), [("5.1", 6), ("7.1", 8), ("hexadecagonal", 16)])
+@pytest.mark.parametrize("name", ["x.mkv", "x.mov", "x.wav"])
+def test_many_channels(tmp_path: Path, name: str, layout: str, channels: int) -> None:
+    av = pytest.importorskip("av", reason="the extra `media` is not installed")
+    path = tmp_path / name
+    waves = np.stack([tone(RATE, 1.0, hertz=200 + 100 * number)[:, 0] for number in range(channels)], axis=1)
+    with av.open(str(path), "w") as container:
+        track = container.add_stream("pcm_s16le", rate=RATE, layout=layout)
+        values = np.round(waves * 32767).astype(np.int16)
+        for at in range(0, RATE, 1000):
+            packed = np.ascontiguousarray(values[at : at + 1000]).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(packed, format="s16", layout=layout)
+            frame.sample_rate, frame.pts, frame.time_base = RATE, at, Fraction(1, RATE)
+            container.mux(track.encode(frame))
+        container.mux(track.encode(None))
+    assert info(path).channels == channels
+    for channel in (1, 2, channels):
+        np.testing.assert_allclose(read(path, RATE, channel=channel), waves[:, channel - 1], atol=1e-4)
+    np.testing.assert_allclose(read(path, RATE), waves.mean(axis=1), atol=1e-4)
