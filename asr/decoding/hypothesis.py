@@ -23,3 +23,16 @@ class Hypothesis:
     frames: tuple[tuple[int, int], ...] = ()
     confidence: tuple[float, ...] = ()
     words: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Alignment(Hypothesis):
+    """The hypothesis of a text that was given.
+
+    Attributes:
+        fits: whether the text is about as probable as what the network recognizes.
+        warnings: words that cannot be written, and what does not fit.
+    """
+
+    fits: bool = True
+    warnings: tuple[str, ...] = ()

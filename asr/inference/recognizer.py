@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -26,6 +27,8 @@ from asr.tasks.ctc import CTCTask
 from asr.tasks.speech_frontend import SpeechTask
 from asr.text.vocabulary import Vocabulary
 from asr.utils.threads import available_cores
+
+log = logging.getLogger(__name__)
 
 
 class Recognizer:
@@ -190,7 +193,24 @@ class Recognizer:
             source=source_name(source),
             alternatives=tuple(self._alternatives(hypotheses)),
             channel=None if channel == "mix" else channel,
+            phones=tuple(
+                replace(phone, start=min(phone.start, duration), end=min(phone.end, duration))
+                for phone in self._phones(hypotheses[0])
+            ),
+            fits=getattr(hypotheses[0], "fits", None),
+            warnings=getattr(hypotheses[0], "warnings", ()),
         )
+
+    def _phones(self, hypothesis: Hypothesis) -> Iterator[Word]:
+        """The phones of the words that a head of phones was searched for."""
+        vocabulary, seconds = self.decoder.vocabulary, self.task.frame_seconds
+        if vocabulary.kind != "phones" or not hypothesis.words:
+            return
+        for label, (start, end), confidence in zip(
+            hypothesis.labels, hypothesis.frames, hypothesis.confidence, strict=True
+        ):
+            if label < len(vocabulary):  # not of a word without a pronunciation
+                yield Word(vocabulary.tokens[label], round(start * seconds, 3), round(end * seconds, 3), confidence)
 
     def _words(self, hypothesis: Hypothesis) -> Iterator[Word]:
         seconds = self.task.frame_seconds
@@ -219,6 +239,9 @@ class Recognizer:
     ) -> Transcript:
         """Find the time of each word of a known text in one recording (forced alignment).
 
+        Words that the model cannot write, or pronounce, get the time between their neighbors. These, a text that does
+        not fit the recording (`Transcript.fits`) and words that do not are logged as warnings.
+
         Args:
             source: as in `transcribe`.
             text: the text that is spoken.
@@ -230,13 +253,16 @@ class Recognizer:
 
         Raises:
             AudioError: the file cannot be read; the message names it.
-            InputError: an array that the model does not read, words that it cannot spell, or a recording that is too
-                short for them.
+            InputError: an array that the model does not read, a text of which it cannot write any word, or a recording
+                that is too short for it.
         """
         head = head or (self.head if lexicon or pronouncer else self.task.alignment_head)
         aligner = make_aligner(self.task.vocabularies[head], text, lexicon, pronouncer)
         runner = Recognizer(self.task, batch_seconds=self.batch_seconds, head=head, decoder=aligner)
-        return runner.transcribe(source, sample_rate)
+        transcript = runner.transcribe(source, sample_rate)
+        for warning in transcript.warnings:
+            log.warning("%s", f"{transcript.source}: {warning}" if transcript.source else warning)
+        return transcript
 
     def align_all(
         self,

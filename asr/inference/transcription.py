@@ -19,6 +19,7 @@ from asr.models.decoder_files import decoder_config
 from asr.output.formats import parse_formats, render
 from asr.output.paths import plan_outputs, write_text_atomic
 from asr.output.transcript import Transcript
+from asr.output.transcript import close_gaps as without_gaps
 from asr.utils.progress import Progress, no_progress
 from asr.utils.text_files import STDIN
 
@@ -175,6 +176,10 @@ def align_files(
     lexicon: str | Path | None = None,
     pronouncer: str | Path | None = None,
     device: str = "cpu",
+    close_gaps: float = 0.0,
+    strict: bool = False,
+    format: str = "json",
+    outputs: Sequence[Path] | None = None,
 ) -> Iterator[tuple[int, Transcript | InputError]]:
     """Find the times of the words of known texts in files, with a model directory (`asr align`).
 
@@ -185,6 +190,10 @@ def align_files(
         lexicon: as in `Recognizer.align`; None: that of the model directory, if it has one.
         pronouncer: as in `Recognizer.align`; None: that of the model directory, if it has one.
         device: as in `Recognizer.load`.
+        close_gaps: words, and phones, meet in the middle of gaps of up to so many seconds.
+        strict: a text that does not fit its recording is an error.
+        format: of the outputs, see `asr.output.formats.FORMATS`.
+        outputs: a file for each pair, which is written as soon as it is aligned; None: none are written.
 
     Returns:
         An iterator over the results, see `Recognizer.align_all`.
@@ -195,9 +204,23 @@ def align_files(
     directory = directory_module.find(model)
     decoded_head, own = decoder_config(directory, None, head)
     recognizer = Recognizer.load(directory, device=device, head=decoded_head, decoder={"type": "greedy"})
-    return recognizer.align_all(
+    results = recognizer.align_all(
         pairs,
         head=head,
         lexicon=lexicon or own.get("lexicon"),
         pronouncer=pronouncer or own.get("pronouncer"),
     )
+
+    def finished() -> Iterator[tuple[int, Transcript | InputError]]:
+        for index, result in results:
+            if isinstance(result, Transcript):
+                if strict and result.fits is False:
+                    name = source_name(pairs[index][0])
+                    result = InputError(f"{name}: the text does not fit the recording, which --strict refuses")
+                else:
+                    result = without_gaps(result, close_gaps)
+                    if outputs is not None:
+                        write_text_atomic(outputs[index], render(result, format))
+            yield index, result
+
+    return finished()

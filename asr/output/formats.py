@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-import textwrap
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from numbers import Real
@@ -17,6 +18,12 @@ from asr.utils.options import check_choice
 # What a viewer can read at a glance: the usual limits of subtitling guides.
 CUE_LINE_CHARACTERS = 42
 CUE_LINES = 2
+# half-width katakana; Thai, Lao, Tibetan, Burmese, Khmer
+UNSPACED = ((0xFF66, 0xFF9D), (0x0E00, 0x0EFF), (0x0F00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF))
+NO_LINE_START = frozenset(
+    "、。，．・：；？！」』）］｝〉》】〕〗〙〛’”…‥ーぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ々〻,.:;?!)]}%"
+)
+NO_LINE_END = frozenset("「『（［｛〈《【〔〖〘〚‘“([{")
 CUE_MILLISECONDS = 7000
 CUE_PAUSE_MILLISECONDS = 600
 
@@ -99,10 +106,12 @@ def _milliseconds(seconds: float) -> int:
 
 def _object(transcript: Transcript) -> object:
     fields = asdict(transcript)
-    if not transcript.alternatives:
-        del fields["alternatives"]
-    if transcript.channel is None:
-        del fields["channel"]
+    for name in ("alternatives", "phones", "warnings"):
+        if not fields[name]:
+            del fields[name]
+    for name in ("channel", "fits"):
+        if fields[name] is None:
+            del fields[name]
     return _rounded(fields)
 
 
@@ -124,11 +133,13 @@ class _Cue:
 
 def _cues(transcript: Transcript) -> Iterator[_Cue]:
     """Cues of the text; the whole text is one if there are no word times."""
-    words = transcript.words
+    words = [part for word in transcript.words for part in _parts(word)]
     if not words:
-        text = _line(transcript.text)
-        if text:
-            yield _Cue(0, max(1, _milliseconds(transcript.duration)), text)
+        if text := _line(transcript.text):
+            parts = _parts(Word(text, 0.0, max(0.001, transcript.duration), 1.0))
+            for part in parts:
+                start = _milliseconds(part.start)
+                yield _Cue(start, max(start + 1, _milliseconds(part.end)), part.text)
         return
     first = 0
     for last in range(1, len(words) + 1):
@@ -136,7 +147,7 @@ def _cues(transcript: Transcript) -> Iterator[_Cue]:
             start = _milliseconds(words[first].start)
             # WebVTT requires an end after the start.
             end = max(start + 1, _milliseconds(words[last - 1].end))
-            if text := _line(" ".join(word.text for word in words[first:last])):
+            if text := _joined(words[first:last]):
                 yield _Cue(start, end, text)
             first = last
 
@@ -156,12 +167,100 @@ def _ends_before(cue: Sequence[Word], following: Word) -> bool:
     length = _milliseconds(following.end) - _milliseconds(cue[0].start)
     if pause > CUE_PAUSE_MILLISECONDS or length > CUE_MILLISECONDS:
         return True
-    text = " ".join(word.text for word in (*cue, following))
-    return len(_wrapped(text)) > CUE_LINES
+    return len(_wrapped(_joined([*cue, following]))) > CUE_LINES
+
+
+def _joined(words: Sequence[Word]) -> str:
+    """The text of words, with a space between those of scripts that have it."""
+    text = ""
+    for word in words:
+        part = _line(word.text)
+        if text and part and not (_is_unspaced(text[-1]) and _is_unspaced(part[0])):
+            text += " "
+        text += part
+    return text
+
+
+def _parts(word: Word) -> list[Word]:
+    """A word as it is, or what of a script without spaces is too long for a cue in parts that share its time.
+
+    Parts are as long as two lines; or shorter, so that none takes longer than a cue may.
+    """
+    text = _line(word.text)
+    pieces = list(_pieces(text))
+    total, length = _columns(text), _milliseconds(word.end) - _milliseconds(word.start)
+    if not any(not space for space, _ in pieces[1:]) or (
+        len(_wrapped(text)) <= CUE_LINES and length <= CUE_MILLISECONDS
+    ):
+        return [word]
+    limit = total * CUE_MILLISECONDS / length if length > 0 else math.inf  # columns of a cue's time
+    texts: list[str] = []
+    now = ""
+    for space, piece in pieces:
+        longer = f"{now}{space}{piece}" if now else piece
+        if now and (len(_wrapped(longer)) > CUE_LINES or _columns(longer) > limit):
+            texts.append(now)
+            longer = piece
+        now = longer
+    texts.append(now)
+    seconds = word.end - word.start
+    parts, before, all_columns = [], 0, sum(map(_columns, texts))
+    for text in texts:
+        after = before + _columns(text)
+        start, end = (word.start + seconds * min(1.0, at / all_columns) for at in (before, after))
+        parts.append(Word(text, round(start, 6), min(word.end, round(end, 6)), word.confidence))
+        before = after
+    return parts
 
 
 def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, CUE_LINE_CHARACTERS, break_long_words=False, break_on_hyphens=False)
+    """Lines of at most `CUE_LINE_CHARACTERS` columns; a word that is longer has a line of its own.
+
+    Scripts without spaces may be broken anywhere but before closing and after opening punctuation. Wide characters take
+    two columns.
+    """
+    lines: list[str] = []
+    line = ""
+    for space, piece in _pieces(text):
+        longer = f"{line}{space}{piece}" if line else piece
+        if line and _columns(longer) > CUE_LINE_CHARACTERS:
+            lines.append(line)
+            longer = piece
+        line = longer
+    return [*lines, line] if line else lines
+
+
+def _pieces(text: str) -> Iterator[tuple[str, str]]:
+    """Parts of a text between which a line may end, each with the space before it, or none."""
+    for number, word in enumerate(text.split()):
+        space = " " if number else ""
+        begin = 0
+        for at in range(1, len(word)):
+            if _is_break(word[at - 1], word[at]):
+                yield space, word[begin:at]
+                space, begin = "", at
+        yield space, word[begin:]
+
+
+def _is_break(before: str, after: str) -> bool:
+    """Whether a line may end between two characters of a word: beside one of a script without spaces."""
+    if before in NO_LINE_END or after in NO_LINE_START or unicodedata.category(after)[0] == "M":
+        return False
+    return _is_unspaced(before) or _is_unspaced(after)
+
+
+def _is_unspaced(character: str) -> bool:
+    """Whether a character belongs to a script that is written without spaces between words."""
+    if character.isascii():
+        return False
+    if unicodedata.east_asian_width(character) in "WF":
+        return not 0xAC00 <= ord(character) <= 0xD7A3  # Hangul, which has spaces
+    return any(first <= ord(character) <= last for first, last in UNSPACED)
+
+
+def _columns(text: str) -> int:
+    """Columns that a text takes on a screen."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _clock(milliseconds: int, decimal: str) -> str:
@@ -215,15 +314,22 @@ def _ctm(transcripts: Sequence[Transcript]) -> str:
 
 
 def _textgrid(transcripts: Sequence[Transcript]) -> str:
-    """Praat's long text format, with a tier for each channel.
+    """Praat's long text format, with a tier for each channel, and one for its phones if there are any.
 
     Intervals have a length and are adjacent: empty ones fill the gaps. The end is that of the sound to the microsecond,
     as Praat compares the two.
     """
     end = max(1000, *(_microseconds(transcript.duration) for transcript in transcripts), 0)
-    tiers = [_intervals(transcript, end) for transcript in transcripts]
+    named: list[tuple[str, Sequence[Word]]] = []
+    for transcript in transcripts:
+        channel = "" if len(transcripts) == 1 else f"channel {transcript.channel}"
+        named.append((channel or "words", transcript.words))
+        if transcript.phones:
+            named.append((f"{channel} phones".strip(), transcript.phones))
+    tiers = [_intervals(words, end) for _, words in named]
     end = max(end, *(intervals[-1][1] for intervals in tiers), 0)
-    names = ["words"] if len(tiers) == 1 else [f"channel {transcript.channel}" for transcript in transcripts]
+    tiers = [_intervals(words, end) for _, words in named]  # all of them end where the last one does
+    names = [name for name, _ in named]
     span = f"xmin = 0.000\n{{indent}}xmax = {_praat_time(end)}\n"
     lines = [
         'File type = "ooTextFile"\nObject class = "TextGrid"\n\n',
@@ -240,11 +346,11 @@ def _textgrid(transcripts: Sequence[Transcript]) -> str:
     return "".join(lines)
 
 
-def _intervals(transcript: Transcript, end: int) -> list[tuple[int, int, str]]:
+def _intervals(words: Sequence[Word], end: int) -> list[tuple[int, int, str]]:
     """Adjacent intervals of a tier from 0 to ``end`` or beyond: start and end in microseconds, and the text."""
     intervals: list[tuple[int, int, str]] = []
     position = 0
-    for word in transcript.words:
+    for word in words:
         start = max(position, _microseconds(word.start))
         if start > position:
             intervals.append((position, start, ""))
@@ -270,7 +376,7 @@ def _praat_time(microseconds: int) -> str:
 # - srt, vtt: cues of at most two lines of 42 characters and 7 s, which end at pauses above 0.6 s
 # - tsv: the same cues in milliseconds, as Whisper writes them
 # - ctm: NIST's ``file channel start duration word confidence``
-# - TextGrid: Praat's interval tier ``words``, or a tier for each channel
+# - TextGrid: Praat's interval tier ``words``, or a tier for each channel, and a tier ``phones`` if there are any
 FORMATS = {
     "txt": Format(lambda transcript: _txt([transcript]), _txt),
     "json": Format(

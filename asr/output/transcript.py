@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,9 @@ class Transcript:
         source: path of the file; empty for a stream or an array.
         alternatives: the next best texts, if more than one hypothesis was asked for.
         channel: number of the channel that was transcribed, from 1; None: the mean of all.
+        phones: the phones of the words, if words were searched or aligned with a head of phones.
+        fits: whether a text that was aligned fits the recording; None: it was not given, but recognized.
+        warnings: what is doubtful about an alignment.
     """
 
     text: str
@@ -63,6 +66,24 @@ class Transcript:
     source: str = ""
     alternatives: tuple[Alternative, ...] = ()
     channel: int | None = None
+    phones: tuple[Word, ...] = ()
+    fits: bool | None = None
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.text
+
+
+def close_gaps(transcript: Transcript, seconds: float) -> Transcript:
+    """Return a transcript whose words, and phones, meet in the middle of gaps of up to ``seconds``."""
+    return replace(transcript, words=_closed(transcript.words, seconds), phones=_closed(transcript.phones, seconds))
+
+
+def _closed(words: tuple[Word, ...], seconds: float) -> tuple[Word, ...]:
+    closed = list(words)
+    for number in range(1, len(closed)):
+        before, after = closed[number - 1], closed[number]
+        if 0 < after.start - before.end <= seconds + 1e-6:
+            middle = round((before.end + after.start) / 2, 3)
+            closed[number - 1], closed[number] = replace(before, end=middle), replace(after, start=middle)
+    return tuple(closed)

@@ -270,7 +270,7 @@ def test_many_texts_are_aligned_and_one_that_does_not_fit_is_no_obstacle(trained
     assert [word.text for word in results[0].words] == text.split()  # type: ignore[union-attr]
     assert results[2].words[0].start == results[0].words[0].start  # type: ignore[union-attr]
     assert isinstance(results[1], InputError) and str(results[1]).startswith(f"{file}: ")
-    with pytest.raises(InputError, match="'x'"):
+    with pytest.raises(InputError, match="'xyz'"):
         trained.align(file, "xyz")
 
 

@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 import sys
+import unicodedata
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from asr.errors import InputError
 from asr.output.formats import FORMATS, render
 from asr.output.paths import output_paths, write_text_atomic
-from asr.output.transcript import Transcript, Word
+from asr.output.transcript import Transcript, Word, close_gaps
 
 TEXTS = st.text("abcdé'<>&\"", min_size=1, max_size=12)
 
@@ -194,6 +196,66 @@ def test_long_words_stand_on_a_line_of_their_own() -> None:
     words = tuple(Word(text, i, i + 0.9, 1.0) for i, text in enumerate(["a", long, long, "b"]))
     cues = parse_cues(render(Transcript("", words, 4.0), "srt"))
     assert [lines for _, _, lines in cues] == [["a", long], [long, "b"]]
+
+
+CHINESE = (
+    "我们今天要去一个非常远的地方看一看那里的风景真的很漂亮啊大家都想去我们今天要去一个非常远的地方看一看那里的风景"
+)
+JAPANESE = (
+    "今日はとても遠いところへ行って、そこの景色を見ます。「本当に」きれいなので、みんなが行きたがっています。" * 2
+)
+THAI = "สวัสดีครับผมชื่อสมชายและผมมาจากกรุงเทพมหานครประเทศไทย" * 3
+
+
+def columns(line: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
+
+
+@pytest.mark.parametrize("text", [CHINESE, JAPANESE, THAI, CHINESE + "Python3.11" + CHINESE, "ＡＢＣ１２３" * 20])
+@pytest.mark.parametrize("split", ["one word", "characters", "pieces", "no times"])
+def test_subtitles_of_scripts_without_spaces(text: str, split: str) -> None:
+    if "Python" in text and split in ("characters", "pieces"):
+        return  # pieces of a Latin word are words
+    size = {"one word": len(text), "characters": 1, "pieces": 11, "no times": 0}[split]
+    texts = [text[i : i + size] for i in range(0, len(text), size)] if size else []
+    step = 15.0 / max(1, len(texts))
+    words = tuple(Word(part, i * step, (i + 1) * step, 0.9) for i, part in enumerate(texts))
+    for format in ("srt", "vtt"):
+        cues = parse_cues(render(Transcript(text, words, 15.0), format))
+        assert "".join(line for _, _, lines in cues for line in lines) == text
+        assert len(cues) >= 3
+        for start, end, lines in cues:
+            assert len(lines) <= 2 and all(columns(line) <= 42 for line in lines)
+            assert 0 < end - start <= 7.001
+            assert not any(line[0] in "、。」" or line[-1] == "「" for line in lines)
+        assert cues[0][0] == 0 and cues[-1][1] == 15.0
+        assert all(before[1] <= after[0] for before, after in pairwise(cues))
+
+
+def test_scripts_that_have_spaces_keep_them() -> None:
+    texts = ["오늘은", "아주", "먼", "곳에", "가서", "풍경을", "봅니다.", "日本", "and", "日本語", "。"]
+    words = tuple(Word(text, i * 0.3, i * 0.3 + 0.3, 1.0) for i, text in enumerate(texts))
+    cues = parse_cues(render(Transcript("", words, 4.0), "srt"))
+    assert [lines for _, _, lines in cues] == [["오늘은 아주 먼 곳에 가서 풍경을 봅니다. 日", "本 and 日本語。"]]
+
+
+def test_phones_have_a_tier() -> None:
+    phones = (Word("HH", 0.5, 0.6, 1.0), Word("AH", 0.63, 0.9, 1.0))
+    transcript = replace(HELLO, words=HELLO.words[:1], phones=phones, fits=True)
+    content = render(transcript, "TextGrid")
+    assert re.findall(r'name = "(.*)"', content) == ["words", "phones"]
+    assert [interval for interval in parse_textgrid(content) if interval[2]] == [
+        (0.5, 0.9, "hello"),
+        (0.5, 0.6, "HH"),
+        (0.63, 0.9, "AH"),
+    ]
+    assert [phone["text"] for phone in json.loads(render(transcript, "json"))["phones"]] == ["HH", "AH"]
+    assert json.loads(render(transcript, "json"))["fits"] is True
+    assert close_gaps(transcript, 0.02) == transcript
+    closed = close_gaps(transcript, 0.03)
+    assert [(phone.start, phone.end) for phone in closed.phones] == [(0.5, 0.615), (0.615, 0.9)]
+    assert close_gaps(HELLO, 0.1).words[0].end == close_gaps(HELLO, 0.1).words[1].start == 0.95
+    assert close_gaps(HELLO, 0.1).words[1:][0].end == 1.4  # a pause stays
 
 
 def test_empty_transcripts_are_valid_files() -> None:

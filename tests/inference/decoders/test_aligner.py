@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import soundfile
 
 import asr as asr_
 from asr.decoding.ctc.alignment import align_hypothesis
+from asr.decoding.hypothesis import Alignment
 from asr.errors import InputError
 from asr.features import FilterBank
 from asr.inference.decoders.aligner import Aligner
@@ -20,6 +22,7 @@ from asr.inference.decoders.factory import make_aligner
 from asr.inference.recognizer import Recognizer
 from asr.modules.encoder import Encoder
 from asr.tasks.ctc import CTCTask
+from asr.text.normalization import TextNormalizer
 from asr.text.vocabulary import Vocabulary
 
 PHONES = Vocabulary.phones(["p", "t", "ey", "ah", "m", "ow"])
@@ -100,7 +103,7 @@ def test_the_head_made_for_times_aligns(tones: Any) -> None:
     found = model.align(tones("ac ca"), "ac ca").words
     assert found == model.align(tones("ac ca"), "ac ca", head="times").words
     assert [word.text for word in found] == ["ac", "ca"] and found[0].start > 0
-    with pytest.raises(InputError, match="'c'"):
+    with pytest.raises(InputError, match=r"cannot be written.*'ac', 'ca'"):
         model.align(tones("ac ca"), "ac ca", head="text")
 
 
@@ -123,14 +126,14 @@ def test_the_pronunciation_that_fits_is_taken(lexicon: Path, said: str) -> None:
 def test_what_cannot_be_aligned(lexicon: Path, trained: Recognizer, tones: Any) -> None:
     with pytest.raises(InputError, match="need a pronunciation dictionary"):
         Aligner(PHONES, "mop")
-    with pytest.raises(InputError, match="2 words of the text are not in the pronunciation dictionary: cat, dog"):
-        make_aligner(PHONES, "the-mop cat up dog".replace("the-", ""), lexicon)
+    with pytest.raises(InputError, match=r"words of the text are not in the pronunciation dictionary.*'cat', 'dog'"):
+        make_aligner(PHONES, "cat dog", lexicon)
     with pytest.raises(InputError, match="for a head of phones"):
         make_aligner(trained.vocabulary, "ac", lexicon)
     with pytest.raises(InputError, match="no word"):
         Aligner(trained.vocabulary, " ! \n")
-    with pytest.raises(InputError, match="'z'"):
-        Aligner(trained.vocabulary, "ac z")
+    with pytest.raises(InputError, match="cannot be written with the labels of the model: 'z', '3'"):
+        Aligner(trained.vocabulary, "z 3")
     with pytest.raises(InputError, match=r"frames have no path of these .* labels, for which .* frames are needed"):
         trained.align(tones("ac"), "acdefgh " * 40)
 
@@ -156,3 +159,99 @@ def test_the_command(asr: Callable[..., Any], tone_run: Path, tmp_path: Path, to
     asr("align", wav, text, "--model", tone_run, "--head", "x").check_refusal("no head 'x'; it has text")
     text.write_text("acdefgh " * 40)
     asr("align", wav, text, "--model", tone_run).check_refusal("a.wav: alignment: .* frames are needed")
+
+
+LETTERS = Vocabulary("characters", ("<blank>", " ", *"abcdefghijklmnopqrstuvwxyz"), TextNormalizer.english())
+SPOKEN = "?open three the do?or and cafe?"  # ? is a blank
+
+
+def spoken(text: str = SPOKEN, vocabulary: Vocabulary = LETTERS) -> np.ndarray:
+    return peaky([0 if c == "?" else vocabulary.tokens.index(c) for c in text], len(vocabulary))
+
+
+def aligned(text: str, log_probs: np.ndarray | None = None) -> tuple[Alignment, list[tuple[str, int, int]]]:
+    aligner = Aligner(LETTERS, text)
+    alignment = aligner.align(spoken() if log_probs is None else log_probs)
+    frames = alignment.frames
+    return alignment, [(word, frames[first][0], frames[end - 1][1]) for word, first, end in aligner.words(alignment)]
+
+
+@pytest.mark.parametrize(
+    ("text", "odd"),
+    [
+        ("open 3 the door & café", ["3", "&"]),
+        ("open three the door & cafe", ["&"]),
+        ("open 3 the do.or and кафе", ["3", "кафе"]),
+        ("50% three the door and 日本", ["50%", "日本"]),
+        ("open 3 50% door and café", ["3", "50%"]),
+        ("open three 1 2 3 cafe", ["1", "2", "3"]),
+    ],
+)
+def test_words_that_cannot_be_written_are_between_their_neighbors(text: str, odd: list[str]) -> None:
+    alignment, words = aligned(text)
+    assert [word for word, _, _ in words] == text.split()
+    real = {word: (start, end) for word, start, end in aligned(SPOKEN.replace("?", ""))[1]}
+    for (_, _, end), (_, start, _) in pairwise(words):
+        assert end <= start
+    for number, (word, start, end) in enumerate(words):
+        assert start < end
+        if word not in odd:
+            plain = word.replace("é", "e").replace(".", "")
+            assert abs(start - real[plain][0]) <= 3 and abs(end - real[plain][1]) <= 3
+        elif 0 < number < len(words) - 1:  # all the time between the neighbors is that of the odd words
+            before, after = words[number - 1], words[number + 1]
+            assert start == before[2] and end == after[1]
+    (warning,) = alignment.warnings
+    assert warning.startswith(f"{len(odd)} words cannot be written with the labels of the model")
+    assert all(repr(word) in warning for word in odd)
+    assert alignment.fits
+
+
+def test_a_vocabulary_that_skips_what_it_lacks() -> None:
+    vocabulary = Vocabulary("characters", LETTERS.tokens, LETTERS.normalization, "skip")
+    aligner = Aligner(vocabulary, "open 3 the door & caf\u00e9")
+    alignment = aligner.align(spoken())
+    assert [word for word, _, _ in aligner.words(alignment)] == ["open", "3", "the", "door", "&", "caf\u00e9"]
+    assert "'3', '&'" in alignment.warnings[0]
+
+
+def test_words_without_a_pronunciation(lexicon: Path) -> None:
+    aligner = make_aligner(PHONES, "mop cat up", lexicon)
+    alignment = aligner.align(peaky(PHONES.encode("m ah p t ey t ah p"), len(PHONES)))
+    times = [(alignment.frames[f][0], alignment.frames[e - 1][1]) for _, f, e in aligner.words(alignment)]
+    assert times[0][1] == times[1][0] and times[1][1] == times[2][0]
+    assert np.abs(np.array(times) - [(0, 9), (9, 18), (18, 24)]).max() <= 3
+    assert "are not in the pronunciation dictionary" in alignment.warnings[0] and "'cat'" in alignment.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("open three the door and cafe", True),
+        ("open three the boor and cafe", True),
+        ("butter on bread", False),
+        ("open", False),
+        ("a cat sat on the mat over there", False),
+        ("cafe and door the three open", False),
+    ],
+)
+def test_a_text_that_was_not_spoken_is_reported(text: str, fits: bool) -> None:
+    alignment, _ = aligned(text)
+    assert alignment.fits is fits
+    assert any("the text does not fit the recording" in warning for warning in alignment.warnings) is not fits
+
+
+@pytest.mark.parametrize("frames", [60, 600])
+def test_silence_is_not_a_text(frames: int) -> None:
+    scores = np.full((frames, len(LETTERS)), 1e-4)
+    scores[:, 0] = 1 - 1e-4 * (len(LETTERS) - 1)
+    assert not aligned("open the door", np.log(scores))[0].fits
+
+
+def test_a_word_that_was_not_spoken_is_named() -> None:
+    sure = np.log(np.maximum(np.exp(spoken("?" + "the cat sat on the mat and " * 5 + "?")) * 1.111 - 0.111, 1e-5))
+    sure -= np.logaddexp.reduce(sure, axis=1, keepdims=True)
+    right = "the cat sat on the mat and " * 5
+    assert aligned(right, sure)[0].warnings == ()
+    alignment, _ = aligned(right.replace("the cat", "the ugliest", 1), sure)
+    assert alignment.fits and "1 words do not fit" in alignment.warnings[0] and "'ugliest'" in alignment.warnings[0]
