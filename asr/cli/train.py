@@ -6,14 +6,18 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from asr.cli._errors import print_error
+from asr.cli._overrides import hydra_overrides, override_of
 from asr.errors import InputError
 
+MAX_NAMED = 3  # settings that a message proposes
 HYDRA = (
     "hydra/job_logging=none",
     "hydra/hydra_logging=none",
@@ -53,7 +57,7 @@ def train(
         f"--config-name={path.stem}",
         *HYDRA,
         f"hydra.sweep.dir='{scratch.name}'",
-        *map(_hydra_override, overrides or []),
+        *hydra_overrides(overrides or [], multirun),
         *(["--multirun"] if multirun else []),
     ]
     main = hydra.main(version_base="1.3", config_path=str(resources.folder("configs")))
@@ -74,29 +78,21 @@ def train(
         with scratch:
             job()
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        raise InputError(f"{recipe}: {_explain(error)}") from error
+        raise InputError(_explain(error, recipe, overrides or [])) from error
     for failure in failures[:-1]:
         print_error(failure)
     if failures:
         raise failures[-1]
 
 
-def _hydra_override(override: str) -> str:
-    """Return KEY=VALUE in Hydra's grammar, the key by its present name."""
-    from asr.models.aliases import present_name
+def _explain(error: Exception, recipe: str, overrides: Sequence[str]) -> str:
+    """Return the message of an error in composing; it names the setting, or the recipe where none is to blame.
 
-    if not (match := re.fullmatch(r"(\+\+?|~)?([\w.]+)(=.*)?", override, re.DOTALL)):
-        return override
-    prefix, key, value = match[1] or "", present_name(match[2]), match[3] or ""
-    if prefix == "+" and "." in key:
-        prefix = "++"  # Hydra's + refuses a setting that is there already, with its default value
-    if prefix != "~" and re.fullmatch(r"=[\w./-]+=[\w./=-]*", value):
-        value = f'="{value[1:]}"'  # a path such as runs/x/seed=1 needs quotation marks
-    return f"{prefix}{key}{value}"
-
-
-def _explain(error: Exception) -> str:
-    """Return the message of an error in composing, with the nearest known name where a name is unknown."""
+    Args:
+        error: of Hydra, OmegaConf or the YAML reader.
+        recipe: the recipe as given.
+        overrides: the settings on the command line.
+    """
     from hydra.errors import MissingConfigException
     from omegaconf import DictConfig
     from omegaconf.errors import OmegaConfBaseException
@@ -106,22 +102,57 @@ def _explain(error: Exception) -> str:
 
     message, cause = " ".join(str(error).split()), error.__cause__
     missing = error.missing_cfg_file if isinstance(error, MissingConfigException) else None
+    where = f"{recipe}: "
     try:
         if missing and error.options:  # type: ignore[attr-defined]
             group, _, choice = missing.rpartition("/")
+            where = "" if override_of(group, overrides) else where
             check_choice(group, choice, error.options)  # type: ignore[attr-defined]
         if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig):
-            group, _, key = str(cause.full_key).rpartition(".")
+            full_key = str(cause.full_key)
+            group, _, key = full_key.rpartition(".")
+            given = override_of(full_key, overrides)
+            where = f"{given}: " if given else where
             known = [str(name) for name in cause.parent_node if name != "hydra"]
+            if elsewhere := _same_name(cause.parent_node._get_root(), key):
+                raise InputError(f"{group or 'the configuration'} has no option {key} (did you mean {elsewhere}?)")
             check_names(group or "the configuration", [key], known)
     except InputError as refusal:
-        return str(refusal)
+        return f"{where}{refusal}"
     if missing:  # in the defaults of a recipe
         known = [path.stem for path in resources.folder("configs").glob("*.yaml")]
-        return message.partition(" Config search path:")[0].rstrip(".") + did_you_mean(missing, known)
+        return where + message.partition(" Config search path:")[0].rstrip(".") + did_you_mean(missing, known)
     if match := re.match(r"Could not override '([\w/]+)'. No match in the defaults list", message):
-        return f"this training has no group of settings {match[1]}"
-    return message
+        return f"{where}this training has no group of settings {match[1]}"
+    if match := re.match(r"Could not delete from config. '([\w.]+)' does not exist", message):
+        return f"~{match[1]}: the configuration has no such setting"
+    # Hydra's advice to add the setting by a + does not help: a setting that nothing reads is refused
+    return where + re.sub(r" To append to your config use \S+", "", message)
+
+
+def _same_name(config: Any, key: str, path: str = "") -> str:
+    """Return the full name of a setting with a name that occurs elsewhere; several are joined by "or"."""
+    from omegaconf import DictConfig
+
+    from asr.training.schema import Head
+
+    names: set[str] = set()
+
+    def search(node: DictConfig, path: str) -> None:
+        for name in map(str, node):
+            full = f"{path}.{name}".lstrip(".")
+            value = node._get_node(name)
+            if full == "hydra" or full == "training":
+                continue
+            if name == key:
+                names.add(full)
+            if re.fullmatch(r"task\.heads\.[^.]+", full) and key in {field.name for field in fields(Head)}:
+                names.add(f"{full}.{key}")  # a head's option that stands at its default
+            if isinstance(value, DictConfig) and not value._is_none() and not value._is_missing():
+                search(value, full)
+
+    search(config, path)
+    return " or ".join(sorted(names)) if len(names) <= MAX_NAMED else ""
 
 
 def run(config: Any) -> None:
@@ -150,5 +181,17 @@ def run(config: Any) -> None:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise InputError(" ".join(str(error).split())) from error
+    plain["data"] = _shipped(plain.get("data"))  # type: ignore[index,call-overload]
     overrides = {override.partition("=")[0].lstrip("+") for override in hydra_config.overrides.task}
     train_(rename_settings(plain, overrides), interactive=sys.stderr.isatty())  # type: ignore[arg-type]
+
+
+def _shipped(value: Any) -> Any:
+    """Return settings with the paths of recipes' data, such as recipes/digits/data, made those of the installation."""
+    from asr.utils import resources
+
+    if isinstance(value, dict):
+        return {key: _shipped(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return list(map(_shipped, value))
+    return resources.shipped(value) if isinstance(value, str) else value

@@ -9,6 +9,7 @@ from asr.data import segments
 from asr.data.manifest_files import SHOWN, ManifestRow
 from asr.data.tables import TABLES
 from asr.errors import InputError
+from asr.utils.folders import list_files
 from asr.utils.text_files import read_text
 
 # what may stand beside an audio file, in the order in which it is looked for
@@ -34,12 +35,10 @@ def folder_rows(folder: Path, tier: str = "", skip_bad: int = 0) -> list[Manifes
     """
     rows: list[ManifestRow | InputError] = []
     without_text, tables = [], []
-    for file in sorted(folder.rglob("*")):
+    for file in list_files(folder, {*audio.INPUT_EXTENSIONS, *TABLES}):
         name = file.relative_to(folder)
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
-        if not hidden and file.suffix.lower() in TABLES:
+        if file.suffix.lower() in TABLES:
             tables.append(name.as_posix())
-        if hidden or file.suffix.lower() not in audio.INPUT_EXTENSIONS or file.is_dir():
             continue
         beside = (file.with_suffix(suffix) for suffix in _BESIDE)
         texts = next((path for path in beside if path.is_file()), None)

@@ -13,6 +13,7 @@ from asr.audio.noise import GENERATORS
 from asr.audio.perturbation import Perturbation
 from asr.data import manifest
 from asr.errors import InputError
+from asr.utils.folders import list_files
 
 CACHE_HOURS = 2.0  # of noise that is kept in memory (0.23 GB an hour); the rest is read each time
 RESPONSE_SECONDS = 1.0  # of an impulse response that are used: the rest is 60 dB below, or a concert hall
@@ -129,7 +130,7 @@ def _recordings(source: str) -> list[str]:
     folder = Path(source)
     if not folder.is_dir():
         return [str(manifest.audio_path(cut)) for cut in manifest.read(source)]
-    files = [str(file) for file in sorted(folder.rglob("*")) if file.suffix.lower() in audio.INPUT_EXTENSIONS]
+    files = [str(file) for file in list_files(folder, audio.INPUT_EXTENSIONS)]
     if not files:
         raise InputError(
             f"{source}: no audio files in this folder; expected {', '.join(sorted(audio.INPUT_EXTENSIONS))}"

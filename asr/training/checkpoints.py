@@ -1,13 +1,47 @@
-"""Find and check the checkpoint that a training run resumes from."""
+"""Write checkpoints; find and check the one that a training run resumes from."""
 
 from __future__ import annotations
 
+import io
+import os
 from pathlib import Path
+from typing import Any
 
 import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 
 from asr.errors import InputError
+from asr.utils.atomic import name_file
 from asr.utils.state_dict import check_shapes
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it, so that the one before is whole until the new one is.
+
+    Lightning's own class writes to the folder for temporary files, which may be too small, and copies from there.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write a checkpoint, and missing folders.
+
+        Raises:
+            OSError: it cannot be written; it is named.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = io.BytesIO()  # torch.save to a file would raise a RuntimeError where the disk is full
+        torch.save(checkpoint, content)
+        temporary = path.with_name(f".{path.name}.tmp")  # that of a process that was killed is overwritten
+        with name_file(path):
+            try:
+                with open(temporary, "wb") as file:
+                    file.write(content.getbuffer())
+                    file.flush()
+                    os.fsync(file.fileno())  # before the name of the old one leads to the new one
+                os.replace(temporary, path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
 
 
 def find_checkpoint(resume: str | None, run_dir: Path) -> Path | None:

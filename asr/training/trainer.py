@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from asr.errors import InputError
 from asr.training.callbacks import EpochLine, StopOnSignal
+from asr.training.checkpoints import AtomicCheckpointIO
 from asr.training.memory import KeepFreedMemory
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ def make_trainer(settings: Mapping[str, Any], monitor: str, mode: str, run_dir: 
             gradient_clip_val=settings["gradient_clip"],
             accumulate_grad_batches=settings["accumulate_batches"],
             callbacks=callbacks,
+            plugins=[AtomicCheckpointIO()],
             logger=TensorBoardLogger(run_dir, name="", version="tensorboard"),
             log_every_n_steps=10,
             num_sanity_val_steps=0,

@@ -30,3 +30,17 @@ def recipe(path: str | Path) -> Path:
                 return option.resolve()
     known = sorted(str(p.relative_to(folder("recipes").parent)) for p in folder("recipes").glob("*/*.yaml"))
     raise InputError(f"{path}: no such recipe{did_you_mean(str(path), known)}; there are {', '.join(known)}")
+
+
+def shipped(path: str) -> str:
+    """Return a path below ``recipes/`` as that of this installation's file, where it has it and the path leads nowhere.
+
+    In a checkout, commands run where the recipes are; an installed package is used from anywhere.
+    """
+    if not path.startswith("recipes/") or Path(path).exists():
+        return path
+    try:
+        candidate = folder("recipes").parent / path
+    except InputError:
+        return path
+    return str(candidate) if candidate.exists() else path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from asr.cli._overrides import hydra_overrides
+from asr.utils import resources
 
 Command = Callable[..., Any]
 
@@ -63,7 +67,7 @@ def test_sweep(asr: Command, recipe: Path, tmp_path: Path, monkeypatch: pytest.M
     [
         (["none.yaml"], "none.yaml: no such recipe; there are recipes/"),
         (["{recipe}", "foo=1"], "the configuration has no option foo; it has .*name"),
-        (["{recipe}", "sede=1"], r"tiny.yaml: the configuration has no option sede \(did you mean seed\?\)"),
+        (["{recipe}", "sede=1"], r"sede=1: the configuration has no option sede \(did you mean seed\?\)"),
         (["{recipe}", "trainr.epochs=1"], r"has no option trainr \(did you mean trainer\?\)"),
         (["{recipe}", "encoder.hidden=1"], r"encoder has no option hidden \(did you mean hidden_size\?\); it has type"),
         (["{recipe}", "encoder.type=rnm"], r"encoder: type='rnm' is not one of rnn \(did you mean rnn\?\)"),
@@ -76,10 +80,14 @@ def test_sweep(asr: Command, recipe: Path, tmp_path: Path, monkeypatch: pytest.M
         (["{recipe}", "+encoder.foo=1"], "encoder: rnn has no option foo; it has hidden_size"),
         (
             ["{recipe}", "encoder=none"],
-            "tiny.yaml: encoder='none' is not one of blstm, conv_blstm, lstm$",
+            "error: encoder='none' is not one of blstm, conv_blstm, lstm$",
         ),
-        (["{recipe}", "trainer.epochs"], "Error parsing override 'trainer.epochs'"),
-        (["{recipe}", "trainer.epochs=["], "tiny.yaml: .*'\\['"),
+        (["{recipe}", "trainer.epochs"], "trainer.epochs: a setting needs a value: trainer.epochs=VALUE"),
+        (["{recipe}", "trainer epochs=1"], "trainer epochs=1: not a setting; use KEY=VALUE"),
+        (["{recipe}", "trainer.epochs=["], r"trainer.epochs='\[': expected a whole number of at least 1"),
+        (["{recipe}", "trainer.epoch=1"], r"trainer has no option epoch \(did you mean epochs\?\)"),
+        (["{recipe}", "task.unknown=skip"], r"task has no option unknown \(did you mean task.heads.text.unknown\?\)$"),
+        (["{recipe}", "~data.nix"], "~data.nix: the configuration has no such setting$"),
         (["{recipe}", "trainer.epochs=1,2"], "Ambiguous value for argument 'trainer.epochs=1,2'"),
         (["{recipe}", "trainer.epochs=abc"], "trainer.epochs='abc': expected a whole number of at least 1"),
         (["{recipe}", "features.energy=maybe"], "features.energy='maybe': expected true or false"),
@@ -201,3 +209,54 @@ def test_several_processes_train_together_and_stop_together(recipe: Path, tmp_pa
     assert process.returncode == 143, err
     assert err.count("asr: stopped by signal 15") == 2
     assert (tmp_path / "runs" / "tiny" / "checkpoints" / "last.ckpt").is_file()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["日本/t", "ünï/t", "com,ma/t", "par(en)/t", "br[ack]/t", "q'uo/t", "ti~lde/t", "ha#sh/t", "amp&/t", "a=b,c d/t",
+     'd"q/t', "bs\\x/t", "~/t", "$x/t", "{x}/t", "a: b/t", "100%/t", "*?/t", "-d/t", "x{y/t", " tr ail/t", 'a"b\\']
+)  # fmt: skip
+def test_a_path_is_taken_as_it_is_typed(path: str, asr: Command, recipe: Path) -> None:
+    asr("train", recipe, f"data.train={path}.jsonl.gz").check_refusal(
+        f"error: {re.escape(path + '.jsonl.gz')}: no such manifest"
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "multirun", "expected"),
+    [
+        ("run_dir=2024", False, ['run_dir="2024"']),
+        ("init=null", False, ["init=null"]),
+        ("trainer.epochs=1,2", False, ["trainer.epochs=1,2"]),
+        ("seed=1,2", True, ["seed=1,2"]),
+        ("run_dir=a,b", True, ["run_dir=a,b"]),
+        ("run_dir=ü,b c,d", True, ['run_dir="ü",b c,d']),
+        ('data.train="a,b"', True, ['data.train="a,b"']),
+        ("+encoder.cell=gru", False, ["++encoder.cell=gru"]),
+        ("~optimizer", False, ["~optimizer"]),
+        ("data.rows=3", False, ["data.batch_size=3"]),
+        ("data.train=[a,b]", False, ["data.train=[a,b]"]),
+        ("data.train={a: ü/x, b: [c, d]}", False, ["~data.train", '++data.train={a:"ü/x",b:["c","d"]}']),
+        ("++data.train={a:x}", False, ['++data.train={a:"x"}']),
+        ("trainer={epochs: 3}", False, ["trainer={epochs: 3}"]),
+    ],
+)
+def test_settings_in_hydras_grammar(override: str, multirun: bool, expected: list[str]) -> None:
+    assert hydra_overrides([override], multirun) == expected
+
+
+def test_a_mapping_replaces_that_of_the_recipe(asr: Command, recipe: Path, tone_run: Path) -> None:
+    train = f"{tone_run}/corpus/train.jsonl"
+    recipe.write_text(recipe.read_text().replace(f"train: {train}", "train: {one: none.jsonl}"))
+    asr("train", recipe).check_refusal("none.jsonl: no such manifest")
+    assert asr("train", recipe, f"data.train={{mini: {train}}}", "trainer.epochs=1").status == 0
+
+
+def test_data_of_a_shipped_recipe_is_found_from_anywhere(
+    asr: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = "recipes/digits/data/dev.jsonl.gz"
+    assert Path(resources.shipped(path)).is_file() and resources.shipped("recipes/none") == "recipes/none"
+    asr("train", "recipes/digits/ctc.yaml", "seed=-1").check_refusal("seed=-1: expected")
+    asr("train", "recipes/digits/ctc.yaml", "data.dev=none.jsonl").check_refusal("none.jsonl: no such manifest")
