@@ -9,8 +9,10 @@ from typing import Any
 from asr.errors import InputError
 
 DATA = ("data.train", "data.dev", "data.test")  # a path, a list of paths, or a mapping of names to paths
-PATHS = (*DATA, "data.cache", "data.perturbation.noise", "data.perturbation.impulse_responses")
-PATHS += ("run_dir", "init", "resume", "decoder.lm", "decoder.lexicon", "decoder.character_lm", "decoder.neural_lm")
+PATHS = frozenset(DATA) | {
+    "data.cache", "data.perturbation.noise", "data.perturbation.impulse_responses", "run_dir", "init", "resume",
+    "decoder.lm", "decoder.lexicon", "decoder.character_lm", "decoder.neural_lm",
+}  # fmt: skip
 
 
 def hydra_overrides(overrides: Sequence[str], multirun: bool = False) -> list[str]:

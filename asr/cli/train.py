@@ -181,9 +181,11 @@ def run(config: Any) -> None:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise InputError(" ".join(str(error).split())) from error
-    plain["data"] = _shipped(plain.get("data"))  # type: ignore[index,call-overload]
+    assert isinstance(plain, dict)
+    settings: dict[str, Any] = {str(key): value for key, value in plain.items()}
+    settings["data"] = _shipped(settings.get("data"))
     overrides = {override.partition("=")[0].lstrip("+") for override in hydra_config.overrides.task}
-    train_(rename_settings(plain, overrides), interactive=sys.stderr.isatty())  # type: ignore[arg-type]
+    train_(rename_settings(settings, overrides), interactive=sys.stderr.isatty())
 
 
 def _shipped(value: Any) -> Any:
