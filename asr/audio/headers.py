@@ -118,12 +118,14 @@ def _granule_before_damage(file: BinaryIO) -> int | None:
     while at < end:
         file.seek(at)
         page = file.read(27 + 255)
+        if page[:4] != b"OggS":
+            return granule if _has_page(file, at) else None  # else it is padding
         if len(page) < 27 or len(page) < 27 + page[26] or at + _page_bytes(page) > end:
             return None  # the end is cut off
         file.seek(at)
         page = file.read(_page_bytes(page))
         serial, number = page[14:18], int.from_bytes(page[18:22], "little")
-        if page[:4] != b"OggS" or _ogg_checksum(page) != int.from_bytes(page[22:26], "little"):
+        if _ogg_checksum(page) != int.from_bytes(page[22:26], "little"):
             return granule
         if numbers.get(serial, number - 1) != number - 1:
             return granule
@@ -132,6 +134,17 @@ def _granule_before_damage(file: BinaryIO) -> int | None:
         granule = position if position < 2**63 else granule  # -1: no packet ends on the page
         at += len(page)
     return None
+
+
+def _has_page(file: BinaryIO, at: int) -> bool:
+    """Return whether an Ogg page begins at or behind an offset."""
+    file.seek(at)
+    before = b""
+    while block := file.read(2**16):
+        if b"OggS" in before + block:
+            return True
+        before = block[-3:]
+    return False
 
 
 def _page_bytes(page: bytes) -> int:

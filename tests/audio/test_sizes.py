@@ -161,3 +161,13 @@ def test_padding_of_a_codec_in_wav_is_no_damage(tmp_path: Path, subtype: str, ca
         path.write_bytes(data)
         assert len(read(path, RATE, strict=True)) / RATE == pytest.approx(1.6, abs=0.15)
     assert not caplog.records
+
+
+@pytest.mark.parametrize("kind", ["flac", "vorbis", "opus", "wav16", "aiff", "mp3", "w64"])
+def test_zeros_behind(tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    path = save(tmp_path, kind, WAVE, RATE)
+    samples = read(path, RATE)
+    path.write_bytes(path.read_bytes() + bytes(700))
+    read_again = read(path, RATE, strict=True)
+    np.testing.assert_allclose(read_again[: len(samples)], samples, atol=1e-6)
+    assert len(read_again) - len(samples) <= 1152 and not caplog.records
