@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
@@ -14,6 +17,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 class _OptionalCache(FunctionCache):
     """Numba's cache on disk, without which a process compiles for itself."""
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        """Return what a cached function must agree in; Numba itself looks at the function's own file alone."""
+        return (*super()._index_key(sig, codegen), _sources())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the compiled function of a signature; None if the cache lacks it or is damaged."""
@@ -29,6 +36,16 @@ class _OptionalCache(FunctionCache):
             super().save_overload(sig, data)
         except OSError:
             self.disable()
+
+
+@cache
+def _sources() -> str:
+    """Hash the files with compiled functions: these are compiled into each other, across files."""
+    digest = sha256()
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        if b"numba" in (source := path.read_bytes()):
+            digest.update(source)
+    return digest.hexdigest()
 
 
 def njit(*, cache: bool = False, **options: Any) -> Callable[[F], F]:

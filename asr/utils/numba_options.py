@@ -1,8 +1,4 @@
-"""Options of Numba's compiler for inner loops.
-
-Numba caches compiled code per source file: after a change in a function that is called from another file, delete the
-cache (``*.nbi`` and ``*.nbc`` in ``__pycache__``), or the old code runs on.
-"""
+"""Options of Numba's compiler for inner loops."""
 
 from __future__ import annotations
 

@@ -35,6 +35,14 @@ def test_the_cache_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert njit(cache=True, nogil=True)(_double)(np.ones(2)).sum() == 4
 
 
+def test_a_change_in_another_file_compiles_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path))
+    njit(cache=True)(_double)(3)
+    monkeypatch.setattr(numba_cache, "_sources", lambda: "changed")
+    again: Any = njit(cache=True)(_double)
+    assert again(3) == 6 and not sum(again.stats.cache_hits.values())
+
+
 def test_without_a_place_for_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
     assert njit(cache=True)(_double)(3) == 6
