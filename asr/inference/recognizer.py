@@ -16,7 +16,7 @@ import torch
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.inference.decoders.base import Decoder, Search
-from asr.inference.decoders.factory import make_aligner, make_decoder
+from asr.inference.decoders.factory import lexicon_for, make_aligner, make_decoder
 from asr.inference.decoders.greedy import GreedyDecoder
 from asr.inference.inputs import Recording, Source, as_source, check_sources, input_rate, source_name
 from asr.inference.windows import Window, cut_windows, make_batches, pad_windows
@@ -25,6 +25,8 @@ from asr.models import directory as directory_module
 from asr.output.transcript import Alternative, Transcript, Word
 from asr.tasks.ctc import CTCTask
 from asr.tasks.speech_frontend import SpeechTask
+from asr.text.lexicon import Lexicon
+from asr.text.lexicon import words as words_of_text
 from asr.text.vocabulary import Vocabulary
 from asr.utils.threads import available_cores
 
@@ -234,7 +236,7 @@ class Recognizer:
         *,
         sample_rate: int | None = None,
         head: str | None = None,
-        lexicon: str | Path | None = None,
+        lexicon: str | Path | Lexicon | None = None,
         pronouncer: str | Path | None = None,
     ) -> Transcript:
         """Find the time of each word of a known text in one recording (forced alignment).
@@ -248,7 +250,7 @@ class Recognizer:
             sample_rate: as in `transcribe`.
             head: the head that aligns; None: `SpeechTask.alignment_head`, or with a ``lexicon`` or ``pronouncer`` the
                 one that is decoded.
-            lexicon: file of a pronunciation dictionary, for a head of phones.
+            lexicon: file of a pronunciation dictionary, or what was read from one, for a head of phones.
             pronouncer: directory of a seq2seq model that pronounces words that the ``lexicon`` lacks.
 
         Raises:
@@ -256,7 +258,8 @@ class Recognizer:
             InputError: an array that the model does not read, a text of which it cannot write any word, or a recording
                 that is too short for it.
         """
-        head = head or (self.head if lexicon or pronouncer else self.task.alignment_head)
+        given = lexicon is not None or pronouncer is not None
+        head = head or (self.head if given else self.task.alignment_head)
         aligner = make_aligner(self.task.vocabularies[head], text, lexicon, pronouncer)
         runner = Recognizer(self.task, batch_seconds=self.batch_seconds, head=head, decoder=aligner)
         transcript = runner.transcribe(source, sample_rate)
@@ -269,7 +272,7 @@ class Recognizer:
         pairs: Sequence[tuple[Source, str]],
         *,
         head: str | None = None,
-        lexicon: str | Path | None = None,
+        lexicon: str | Path | Lexicon | None = None,
         pronouncer: str | Path | None = None,
     ) -> Iterator[tuple[int, Transcript | InputError]]:
         """Align many texts, one after another.
@@ -283,6 +286,9 @@ class Recognizer:
         Yields:
             The index of a pair and its transcript, or the error of one that cannot be aligned.
         """
+        if lexicon is not None or pronouncer is not None:  # read once
+            words = [word for _, text in pairs for word in words_of_text(text)]
+            lexicon, pronouncer = lexicon_for(words, lexicon, pronouncer), None
         for index, (source, text) in enumerate(pairs):
             try:
                 yield index, self.align(source, text, head=head, lexicon=lexicon, pronouncer=pronouncer)

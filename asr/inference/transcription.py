@@ -178,8 +178,7 @@ def align_files(
     device: str = "cpu",
     close_gaps: float = 0.0,
     strict: bool = False,
-    format: str = "json",
-    outputs: Sequence[Path] | None = None,
+    outputs: Sequence[Sequence[Path]] | None = None,
 ) -> Iterator[tuple[int, Transcript | InputError]]:
     """Find the times of the words of known texts in files, with a model directory (`asr align`).
 
@@ -192,8 +191,8 @@ def align_files(
         device: as in `Recognizer.load`.
         close_gaps: words, and phones, meet in the middle of gaps of up to so many seconds.
         strict: a text that does not fit its recording is an error.
-        format: of the outputs, see `asr.output.formats.FORMATS`.
-        outputs: a file for each pair, which is written as soon as it is aligned; None: none are written.
+        outputs: files for each pair, named by their formats, which are written as soon as it is aligned; pairs without
+            any are left out. None: none are written.
 
     Returns:
         An iterator over the results, see `Recognizer.align_all`.
@@ -204,15 +203,17 @@ def align_files(
     directory = directory_module.find(model)
     decoded_head, own = decoder_config(directory, None, head)
     recognizer = Recognizer.load(directory, device=device, head=decoded_head, decoder={"type": "greedy"})
+    chosen = [index for index in range(len(pairs)) if outputs is None or outputs[index]]
     results = recognizer.align_all(
-        pairs,
+        [pairs[index] for index in chosen],
         head=head,
         lexicon=lexicon or own.get("lexicon"),
         pronouncer=pronouncer or own.get("pronouncer"),
     )
 
     def finished() -> Iterator[tuple[int, Transcript | InputError]]:
-        for index, result in results:
+        for position, result in results:
+            index = chosen[position]
             if isinstance(result, Transcript):
                 if strict and result.fits is False:
                     name = source_name(pairs[index][0])
@@ -220,7 +221,8 @@ def align_files(
                 else:
                     result = without_gaps(result, close_gaps)
                     if outputs is not None:
-                        write_text_atomic(outputs[index], render(result, format))
+                        for path in outputs[index]:
+                            write_text_atomic(path, render(result, path.suffix[1:]))
             yield index, result
 
     return finished()

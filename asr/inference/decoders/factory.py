@@ -141,14 +141,17 @@ def implied_type(options: Iterable[str]) -> str:
 
 
 def make_aligner(
-    vocabulary: Vocabulary, text: str, lexicon: str | Path | None = None, pronouncer: str | Path | None = None
+    vocabulary: Vocabulary,
+    text: str,
+    lexicon: str | Path | Lexicon | None = None,
+    pronouncer: str | Path | None = None,
 ) -> Aligner:
     """Build the decoder that aligns a text.
 
     Args:
         vocabulary: of the head that aligns.
         text: the text that is spoken.
-        lexicon: pronunciation dictionary (CMUdict or Kaldi), for a head of phones.
+        lexicon: pronunciation dictionary (CMUdict or Kaldi), or what was read from one, for a head of phones.
         pronouncer: directory of a seq2seq model that pronounces words that ``lexicon`` lacks.
 
     Raises:
@@ -179,20 +182,26 @@ def neural_model(vocabulary: Vocabulary, model: str | Path, weight: float, bonus
 
 
 def lexicon_for(
-    words: Iterable[str], dictionary: str | Path | None, model: str | Path | None = None, keep_stress: bool = False
+    words: Iterable[str],
+    dictionary: str | Path | Lexicon | None,
+    model: str | Path | None = None,
+    keep_stress: bool = False,
 ) -> Lexicon:
     """Read a pronunciation dictionary, and add those of ``words`` that it lacks with a seq2seq model.
 
     Args:
         words: the words that are needed.
-        dictionary: file of the dictionary; None: there is none.
+        dictionary: file of the dictionary, or what was read from one; None: there is none.
         model: directory of the seq2seq model; None: words that the dictionary lacks are left out.
         keep_stress: keep the stress digits of CMUdict's phones.
 
     Raises:
         InputError: a file that is no dictionary, or a model of another kind.
     """
-    lexicon = read_lexicon(dictionary, keep_stress) if dictionary is not None else {}
+    if isinstance(dictionary, dict):
+        lexicon = dictionary
+    else:
+        lexicon = read_lexicon(dictionary, keep_stress) if dictionary is not None else {}
     if model is not None and (missing := [word for word in dict.fromkeys(words) if word not in lexicon]):
         log.info("%d words that the dictionary lacks are pronounced by %s", len(missing), model)
         lexicon |= Pronouncer.load(model).pronunciations(missing, keep_stress)

@@ -255,3 +255,59 @@ def test_a_word_that_was_not_spoken_is_named() -> None:
     assert aligned(right, sure)[0].warnings == ()
     alignment, _ = aligned(right.replace("the cat", "the ugliest", 1), sure)
     assert alignment.fits and "1 words do not fit" in alignment.warnings[0] and "'ugliest'" in alignment.warnings[0]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, tones: Any) -> Path:
+    folder = tmp_path / "corpus"
+    (folder / "b").mkdir(parents=True)
+    for name, text, seed in (("one", "Ac 3 cd", 1), ("b/two", "fa ge", 2), ("b/wrong", "gab bag", 3)):
+        spoken_text = "cafe dad fed" if name == "b/wrong" else text.lower().replace("3 ", "")
+        soundfile.write(folder / f"{name}.wav", tones(spoken_text, seed), 8000)
+        (folder / f"{name}.txt").write_text(text)
+    return folder
+
+
+def test_a_folder(asr: Callable[..., Any], tone_run: Path, tmp_path: Path, corpus: Path, tones: Any) -> None:
+    out = tmp_path / "out"
+    outcome = asr("align", corpus, "--model", tone_run, "--output-dir", out, "--format", "json,TextGrid")
+    assert outcome.status == 0, outcome.err
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*.*")) == [
+        *("b/two.TextGrid", "b/two.json", "b/wrong.TextGrid", "b/wrong.json", "one.TextGrid", "one.json")
+    ]
+    one = json.loads((out / "one.json").read_text())
+    assert [word["text"] for word in one["words"]] == ["Ac", "3", "cd"] and one["fits"] is True
+    assert "one.wav: 1 words cannot be written" in outcome.err
+    assert "wrong.wav: the text does not fit the recording" in outcome.err and "two.wav" not in outcome.err
+    assert json.loads((out / "b/wrong.json").read_text())["fits"] is False
+    asr("align", corpus, "--model", tone_run, "--output-dir", out).check_refusal("outputs exist already")
+    again = asr("align", corpus, "--model", tone_run, "--output-dir", out, "--skip-existing")
+    assert again.status == 0 and "3 of 3 files had their outputs already" in again.err
+    soundfile.write(corpus / "mute.wav", tones("ac", 1), 8000)
+    (corpus / "empty.wav").write_bytes(b"")
+    (corpus / "empty.txt").write_text("ac")
+    strict = asr("align", corpus, "--model", tone_run, "--output-dir", tmp_path / "other", "--strict")
+    assert strict.status == 1 and "3 of 5 files failed" in strict.err
+    assert "mute.wav: no .txt beside it" in strict.err and "which --strict refuses" in strict.err
+    assert sorted(path.name for path in (tmp_path / "other").rglob("*.json")) == ["one.json", "two.json"]
+    asr("align", corpus, "--model", tone_run).check_refusal("--output-dir for a folder or manifest")
+
+
+def test_a_manifest(asr: Callable[..., Any], tone_run: Path, tmp_path: Path, corpus: Path) -> None:
+    table = corpus / "table.csv"
+    table.write_text("audio,text\none.wav,ac cd\nb/two.wav,fa ge\n")
+    outcome = asr("align", table, "--model", tone_run, "--output-dir", tmp_path / "out", "--format", "ctm")
+    assert outcome.status == 0, outcome.err
+    assert len((tmp_path / "out" / "b" / "two.ctm").read_text().splitlines()) == 2
+
+
+def test_a_wrong_text_and_gaps(asr: Callable[..., Any], tone_run: Path, corpus: Path) -> None:
+    wrong = asr("align", corpus / "b/wrong.wav", corpus / "b/wrong.txt", "--model", tone_run, "--format", "TextGrid")
+    assert wrong.status == 0 and "the text does not fit the recording" in wrong.err
+    strict = asr("align", corpus / "b/wrong.wav", corpus / "b/wrong.txt", "--model", tone_run, "--strict")
+    assert strict.status == 1 and not strict.out
+    right = [corpus / "b/two.wav", corpus / "b/two.txt", "--model", tone_run, "--strict"]
+    words = json.loads(asr("align", *right).out)["words"]
+    assert words[0]["end"] < words[1]["start"]
+    closed = json.loads(asr("align", *right, "--close-gaps", "0.5").out)["words"]
+    assert closed[0]["end"] == closed[1]["start"]
