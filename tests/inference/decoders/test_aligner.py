@@ -261,14 +261,21 @@ def test_a_word_that_was_not_spoken_is_named() -> None:
 def corpus(tmp_path: Path, tones: Any) -> Path:
     folder = tmp_path / "corpus"
     (folder / "b").mkdir(parents=True)
-    for name, text, seed in (("one", "Ac 3 cd", 1), ("b/two", "fa ge", 2), ("b/wrong", "gab bag", 3)):
+    for name, text, seed in (("one", "Ac 3 cd", 1), ("b/two", "fa ge", 2), ("b/wrong", "dag gade", 3)):
         spoken_text = "cafe dad fed" if name == "b/wrong" else text.lower().replace("3 ", "")
         soundfile.write(folder / f"{name}.wav", tones(spoken_text, seed), 8000)
         (folder / f"{name}.txt").write_text(text)
     return folder
 
 
-def test_a_folder(asr: Callable[..., Any], tone_run: Path, tmp_path: Path, corpus: Path, tones: Any) -> None:
+def test_a_folder(
+    asr: Callable[..., Any],
+    tone_run: Path,
+    tmp_path: Path,
+    corpus: Path,
+    tones: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     out = tmp_path / "out"
     outcome = asr("align", corpus, "--model", tone_run, "--output-dir", out, "--format", "json,TextGrid")
     assert outcome.status == 0, outcome.err
@@ -277,8 +284,8 @@ def test_a_folder(asr: Callable[..., Any], tone_run: Path, tmp_path: Path, corpu
     ]
     one = json.loads((out / "one.json").read_text())
     assert [word["text"] for word in one["words"]] == ["Ac", "3", "cd"] and one["fits"] is True
-    assert "one.wav: 1 words cannot be written" in outcome.err
-    assert "wrong.wav: the text does not fit the recording" in outcome.err and "two.wav" not in outcome.err
+    assert "one.wav: 1 words cannot be written" in caplog.text
+    assert "wrong.wav: the text does not fit the recording" in caplog.text and "two.wav" not in caplog.text
     assert json.loads((out / "b/wrong.json").read_text())["fits"] is False
     asr("align", corpus, "--model", tone_run, "--output-dir", out).check_refusal("outputs exist already")
     again = asr("align", corpus, "--model", tone_run, "--output-dir", out, "--skip-existing")
@@ -301,9 +308,11 @@ def test_a_manifest(asr: Callable[..., Any], tone_run: Path, tmp_path: Path, cor
     assert len((tmp_path / "out" / "b" / "two.ctm").read_text().splitlines()) == 2
 
 
-def test_a_wrong_text_and_gaps(asr: Callable[..., Any], tone_run: Path, corpus: Path) -> None:
+def test_a_wrong_text_and_gaps(
+    asr: Callable[..., Any], tone_run: Path, corpus: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     wrong = asr("align", corpus / "b/wrong.wav", corpus / "b/wrong.txt", "--model", tone_run, "--format", "TextGrid")
-    assert wrong.status == 0 and "the text does not fit the recording" in wrong.err
+    assert wrong.status == 0 and "the text does not fit the recording" in caplog.text
     strict = asr("align", corpus / "b/wrong.wav", corpus / "b/wrong.txt", "--model", tone_run, "--strict")
     assert strict.status == 1 and not strict.out
     right = [corpus / "b/two.wav", corpus / "b/two.txt", "--model", tone_run, "--strict"]
