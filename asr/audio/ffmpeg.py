@@ -87,6 +87,7 @@ class MediaDecoder:
         self._reason = reason
         self._strict = strict
         self._damage: tuple[float, str] | None = None  # seconds and reason of the first
+        self._glitch: tuple[float, str] | None = None  # one frame of MP3, as where files are joined
         self._last_failed: tuple[float, str] | None = None  # of a packet after which none was decoded
         self._timeline: Timeline | None = None
         self._container = self._open()
@@ -152,8 +153,12 @@ class MediaDecoder:
             except av.FFmpegError as error:
                 self._note_failure(error)
                 continue
-            if frames:
-                self._damage, self._last_failed = self._damage or self._last_failed, None
+            if frames and self._last_failed is not None:
+                if self._format == "mp3" and self._damage is None:
+                    self._glitch = self._glitch or self._last_failed
+                else:
+                    self._damage = self._damage or self._last_failed
+                self._last_failed = None
             yield from frames
 
     def _packets(self) -> Iterator[Any]:
@@ -241,6 +246,8 @@ class MediaDecoder:
             position += len(block)
         if self._damage is not None:
             report_damage(damaged(self.name, *self._damage), self._strict)
+        elif self._glitch is not None:
+            report_damage(damaged(self.name, *self._glitch), strict=False)
         if position >= last:
             return
         expected, decoded = self._header_duration(), position / self.sample_rate

@@ -110,6 +110,8 @@ class SoundFileDecoder:
                 self.name,
             )
             self._expected = 0
+        elif self._sound.subtype.startswith("MPEG") and container != "MP3" and ffmpeg.is_installed():
+            raise UseMediaError("MP3 in another container, of which it may read a part if its bit rate varies")
         elif container == "OGG":
             if has_other_ogg_stream(file):
                 raise UseMediaError("several streams in one Ogg file")

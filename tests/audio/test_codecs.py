@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sounds import refused, save, speechlike
+from sounds import refused, save, save_media, speechlike
 
 from asr.audio import info, read, stream
 from asr.errors import AudioError
@@ -156,6 +156,31 @@ def test_joined_mp3s_with_a_tag_and_a_picture_between(tmp_path: Path, caplog: py
     tail = read(tmp_path / "second.mp3", 16_000)[16_000:32_000]
     spectra = np.fft.rfft(samples, 2**18) * np.conj(np.fft.rfft(tail, 2**18))
     assert np.fft.irfft(spectra).max() > 0.9 * np.sum(tail**2)  # the second part is in it
+
+
+def test_three_joined_mp3s_are_not_refused(tmp_path: Path) -> None:
+    pytest.importorskip("av", reason="the extra `media` is not installed")
+    path = save(tmp_path, "mp3", speechlike(16_000, 2.0), 16_000)
+    path.write_bytes(path.read_bytes() * 3)
+    assert len(read(path, 16_000, strict=True)) / 16_000 == pytest.approx(6.0, abs=0.4)
+
+
+@pytest.mark.parametrize("name", ["speex.spx", "opus.caf"])
+def test_codecs_that_no_test_can_encode(name: str) -> None:
+    pytest.importorskip("av", reason="the extra `media` is not installed")
+    path = Path(__file__).parents[1] / "data" / "audio" / name
+    samples = read(path, 16_000, strict=True)
+    assert len(samples) / 16_000 == pytest.approx(1.56, abs=0.03)
+    assert info(path).duration == pytest.approx(1.56, abs=0.03)
+    assert 0.3 < np.abs(samples).max() < 1  # "open the door"
+
+
+@pytest.mark.parametrize("seconds", [1.6, 3.3])
+def test_mp3_in_wav(tmp_path: Path, seconds: float, caplog: pytest.LogCaptureFixture) -> None:
+    path = save_media(tmp_path / "x.wav", speechlike(16_000, seconds), 16_000, "libmp3lame")
+    assert path.read_bytes()[20:22] == b"\x55\0"
+    assert len(read(path, 16_000, strict=True)) / 16_000 == pytest.approx(seconds, abs=0.15)
+    assert not caplog.records
 
 
 def test_joined_mp3s_of_different_rates_and_channels(tmp_path: Path) -> None:
