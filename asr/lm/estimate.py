@@ -59,8 +59,8 @@ def encode_sentences(
     index: dict[str, int] = {word: i for i, word in enumerate(SPECIAL)}
     ids, lengths = array("i"), array("i")
     for number, sentence in enumerate(sentences, start=1):
-        if found := set(SPECIAL).intersection(sentence):
-            raise InputError(f"sentence {number}: {', '.join(sorted(found))} is reserved, and not allowed in text")
+        if reserved := set(SPECIAL).intersection(sentence):
+            raise InputError(f"sentence {number}: {', '.join(sorted(reserved))} is reserved, and not allowed in text")
         ids.append(index[BOS])
         ids.extend([index.setdefault(word, len(index)) for word in sentence])
         ids.append(index[EOS])

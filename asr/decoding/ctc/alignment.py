@@ -11,9 +11,9 @@ from asr.errors import InputError
 from asr.utils.numba_cache import njit
 from asr.utils.numba_options import KERNEL
 
-# The scores of one frame in so many are kept, and from the last such frame to the first the best path is found by
-# searching the frames between again, over the labels that it can have reached. So 3 hours of 30-ms frames and 150,000
-# labels take 0.5 GB; a back-pointer for each frame and state would take 100 GB.
+# Frames from one whose scores are kept (a checkpoint) to the next. From the last checkpoint to the first, the frames
+# between two are searched again, over the labels that the best path can have reached. So 3 hours of 30-ms frames and
+# 150,000 labels take 0.5 GB; a back-pointer for each frame and state would take 100 GB.
 CHECKPOINT_FRAMES = 2048
 
 

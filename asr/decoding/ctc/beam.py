@@ -189,10 +189,6 @@ class CTCBeamSearch:
             neural_beam.update(before, after, rows[:, state.PARENT], rows[:, state.LABEL])
         return advanced
 
-    def partial(self) -> tuple[int, ...]:
-        """Return the labels of the best prefix so far."""
-        return self._prefix(0)[0]
-
     def finish(self) -> list[Hypothesis]:
         """Return the n best hypotheses, best first, with the frames and confidence of each label on its best path.
 
@@ -249,7 +245,7 @@ class CTCBeamSearch:
         entries = slice(self._beam.counts[state.ENTRIES])
         return np.log(self._beam.in_blank[entries] + self._beam.in_label[entries]) + self._beam.log_scale[0]
 
-    def _prefix(self, rank: int, last_word: int = NONE) -> tuple[tuple[int, ...], tuple[tuple[int, int, int], ...]]:
+    def _prefix(self, rank: int, last_word: int) -> tuple[Labels, Words]:
         """Return the labels of an entry, and its words as in `Hypothesis`, ``last_word`` at the end included."""
         node, parents = int(self._beam.node[rank]), self._tree.rows[:, state.PARENT]
         chain = []
