@@ -14,7 +14,7 @@ In the form of the papers, and of the plain search in its tests (``p``: a frame'
                                              # if prefix + label is in the beam: _stay; else: extend, extend_with_models
         beam = the best of new               # _choose, _replace_beam
 
-``factor`` is what the models make of the label; without models it is 1.
+``factor`` is by how much the models change the probability; without models it is 1.
 
 What differs is for speed alone:
 
@@ -95,7 +95,7 @@ def advance(
             count = _top_labels(p[t], blank, work, 0.0, unit, min_label_prob, max_labels)
             candidates = extend_with_models(p[t], count, worst, data)
         else:
-            # no more of an entry's children than the width can be kept, and one of them may come to nothing: the repeat
+            # of an entry's children no more than the width are kept; and one, the repeat, may have no probability
             count = _top_labels(p[t], blank, work, worst, unit, min_label_prob, min(max_labels, width + 1))
             candidates = extend(p[t], count, worst, data)
         count = _choose(work, candidates, width, min_ratio)
