@@ -46,7 +46,7 @@ def tune(
         print("  ".join(f"{name:>14}" for name in [*weights, f"{error_kind.upper()} %", "real time"]))
 
     def show(trial: Trial) -> None:
-        cells = [f"{trial.weights[name]:g}" for name in names]
+        cells = ["none" if trial.weights[name] is None else f"{trial.weights[name]:g}" for name in names]
         cells += [f"{100 * trial.rate:.2f}", f"{trial.real_time_factor:.4f}"]
         print("  ".join(f"{cell:>14}" for cell in cells))
 
@@ -62,6 +62,12 @@ def tune(
         report=show,
         progress=progress_bar,
     )
+    if result.unknown_words is not None:
+        unknown, words = result.unknown_words
+        print(
+            f"unknown words: {unknown} of {words} in the references ({100 * unknown / max(words, 1):.1f} %) are not in "
+            "the language model; with unknown_words=none they cannot be recognized"
+        )
     print("best:")
     show(result.best)
     if picture is not None:

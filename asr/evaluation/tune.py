@@ -37,6 +37,7 @@ Values = Mapping[str, Sequence[float]]
 
 # Values to try by default for each kind of language model; beams come last, with the weights at their best.
 WORD_VALUES = {"lm_weight": (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0), "word_bonus": (-2.0, -1.0, 0.0, 1.0, 2.0, 3.0)}
+UNKNOWN_VALUES = {"unknown_words": (-20.0, -10.0, -5.0)}  # where dev has words that the model of words lacks
 CHARACTER_VALUES = {"character_weight": (0.2, 0.4, 0.6, 0.8, 1.0), "character_bonus": (0.0, 0.5, 1.0, 1.5)}
 NEURAL_VALUES = {"neural_weight": (0.2, 0.4, 0.6, 0.8), "neural_bonus": (0.0, 0.5, 1.0, 1.5)}
 BEAM_VALUES = {"beam": (25, 50, 100, 200)}
@@ -55,7 +56,7 @@ class Trial:
         real_time_factor: seconds of search per second of audio.
     """
 
-    weights: Mapping[str, float]
+    weights: Mapping[str, Any]
     errors: int
     reference: int
     real_time_factor: float
@@ -76,12 +77,15 @@ class TuneResult:
         error_kind: "wer" or "per": what the trials count.
         calibration: expected calibration error of the confidences before and after calibration (cross-validated on
             halves of the data); None without confidences.
+        unknown_words: number of words of the references that the n-gram model of words lacks, and of all; None without
+            a model.
     """
 
     best: Trial
     trials: Sequence[Trial]
     error_kind: str
     calibration: tuple[Calibration, Calibration] | None
+    unknown_words: tuple[int, int] | None = None
 
 
 def tune_model(
@@ -122,9 +126,11 @@ def tune_model(
     loaded = Recognizer.load(directory, device=device, head=head, decoder=options)
     search = loaded.decoder
     assert isinstance(search, BeamDecoder)
-    grid = {**default_values(search), **(values or {})}
-    start = {name: search.weights[name] for name in grid}
     cuts = [cut for path in data for cut in manifest.read(path)]
+    lacking = count_unknown_words(search, [manifest.text(cut) for cut in cuts])
+    tried = UNKNOWN_VALUES if lacking and lacking[0] and search.vocabulary.kind == "characters" else {}
+    grid = {**default_values(search), **tried, **(values or {})}
+    start = {name: search.weights[name] for name in grid}
     dataset = SpeechDataset(cuts, {head: search.scoring_vocabulary}, loaded.sample_rate, encode=False)
     with progress(sum(dataset.seconds), "computing scores") as advance:
         scores = store_scores(loaded.task, dataset, head, advance)
@@ -135,7 +141,7 @@ def tune_model(
     calibration = _calibrate(confidences, options)
     if save:
         decoder_files.set_decoder(directory, {"head": head, **options, **best.weights})
-    return TuneResult(best, trials, error_kind, calibration)
+    return TuneResult(best, trials, error_kind, calibration, lacking)
 
 
 def _calibrate(
@@ -147,6 +153,16 @@ def _calibrate(
         return None
     options["calibration"] = [round(number, 4) for number in fit_calibration(*concatenate(confidences))]
     return before, after
+
+
+def count_unknown_words(decoder: BeamDecoder, texts: Sequence[str]) -> tuple[int, int] | None:
+    """Count the words of texts that a decoder's n-gram model of words lacks, and all; None without one."""
+    words = decoder.models.words
+    if words is None or words.ngram is None:
+        return None
+    normalization = decoder.scoring_vocabulary.normalization
+    spoken = [word for text in texts for word in normalization.apply(text).split()]
+    return sum(word not in words.ngram.index for word in spoken), len(spoken)
 
 
 def default_values(decoder: BeamDecoder) -> dict[str, Sequence[float]]:

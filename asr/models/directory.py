@@ -66,6 +66,10 @@ def find(model: str | Path) -> Path:
         return directory if (directory / CONFIG).exists() else inner
     if runs := sorted(str(path.parent) for path in directory.glob("*/model")):
         raise InputError(f"{model}: a folder of training runs; use one of them: {', '.join(runs[:5])}")
+    if (last := directory / "checkpoints" / "last.ckpt").is_file():
+        raise InputError(
+            f"{model}: the training has not ended, so there is no model yet; train on with resume=auto ({last})"
+        )
     return directory
 
 

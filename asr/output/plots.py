@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from asr.utils.atomic import name_file
+
 Point = tuple[Mapping[str, float], float]
 """Weights of a search by name, and the error rate that they give, as a fraction."""
 
@@ -29,10 +31,12 @@ def plot_tuning(path: str | Path, best: Point, trials: Sequence[Point], rate_nam
         line: list[Any] = sorted(
             (trial[name], 100 * trial_rate)
             for trial, trial_rate in trials
-            if all(trial[key] == value for key, value in others.items())
+            if trial[name] is not None and all(trial[key] == value for key, value in others.items())
         )
-        axes.plot(*zip(*line, strict=True), marker="o")
-        axes.plot(weights[name], 100 * rate, marker="o", color="black")
+        axes.plot([value for value, _ in line], [percent for _, percent in line], marker="o")
+        if weights[name] is not None:
+            axes.plot(weights[name], 100 * rate, marker="o", color="black")
         axes.set_xlabel(name)
         axes.set_ylabel(f"{rate_name} %")
-    figure.savefig(path)
+    with name_file(path):
+        figure.savefig(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,6 +44,8 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     config = rename_settings(config)
     check_settings(config)
     quiet_lightning()
+    if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("NODE_RANK", "0") != "0":
+        logging.getLogger("asr").setLevel(logging.WARNING)  # of several processes the first one tells what is trained
     share_one_heap()
     # Subnormal gradients, frequent late in training, make an LSTM step 10 to 100 times as slow. Threads inherit
     # this, so it must come before the first parallel operation.

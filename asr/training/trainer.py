@@ -11,7 +11,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -43,6 +43,7 @@ def make_trainer(settings: Mapping[str, Any], monitor: str, mode: str, run_dir: 
     best = ModelCheckpoint(checkpoints, "best", monitor=monitor, mode=mode, enable_version_counter=False)
     last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False)
     callbacks: list[L.Callback] = [EpochLine(), StopOnSignal(checkpoints / "last.ckpt"), best, last, KeepFreedMemory()]
+    callbacks.append(LearningRateMonitor("step"))  # for TensorBoard
     if settings.get("early_stopping"):
         callbacks.append(EarlyStopping(monitor, patience=settings["early_stopping"], mode=mode))
     if interactive:

@@ -97,7 +97,16 @@ def test_the_model_directory_stores_the_best_weights(
     assert (model / "config.yaml").read_bytes() == before and not (model / "lm.arpa.gz").exists()
     outcome = asr("tune", model, dev, "--lm", lm, *values, "--picture", tmp_path / "p.svg")
     assert outcome.status == 0, outcome.err
-    assert outcome.out.splitlines()[0].split() == ["lm_weight", "word_bonus", "beam", "WER", "%", "real", "time"]
+    assert outcome.out.splitlines()[0].split() == [
+        "lm_weight",
+        "word_bonus",
+        "beam",
+        "unknown_words",
+        "WER",
+        "%",
+        "real",
+        "time",
+    ]
     assert (tmp_path / "p.svg").read_text().startswith("<?xml")
     assert (model / "lm.arpa.gz").read_bytes() == lm.read_bytes()
     assert "confidence: expected calibration error" in outcome.out
@@ -148,3 +157,28 @@ def test_decoder_options_are_for_their_head(tmp_path: Path) -> None:
     assert decoder_files.decoder_config(tmp_path, {"beam": 3}) == ("phones", own | {"beam": 3})
     assert decoder_files.decoder_config(tmp_path, {}, "text") == ("text", {})
     assert decoder_files.decoder_config(tmp_path, {"type": "beam"}) == ("phones", {"type": "beam"})
+
+
+def test_unknown_words_are_counted_and_tuned(
+    asr: Callable[..., Any], model: Path, dev: Path, tmp_path: Path, tone_texts: Any
+) -> None:
+    small = tmp_path / "small.arpa"
+    arpa.write(kneser_ney(encode_sentences([text.split() for text in tone_texts(4)[:2]]), 1), small)
+    options = ["--lm", small, "--values", "lm_weight=0.5", "--values", "word_bonus=0", "--values", "beam=10"]
+    plot = tmp_path / "x.svg"
+    outcome = asr("tune", model, dev, *options, "--dry-run", "--picture", plot)
+    assert outcome.status == 0, outcome.err
+    assert "unknown_words" in outcome.out.splitlines()[0] and " none " in outcome.out
+    words = [word for text in decoder_texts(dev) for word in text.split()]
+    known = {word for text in tone_texts(4)[:2] for word in text.split()}
+    missing = sum(word not in known for word in words)
+    assert f"unknown words: {missing} of {len(words)} in the references" in outcome.out
+    given = asr("tune", model, dev, *options, "--values", "unknown_words=-20,-8", "--dry-run")
+    assert given.status == 0 and "-8" in given.out
+
+
+def test_a_training_that_has_not_ended(asr: Callable[..., Any], dev: Path, tmp_path: Path) -> None:
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / "last.ckpt").touch()
+    asr("evaluate", tmp_path / "run", dev).check_refusal("the training has not ended.*train on with resume=auto")
+    asr("transcribe", dev, "--model", tmp_path / "run").check_refusal("the training has not ended")
