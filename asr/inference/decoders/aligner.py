@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from rapidfuzz.distance import Levenshtein
 
 from asr.decoding.ctc._scores import check_log_probs
 from asr.decoding.ctc.alignment import align, align_hypothesis
@@ -18,10 +19,12 @@ from asr.text.lexicon import Lexicon
 from asr.text.vocabulary import Vocabulary, log_skipped
 
 MAX_NAMED = 10  # words named in a message
-# By how many nats a label the text may be less probable than the best path. Of 40 utterances of LibriSpeech and a weak
-# model (a word error rate above 50 %) 95 % are below 1.6, with another utterance's text all are above 1.7.
-MAX_BEHIND = 1.7
-MAX_WORD_BEHIND = 5.0  # and the labels of a word, at their best frames: 99 % of that model's words are below 4.7
+# Misfit of a text: the nats a label by which it is less probable than the best path, plus so many times the share of
+# labels that differ from those of that path. Of 40 utterances of LibriSpeech and a weak model (a word error rate above
+# 50 %) 95 % are below 3.2 and one is above 3.7 (4.2); with another utterance's text all are above 4.0.
+EDIT_NATS = 3.0
+MAX_MISFIT = 3.7
+MAX_WORD_BEHIND = 5.0  # nats a label of a word, at the best frame of each: 99 % of that model's words are below 4.8
 MIN_LABELS = 3  # of a word that is judged by itself
 
 Variants = Sequence[tuple[int, ...]]  # the label sequences that a word may have
@@ -142,14 +145,21 @@ class Aligner(BaseDecoder):
         labels = np.array(hypothesis.labels)
         free = log_probs[:, : len(self.vocabulary)].max(1) if len(log_probs) else np.zeros(0)
         path = log_probs[:, : len(self.vocabulary)].argmax(1)
-        changes = np.concatenate([[True], path[1:] != path[:-1]]) if len(path) else np.zeros(0, dtype=bool)
-        recognized = int((changes & (path != self.vocabulary.blank)).sum())
-        behind = (float(free.sum(dtype=np.float64)) - hypothesis.score) / max(recognized, len(labels), 1)
+        is_start = np.concatenate([[True], path[1:] != path[:-1]]) if len(path) else np.zeros(0, dtype=bool)
+        is_start &= path != self.vocabulary.blank
+        for label, (begin, stop) in zip(hypothesis.labels, hypothesis.frames, strict=True):
+            if label == self.wildcard:  # what is recognized there cannot be compared
+                is_start[begin:stop] = False
+        recognized, expected = path[is_start].tolist(), labels[labels != self.wildcard].tolist()
+        longest = max(len(recognized), len(expected), 1)
+        behind = (float(free.sum(dtype=np.float64)) - hypothesis.score) / longest
+        different = Levenshtein.distance(expected, recognized) / longest
+        fits = behind + EDIT_NATS * different <= MAX_MISFIT
         warnings = []
-        if behind > MAX_BEHIND:
+        if not fits:
             warnings.append(
-                f"the text does not fit the recording: {behind:.1f} nats a label less probable than what is recognized "
-                f"(up to {MAX_BEHIND} are usual)"
+                f"the text does not fit the recording: {100 * different:.0f} % of the labels differ from what is "
+                f"recognized, which is more probable by {behind:.1f} nats a label"
             )
         doubtful = []
         for number, first, end in hypothesis.words:
@@ -165,7 +175,7 @@ class Aligner(BaseDecoder):
             some = ", ".join(repr(self.names[number]) for number in doubtful[:MAX_NAMED])
             some += " …" if len(doubtful) > MAX_NAMED else ""
             warnings.append(f"{len(doubtful)} words do not fit the recording where they were aligned: {some}")
-        return behind <= MAX_BEHIND, warnings
+        return fits, warnings
 
     def _between_neighbors(self, hypothesis: Hypothesis) -> Hypothesis:
         """Give words that cannot be written, one after another or alone, the frames between their neighbors."""
