@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,8 @@ from asr.metrics.calibration import (
 from asr.models import decoder_files
 from asr.models import directory as model_directory
 from asr.tasks.speech_frontend import SpeechTask
+from asr.utils.atomic import write_atomic
+from asr.utils.json_files import write_json
 from asr.utils.progress import Progress, no_progress
 
 # each batch without its audio, log-probabilities (N, T, V) of the head, and lengths (N,)
@@ -41,6 +44,7 @@ UNKNOWN_VALUES = {"unknown_words": (-20.0, -10.0, -5.0)}  # where dev has words 
 CHARACTER_VALUES = {"character_weight": (0.2, 0.4, 0.6, 0.8, 1.0), "character_bonus": (0.0, 0.5, 1.0, 1.5)}
 NEURAL_VALUES = {"neural_weight": (0.2, 0.4, 0.6, 0.8), "neural_bonus": (0.0, 0.5, 1.0, 1.5)}
 BEAM_VALUES = {"beam": (25, 50, 100, 200)}
+CARD_SECTION = "\n## Tuned decoder\n\n"  # of the model card; the last section
 MAX_ROUNDS = 4  # of coordinate descent
 NAMES = ("beam", *TUNABLE)
 
@@ -141,7 +145,24 @@ def tune_model(
     calibration = _calibrate(confidences, options)
     if save:
         decoder_files.set_decoder(directory, {"head": head, **options, **best.weights})
+        record_tuning(directory, best, error_kind, data)
     return TuneResult(best, trials, error_kind, calibration, lacking)
+
+
+def record_tuning(directory: Path, best: Trial, error_kind: str, data: Sequence[str]) -> None:
+    """Add the tuned decoder and its dev figure to the metrics and the model card of a model directory."""
+    metrics, card = directory / model_directory.METRICS, directory / model_directory.CARD
+    weights = {name: value for name, value in best.weights.items() if value is not None}
+    figures = json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {}
+    figures["tuned"] = {error_kind: best.rate, "data": ", ".join(Path(path).name for path in data), **weights}
+    write_json(metrics, figures)
+    settings = ", ".join(f"{name} {value:g}" for name, value in weights.items())
+    section = (
+        f"{CARD_SECTION}The model decodes by beam search since `asr tune`: {settings}. {error_kind.upper()} on the "
+        f"data that it was tuned on, {figures['tuned']['data']}: {100 * best.rate:.2f} %. The figures above are older.\n"
+    )
+    before = card.read_text(encoding="utf-8") if card.is_file() else ""
+    write_atomic(card, (before.partition(CARD_SECTION)[0] + section).encode())
 
 
 def _calibrate(

@@ -182,3 +182,15 @@ def test_a_training_that_has_not_ended(asr: Callable[..., Any], dev: Path, tmp_p
     (tmp_path / "run" / "checkpoints" / "last.ckpt").touch()
     asr("evaluate", tmp_path / "run", dev).check_refusal("the training has not ended.*train on with resume=auto")
     asr("transcribe", dev, "--model", tmp_path / "run").check_refusal("the training has not ended")
+
+
+def test_the_card_and_the_description_have_the_tuned_figure(
+    asr: Callable[..., Any], tone_run: Path, lm: Path, dev: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tone_run / "model", tmp_path / "model")
+    for _ in range(2):  # the second replaces the first
+        options = ["--lm", lm, "--values", "lm_weight=0.5", "--values", "word_bonus=0", "--values", "beam=5"]
+        assert asr("tune", tmp_path / "model", dev, *options).status == 0
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert card.count("## Tuned decoder") == 1 and "WER on the data that it was tuned on, dev.jsonl: " in card
+    assert "tuned" in asr("info", tmp_path / "model").out
