@@ -192,5 +192,6 @@ def _head_text(head: str, report: Report, worst: int) -> str:
             f"{calibration.accuracy:.3f} correct, expected calibration error {calibration.error:.3f}"
         )
     if worst and (listing := report.worst(worst)):
-        lines.append(f"\nworst utterances\n{listing}\n")
+        legend = "worst utterances, by number of errors (S substitution, D deletion, I insertion)"
+        lines.append(f"\n{legend}\n{listing}\n")
     return "\n".join(lines)

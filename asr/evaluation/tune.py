@@ -159,7 +159,8 @@ def record_tuning(directory: Path, best: Trial, error_kind: str, data: Sequence[
     settings = ", ".join(f"{name} {value:g}" for name, value in weights.items())
     section = (
         f"{CARD_SECTION}The model decodes by beam search since `asr tune`: {settings}. {error_kind.upper()} on the "
-        f"data that it was tuned on, {figures['tuned']['data']}: {100 * best.rate:.2f} %. The figures above are older.\n"
+        f"data that it was tuned on, {figures['tuned']['data']}: {100 * best.rate:.2f} %. The figures above are older."
+        "\n"
     )
     before = card.read_text(encoding="utf-8") if card.is_file() else ""
     write_atomic(card, (before.partition(CARD_SECTION)[0] + section).encode())

@@ -59,6 +59,15 @@ def test_contents(wheel: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
+def test_recipes_find_their_data(asr: Path, wheel: Path, tmp_path: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    for name in ("train.jsonl.gz", "dev.jsonl.gz", "example-1.opus", "audio/en-us_alex.opus"):
+        assert f"asr/share/recipes/digits/data/{name}" in names
+    settings = ["trainer.epochs=1", "data.train=recipes/digits/data/dev.jsonl.gz", "task.heads.text.size=60"]
+    run(asr, "train", "recipes/digits/ctc.yaml", *settings, "data.test=null", "run_dir=digits", cwd=tmp_path)
+    assert (tmp_path / "digits" / "model" / "config.yaml").is_file()
+
+
 def test_help(asr: Path, tmp_path: Path) -> None:
     assert "transcribe" in run(asr, "--help", cwd=tmp_path)
 
