@@ -18,6 +18,7 @@ from asr.models import directory, store
 from asr.tasks.encoder_decoder import search
 from asr.tasks.seq2seq import Seq2SeqTask
 from asr.text.lexicon import Lexicon
+from asr.text.normalization import without_accents
 from asr.text.phones import without_stress
 from asr.text.vocabulary import log_skipped
 
@@ -109,7 +110,20 @@ class Pronouncer:
 
     def _encode(self, text: str) -> Tensor:
         """The labels (U,) of an input text."""
-        labels = self.tasks[0].source.encode(text, text)
+        source = self.tasks[0].source
+        try:
+            labels = source.encode(text)
+        except InputError:
+            try:
+                labels = source.encode(without_accents(text))
+            except InputError:
+                missing = [
+                    unit for unit in dict.fromkeys(source.normalization.apply(text)) if unit not in source.tokens
+                ]
+                raise InputError(
+                    f"{text!r}: the model cannot read {', '.join(map(repr, missing)) or 'it'}; write it in letters "
+                    "that the model was trained on"
+                ) from None
         log_skipped(self.tasks[0].source, [(text, text)])
         if not labels:
             raise InputError(f"{text!r}: there is nothing to pronounce; use a text with a letter in it")

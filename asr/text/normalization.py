@@ -168,3 +168,8 @@ class TextNormalizer:
         if made == cls(unicode="NFKC", case="lower", replace=_FORMER_ENGLISH[0], remove=_FORMER_ENGLISH[1]):
             return cls.english()
         return made
+
+
+def without_accents(text: str) -> str:
+    """Return a text whose letters lack their accents: é becomes e. Letters such as ø and ß stay."""
+    return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,6 +15,7 @@ from asr.errors import InputError
 from asr.inference.decoders.base import BaseDecoder, Search, check_lexicon, check_scores
 from asr.text import lexicon as lexicon_
 from asr.text.lexicon import Lexicon
+from asr.text.normalization import without_accents
 from asr.text.vocabulary import Vocabulary, log_skipped
 
 MAX_NAMED = 10  # words named in a message
@@ -235,8 +235,7 @@ def written_labels(word: str, vocabulary: Vocabulary) -> Variants | None:
 
     Accents that the vocabulary lacks are left out of letters that it has.
     """
-    base = "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
-    for spelling in (word, base):
+    for spelling in (word, without_accents(word)):
         try:
             labels = tuple(vocabulary.spell(spelling))
         except InputError:
