@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,8 @@ def test_jsonl(report: Report, tmp_path: Path) -> None:
 def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "utterances.jsonl"
     path.write_text("old")
-    with pytest.raises(UnicodeEncodeError):
-        write_jsonl(path, [u.to_json() for u in evaluate_pairs(["x"], ["\ud800"], ["a"]).utterances])
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_jsonl(path, [{"rate": 0.5}, {"rate": math.nan}])
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
