@@ -22,7 +22,7 @@ PER_UTTERANCE = ("utterance", "both")  # modes with statistics of each utterance
 # A column that hardly varies (digital silence, an unused coefficient) is centered but not scaled up to noise.
 SMALLEST_STD = 1e-5
 
-# The loudness of a frame is quantized in steps of so many nats, at most MAX_STEPS above or below 0. Sums over the
+# The loudness of a frame is quantized in steps of STEP_NATS, at most MAX_STEPS above or below 0. Sums over the
 # frames of each step then suffice to find the active frames of a recording read in parts, once the loudest is known.
 STEP_NATS = 0.25
 MAX_STEPS = 200

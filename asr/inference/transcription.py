@@ -189,7 +189,7 @@ def align_files(
         lexicon: as in `Recognizer.align`; None: that of the model directory, if it has one.
         pronouncer: as in `Recognizer.align`; None: that of the model directory, if it has one.
         device: as in `Recognizer.load`.
-        close_gaps: words, and phones, meet in the middle of gaps of up to so many seconds.
+        close_gaps: words, and phones, meet in the middle of gaps of at most this many seconds.
         strict: a text that does not fit its recording is an error.
         outputs: files for each pair, named by their formats, which are written as soon as it is aligned; pairs without
             any are left out. None: none are written.

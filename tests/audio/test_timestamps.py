@@ -21,7 +21,7 @@ FRAME = 1024
 def save_timed(
     path: Path, parts: Sequence[tuple[float, np.ndarray]], codec: str = "aac", video: float | None = None
 ) -> Path:
-    """Save waveforms at times, in seconds; with ``video``, a video track of so many seconds from 0 on."""
+    """Save waveforms at times, in seconds; with ``video``, also a video track of that length in seconds from 0 on."""
     av = pytest.importorskip("av", reason="the extra `media` is not installed")
     with av.open(str(path), "w") as container:
         pictures = container.add_stream("mpeg4", rate=10) if video else None

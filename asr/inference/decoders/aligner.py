@@ -19,7 +19,7 @@ from asr.text.normalization import without_accents
 from asr.text.vocabulary import Vocabulary, log_skipped
 
 MAX_NAMED = 10  # words named in a message
-# Misfit of a text: the nats a label by which it is less probable than the best path, plus so many times the share of
+# Misfit of a text: the nats a label by which it is less probable than the best path, plus EDIT_NATS times the share of
 # labels that differ from those of that path. Of 40 utterances of LibriSpeech and a weak model (a word error rate above
 # 50 %) 95 % are below 3.2 and one is above 3.7 (4.2); with another utterance's text all are above 4.0.
 EDIT_NATS = 3.0
