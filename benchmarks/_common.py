@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from asr.utils.threads import available_cores
 
 
 def arguments(description: str | None, *positional: str, **options: Any) -> argparse.Namespace:
@@ -35,7 +36,7 @@ def machine_line() -> str:
     if cpuinfo.exists():
         lines = cpuinfo.read_text().splitlines()
         name = next((line.partition(":")[2].strip() for line in lines if "model name" in line), name)
-    line = f"{name}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    line = f"{name}, {available_cores()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}"
     return f"{line}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else line
 
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asr.modules.rnn import RNN
+from asr.utils.threads import flush_denormals
 
 INPUTS, HIDDEN, LAYERS = 123, 250, 3
 MATRIX = 2048
@@ -89,7 +90,7 @@ def flops(frames: int) -> float:
 
 def main() -> None:
     options = arguments(__doc__)
-    torch.set_flush_denormal(True)
+    flush_denormals()
     torch.manual_seed(0)
     peer = Packed()
     ours = RNN.from_torch(peer.lstm)

@@ -22,6 +22,7 @@ from asr.training.module import TrainingModule
 from asr.training.schema import check_settings
 from asr.training.trainer import hardware, make_trainer, quiet_lightning
 from asr.training.warm_start import init_from_model
+from asr.utils.threads import flush_denormals
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +48,7 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("NODE_RANK", "0") != "0":
         logging.getLogger("asr").setLevel(logging.WARNING)  # of several processes the first one tells what is trained
     share_one_heap()
-    # Subnormal gradients, frequent late in training, make an LSTM step 10 to 100 times as slow. Threads inherit
-    # this, so it must come before the first parallel operation.
-    torch.set_flush_denormal(True)
+    flush_denormals()  # before the first parallel operation
     torch.manual_seed(config["seed"])
     run_dir = Path(config["run_dir"])
     resume = find_checkpoint(config["resume"], run_dir)
