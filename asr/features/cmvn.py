@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
@@ -15,6 +14,9 @@ from asr.utils.options import check_choice
 # Mean and standard deviation (dim,) of a recording's features.
 Statistics: TypeAlias = "tuple[Tensor, Tensor]"
 
+# Nats below the loudest frame within which frames count for statistics, or the least and the most; None: all frames do.
+Active: TypeAlias = float | tuple[float, float] | None
+
 MODES = ("global", "utterance", "both", "none")
 FITTED = ("global", "both")  # modes with statistics of the training set
 PER_UTTERANCE = ("utterance", "both")  # modes with statistics of each utterance
@@ -23,9 +25,15 @@ PER_UTTERANCE = ("utterance", "both")  # modes with statistics of each utterance
 SMALLEST_STD = 1e-5
 
 # The loudness of a frame is quantized in steps of STEP_NATS, at most MAX_STEPS above or below 0. Sums over the
-# frames of each step then suffice to find the active frames of a recording read in parts, once the loudest is known.
+# frames of each step then suffice to find the active frames of a recording that is read in parts.
 STEP_NATS = 0.25
 MAX_STEPS = 200
+
+# The noise floor of a recording is the loudness of its quietest frames, NOISE_QUANTILE of those within NOISE_RANGE nats
+# (52 dB) of the loudest; what is below is digital silence. Frames of stationary noise are up to NOISE_MARGIN nats louder.
+NOISE_QUANTILE = 0.05
+NOISE_RANGE = 12.0
+NOISE_MARGIN = 1.5
 
 
 class FeatureNormalizer(nn.Module):
@@ -45,7 +53,9 @@ class FeatureNormalizer(nn.Module):
             and how loud a recording is makes no difference. 0: the level is treated as the rest of the mean.
         active: only frames within this many nats of the loudest frame of the recording count for its mean and standard
             deviation, and for those of the training set, so that silence around speech makes no difference. The
-            loudness of a frame is that of its strongest band. None: all frames count.
+            loudness of a frame is that of its strongest band. A pair (least, most): the number of nats is between
+            these, so that only frames above the recording's noise floor count, however long the noise and loud or soft
+            the speech. None: all frames count.
         floor: band energies further than this many nats below the recording's mean are raised to that limit: digital
             silence and quiet noise become the same. None: no limit.
         num_bands: number of the first columns that are log energies of bands, which ``active`` and ``floor`` need.
@@ -57,7 +67,8 @@ class FeatureNormalizer(nn.Module):
 
     Raises:
         InputError: an unknown mode, a fraction outside 0 to 1, a level or floor in a mode without an utterance's own
-            mean, a number of nats that is not above 0, or ``active`` or ``floor`` for features without band energies.
+            mean, a number of nats that is not above 0, ``active`` in the wrong order, or ``active`` or ``floor`` for
+            features without band energies.
     """
 
     mean: Tensor
@@ -72,7 +83,7 @@ class FeatureNormalizer(nn.Module):
         scale: bool = True,
         level: int = 0,
         *,
-        active: float | None = None,
+        active: Active = None,
         floor: float | None = None,
         num_bands: int = 0,
     ) -> None:
@@ -82,16 +93,18 @@ class FeatureNormalizer(nn.Module):
             raise InputError(f"mean_fraction={mean_fraction}: use a number from 0 to 1")
         if level and mode not in PER_UTTERANCE:
             raise InputError(f"remove_level: normalization={mode!r} knows no utterance's level: use utterance or both")
-        for name, value in (("active", active), ("floor", floor)):
-            if value is not None and not value > 0:
-                raise InputError(f"{name}={value}: use a number of nats above 0, or null")
+        if floor is not None and not floor > 0:
+            raise InputError(f"floor={floor}: use a number of nats above 0, or null")
+        bounds = (active, active) if isinstance(active, (int, float)) else active
+        if bounds is not None and not 0 < bounds[0] <= bounds[1]:
+            raise InputError(f"active={active}: use a number of nats above 0, or two: [least, most], or null")
         if (active is not None or floor is not None) and not num_bands:
             raise InputError("active, floor: these features have no band energies; use the type filterbank")
         if floor is not None and mode not in PER_UTTERANCE:
             raise InputError(f"floor: normalization={mode!r} knows no utterance's mean: use utterance or both")
         self.mode = mode
         self.level = level
-        self.active = active
+        self.active = bounds
         self.floor = floor
         self.num_bands = num_bands
         self.mean_fraction = mean_fraction
@@ -179,9 +192,10 @@ class FeatureNormalizer(nn.Module):
         if self.active is None:
             return *moments(features), lengths[:, None]
         steps = loudness(features, self.num_bands)
-        beyond = torch.arange(steps.shape[1], device=steps.device) >= lengths.to(steps.device)[:, None]
-        steps = steps.masked_fill(beyond, -MAX_STEPS - 1)
-        is_active = (steps > steps.amax(1, keepdim=True) - self.active / STEP_NATS) & ~beyond
+        inside = torch.arange(steps.shape[1], device=steps.device) < lengths.to(steps.device)[:, None]
+        counts = torch.zeros(len(steps), 2 * MAX_STEPS + 1, dtype=torch.int64, device=steps.device)
+        counts.scatter_add_(1, steps, inside.long())
+        is_active = (steps >= first_active(counts, *self.active)[:, None]) & inside
         return *moments(features, is_active), is_active.sum(1, keepdim=True)
 
     def recording_statistics(self, pieces: Iterable[tuple[Tensor, Tensor]]) -> Statistics:
@@ -203,19 +217,34 @@ class FeatureNormalizer(nn.Module):
             values = features[0, : int(lengths[0])].double().cpu()
             columns = [values, values.square(), torch.ones(len(values), 1, dtype=torch.float64)]
             sums = sums or [torch.zeros(2 * MAX_STEPS + 1, column.shape[1], dtype=torch.float64) for column in columns]
-            steps = loudness(values[None], self.num_bands)[0] + MAX_STEPS
+            steps = loudness(values[None], self.num_bands)[0]
             for total, column in zip(sums, columns, strict=True):
                 total.index_add_(0, steps, column)
         if not sums:
             raise InputError("no frames to compute the features' mean and standard deviation from")
-        loudest = int(sums[2].nonzero()[-1, 0])
-        first = max(0, math.floor(loudest - self.active / STEP_NATS) + 1)
+        first = max(0, int(first_active(sums[2].T.long(), *self.active)))
         return mean_and_std(*(total[first:].sum(0) for total in sums))
 
 
 def loudness(features: Tensor, num_bands: int) -> Tensor:
-    """Return the greatest of the first ``num_bands`` columns of each frame (N, T, F) in `STEP_NATS`, (N, T) int64."""
-    return (features[:, :, :num_bands].amax(-1) / STEP_NATS).floor().clamp(-MAX_STEPS, MAX_STEPS).long()
+    """Return the greatest of the first ``num_bands`` columns of each frame (N, T, F) in steps, (N, T) int64.
+
+    Steps are those of `STEP_NATS`, from 0 to twice `MAX_STEPS`.
+    """
+    return (features[:, :, :num_bands].amax(-1) / STEP_NATS).floor().clamp(-MAX_STEPS, MAX_STEPS).long() + MAX_STEPS
+
+
+def first_active(counts: Tensor, least: float, most: float) -> Tensor:
+    """Return the `loudness` from which on frames are active, (N,), where ``counts`` (N, steps) have each loudness.
+
+    It is above the noise floor of each recording, but ``least`` to ``most`` nats below its loudest frame.
+    """
+    steps = torch.arange(counts.shape[1], device=counts.device)
+    loudest = ((counts > 0) * steps).amax(1)
+    near = counts * (steps > (loudest - NOISE_RANGE / STEP_NATS)[:, None])
+    quiet = (near.cumsum(1) >= NOISE_QUANTILE * near.sum(1, keepdim=True)).long().argmax(1)
+    nats = ((loudest - quiet) * STEP_NATS - NOISE_MARGIN).clamp(least, most)
+    return (loudest - nats / STEP_NATS).floor().long() + 1
 
 
 def pooled_statistics(sums: Iterable[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor, int]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from asr.errors import InputError
 from asr.features._blocks import Blocks, map_blocks, map_threads, single_threaded
-from asr.features.cmvn import FITTED, PER_UTTERANCE, FeatureNormalizer, Statistics
+from asr.features.cmvn import FITTED, PER_UTTERANCE, Active, FeatureNormalizer, Statistics
 from asr.utils.masks import length_mask
 
 PaddedBatch: TypeAlias = "tuple[Tensor, Tensor]"  # inputs or features, and lengths (N,)
@@ -90,7 +90,7 @@ class Extractor(nn.Module):
         mean_fraction: float,
         scale: bool,
         level: int = 0,
-        active: float | None = None,
+        active: Active = None,
         floor: float | None = None,
         num_bands: int = 0,
     ) -> None:
@@ -263,7 +263,7 @@ class WaveformExtractor(Extractor):
         mean_fraction: float,
         scale: bool,
         level: int = 0,
-        active: float | None = None,
+        active: Active = None,
         floor: float | None = None,
         num_bands: int = 0,
     ) -> None:

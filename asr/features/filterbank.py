@@ -10,6 +10,7 @@ from torch import Tensor
 
 from asr.errors import InputError
 from asr.features._blocks import Blocks, block_frames, map_blocks, thread_local_buffer
+from asr.features.cmvn import Active
 from asr.features.extractor import WaveformExtractor, matmul_safe
 from asr.utils.masks import length_mask
 from asr.utils.options import check_choice
@@ -48,7 +49,8 @@ class FilterBank(WaveformExtractor):
         mean_fraction: see there.
         scale: see there.
         remove_level: whether the level of an utterance is removed even where ``mean_fraction`` leaves part of its mean.
-        active: only frames within this many nats of the loudest count for mean and variance; None: all; see there.
+        active: only frames within this many nats of the loudest, or of the least and the most that are given those
+            above the noise, count for mean and variance; None: all; see there.
         floor: nats below the mean to which weaker band energies are raised; None: no limit; see there.
 
     Raises:
@@ -76,7 +78,7 @@ class FilterBank(WaveformExtractor):
         mean_fraction: float = 1.0,
         scale: bool = True,
         remove_level: bool = False,
-        active: float | None = None,
+        active: Active = None,
         floor: float | None = None,
     ) -> None:
         columns = num_mels + energy

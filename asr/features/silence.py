@@ -34,23 +34,37 @@ def silent_frames(
     Returns:
         ``(N, T)`` bool, T the largest of ``num_frames``; False beyond a row's own frames.
     """
+    chunk = _chunk_samples(sample_rate)
     result = torch.zeros(len(waveforms), int(num_frames.max()), dtype=torch.bool, device=waveforms.device)
-    chunk = max(round(CHUNK_SECONDS * sample_rate), 1)
     frame = frame_seconds * sample_rate / chunk  # in chunks, as the margin
     margin = MARGIN_SECONDS * sample_rate / chunk
     for row, (length, frames) in enumerate(zip(lengths.tolist(), num_frames.tolist(), strict=True)):
-        loud = _chunk_levels(waveforms[row, :length], chunk) > FLOOR
-        if loud.all():
+        is_signal = _signal_chunks(waveforms[row, :length], chunk)
+        if is_signal.all():
             continue
-        counts = torch.nn.functional.pad(loud.cumsum(0), (1, 0))  # (C + 1,) loud chunks before each
-        index = torch.arange(len(loud), device=loud.device)
-        around = _between(counts, index - NEIGHBORHOOD // 2, index + NEIGHBORHOOD // 2)
-        is_signal = loud & (around >= min(MIN_CHUNKS, len(loud)))
-        counts = torch.nn.functional.pad(is_signal.cumsum(0), (1, 0))
-        begin = torch.arange(frames, device=loud.device) * frame
+        counts = torch.nn.functional.pad(is_signal.cumsum(0), (1, 0))  # (C + 1,) chunks with signal before each
+        begin = torch.arange(frames, device=is_signal.device) * frame
         near = _between(counts, (begin - margin).floor().long(), (begin + frame + margin).ceil().long())
         result[row, :frames] = near == 0
     return result
+
+
+def has_signal(waveform: Tensor, sample_rate: int) -> bool:
+    """Return whether there is any signal in a waveform (S,), sampled at ``sample_rate`` Hz; see `silent_frames`."""
+    return bool(_signal_chunks(waveform, _chunk_samples(sample_rate)).any())
+
+
+def _chunk_samples(sample_rate: int) -> int:
+    return max(round(CHUNK_SECONDS * sample_rate), 1)
+
+
+def _signal_chunks(waveform: Tensor, chunk: int) -> Tensor:
+    """Which chunks (C,) of a waveform (S,) hold a signal."""
+    loud = _chunk_levels(waveform, chunk) > FLOOR
+    counts = torch.nn.functional.pad(loud.cumsum(0), (1, 0))  # (C + 1,) loud chunks before each
+    index = torch.arange(len(loud), device=loud.device)
+    around = _between(counts, index - NEIGHBORHOOD // 2, index + NEIGHBORHOOD // 2)
+    return loud & (around >= min(MIN_CHUNKS, len(loud)))
 
 
 def _chunk_levels(waveform: Tensor, chunk: int) -> Tensor:

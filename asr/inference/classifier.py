@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from asr.errors import InputError
+from asr.features.silence import has_signal
 from asr.inference import detection
 from asr.inference.detection import Detection
 from asr.inference.inputs import Source, as_source, check_sources, input_rate, read_blocks, source_name
@@ -75,6 +77,9 @@ class Classifier:
     def classify(self, source: Source, sample_rate: int | None = None) -> Ranking:
         """Return the classes and their probabilities for one recording, the most probable first.
 
+        A recording without any signal (`asr.features.silence`) is no word: the ranking has only classes whose name
+        begins with an underscore (``_silence_``), and is empty where the model has none.
+
         Args:
             source: a path, a binary stream, the bytes of a file, a `Recording` (one channel or track of a file), or
                 floats in an array, tensor or list: (S,) or (channels, S) samples within ±1, or (T, F) feature frames
@@ -106,7 +111,10 @@ class Classifier:
                 continue
             for window, probabilities in zip(batch, self._probabilities(batch), strict=True):
                 order = np.argsort(-probabilities, kind="stable")
-                yield window.source, [(self.classes[label], float(probabilities[label])) for label in order]
+                ranking = [(self.classes[label], float(probabilities[label])) for label in order]
+                if not self._has_signal(window.inputs):
+                    ranking = [(name, probability) for name, probability in ranking if not is_word(name)]
+                yield window.source, ranking
 
     def _whole(self, index: int, source: Source) -> Iterator[Window]:
         """One window over the whole of a source."""
@@ -197,6 +205,8 @@ class Classifier:
         frames = detection.split_frames(read_blocks(source, self.task.features), size)
         seconds = size / rate
         for segment in detection.speech_segments(frames, level):
+            if not self._has_signal(torch.from_numpy(segment.samples)):
+                continue
             spans = detection.window_spans(len(segment.samples), round(window * rate), round(hop * rate))
             rows = self._probabilities([Window(0, torch.from_numpy(segment.samples[a:b])) for a, b in spans])
             detections = []
@@ -205,9 +215,13 @@ class Classifier:
                 start = max(begin + first / rate, segment.first * seconds)
                 stop = min(begin + end / rate, segment.end * seconds)
                 best = int(row.argmax())
-                if row[best] >= threshold and not self.classes[best].startswith("_"):
+                if row[best] >= threshold and is_word(self.classes[best]):
                     detections.append(Detection(self.classes[best], round(start, 3), round(stop, 3), float(row[best])))
             yield from detection.suppress_overlaps(detections)
+
+    def _has_signal(self, inputs: Tensor) -> bool:
+        """Whether there is a signal in a waveform (S,); features (T, F) are taken to have one."""
+        return self.sample_rate is None or has_signal(inputs, self.sample_rate)
 
     @torch.inference_mode()
     def _probabilities(self, windows: Sequence[Window]) -> np.ndarray:
@@ -215,6 +229,11 @@ class Classifier:
         log_probs = self.task(*pad_windows(windows, self.device))
         probabilities: np.ndarray = log_probs.exp().cpu().numpy()
         return probabilities
+
+
+def is_word(name: str) -> bool:
+    """Return whether a class is a word: its name does not begin with an underscore (``_silence_``, ``_unknown_``)."""
+    return not name.startswith("_")
 
 
 def mean_utterance_seconds(directory: Path) -> float:

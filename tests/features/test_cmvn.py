@@ -172,6 +172,36 @@ class TestActive:
         np.testing.assert_allclose(fitted.normalization.mean, counted.mean(0), rtol=1e-5, atol=1e-5)
         assert int(fitted.normalization.frames) == len(counted)
 
+    @pytest.mark.parametrize(("before", "seconds"), [(0, 2), (0, 20), (30, 20)])
+    @pytest.mark.parametrize("gain", [1.0, 1e-3])
+    def test_long_noise_near_the_level_of_speech(self, before: float, seconds: float, gain: float) -> None:
+        waveform = self.syllables()
+        raw = one(FilterBank(energy=False, deltas=0, normalization="none"), waveform).max(1)
+        # white noise of 0.1 has a median loudness of -2.06: as loud as frames 4.5 nats below the loudest of the sound
+        level = gain * 0.1 * np.exp((raw.max() - 4.5 + 2.06) / 2)
+        rng = np.random.default_rng(0)
+        around = [rng.normal(0, level, 16000 * seconds).astype(np.float32) for _ in range(2)]
+        noisy = np.concatenate([np.zeros(16000 * before, np.float32), around[0], gain * waveform, around[1]])
+        begin = 100 * (before + seconds)
+
+        def shift(active: float | tuple[float, float]) -> float:
+            """How far silence, which may be long and partly digital, and noise move the sound's features."""
+            options = self.OPTIONS | {"active": active, "floor": None, "mean_fraction": 1.0, "scale": False}
+            bank = FilterBank(**options)
+            between = one(bank, noisy.astype(np.float32))[begin + 3 : begin + 95]
+            return float(np.abs(between - one(bank, gain * waveform)[3:95]).mean())
+
+        assert shift((2.0, 5.0)) < 0.7
+        assert shift(5.0) > 2.5
+
+    def test_without_pauses_or_sound_most_frames_count(self) -> None:
+        options = self.OPTIONS | {"mean_fraction": 1.0, "scale": False}
+        steady = speech(16000)  # all of it is as loud: there is no noise floor
+        adaptive, plain = FilterBank(**options | {"active": (2.0, 5.0)}), FilterBank(**options | {"active": 5.0})
+        assert np.abs(one(adaptive, steady) - one(plain, steady)).mean() < 0.2
+        for same in (np.zeros(16000, np.float32), np.random.default_rng(0).normal(0, 0.1, 16000).astype(np.float32)):
+            np.testing.assert_allclose(one(adaptive, same), one(plain, same), atol=0.02)
+
     def test_floor(self) -> None:
         waveform = np.concatenate([self.syllables(), np.zeros(8000, np.float32)])
         options = self.OPTIONS | {"mean_fraction": 1.0}
@@ -200,7 +230,8 @@ class TestActive:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"active": 0.0}, "active=0"),
+            ({"active": 0.0}, "active=0.0: use a number of nats above 0, or two"),
+            ({"active": [5, 2]}, r"active=\[5, 2\]: use .*\[least, most\]"),
             ({"floor": -1.0}, "floor=-1"),
             ({"normalization": "global", "remove_level": False, "floor": 7.0}, "floor: normalization='global'"),
         ],
@@ -244,10 +275,12 @@ def test_statistics_of_active_frames_ignore_silence(
 @settings(max_examples=50, deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 200), min_size=1, max_size=6),
-    active=st.one_of(st.none(), st.floats(0.1, 12)),
+    active=st.one_of(st.none(), st.floats(0.1, 12), st.tuples(st.floats(0.1, 4), st.floats(4, 12))),
     seed=st.integers(0, 1000),
 )
-def test_statistics_of_pieces_are_those_of_the_whole(sizes: list[int], active: float | None, seed: int) -> None:
+def test_statistics_of_pieces_are_those_of_the_whole(
+    sizes: list[int], active: float | tuple[float, float] | None, seed: int
+) -> None:
     normalizer = FeatureNormalizer(6, "utterance", active=active, num_bands=6)
     whole = bands(sum(sizes), seed)
     mean, std = mean_and_std(*normalizer.sums(whole, torch.tensor([sum(sizes)])))

@@ -178,3 +178,27 @@ def test_of_overlapping_words_the_likeliest_is_kept() -> None:
     assert detection.suppress_overlaps([]) == []
     assert detection.window_spans(100, 60, 20) == [(0, 100)]
     assert detection.window_spans(150, 60, 40) == [(0, 60), (40, 100), (80, 140), (90, 150)]
+
+
+# -- recordings without any signal
+
+
+@pytest.mark.parametrize("dbfs", [None, -85])
+def test_what_has_no_signal_is_no_word(
+    loaded: Classifier, tones: Any, monkeypatch: pytest.MonkeyPatch, dbfs: float | None
+) -> None:
+    rng = np.random.default_rng(0)
+    quiet = np.zeros(RATE, np.float32) if dbfs is None else rng.normal(0, 10 ** (dbfs / 20), RATE).astype(np.float32)
+    assert loaded.classify(quiet) == [] and loaded.classify(quiet + np.float32(0.25)) == []
+    results = dict(loaded.classify_all([quiet, tones("ab", 77), 1e-3 * quiet]))
+    assert results[0] == results[2] == [] and results[1][0][0] == "ab"  # type: ignore[index]
+    monkeypatch.setattr(Classifier, "classes", ("_silence_", "_unknown_", "hgf"))
+    assert {name for name, _ in loaded.classify(quiet)} == {"_silence_", "_unknown_"}
+
+
+def test_noise_that_is_no_signal_has_no_words(loaded: Classifier) -> None:
+    quiet = np.random.default_rng(0).normal(0, 10 ** (-85 / 20), RATE).astype(np.float32)
+    zeros = np.zeros(RATE, np.float32)
+    recording = np.concatenate([zeros, quiet, zeros, quiet, zeros])  # bursts, which are 35 dB above digital silence
+    assert list(loaded.detect(recording)) == []
+    assert list(loaded.detect(1000 * recording, threshold=0.0))
