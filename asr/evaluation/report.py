@@ -6,14 +6,14 @@ import math
 import shutil
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from asr.errors import InputError
 from asr.metrics.calibration import Calibration, concatenate, correct_tokens, measure_calibration
 from asr.metrics.error_rate import UNITS, ErrorCounts, ErrorRates, Fold, Kind, align, tokens
-from asr.metrics.significance import bootstrap_interval
+from asr.metrics.significance import bootstrap_interval, known_speakers, legend, percent, with_interval
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class UtteranceScores:
         hypothesis: recognized text.
         counts: by kind of error rate; the first one is the main one.
         group: name of its group, such as its speaker; None without groups.
+        speaker: empty where unknown.
         confidence: probability of each token (of the main kind) of the hypothesis; None where unknown.
     """
 
@@ -34,6 +35,7 @@ class UtteranceScores:
     hypothesis: str
     counts: Mapping[Kind, ErrorCounts]
     group: str | None = None
+    speaker: str = ""
     confidence: Sequence[float] | None = None
 
     @property
@@ -44,7 +46,8 @@ class UtteranceScores:
     def to_json(self) -> dict[str, Any]:
         """Return the scores as JSON values; a rate over an empty reference is None."""
         group = {} if self.group is None else {"group": self.group}
-        texts = {"id": self.id, **group, "reference": self.reference, "hypothesis": self.hypothesis}
+        speaker = {"speaker": self.speaker} if self.speaker else {}
+        texts = {"id": self.id, **group, **speaker, "reference": self.reference, "hypothesis": self.hypothesis}
         return texts | _rates_and_counts(self.counts)
 
 
@@ -68,14 +71,13 @@ class Report:
         return _sum(self.utterances, self.kinds)
 
     @cached_property
-    def groups(self) -> dict[str, list[UtteranceScores]]:
-        """Utterances of each group by its name, in alphabetical order; empty without groups."""
-        names = sorted({utterance.group for utterance in self.utterances if utterance.group is not None})
-        groups: dict[str, list[UtteranceScores]] = {name: [] for name in names}
+    def groups(self) -> dict[str, Report]:
+        """Report of each group by its name, in alphabetical order; empty without groups."""
+        groups: dict[str, list[UtteranceScores]] = {}
         for utterance in self.utterances:
             if utterance.group is not None:
-                groups[utterance.group].append(utterance)
-        return groups
+                groups.setdefault(utterance.group, []).append(replace(utterance, group=None))
+        return {name: Report(groups[name], self.kinds, self.fold) for name in sorted(groups)}
 
     @cached_property
     def token_confidences(self) -> list[tuple[Sequence[float], list[bool]]]:
@@ -95,30 +97,51 @@ class Report:
         """Return the tokens of the main kind in reference and hypothesis."""
         return [tokens(self.kinds[0], text, self.fold) for text in (utterance.reference, utterance.hypothesis)]
 
-    def interval(self, kind: Kind | None = None, level: float = 0.95) -> tuple[float, float]:
-        """Estimate the confidence interval of an error rate by the bootstrap over utterances.
+    @cached_property
+    def speakers(self) -> list[str] | None:
+        """Speaker of each utterance, in the order of the ids; None unless all are known and there are several."""
+        return known_speakers(utterance.speaker for utterance in self._by_id)
 
-        Args:
-            kind: of the error rate; None: the main one.
-            level: probability that the interval covers.
-        """
-        return bootstrap_interval([utterance.counts[kind or self.kinds[0]] for utterance in self.utterances], level)
+    @property
+    def drawn(self) -> str:
+        """What the bootstrap draws: "speakers" or "utterances"."""
+        return "speakers" if self.speakers else "utterances"
+
+    @property
+    def _by_id(self) -> list[UtteranceScores]:
+        # the bootstrap draws by position: a report gives the same interval in whatever order the batches came
+        return sorted(self.utterances, key=lambda utterance: utterance.id)
+
+    @cached_property
+    def intervals(self) -> dict[Kind, tuple[float, float]]:
+        """The 95 % confidence interval of each error rate, by the bootstrap over speakers or else utterances."""
+        return {
+            kind: bootstrap_interval([utterance.counts[kind] for utterance in self._by_id], self.speakers)
+            for kind in self.kinds
+        }
+
+    @property
+    def wrong(self) -> int:
+        """Number of utterances with errors of the main kind."""
+        return sum(utterance.errors > 0 for utterance in self.utterances)
 
     def summary(self) -> dict[str, Any]:
         """Return the figures as JSON values.
 
         "wer", "cer", "per": fractions, None where not measured or without a reference token; "words", "characters",
-        "phones": counts of each kind that was measured; "utterances", "utterances_with_errors"; "interval_95":
-        bootstrap interval of the main kind; "calibration": of the confidences, if there are any; "groups": the same by
-        group, without intervals.
+        "phones": counts of each kind that was measured; "utterances", "utterances_with_errors"; "interval_95": the
+        bootstrap interval of each kind, and "interval_over", "speakers" or "utterances", which were drawn;
+        "calibration": of the confidences, if there are any; "groups": the same by group.
         """
-        first = self.kinds[0]
-        result = _summary(self.utterances, self.kinds)
-        result["interval_95"] = {first: [_number(bound) for bound in self.interval()]}
+        result: dict[str, Any] = dict.fromkeys(UNITS)
+        result |= {"utterances": len(self.utterances), "utterances_with_errors": self.wrong}
+        result |= _rates_and_counts(self.totals)
+        result["interval_95"] = {kind: list(map(_number, interval)) for kind, interval in self.intervals.items()}
+        result["interval_over"] = self.drawn
         if self.calibration:
             result["calibration"] = asdict(self.calibration)
         if self.groups:
-            result["groups"] = {name: _summary(members, self.kinds) for name, members in self.groups.items()}
+            result["groups"] = {name: group.summary() for name, group in self.groups.items()}
         return result
 
     def table(self) -> str:
@@ -127,18 +150,22 @@ class Report:
         header = ["", "utterances", UNITS[first], f"{first.upper()} %", "sub", "del", "ins"]
         header += [f"{kind.upper()} %" for kind in self.kinds[1:]] + ["wrong %"]
         lines = [header]
-        for name, members in [*self.groups.items(), ("all", self.utterances)]:
-            counts = _sum(members, self.kinds)
-            main = counts[first]
-            line = [name, str(len(members)), str(main.reference), _percent(main.rate)]
+        for name, report in [*self.groups.items(), ("all", self)]:
+            main = report.totals[first]
+            rates = {k: with_interval(report.totals[k].rate, report.intervals[k]) for k in self.kinds}
+            line = [name, str(len(report.utterances)), str(main.reference), rates[first]]
             line += [str(n) for n in (main.substitutions, main.deletions, main.insertions)]
-            line += [_percent(counts[kind].rate) for kind in self.kinds[1:]]
-            lines.append([*line, _percent(_count_wrong(members) / len(members) if members else math.nan)])
+            line += [rates[kind] for kind in self.kinds[1:]]
+            lines.append([*line, percent(report.wrong / len(report.utterances) if report.utterances else math.nan)])
         widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
         return "\n".join(
             _pad(line[0], widths[0]) + "".join("  " + c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))
             for line in lines
         )
+
+    def legend(self) -> str:
+        """Say how the intervals of `table` were made."""
+        return legend([report.drawn for report in [*self.groups.values(), self]])
 
     def worst(self, n: int = 10, width: int | None = None) -> str:
         """Format the n utterances with the most errors, reference over hypothesis, aligned token by token.
@@ -161,7 +188,7 @@ class Report:
         c = utterance.counts[kind]
         group = f" ({utterance.group})" if utterance.group is not None else ""
         yield (
-            f"{utterance.id}{group}: {kind.upper()} {_percent(c.rate)} % of {c.reference} {UNITS[kind]}: "
+            f"{utterance.id}{group}: {kind.upper()} {percent(c.rate)} % of {c.reference} {UNITS[kind]}: "
             f"{c.substitutions} sub, {c.deletions} del, {c.insertions} ins"
         )
         left, right = self._tokens(utterance)
@@ -186,6 +213,7 @@ def evaluate_pairs(
     kinds: Sequence[Kind] = ("wer", "cer"),
     *,
     by: Mapping[str, str] | None = None,
+    speakers: Mapping[str, str] | None = None,
     fold: Fold | None = None,
     confidences: Iterable[Sequence[float] | None] | None = None,
 ) -> Report:
@@ -199,6 +227,7 @@ def evaluate_pairs(
         hypotheses: a text for each utterance.
         kinds: error rates to compute, the main one first.
         by: group (speaker, corpus) of each id; None: no groups.
+        speakers: speaker of each id; those that it lacks, or that are empty, are unknown.
         fold: mapping of phones for "per", applied to both sides, such as `asr.text.phones.fold`.
         confidences: for each utterance the probability of each token (of the main kind) of its hypothesis, or None.
 
@@ -222,7 +251,8 @@ def evaluate_pairs(
             raise InputError(f"utterance {id} has no group")
         group = by[id] if by is not None else None
         counts = rates.add(reference, hypothesis)
-        utterances[id] = UtteranceScores(id, reference, hypothesis, counts, group, confidence)
+        speaker = (speakers or {}).get(id, "")
+        utterances[id] = UtteranceScores(id, reference, hypothesis, counts, group, speaker, confidence)
     return Report(list(utterances.values()), tuple(kinds), fold)
 
 
@@ -235,22 +265,14 @@ def merged_summaries(reports: Mapping[str, Report]) -> dict[str, Any]:
     summaries = {head: report.summary() for head, report in reports.items()}
     merged: dict[str, Any] = {}
     for summary in summaries.values():
+        intervals = {**summary["interval_95"], **merged.get("interval_95", {})}
         merged |= {key: value for key, value in summary.items() if merged.get(key) is None}
+        merged["interval_95"] = intervals
     return merged | {"heads": summaries}
 
 
 def _sum(utterances: Sequence[UtteranceScores], kinds: Sequence[Kind]) -> dict[Kind, ErrorCounts]:
     return {kind: sum((utterance.counts[kind] for utterance in utterances), ErrorCounts()) for kind in kinds}
-
-
-def _count_wrong(utterances: Sequence[UtteranceScores]) -> int:
-    return sum(utterance.errors > 0 for utterance in utterances)
-
-
-def _summary(utterances: Sequence[UtteranceScores], kinds: Sequence[Kind]) -> dict[str, Any]:
-    result: dict[str, Any] = dict.fromkeys(UNITS)
-    result |= {"utterances": len(utterances), "utterances_with_errors": _count_wrong(utterances)}
-    return result | _rates_and_counts(_sum(utterances, kinds))
 
 
 def _rates_and_counts(counts: Mapping[Kind, ErrorCounts]) -> dict[str, Any]:
@@ -262,10 +284,6 @@ def _rates_and_counts(counts: Mapping[Kind, ErrorCounts]) -> dict[str, Any]:
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def _percent(rate: float) -> str:
-    return "–" if math.isnan(rate) else f"{100 * rate:.2f}"
 
 
 def _column(operation: str, reference: str | None, hypothesis: str | None) -> tuple[int, str, str, str]:

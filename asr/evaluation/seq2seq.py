@@ -15,6 +15,7 @@ from asr.decoding.label import beam
 from asr.decoding.label.beam import LabelBeamOptions
 from asr.evaluation.base import Evaluation, EvaluationOptions
 from asr.metrics.error_rate import ErrorCounts, count_nearest
+from asr.metrics.significance import bootstrap_interval, legend, with_interval
 from asr.models import store
 from asr.tasks.encoder_decoder import search
 from asr.tasks.seq2seq import Seq2SeqTask
@@ -47,13 +48,16 @@ def error_rates(
 
     Of several references the nearest one counts.
     """
-    figures: dict[str, Any] = {"sequences": len(hypotheses)} | label_and_sequence_error(
-        vocabulary, hypotheses, references
-    )
+    counts = error_counts(vocabulary, hypotheses, references)
+    figures: dict[str, Any] = {"sequences": len(hypotheses)} | _rates(counts)
     if vocabulary.kind == "phones" and any(token[-1] in "012" for token in vocabulary.tokens):
         plain = [[without_stress(text) for text in texts] for texts in references]
-        unstressed = label_and_sequence_error(vocabulary, list(map(without_stress, hypotheses)), plain)
+        unstressed = _rates(error_counts(vocabulary, list(map(without_stress, hypotheses)), plain))
         figures |= {f"{name}_without_stress": value for name, value in unstressed.items()}
+    figures["interval_95"] = {
+        "label_error": list(bootstrap_interval(counts)),
+        "sequence_error": list(bootstrap_interval([ErrorCounts.of_whole(c.errors == 0) for c in counts])),
+    }
     return figures
 
 
@@ -61,7 +65,10 @@ def label_and_sequence_error(
     vocabulary: Vocabulary, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
 ) -> dict[str, float]:
     """Compute the label error rate and the rate of sequences with an error."""
-    counts = error_counts(vocabulary, hypotheses, references)
+    return _rates(error_counts(vocabulary, hypotheses, references))
+
+
+def _rates(counts: Sequence[ErrorCounts]) -> dict[str, float]:
     wrong = sum(counted.errors > 0 for counted in counts)
     return {"label_error": sum(counts, ErrorCounts()).rate, "sequence_error": wrong / len(counts)}
 
@@ -76,7 +83,12 @@ def error_counts(
 
 def line(figures: Mapping[str, Any]) -> str:
     """Format the figures of `error_rates` as one line."""
-    shares = ", ".join(f"{name.replace('_', ' ')} {100 * v:.2f} %" for name, v in figures.items() if "error" in name)
+    intervals = figures.get("interval_95", {})
+    shares = ", ".join(
+        f"{name.replace('_', ' ')} {with_interval(value, intervals.get(name, ()))} %"
+        for name, value in figures.items()
+        if "error" in name
+    )
     return f"{figures['sequences']} sequences: {shares}"
 
 
@@ -87,4 +99,4 @@ def evaluate(models: Sequence[Path], data: Sequence[str], options: EvaluationOpt
     search_options = beam.replace_options(tasks[0].options, options.decoder)
     figures = {path: evaluate_tasks(tasks, pairs.read(path), search_options) for path in data}
     text = "\n".join(f"{path}: {line(summary)}" for path, summary in figures.items())
-    return Evaluation(text, figures)
+    return Evaluation(f"{text}\n{legend(['sequences'])}", figures)

@@ -44,10 +44,12 @@ class DecodedTexts:
 
     Args:
         decoders: by head.
+        speakers: by utterance id; None: unknown.
     """
 
-    def __init__(self, decoders: Mapping[str, Decoder]) -> None:
+    def __init__(self, decoders: Mapping[str, Decoder], speakers: Mapping[str, str] | None = None) -> None:
         self.decoders = decoders
+        self.speakers = speakers
         # (id, reference, hypothesis, confidence of each token or None) of each utterance
         self.rows: dict[str, list[tuple[str, str, str, list[float] | None]]] = {head: [] for head in decoders}
 
@@ -73,7 +75,7 @@ class DecodedTexts:
             raise InputError(f"no utterance has a reference for the head {head!r} (phones in the manifest?)")
         ids, references, texts, confidences = zip(*rows, strict=True)
         kinds = error_kinds(self.decoders[head].scoring_vocabulary)
-        return evaluate_pairs(ids, references, texts, kinds, by=by, confidences=confidences)
+        return evaluate_pairs(ids, references, texts, kinds, by=by, speakers=self.speakers, confidences=confidences)
 
 
 @torch.inference_mode()
@@ -118,7 +120,7 @@ def evaluate_task(
         by: group of each utterance id, for a report by group.
         advance: receives the seconds of audio that each batch holds.
     """
-    texts = DecodedTexts(decoders)
+    texts = DecodedTexts(decoders, {cut.id: manifest.speaker(cut) for cut in dataset.cuts})
     for batch, frames, lengths in output_batches(task, dataset, list(decoders), max_seconds):
         texts.decode(batch, frames, lengths)
         advance(batch.seconds)
@@ -185,7 +187,7 @@ def read_cuts(data: Sequence[str], by_speaker: bool) -> tuple[list[MonoCut], dic
 
 
 def _head_text(head: str, report: Report, worst: int) -> str:
-    lines = [f"head {head}", report.table()]
+    lines = [f"head {head}", report.table(), report.legend()]
     if calibration := report.calibration:
         lines.append(
             f"confidence: {calibration.tokens} {UNITS[report.kinds[0]]} at {calibration.confidence:.3f} on average, "

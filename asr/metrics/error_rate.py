@@ -31,6 +31,11 @@ class ErrorCounts:
     deletions: int = 0
     insertions: int = 0
 
+    @classmethod
+    def of_whole(cls, is_correct: bool) -> ErrorCounts:
+        """Return the counts of an utterance that is right or wrong as a whole: one token."""
+        return cls(hits=1) if is_correct else cls(substitutions=1)
+
     @property
     def reference(self) -> int:
         """Number of tokens in the reference."""

@@ -8,8 +8,11 @@ from typing import Any
 from torch import nn
 
 from asr._version import __version__
+from asr.metrics.significance import with_interval
 
 Figures = Mapping[str, Any]
+
+INTERVALS = "In brackets: 95 % confidence intervals, by the bootstrap over speakers (over utterances if there is one). "
 
 
 def splits(figures: Figures) -> Iterator[tuple[str, Any]]:
@@ -65,6 +68,7 @@ def millions(task: nn.Module) -> str:
     return f"{sum(parameter.numel() for parameter in task.parameters()) / 1e6:.2f} M"
 
 
-def percent(rate: float | None) -> str:
-    """Format a rate as percent; an empty string for None."""
-    return "" if rate is None else f"{100 * rate:.2f}"
+def percent(figures: Figures, name: str) -> str:
+    """Format a rate among figures as percent, with its confidence interval; an empty string where there is none."""
+    rate = figures.get(name)
+    return "" if rate is None else with_interval(rate, figures.get("interval_95", {}).get(name, ()))

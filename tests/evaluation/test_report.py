@@ -42,6 +42,7 @@ def test_summary(report: Report) -> None:
     assert (summary["utterances"], summary["utterances_with_errors"]) == (4, 2)
     low, high = summary["interval_95"]["wer"]
     assert 0 <= low <= summary["wer"] <= high
+    assert set(summary["interval_95"]) == {"wer", "cer"} and summary["interval_over"] == "utterances"
     assert summary["groups"]["Ann"]["wer"] == pytest.approx(3 / 8)
     assert summary["groups"]["Bob"]["words"]["insertions"] == 1
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
@@ -50,7 +51,7 @@ def test_summary(report: Report) -> None:
 def test_summary_without_references() -> None:
     for report in (evaluate_pairs([], [], []), evaluate_pairs(["x"], [""], ["uh"])):
         summary = json.loads(json.dumps(report.summary(), allow_nan=False))
-        assert summary["wer"] is None and summary["interval_95"] == {"wer": [None, None]}
+        assert summary["wer"] is None and summary["interval_95"] == {"wer": [None, None], "cer": [None, None]}
         assert "–" in report.table()
     assert evaluate_pairs([], [], []).worst() == ""
 
@@ -88,12 +89,26 @@ def test_summary_file(report: Report, tmp_path: Path) -> None:
 
 def test_table(report: Report) -> None:
     assert report.table().splitlines() == [
-        "     utterances  words   WER %  sub  del  ins  CER %  wrong %",
-        "Ann           2      8   37.50    1    1    1  21.21    50.00",
-        "Bob           2      1  100.00    0    0    1  50.00    50.00",
-        "all           4      9   44.44    1    1    2  24.32    50.00",
+        "     utterances  words                  WER %  sub  del  ins                 CER %  wrong %",
+        "Ann           2      8    37.50 [0.00, 50.00]    1    1    1   21.21 [0.00, 31.82]    50.00",
+        "Bob           2      1  100.00 [0.00, 100.00]    0    0    1   50.00 [0.00, 50.00]    50.00",
+        "all           4      9   44.44 [0.00, 300.00]    1    1    2  24.32 [0.00, 150.00]    50.00",
     ]
     assert len(evaluate_pairs(IDS, REFERENCES, HYPOTHESES).table().splitlines()) == 2
+
+
+def test_intervals_over_speakers_in_any_order() -> None:
+    rows = list(zip(IDS, REFERENCES, HYPOTHESES, strict=True))
+    summaries = [evaluate_pairs(*zip(*order, strict=True), speakers=SPEAKERS).summary() for order in (rows, rows[::-1])]
+    assert summaries[0]["interval_over"] == "speakers"
+    assert summaries[0]["interval_95"] == summaries[1]["interval_95"]
+    assert summaries[0]["interval_95"]["wer"] == [pytest.approx(3 / 8), pytest.approx(1)]  # all that two speakers say
+    report = evaluate_pairs(IDS, REFERENCES, HYPOTHESES, by=SPEAKERS, speakers=SPEAKERS)
+    assert report.legend() == (
+        "[…]: 95 % confidence interval; bootstrap, 2000 samples of whole speakers or else utterances"
+    )
+    assert report.utterances[0].to_json()["speaker"] == "Ann"
+    assert "groups" not in report.summary()["groups"]["Ann"]
 
 
 def test_worst_is_aligned_and_wrapped(report: Report) -> None:

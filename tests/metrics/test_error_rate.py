@@ -20,7 +20,6 @@ from asr.metrics.error_rate import (
     count_errors,
     tokens,
 )
-from asr.metrics.significance import bootstrap_interval
 
 words = st.lists(st.sampled_from(["a", "b", "the", "cat", "é"]), max_size=8)
 
@@ -157,26 +156,3 @@ def test_the_alignment_does_not_depend_on_the_hash_seed() -> None:
         )
         outputs.add(result.stdout)
     assert len(outputs) == 1 and "hit" in outputs.pop()
-
-
-# ---- bootstrap
-
-
-def test_bootstrap_interval() -> None:
-    counts = [ErrorCounts(hits=9, substitutions=1)] * 20 + [ErrorCounts(hits=5, deletions=5)] * 20
-    low, high = bootstrap_interval(counts)
-    assert low < 0.3 < high and 0.1 < high - low < 0.2  # the normal approximation: 0.3 ± 1.96 · 0.2 / √40
-    assert bootstrap_interval(counts) == (low, high)
-    assert bootstrap_interval(counts, resamples=3, seed=1) != bootstrap_interval(counts, resamples=3, seed=2)
-    wide = bootstrap_interval(counts, level=0.99)
-    assert wide[0] < low and wide[1] > high
-
-
-def test_bootstrap_interval_of_little() -> None:
-    assert bootstrap_interval([count_errors("wer", "a b", "a c")] * 5) == (0.5, 0.5)
-    assert all(map(math.isnan, bootstrap_interval([])))
-    assert all(map(math.isnan, bootstrap_interval([count_errors("wer", "", "uh")])))
-    low, high = bootstrap_interval([count_errors("wer", "", "uh"), count_errors("wer", "a b", "a b")])
-    assert low == 0 and math.isfinite(high)
-    with pytest.raises(ValueError, match="95"):
-        bootstrap_interval([], level=95)

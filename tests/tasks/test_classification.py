@@ -178,10 +178,13 @@ def test_figures() -> None:
         "utterances": 6,
         "errors": 3,
         "accuracy": 0.5,
+        "interval_95": {"accuracy": [0.0, 1.0]},
+        "interval_over": "utterances",
         "recall": {"a": 0.333333, "b": 0.5, "c": 1.0},
         "confusions": [["a", "b", 2], ["b", "a", 1]],
     }
     assert classification.line(figures) == (
-        "accuracy 50.00% (3 of 6 wrong); lowest recall a 33.3%, b 50.0%; a taken for b 2 x, b taken for a 1 x"
+        "accuracy 50.00 [0.00, 100.00] % (3 of 6 wrong); lowest recall a 33.3%, b 50.0%; "
+        "a taken for b 2 x, b taken for a 1 x"
     )
-    assert classification.line(classification.summary([("a", "a")])) == "accuracy 100.00% (0 of 1 wrong)"
+    assert classification.line(classification.summary([("a", "a")])) == "accuracy 100.00 % (0 of 1 wrong)"

@@ -88,7 +88,7 @@ class RecognitionJob(SpeechDataJob):
         task, features = self.task, self.config["features"]["type"]
         heads = ", ".join(f"{head} ({len(v)} {v.kind})" for head, v in task.vocabularies.items())
         rows = [
-            [name, head, report["utterances"], *(card.percent(report.get(kind)) for kind in ("wer", "cer", "per"))]
+            [name, head, report["utterances"], *(card.percent(report, kind) for kind in ("wer", "cer", "per"))]
             for name, reports in card.named_sets(figures)
             for head, report in reports.items()
         ]
@@ -101,7 +101,7 @@ class RecognitionJob(SpeechDataJob):
             header=["set", "head", "utterances", "WER %", "CER %", "PER %"],
             rows=rows,
             command="asr transcribe FILES --model THIS_DIRECTORY",
-            note="Greedy decoding unless a decoder is named. ",
+            note=f"{card.INTERVALS}Greedy decoding unless a decoder is named. ",
         )
 
 

@@ -62,8 +62,8 @@ class ClassificationJob(SpeechDataJob):
         figures: dict[str, Any] = {}
         for split, sets in self.scored.items():
             for name, data in sets.items():
-                pairs = predict(self.task, data, self.config["data"]["seconds"])
-                figures.setdefault(split, {})[name] = summary = classification.summary(pairs)
+                predicted = predict(self.task, data, self.config["data"]["seconds"])
+                figures.setdefault(split, {})[name] = summary = classification.summary(*predicted)
                 log.info("%s %s: %s", split, name, classification.line(summary))
         return figures
 
@@ -73,7 +73,7 @@ class ClassificationJob(SpeechDataJob):
         rows = []
         for name, row in card.named_sets(figures):
             worst = ", ".join(f"{ref} for {hyp} ({count})" for ref, hyp, count in row["confusions"][:3])
-            rows.append([name, row["utterances"], row["errors"], f"{100 * row['accuracy']:.2f}", worst])
+            rows.append([name, row["utterances"], row["errors"], card.percent(row, "accuracy"), worst])
         return card.model_card(
             self.config,
             figures,

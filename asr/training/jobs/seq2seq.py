@@ -85,7 +85,7 @@ class Seq2SeqJob(EncoderDecoderJob):
             f"output and input: {sizes}",
             data=f"{figures['training']['pairs']} pairs",
             header=["set", "sequences", *(f"{name.replace('_', ' ')} %" for name in names)],
-            rows=[[split, row["sequences"], *(card.percent(row[name]) for name in names)] for split, row in rows],
+            rows=[[split, row["sequences"], *(card.percent(row, name) for name in names)] for split, row in rows],
             command="asr pronounce WORDS --model THIS_DIRECTORY",
         )
 
