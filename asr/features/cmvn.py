@@ -30,7 +30,7 @@ STEP_NATS = 0.25
 MAX_STEPS = 200
 
 # The noise floor of a recording is the loudness of its quietest frames, NOISE_QUANTILE of those within NOISE_RANGE nats
-# (52 dB) of the loudest; what is below is digital silence. Frames of stationary noise are up to NOISE_MARGIN nats louder.
+# (52 dB) of the loudest: what is below is digital silence. Frames of steady noise are up to NOISE_MARGIN nats louder.
 NOISE_QUANTILE = 0.05
 NOISE_RANGE = 12.0
 NOISE_MARGIN = 1.5

@@ -46,6 +46,16 @@ def test_one_bad_file_does_not_stop_the_others(
     assert first.startswith(f"asr: failed: {tmp_path}/bad.wav") and last == "asr: 1 of 2 files failed"
 
 
+def test_a_file_without_any_signal_has_no_class(asr: Command, class_run: Path, corpus: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "muted.wav", np.zeros(8000), 8000)
+    files = [tmp_path / "muted.wav", corpus / "train0.wav"]
+    outcome = asr("classify", *files, "--model", class_run)
+    lines = outcome.out.splitlines()
+    assert outcome.status == 0 and lines[0] == str(files[0]) and lines[1].startswith(f"{files[1]}\tab\t")
+    assert json.loads(asr("classify", files[0], "--model", class_run, "--json").out)["classes"] == []
+    assert asr("classify", "--detect", files[0], "--model", class_run).out == ""
+
+
 def test_detect(asr: Command, class_run: Path, tmp_path: Path, tones: Any) -> None:
     silence = np.random.default_rng(0).normal(0, 0.003, 4000)
     long = np.concatenate([silence, tones("hgf", 50), silence, tones("ab", 51), silence])

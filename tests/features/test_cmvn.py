@@ -174,7 +174,7 @@ class TestActive:
 
     @pytest.mark.parametrize(("before", "seconds"), [(0, 2), (0, 20), (30, 20)])
     @pytest.mark.parametrize("gain", [1.0, 1e-3])
-    def test_long_noise_near_the_level_of_speech(self, before: float, seconds: float, gain: float) -> None:
+    def test_long_noise_near_the_level_of_speech(self, before: int, seconds: int, gain: float) -> None:
         waveform = self.syllables()
         raw = one(FilterBank(energy=False, deltas=0, normalization="none"), waveform).max(1)
         # white noise of 0.1 has a median loudness of -2.06: as loud as frames 4.5 nats below the loudest of the sound

@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import asr
 from asr.inference import windows
 from asr.inference.recognizer import Recognizer
+from asr.models.directory import read_config
+from asr.models.store import make_task
 from asr.output.transcript import Transcript
+from asr.tasks.ctc import CTCTask
 
 RATE = 8000
 
@@ -37,15 +41,19 @@ def usual(tone_run: Path) -> Recognizer:
     return asr.load(tone_run / "model")
 
 
-@pytest.fixture(scope="module")
-def eager(tone_run: Path) -> Recognizer:
-    """A model that hears a letter in everything: blank is never the best label."""
-    model = asr.load(tone_run / "model")
+def forget_blank(model: Recognizer) -> Recognizer:
+    """Make a model hear a letter in everything: blank is never the best label."""
     head: Any = model.task.heads["text"]
     for name, parameter in head.named_parameters():
         if name.endswith("bias"):
             parameter.data[model.vocabulary.blank] = -50.0
     return model
+
+
+@pytest.fixture(scope="module")
+def eager(tone_run: Path) -> Recognizer:
+    """A model that hears a letter in everything."""
+    return forget_blank(asr.load(tone_run / "model"))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +63,7 @@ def robust(tmp_path_factory: pytest.TempPathFactory, tiny_config: Any, tone_corp
 
     run_dir = tmp_path_factory.mktemp("robust")
     config = tiny_config(run_dir, tone_corpus(run_dir / "corpus", tone_texts(8)))
-    config["features"] |= {"normalization": "both", "scale": False, "active": 6.0, "floor": 6.0}
+    config["features"] |= {"normalization": "both", "scale": False, "active": [2.0, 6.0], "floor": 6.0}
     config["data"]["perturbation"] = {"silence_seconds": 1.0, "silence_probability": 0.7, "gain": [-40.0, 6.0]}
     config["trainer"]["epochs"] = 50
     train(config)
@@ -88,6 +96,37 @@ def test_without_signal_there_are_no_words_in_windows(
     assert all(word.start >= 8 and word.end <= 10 + len(speech) / RATE + 0.1 for word in result.words)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"normalization": "global"},
+        {"normalization": "utterance", "mean_fraction": 1.0},
+        {"normalization": "utterance", "mean_fraction": 0.7, "scale": False},
+        {"normalization": "both", "active": [2.0, 5.0], "floor": 7.0},
+    ],
+    ids=lambda options: options["normalization"],
+)
+def test_without_signal_there_are_no_words_whatever_the_normalization(
+    tone_run: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tones: Callable[..., np.ndarray]
+) -> None:
+    config = read_config(tone_run / "model")
+    config["features"] |= options
+    task = make_task(config, asr.load(tone_run / "model").task.vocabularies)
+    assert isinstance(task, CTCTask)
+    speech = tones("abc def", 3)
+    task.features.fit([(torch.from_numpy(speech)[None], torch.tensor([len(speech)]))])
+    model = forget_blank(Recognizer(task))
+    for core, context in ((60.0, 15.0), (2.0, 0.5)):  # whole, and in windows
+        monkeypatch.setattr(windows, "CORE_SECONDS", core)
+        monkeypatch.setattr(windows, "CONTEXT_SECONDS", context)
+        for waveform in (zeros(10), zeros(10) + np.float32(0.25), noise(10, -85)):
+            check_no_words(model.transcribe(waveform), 10)
+        assert model.transcribe(noise(10, -30)).words
+        between = model.transcribe(np.concatenate([zeros(5), speech, noise(5, -90)]))
+        assert between.words
+        assert all(word.start >= 4 and word.end <= 6.1 + len(speech) / RATE for word in between.words)
+
+
 def test_words_are_aligned_with_the_signal(usual: Recognizer, tone_texts: Any, tones: Any) -> None:
     text = tone_texts(8)[0]
     assert usual.align(zeros(3), text).text == text  # an unlikely alignment, but no error
@@ -108,6 +147,22 @@ def test_zeros_around_speech_change_no_word(
         assert between.text == text
         for ours, expected in zip(between.words, alone.words, strict=True):
             assert ours.start - seconds == pytest.approx(expected.start, abs=0.061)
+
+
+@pytest.mark.parametrize("core", [60.0, 10.0], ids=["whole", "windows"])
+def test_long_noise_around_soft_speech(
+    robust: Recognizer,
+    tone_texts: Callable[..., list[str]],
+    tones: Callable[..., np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+    core: float,
+) -> None:
+    monkeypatch.setattr(windows, "CORE_SECONDS", core)
+    monkeypatch.setattr(windows, "CONTEXT_SECONDS", 5.0)
+    text = tone_texts(8)[1]
+    speech = tones(text, 1)
+    level = 20 * np.log10(speech.std())
+    assert robust.transcribe(np.concatenate([noise(30, level - 20), speech, noise(30, level - 20)])).text == text
 
 
 def test_two_minutes_muted_before_speech(
