@@ -14,7 +14,7 @@ NBest = Annotated[
     int | None, typer.Option(min=1, help="Number of texts per file (implies beam search); needs --format json.")
 ]
 LanguageModel = Annotated[
-    Path | None, typer.Option("--lm", help="N-gram model of words, an ARPA file (implies beam search).")
+    Path | None, typer.Option("--lm", help="N-gram model of words, an ARPA or binary file (implies beam search).")
 ]
 Lexicon = Annotated[
     Path | None, typer.Option(help="Pronunciation dictionary (CMUdict or Kaldi), for words from a head of phones.")

@@ -1,4 +1,4 @@
-"""``asr lm train|score|prune``: n-gram language models of text."""
+"""``asr lm train|score|prune|convert``: n-gram language models of text."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import typer
 
 from asr.errors import InputError
 
-app = typer.Typer(help="Estimate, score and prune n-gram language models.", no_args_is_help=True)
+app = typer.Typer(help="Estimate, score, prune and convert n-gram language models.", no_args_is_help=True)
 
 TEXT = typer.Argument(
     metavar="TEXT...", help="Text files, a sentence a line (also compressed; - is standard input), or manifests."
 )
-MODEL = typer.Argument(metavar="MODEL", help="An ARPA file, plain or compressed.")
+MODEL = typer.Argument(metavar="MODEL", help="An ARPA file, plain or compressed, or a binary file.")
+OUTPUT_HELP = "File to write: binary if its name ends in .ngram, else ARPA; compressed if it ends in .gz, .xz or .bz2."
 NORMALIZATION = typer.Option(help="Normalization of the text: english (as in the recipes' text heads) or none.")
 PROSE = typer.Option("--prose", help="The text is books: split it into sentences, and write Mr. as Mister.")
 CHARACTERS = typer.Option("--characters", help="A model of characters; the space between words is |.")
@@ -24,7 +25,7 @@ CHARACTERS = typer.Option("--characters", help="A model of characters; the space
 @app.command()
 def train(
     text: Annotated[list[Path], TEXT],
-    output: Annotated[Path, typer.Option(help="ARPA file to write; compressed if it ends in .gz, .xz or .bz2.")],
+    output: Annotated[Path, typer.Option(help=OUTPUT_HELP)],
     order: Annotated[int, typer.Option(help="Length of the longest n-grams, 1 to 6.")] = 3,
     words: Annotated[int | None, typer.Option(min=1, help="Keep only the N most frequent words.")] = None,
     vocabulary: Annotated[
@@ -84,9 +85,7 @@ def score(
 @app.command()
 def prune(
     model: Annotated[Path, MODEL],
-    output: Annotated[
-        Path, typer.Argument(metavar="OUTPUT", help="ARPA file to write; compressed if it ends in .gz, .xz or .bz2.")
-    ],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help=OUTPUT_HELP)],
     threshold: Annotated[
         float, typer.Option(min=0, help="Leave out n-grams that lower the perplexity by less than this fraction.")
     ],
@@ -98,3 +97,19 @@ def prune(
     pairs = zip(before[1:], after[1:], strict=False)  # pruning may leave no n-grams of the highest orders
     sizes = ", ".join(f"{n}-grams {old} -> {new}" for n, (old, new) in enumerate(pairs, start=2))
     print(f"{sizes}: {output}")
+
+
+@app.command()
+def convert(
+    model: Annotated[Path, MODEL],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help=OUTPUT_HELP)],
+) -> None:
+    """Write a model as a binary file, or as an ARPA file.
+
+    A binary file takes 4 to 6 bytes an n-gram and is ready at once. Its probabilities and back-off weights are rounded
+    to 256 values for each order, those of single words excepted.
+    """
+    from asr.training.ngram import convert_ngram
+
+    sizes = ", ".join(f"{count} {n}-grams" for n, count in enumerate(convert_ngram(model, output), start=1))
+    print(f"{sizes}, {output.stat().st_size} bytes: {output}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asr.data.lm_text import read_sentences
-from asr.lm import arpa
+from asr.lm import files
 from asr.lm.estimate import perplexity
 
 
@@ -37,10 +37,10 @@ def score_ngram(
     characters: bool = False,
     prose: bool = False,
 ) -> Iterator[NGramScore]:
-    """Yield the score of an ARPA file on each text file or manifest.
+    """Yield the score of a model on each text file or manifest.
 
     Args:
-        model: the ARPA file, plain or compressed.
+        model: an ARPA file, plain or compressed, or a binary one.
         texts: text files or manifests, see `asr.data.lm_text.read_sentences`.
         normalization: applied to the text: ``english`` or ``none``.
         characters: the model is one of characters.
@@ -49,7 +49,7 @@ def score_ngram(
     Raises:
         InputError: an unreadable file, or a text without words.
     """
-    ngram = arpa.read(model)
+    ngram = files.read(model)
     for path in texts:
         sentences = read_sentences([path], normalization=normalization, characters=characters, prose=prose)
         yield NGramScore(path, *perplexity(ngram, sentences))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asr.errors import InputError
+from asr.lm.compact import CompactNGram
 from asr.lm.ngram import ARPA_LOG_ZERO, BOS, EOS, UNK, NGram, NGramOrder, build
 
 log = logging.getLogger(__name__)
@@ -218,7 +219,7 @@ def _discount(counts: NGramCounts, kept: np.ndarray, contexts: int, n: int) -> t
         return weights / total[counts.parent], gamma
 
 
-def perplexity(model: NGram, sentences: Iterable[Sequence[str]]) -> tuple[float, float, int, int]:
+def perplexity(model: NGram | CompactNGram, sentences: Iterable[Sequence[str]]) -> tuple[float, float, int, int]:
     """Compute the perplexity of sentences, as KenLM's ``query`` prints it.
 
     Returns:

@@ -16,6 +16,7 @@ BOS, EOS, UNK = "<s>", "</s>", "<unk>"
 NONE = -1
 ROOT = 0
 ARPA_LOG_ZERO = -99.0  # base-10 log-probability of what is never predicted (<s>) in ARPA files
+LOG_ZERO = ARPA_LOG_ZERO * float(np.log(10))
 
 
 class Trie(NamedTuple):
@@ -90,33 +91,63 @@ def _score(trie: Trie, state: int, words: np.ndarray, log_probs: np.ndarray) -> 
 
 
 @dataclass(frozen=True)
-class NGram:
-    """An n-gram model.
+class NGramWords:
+    """The vocabulary of an n-gram model, and its order: what both forms of a model share.
 
     Attributes:
         words: the vocabulary; the first three words are <unk>, <s> and </s>. A word's id is its index.
         order: length of the longest n-grams.
-        trie: the n-grams with their probabilities.
     """
 
     words: tuple[str, ...]
     order: int
-    trie: Trie
 
     @cached_property
     def index(self) -> dict[str, int]:
         """Id of each word."""
         return {word: i for i, word in enumerate(self.words)}
 
+    def word_ids(self, words: Iterable[str]) -> np.ndarray:
+        """Return the ids (n,) int64 of words, that of <unk> for words outside the vocabulary."""
+        unknown = self.index[UNK]
+        return np.array([self.index.get(word, unknown) for word in words], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class NGram(NGramWords):
+    """An n-gram model, in the form for computing; `asr.lm.compact.CompactNGram` is the form of binary files.
+
+    Attributes:
+        words: the vocabulary, see `NGramWords`.
+        order: length of the longest n-grams.
+        trie: the n-grams with their probabilities.
+    """
+
+    trie: Trie
+
     @cached_property
     def start(self) -> int:
         """The state at the beginning of a sentence."""
         return 1 + self.index[BOS]
 
-    def word_ids(self, words: Iterable[str]) -> np.ndarray:
-        """Return the ids (n,) int64 of words, that of <unk> for words outside the vocabulary."""
-        unknown = self.index[UNK]
-        return np.array([self.index.get(word, unknown) for word in words], dtype=np.int64)
+    @property
+    def unigram_log_probs(self) -> np.ndarray:
+        """Natural-log probability (words,) float32 of each word without a history."""
+        return self.trie.log_prob[1 : 1 + len(self.words)]
+
+    @property
+    def max_log_prob(self) -> float:
+        """Largest natural-log probability of a word, or a little more."""
+        return float(self.trie.log_prob.max())
+
+    @property
+    def ngram_counts(self) -> tuple[int, ...]:
+        """Number of n-grams of each order, from unigrams."""
+        return tuple(len(self.nodes(order)) for order in range(1, self.order + 1))
+
+    def expand(self) -> NGram:
+        """Return the model itself, as a compact one returns this form of it."""
+        return self
 
     def log_probs(self, words: Sequence[str], *, bos: bool = True, eos: bool = True) -> np.ndarray:
         """Score a sentence.

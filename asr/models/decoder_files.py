@@ -12,7 +12,8 @@ from asr.models.directory import CONFIG, dump_config, find, read_config
 from asr.utils.aliases import rename_keys
 from asr.utils.atomic import atomic_path, write_atomic
 
-# decoder options that name a file or a model directory, and the name of its copy in a model directory (.gz is kept)
+# decoder options that name a file or a model directory, and the name of its copy in a model directory (.gz is kept; a
+# binary n-gram model is named .ngram)
 DECODER_FILES = {
     "lm": "lm.arpa",
     "character_lm": "character_lm.arpa",
@@ -20,6 +21,7 @@ DECODER_FILES = {
     "pronouncer": "pronouncer",
     "neural_lm": "neural_lm",
 }
+NGRAMS = ("lm", "character_lm")  # those that name an n-gram model
 MODELS = ("pronouncer", "neural_lm")  # those that name a model directory
 
 
@@ -38,6 +40,11 @@ def copy_decoder_files(decoder: Mapping[str, Any], directory: Path) -> dict[str,
         if options.get(key) is not None:
             source = find(options[key]) if key in MODELS else Path(options[key])
             options[key] = name + (".gz" if source.suffix == ".gz" else "")
+            if key in NGRAMS:
+                from asr.lm.files import BINARY_SUFFIX, is_binary  # imports Numba
+
+                if is_binary(source):
+                    options[key] = str(Path(name).with_suffix(BINARY_SUFFIX))
             target = directory / options[key]
             if target.exists() and target.samefile(source):
                 continue

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from asr.data.lm_text import read_sentences, read_words
 from asr.errors import InputError
-from asr.lm import arpa
+from asr.lm import files
 from asr.lm.estimate import encode_sentences, kneser_ney
-from asr.lm.ngram import NGram
 from asr.lm.prune import prune
 
 
@@ -39,11 +38,11 @@ def train_ngram(
     characters: bool = False,
     prose: bool = False,
 ) -> NGramSize:
-    """Estimate a model by interpolated modified Kneser-Ney smoothing and write it as an ARPA file.
+    """Estimate a model by interpolated modified Kneser-Ney smoothing and write it to a file.
 
     Args:
         texts: text files or manifests, see `asr.data.lm_text.read_sentences`.
-        output: the ARPA file; compressed if its name ends in ``.gz``.
+        output: the file to write, see `asr.lm.files.write`.
         order: length of the longest n-grams, 1 to 6.
         max_words: keep only this many of the most frequent words.
         vocabulary: keep only the words of this file, see `asr.data.lm_text.read_words`.
@@ -64,17 +63,17 @@ def train_ngram(
     model = kneser_ney(text, order, list(cutoffs))
     if threshold:
         model = prune(model, threshold)
-    arpa.write(model, output)
+    files.write(model, output)
     # encode_sentences puts <s> and </s> around each sentence
-    return NGramSize(len(text.tokens) - 2 * (int(text.sentence[-1]) + 1), _ngram_counts(model))
+    return NGramSize(len(text.tokens) - 2 * (int(text.sentence[-1]) + 1), model.ngram_counts)
 
 
 def prune_ngram(model: str | Path, output: str | Path, threshold: float) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Prune an ARPA file by entropy (Stolcke 1998) and write the smaller model.
+    """Prune a model by entropy (Stolcke 1998) and write the smaller one.
 
     Args:
-        model: the ARPA file to read, plain or compressed.
-        output: the ARPA file to write; compressed if its name ends in ``.gz``.
+        model: the file to read, see `asr.lm.files.read`.
+        output: the file to write, see `asr.lm.files.write`.
         threshold: an n-gram is left out if that raises the perplexity by less than this fraction.
 
     Returns:
@@ -83,11 +82,25 @@ def prune_ngram(model: str | Path, output: str | Path, threshold: float) -> tupl
     Raises:
         InputError: an unreadable model or a negative threshold.
     """
-    before = arpa.read(model)
+    before = files.read(model).expand()
     after = prune(before, threshold)
-    arpa.write(after, output)
-    return _ngram_counts(before), _ngram_counts(after)
+    files.write(after, output)
+    return before.ngram_counts, after.ngram_counts
 
 
-def _ngram_counts(model: NGram) -> tuple[int, ...]:
-    return tuple(len(model.nodes(n)) for n in range(1, model.order + 1))
+def convert_ngram(model: str | Path, output: str | Path) -> tuple[int, ...]:
+    """Write a model as a binary file or as an ARPA file.
+
+    Args:
+        model: the model to read, an ARPA file, plain or compressed, or a binary file.
+        output: the file to write: binary if its name ends in ``.ngram``, or else an ARPA file.
+
+    Returns:
+        Number of n-grams of each order.
+
+    Raises:
+        InputError: an unreadable model.
+    """
+    read = files.read(model)
+    files.write(read, output)
+    return read.ngram_counts

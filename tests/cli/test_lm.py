@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from asr.lm import arpa
+from asr.lm import arpa, files
+from asr.lm.compact import CompactNGram
 
 Command = Callable[..., Any]
 TEXT = "The cat sat.\nthe dog sat\n\nthe cat ran\nA cat saw the dog\nthe dog ran\nthe cat sat\n"
@@ -40,6 +41,27 @@ def test_train_score_prune(asr: Command, tmp_path: Path, text: Path) -> None:
     assert after < before
     worse = asr("lm", "score", small, text)
     assert float(re.search(r"perplexity ([\d.]+)", worse.out)[1]) > float(found[1])  # type: ignore[index]
+
+
+def test_convert(asr: Command, tmp_path: Path, text: Path) -> None:
+    model, binary, again = tmp_path / "lm.arpa", tmp_path / "lm.ngram", tmp_path / "again.arpa.xz"
+    asr("lm", "train", text, "--output", model, "--order", "3")
+    done = asr("lm", "convert", model, binary)
+    assert re.fullmatch(rf"10 1-grams, 1\d 2-grams, 1\d 3-grams, {binary.stat().st_size} bytes: .*\n", done.out)
+    assert asr("lm", "convert", binary, again).status == 0
+    assert lzma.decompress(again.read_bytes()) == model.read_bytes()  # a small model is not rounded
+    scores = [asr("lm", "score", path, text).out for path in (model, binary, again)]
+    assert scores[0] == scores[1] == scores[2] != ""
+    asr("lm", "prune", binary, tmp_path / "small.ngram", "--threshold", "0.01")
+    assert isinstance(files.read(tmp_path / "small.ngram"), CompactNGram)
+    asr("lm", "train", text, "--output", tmp_path / "trained.ngram", "--order", "3")
+    assert files.read(tmp_path / "trained.ngram").ngram_counts == files.read(binary).ngram_counts
+    asr("lm", "convert", binary, tmp_path / "twice.ngram")
+    assert (tmp_path / "twice.ngram").read_bytes() == binary.read_bytes()
+    cut = tmp_path / "cut.ngram"
+    cut.write_bytes(binary.read_bytes()[:-1])
+    asr("lm", "convert", cut, tmp_path / "x.arpa").check_refusal("cut.ngram: the n-gram model is cut short")
+    assert not (tmp_path / "x.arpa").exists()
 
 
 def test_characters(asr: Command, tmp_path: Path, text: Path) -> None:

@@ -11,6 +11,8 @@ import numpy as np
 from asr.decoding.ctc.lexicon_trie import NONE, ROOT, LexiconTrie
 from asr.decoding.ctc.phrases import favor_phrases
 from asr.errors import InputError
+from asr.lm import compact
+from asr.lm.compact import CompactNGram, CompactTrie
 from asr.lm.ngram import EOS, UNK, NGram, Trie, lower_bound, step
 from asr.utils.numba_cache import njit
 from asr.utils.numba_options import INLINE_KERNEL, KERNEL
@@ -41,7 +43,7 @@ class WordModel:
 
     lexicon: LexiconTrie
     words: Sequence[str]
-    ngram: NGram | None = None
+    ngram: NGram | CompactNGram | None = None
     weight: float = 0.5
     bonus: float = 0.0
     unknown: float | None = None
@@ -84,7 +86,10 @@ class Graph(NamedTuple):
     max_word_bonus: float
     ngram_id: np.ndarray  # (words + 1,): id of each word in the n-gram model of words
     has_word_lm: bool
+    is_compact: bool  # whether the n-gram model of words is ``compact_lm`` instead of ``word_lm``
     word_lm: Trie
+    compact_lm: CompactTrie
+    word_lm_size: int  # size of its vocabulary
     word_lm_start: int
     word_lm_end: int
     word_lm_weight: float
@@ -149,11 +154,11 @@ def make_graph(
     if words and words.phrases:
         word_lm, weight = favor_phrases(word_lm, weight, words.phrases), 1.0
     # the score that the model can give a word at most: above 0 with phrases
-    peak = max(0.0, weight * float(word_lm.trie.log_prob.max())) if word_lm else 0.0
+    peak = max(0.0, weight * word_lm.max_log_prob) if word_lm else 0.0
     ngram_id = word_lm.word_ids([*words.words, UNK]) if words and word_lm else np.zeros(len(word_bonus), dtype=np.int64)
     word_score = word_bonus
     if word_lm:  # the unigram, as words below a node have different histories
-        word_score = weight * word_lm.trie.log_prob[1 + ngram_id].astype(np.float64) + word_bonus
+        word_score = weight * word_lm.unigram_log_probs[ngram_id].astype(np.float64) + word_bonus
     lookahead = _lookahead(lexicon, word_score)
     names = [name if name is not None else UNK for name in label_lm.names] if label_lm else []
     return Graph(
@@ -170,7 +175,10 @@ def make_graph(
         max_word_bonus=float(word_bonus.max()) + peak,
         ngram_id=ngram_id,
         has_word_lm=word_lm is not None,
-        word_lm=word_lm.trie if word_lm else _no_trie(),
+        is_compact=isinstance(word_lm, CompactNGram),
+        word_lm=word_lm.trie if isinstance(word_lm, NGram) else _no_trie(),
+        compact_lm=word_lm.trie if isinstance(word_lm, CompactNGram) else _no_compact_trie(),
+        word_lm_size=len(word_lm.words) if word_lm else 1,
         word_lm_start=word_lm.start if word_lm else ROOT,
         word_lm_end=word_lm.index[EOS] if word_lm else 0,
         word_lm_weight=weight,
@@ -197,6 +205,13 @@ def _no_trie() -> Trie:
     """Return a stand-in for an absent n-gram model."""
     integers, floats = np.zeros(1, dtype=np.int32), np.zeros(1, dtype=np.float32)
     return Trie(integers, np.zeros(2, dtype=np.int32), integers, floats, floats)
+
+
+def _no_compact_trie() -> CompactTrie:
+    """Return a stand-in for an absent compact n-gram model."""
+    bits, integers, longs = np.zeros(1, dtype=np.uint64), np.zeros(2, dtype=np.int32), np.zeros(2, dtype=np.int64)
+    codes, floats, books = np.zeros(1, dtype=np.uint8), np.zeros(1, dtype=np.float32), np.zeros((1, 1), np.float32)
+    return CompactTrie(longs, 1, bits, floats, codes, books, bits, integers, integers, integers, codes, books, longs)
 
 
 def _word_bonus(words: WordModel) -> np.ndarray:
@@ -242,6 +257,14 @@ def _arc_bounds(lexicon: LexiconTrie, lookahead: np.ndarray, word_bonus: np.ndar
     return np.exp(np.where(is_inside, lookahead[lexicon.arc_target], word_bonus[lexicon.arc_word]) - lookahead[source])
 
 
+@njit(**KERNEL)
+def _step_words(graph: Graph, state: int, ngram_id: int) -> tuple[int, float]:
+    """Return the state of the n-gram model of words after a word, and the word's log-probability."""
+    if graph.is_compact:
+        return compact.step(graph.compact_lm, state, ngram_id)
+    return step(graph.word_lm, state, ngram_id)
+
+
 @njit(**INLINE_KERNEL)
 def score_word(graph: Graph, cache: NGramCache, state: int, word: int) -> tuple[int, float]:
     """Return the state of the word model after a word, and the word's score.
@@ -251,10 +274,10 @@ def score_word(graph: Graph, cache: NGramCache, state: int, word: int) -> tuple[
     if not graph.has_word_lm:
         return state, graph.word_bonus[word]
     ngram_id = graph.ngram_id[word]
-    key = np.int64(state) * len(graph.word_lm.word) + ngram_id
+    key = np.int64(state) * graph.word_lm_size + ngram_id
     slot = (key ^ (key >> 16)) % CACHE_SIZE
     if cache.key[slot] != key:
-        cache.state[slot], cache.log_prob[slot] = step(graph.word_lm, state, ngram_id)
+        cache.state[slot], cache.log_prob[slot] = _step_words(graph, state, ngram_id)
         cache.key[slot] = key
     return cache.state[slot], graph.word_lm_weight * cache.log_prob[slot] + graph.word_bonus[word]
 
@@ -301,7 +324,7 @@ def score_end(graph: Graph, cache: NGramCache, node: int, word_state: int, label
             score -= graph.lookahead[node]
             word_state = state
         if graph.has_word_lm and score > -np.inf:
-            score += graph.word_lm_weight * step(graph.word_lm, word_state, graph.word_lm_end)[1]
+            score += graph.word_lm_weight * _step_words(graph, word_state, graph.word_lm_end)[1]
     if graph.has_label_lm:
         score += graph.label_lm_weight * step(graph.label_lm, label_state, graph.label_lm_end)[1]
     return word, score

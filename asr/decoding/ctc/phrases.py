@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from asr.lm.compact import CompactNGram
 from asr.lm.ngram import BOS, EOS, ROOT, UNK, NGram, step
 from asr.lm.tables import NGramTable, build_from_tables
 
 
-def favor_phrases(ngram: NGram | None, weight: float, phrases: Mapping[tuple[str, ...], float]) -> NGram:
+def favor_phrases(ngram: NGram | CompactNGram | None, weight: float, phrases: Mapping[tuple[str, ...], float]) -> NGram:
     """Return a model that scores as another one, times its weight, plus the scores of phrases.
 
     The last word of a phrase gets the phrase's score after the words before it, whatever the earlier history is. Words
@@ -24,6 +25,7 @@ def favor_phrases(ngram: NGram | None, weight: float, phrases: Mapping[tuple[str
     Returns:
         The model, to be used with the weight 1. Its values are scores, which can be above 0.
     """
+    ngram = ngram.expand() if ngram else None
     words = list(ngram.words) if ngram else [UNK, BOS, EOS]
     index = {word: i for i, word in enumerate(words)}
     for word in (word for phrase in phrases for word in phrase):

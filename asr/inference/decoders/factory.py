@@ -61,15 +61,15 @@ def beam_decoder(
         max_labels: number of the most probable labels of a frame that may extend a prefix; None: all.
         min_label_prob: probability below which a label does not extend a prefix.
         beam_threshold: prefixes whose score is this much (natural log) below the best one's are dropped; None: none.
-        lm: ARPA file of an n-gram model of words. A head of characters spells them; one of phones needs ``lexicon`` or
-            ``pronouncer``.
+        lm: n-gram model of words, an ARPA file or a binary one (`asr.lm.files`). A head of characters spells them; one
+            of phones needs ``lexicon`` or ``pronouncer``.
         lm_weight: factor of the natural-log probability that ``lm`` gives a word.
         word_bonus: added to the score for each word.
         unknown_words: score (natural log) of a word that ``lm`` does not have, added to that of its <unk>; None: such
             words are impossible (as they always are for phones).
         lexicon: pronunciation dictionary (CMUdict or Kaldi), for phones; words of ``lm`` that it lacks are left out.
         pronouncer: directory of a seq2seq model (`asr.tasks.seq2seq`) that pronounces words that ``lexicon`` lacks.
-        character_lm: ARPA file of an n-gram model of the head's characters (the space is |) or phones.
+        character_lm: file of an n-gram model of the head's characters (the space is |) or phones.
         character_weight: factor of the natural-log probability that ``character_lm`` gives a label.
         character_bonus: added to the score for each label.
         neural_lm: directory of a language model (`asr.tasks.language`) of the head's characters. It scores each new
@@ -87,7 +87,7 @@ def beam_decoder(
     # these import Numba, which takes seconds
     from asr.inference.decoders import models
     from asr.inference.decoders.beam import BeamDecoder, FusionModels
-    from asr.lm import arpa
+    from asr.lm import files
 
     options = CTCBeamOptions(beam, nbest, max_labels, min_label_prob, beam_threshold)
     favored = parse_hotwords(hotwords)
@@ -95,7 +95,7 @@ def beam_decoder(
     if pronouncer is not None and lm is None and lexicon is None and not favored:
         raise InputError("a pronouncer needs words to pronounce: give lm, lexicon or hotwords as well")
     if lm is not None or lexicon is not None or favored:
-        ngram = arpa.read(lm) if lm is not None else None
+        ngram = files.read(lm) if lm is not None else None
         pronunciations = None
         if lexicon is not None or pronouncer is not None:
             check_lexicon(vocabulary, given=True)
@@ -103,7 +103,7 @@ def beam_decoder(
             pronunciations = lexicon_for(required, lexicon, pronouncer)
         words = models.word_model(vocabulary, ngram, pronunciations, favored, lm_weight, word_bonus, unknown_words)
     if character_lm is not None:
-        labels = models.label_model(vocabulary, arpa.read(character_lm), character_weight, character_bonus)
+        labels = models.label_model(vocabulary, files.read(character_lm).expand(), character_weight, character_bonus)
     if neural_lm is not None:
         neural = neural_model(vocabulary, neural_lm, neural_weight, neural_bonus)
     return BeamDecoder(vocabulary, options, FusionModels(words, labels, neural), calibration=calibration)

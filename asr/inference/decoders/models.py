@@ -10,6 +10,7 @@ from asr.decoding.ctc import lexicon_trie
 from asr.decoding.ctc.fusion import LabelModel, WordModel
 from asr.errors import InputError
 from asr.inference.decoders.base import check_lexicon
+from asr.lm.compact import CompactNGram
 from asr.lm.ngram import BOS, EOS, UNK, NGram
 from asr.text.lexicon import Lexicon
 from asr.text.normalization import TextNormalizer
@@ -22,14 +23,14 @@ SPACE = "|"  # the name of the space between words in a language model of charac
 MAX_NAMED = 5  # names of what cannot be used in a message
 
 
-def words_of_model(ngram: NGram | None) -> list[str]:
+def words_of_model(ngram: NGram | CompactNGram | None) -> list[str]:
     """Return the words of an n-gram model without <unk>, <s> and </s>; none of None."""
     return [] if ngram is None else [word for word in ngram.words if word not in (UNK, BOS, EOS)]
 
 
 def word_model(
     vocabulary: Vocabulary,
-    ngram: NGram | None,
+    ngram: NGram | CompactNGram | None,
     lexicon: Lexicon | None,
     hotwords: Mapping[str, float],
     weight: float,
@@ -136,7 +137,7 @@ def normalize_hotwords(
 
 
 def _spellings(
-    ngram: NGram | None, lexicon: Lexicon | None, hotwords: Iterable[str]
+    ngram: NGram | CompactNGram | None, lexicon: Lexicon | None, hotwords: Iterable[str]
 ) -> Mapping[str, Sequence[tuple[str, ...]]]:
     """Characters or pronunciations of each word."""
     known = words_of_model(ngram)

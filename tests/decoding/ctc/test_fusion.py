@@ -17,6 +17,7 @@ from asr.decoding.ctc.beam import CTCBeamSearch
 from asr.decoding.ctc.fusion import LabelModel, WordModel, make_graph
 from asr.decoding.ctc.options import CTCBeamOptions
 from asr.errors import InputError
+from asr.lm.compact import compact
 from asr.lm.estimate import encode_sentences, kneser_ney
 from asr.lm.ngram import NGram
 
@@ -60,9 +61,12 @@ class TestPronunciations:
         weight=st.sampled_from([0.0, 0.7, 2.0]),
         bonus=st.sampled_from([-1.0, 0.0, 1.5]),
         order=st.integers(1, 3),
+        in_few_bytes=st.booleans(),
     )
-    def test_equals_the_enumeration(self, frames: int, seed: int, weight: float, bonus: float, order: int) -> None:
-        ngram = model(order)
+    def test_equals_the_enumeration(
+        self, frames: int, seed: int, weight: float, bonus: float, order: int, in_few_bytes: bool
+    ) -> None:
+        ngram = compact(model(order)) if in_few_bytes else model(order)
         log_probs = random_log_probs(seed, frames, 3, deviation=1.5)
         graph = make_graph(3, WordModel(lexicon_trie.build(self.entries), self.words, ngram, weight, bonus))
         expected = {
@@ -127,11 +131,12 @@ class TestSpellings:
         weight=st.sampled_from([0.0, 0.7]),
         unknown=st.sampled_from([None, -1.0, -3.0]),
         hot=st.sampled_from([{}, {"ab": 1.0}]),
+        in_few_bytes=st.booleans(),
     )
     def test_equals_the_enumeration(
-        self, frames: int, seed: int, weight: float, unknown: float | None, hot: dict[str, float]
+        self, frames: int, seed: int, weight: float, unknown: float | None, hot: dict[str, float], in_few_bytes: bool
     ) -> None:
-        ngram = model()
+        ngram = compact(model()) if in_few_bytes else model()
         log_probs = random_log_probs(seed, frames, 4, deviation=1.5)
         graph = make_graph(
             4, WordModel(lexicon_trie.build(self.entries, SPACE), self.words, ngram, weight, 0.5, unknown, hot)

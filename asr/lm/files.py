@@ -1,0 +1,31 @@
+"""Files of n-gram models: ARPA files and binary ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asr.lm import arpa, binary
+from asr.lm.binary import is_binary
+from asr.lm.compact import CompactNGram, compact
+from asr.lm.ngram import NGram
+
+__all__ = ["BINARY_SUFFIX", "is_binary", "read", "write"]
+
+BINARY_SUFFIX = ".ngram"
+
+
+def read(path: str | Path) -> NGram | CompactNGram:
+    """Read a model from an ARPA file or a binary one, whatever its name.
+
+    Raises:
+        InputError: the file cannot be read, or is neither.
+    """
+    return binary.read(path) if is_binary(path) else arpa.read(path)
+
+
+def write(model: NGram | CompactNGram, path: str | Path) -> None:
+    """Write a model: a binary file if the name ends in ``.ngram``, or else an ARPA file (see `asr.lm.arpa.write`)."""
+    if Path(path).suffix == BINARY_SUFFIX:
+        binary.write(model if isinstance(model, CompactNGram) else compact(model), path)
+    else:
+        arpa.write(model.expand(), path)
