@@ -43,7 +43,8 @@ def usual(tone_run: Path) -> Recognizer:
 
 def forget_blank(model: Recognizer) -> Recognizer:
     """Make a model hear a letter in everything: blank is never the best label."""
-    head: Any = model.task.heads["text"]
+    task: Any = model.task
+    head = task.heads["text"]
     for name, parameter in head.named_parameters():
         if name.endswith("bias"):
             parameter.data[model.vocabulary.blank] = -50.0
