@@ -192,7 +192,8 @@ class CTCBeamSearch:
     def finish(self) -> list[Hypothesis]:
         """Return the n best hypotheses, best first, with the frames and confidence of each label on its best path.
 
-        Hypotheses that end within a word of the lexicon are left out, unless all do.
+        The confidence sees what the models passed over, see `asr.decoding.ctc.alignment.align_hypothesis`. Hypotheses
+        that end within a word of the lexicon are left out, unless all do.
         """
         rows = self._tree.rows[self._beam.node[: self._beam.counts[state.ENTRIES]]]
         columns = (state.NODE, state.WORD_STATE, state.LABEL_STATE)
@@ -205,6 +206,7 @@ class CTCBeamSearch:
         best = [rank for rank in np.argsort(-scores, kind="stable") if scores[rank] > -np.inf]
         fed = np.concatenate(self._scores) if self._scores else np.zeros((0, self.labels))
         log_probs = to_log_probs(fed, self.options.scores)
+        free = log_probs.max(1)
         if self.text is None:
             chosen = [
                 (*self._prefix(rank, int(words[rank])), float(scores[rank])) for rank in best[: self.options.nbest]
@@ -212,7 +214,7 @@ class CTCBeamSearch:
         else:
             chosen = self._merge_texts(best, words, scores)[: self.options.nbest]
         return [
-            align_hypothesis(log_probs, labels, self.blank, score, prefix_words)
+            align_hypothesis(log_probs, labels, self.blank, score, prefix_words, free)
             for labels, prefix_words, score in chosen
         ]
 

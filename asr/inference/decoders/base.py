@@ -84,6 +84,8 @@ class BaseDecoder:
 
         Before calibration it is the product of the confidences of the word's labels, as if these were independent.
         (Measured on dev of recipes/english, expected calibration error of words: 0.157; of their labels' mean 0.462.)
+        Labels of a beam search have a low one where models made it pass over what the network recognizes, see
+        `asr.decoding.ctc.alignment.align_hypothesis`.
         """
         products = [float(np.prod(hypothesis.confidence[first:end])) for _, first, end in self.words(hypothesis)]
         return products if self.calibration is None else calibrate(products, *self.calibration).tolist()
