@@ -20,6 +20,7 @@ from asr.cli._streams import BROKEN_PIPE_STATUS, OUTPUT, prepare_streams
 from asr.cli.align import align
 from asr.cli.caption import caption
 from asr.cli.classify import classify
+from asr.cli.compare import compare
 from asr.cli.evaluate import evaluate
 from asr.cli.generate import generate
 from asr.cli.info import info
@@ -55,7 +56,7 @@ def _with_network(command: Callable[..., None]) -> Callable[..., None]:
 
 app.command(cls=PrepareCommand)(prepare)
 app.command()(train)  # which does the same itself
-for command in (evaluate, transcribe, align, tune, generate, classify, pronounce, caption):
+for command in (evaluate, compare, transcribe, align, tune, generate, classify, pronounce, caption):
     app.command()(_with_network(command))
 app.command()(info)
 app.add_typer(lm.app, name="lm")

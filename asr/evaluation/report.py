@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import shutil
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from asr.errors import InputError
+from asr.evaluation import listing
 from asr.metrics.calibration import Calibration, concatenate, correct_tokens, measure_calibration
 from asr.metrics.error_rate import UNITS, ErrorCounts, ErrorRates, Fold, Kind, align, tokens
 from asr.metrics.significance import bootstrap_interval, known_speakers, legend, percent, with_interval
@@ -115,10 +115,11 @@ class Report:
     @cached_property
     def intervals(self) -> dict[Kind, tuple[float, float]]:
         """The 95 % confidence interval of each error rate, by the bootstrap over speakers or else utterances."""
-        return {
-            kind: bootstrap_interval([utterance.counts[kind] for utterance in self._by_id], self.speakers)
-            for kind in self.kinds
-        }
+        return {kind: bootstrap_interval(self.counts(kind), self.speakers) for kind in self.kinds}
+
+    def counts(self, kind: Kind) -> list[ErrorCounts]:
+        """Return the error counts of each utterance, in the order of the ids."""
+        return [utterance.counts[kind] for utterance in self._by_id]
 
     @property
     def wrong(self) -> int:
@@ -157,11 +158,7 @@ class Report:
             line += [str(n) for n in (main.substitutions, main.deletions, main.insertions)]
             line += [rates[kind] for kind in self.kinds[1:]]
             lines.append([*line, percent(report.wrong / len(report.utterances) if report.utterances else math.nan)])
-        widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
-        return "\n".join(
-            _pad(line[0], widths[0]) + "".join("  " + c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))
-            for line in lines
-        )
+        return listing.table(lines)
 
     def legend(self) -> str:
         """Say how the intervals of `table` were made."""
@@ -191,19 +188,10 @@ class Report:
             f"{utterance.id}{group}: {kind.upper()} {percent(c.rate)} % of {c.reference} {UNITS[kind]}: "
             f"{c.substitutions} sub, {c.deletions} del, {c.insertions} ins"
         )
-        left, right = self._tokens(utterance)
-        columns = [_column(*step) for step in align(left, right)]
-        gap = 0 if kind == "cer" else 1
-        while columns:
-            used = count = 0
-            while count < len(columns) and (not count or used + columns[count][0] <= width - len("REF: ")):
-                used += columns[count][0] + gap
-                count += 1
-            for label, part in (("REF: ", 1), ("HYP: ", 2), ("     ", 3)):
-                cells = (_pad(str(column[part]), column[0]) for column in columns[:count])
-                if line := (" " * gap).join(cells).rstrip():
-                    yield label + line
-            del columns[:count]
+        steps = align(*self._tokens(utterance))
+        rows = {"REF:": [reference for _, reference, _ in steps], "HYP:": [hypothesis for *_, hypothesis in steps]}
+        marks = ["" if operation == "hit" else operation[0].upper() for operation, *_ in steps]
+        yield from listing.aligned(rows, marks, width, gap=0 if kind == "cer" else 1)
 
 
 def evaluate_pairs(
@@ -284,23 +272,3 @@ def _rates_and_counts(counts: Mapping[Kind, ErrorCounts]) -> dict[str, Any]:
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def _column(operation: str, reference: str | None, hypothesis: str | None) -> tuple[int, str, str, str]:
-    """Return the width in terminal columns and the three cells of one step of an alignment."""
-    wide = max(1, *(_width(_visible(token)) for token in (reference, hypothesis) if token is not None))
-    cells = ["*" * wide if token is None else _visible(token) for token in (reference, hypothesis)]
-    return wide, cells[0], cells[1], "" if operation == "hit" else operation[0].upper()
-
-
-def _visible(token: str) -> str:
-    return "␣" if token == " " else token
-
-
-def _width(text: str) -> int:
-    """Return the number of terminal columns: two for a wide East Asian character, none for a combining one."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def _pad(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))
