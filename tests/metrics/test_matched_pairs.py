@@ -39,25 +39,36 @@ def test_segments(reference: str, first: str, second: str, segments: list[tuple[
     assert list(segment_errors(reference, second, first)) == [(a, b) for b, a in segments]
 
 
-def test_p_value_against_scipy() -> None:
-    random = np.random.default_rng(0)
+def sentences_of(count: int) -> list[tuple[list[str], list[str], list[str]]]:
+    random = np.random.default_rng(5)
     sentences = []
-    for _ in range(200):
-        reference = list(random.integers(50, size=12))
-        sentences.append((reference, corrupted(reference, random, 0.2), corrupted(reference, random, 0.23)))
+    for _ in range(count):
+        reference = [f"w{number}" for number in random.integers(500, size=random.integers(4, 20))]
+        sentences.append((reference, corrupted(reference, random, 0.15), corrupted(reference, random, 0.19)))
+    return sentences
+
+
+def corrupted(tokens: list[str], random: np.random.Generator, share: float) -> list[str]:
+    result: list[str] = []
+    for token in tokens:
+        draw = random.random() / share
+        result += [token] if draw > 1 else [] if draw < 0.3 else ["x"] if draw < 0.8 else [token, "y"]
+    return result
+
+
+def test_figures_of_sc_stats() -> None:
+    """SCTK 2.4.10: sclite -r ref.trn trn -h a.trn trn -i spu_id -o sgml stdout …; sc_stats -p -t mapsswe -v."""
+    found = matched_pairs_test(sentences_of(300))
+    assert (found.segments, round(found.mean, 3), round(found.z, 3)) == (614, 0.15, 3.037)
+
+
+def test_p_value_against_scipy() -> None:
+    sentences = sentences_of(100)
     found = matched_pairs_test(sentences)
     differences = [b - a for sentence in sentences for a, b in segment_errors(*sentence)]
     assert (found.segments, found.mean) == (len(differences), pytest.approx(np.mean(differences)))
     assert found.z == pytest.approx(stats.ttest_1samp(differences, 0).statistic)
     assert found.p == pytest.approx(2 * stats.norm.sf(abs(found.z)))
-
-
-def corrupted(tokens: list[int], random: np.random.Generator, share: float) -> list[int]:
-    result: list[int] = []
-    for token in tokens:
-        draw = random.random() / share
-        result += [token] if draw > 1 else [] if draw < 0.3 else [99] if draw < 0.8 else [token, 98]
-    return result
 
 
 def test_without_a_difference() -> None:
