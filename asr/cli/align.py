@@ -58,6 +58,9 @@ def align(
     ] = None,
     lexicon: Lexicon = None,
     pronouncer: Pronouncer = None,
+    spell_numbers: Annotated[
+        bool, typer.Option("--spell-numbers", help="Write numbers as English words: 1984 is nineteen eighty four.")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
 ) -> None:
     """Find the times of the words of a text in a recording, which may be hours long (forced alignment).
@@ -89,9 +92,13 @@ def align(
     sources = open_inputs(names)
     from asr.inference.inputs import Recording
     from asr.inference.transcription import align_files
+    from asr.text import numbers
 
     pairs: list[tuple[Recording, str]] = [
-        (Recording(source, parse_channel(channel), track, strict), words)
+        (
+            Recording(source, parse_channel(channel), track, strict),
+            numbers.spell_numbers(words) if spell_numbers else words,
+        )
         for source, (_, _, words) in zip(sources, usable, strict=True)
     ]
     options = {"head": head, "lexicon": lexicon, "pronouncer": pronouncer, "device": device}

@@ -19,6 +19,7 @@ MODEL = typer.Argument(metavar="MODEL", help="An ARPA file, plain or compressed,
 OUTPUT_HELP = "File to write: binary if its name ends in .ngram, else ARPA; compressed if it ends in .gz, .xz or .bz2."
 NORMALIZATION = typer.Option(help="Normalization of the text: english (as in the recipes' text heads) or none.")
 PROSE = typer.Option("--prose", help="The text is books: split it into sentences, and write Mr. as Mister.")
+SPELL = typer.Option("--spell-numbers", help="Write numbers as English words: 1984 is nineteen eighty four.")
 CHARACTERS = typer.Option("--characters", help="A model of characters; the space between words is |.")
 
 
@@ -39,6 +40,7 @@ def train(
     normalization: Annotated[str, NORMALIZATION] = "english",
     characters: Annotated[bool, CHARACTERS] = False,
     prose: Annotated[bool, PROSE] = False,
+    spell_numbers: Annotated[bool, SPELL] = False,
 ) -> None:
     """Estimate a model by interpolated modified Kneser-Ney smoothing."""
     from asr.training.ngram import train_ngram
@@ -57,6 +59,7 @@ def train(
         normalization=normalization,
         characters=characters,
         prose=prose,
+        spell=spell_numbers,
     )
     seconds = time.perf_counter() - began
     sizes = ", ".join(f"{count} {n}-grams" for n, count in enumerate(size.ngrams, start=1))
@@ -70,11 +73,15 @@ def score(
     normalization: Annotated[str, NORMALIZATION] = "english",
     characters: Annotated[bool, CHARACTERS] = False,
     prose: Annotated[bool, PROSE] = False,
+    spell_numbers: Annotated[bool, SPELL] = False,
 ) -> None:
     """Print the perplexity of text, a line a file."""
     from asr.evaluation.ngram import score_ngram
 
-    for score in score_ngram(model, text, normalization=normalization, characters=characters, prose=prose):
+    scores = score_ngram(
+        model, text, normalization=normalization, characters=characters, prose=prose, spell=spell_numbers
+    )
+    for score in scores:
         print(
             f"{score.path}: perplexity {score.perplexity:.2f}, {score.perplexity_known:.2f} without the "
             f"{score.unknown} unknown of {score.words} words and ends of sentences "

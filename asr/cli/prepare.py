@@ -48,6 +48,9 @@ def prepare(
         Path | None, typer.Option(help="CMUdict or Kaldi lexicon: adds phones to utterances whose words are all in it.")
     ] = None,
     keep_stress: Annotated[bool, typer.Option("--keep-stress", help="Keep the stress digits of vowels.")] = False,
+    spell_numbers: Annotated[
+        bool, typer.Option("--spell-numbers", help="Write numbers as English words: 1984 is nineteen eighty four.")
+    ] = False,
     download: Annotated[
         bool, typer.Option("--download", help="First download the corpus from its publisher into DIR.")
     ] = False,
@@ -77,6 +80,7 @@ def prepare(
     What DIR must be like: asr prepare NAME --help. Your own recordings: asr prepare folder --help.
     """
     from asr import corpora
+    from asr.text.normalization import describe_numbers
 
     if dev and dev_speakers:
         raise InputError("--dev and --dev-speakers both choose the dev split: give one of them")
@@ -91,6 +95,7 @@ def prepare(
         output or Path("data") / name,
         lexicon=lexicon,
         keep_stress=keep_stress,
+        spell=spell_numbers,
         download=download,
         dev_speakers=_names(dev_speakers),
         splits=_names(splits),
@@ -106,6 +111,10 @@ def prepare(
     if lexicon is not None:
         _print_coverage(manifests)
     _print_characters(manifests)
+    if left := sum((split.numbers for split in manifests), Counter[str]()):
+        typer.echo(describe_numbers(left))
+    elif not spell_numbers and any(c.isdigit() for split in manifests for c in split.characters):
+        typer.echo("the texts have digits: --spell-numbers writes numbers as English words")
 
 
 def _print_coverage(manifests: list[Split]) -> None:

@@ -61,6 +61,7 @@ class Split:
         changed: False if the file had these contents already.
         coverage: of the pronouncing dictionary, if there is one.
         characters: occurrences of each character in the texts, and the first utterance with it (speech only).
+        numbers: occurrences of what has digits and could not be spelled out, if that was asked for.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Split:
     changed: bool
     coverage: Coverage | None = None
     characters: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    numbers: Counter[str] = field(default_factory=Counter)
 
 
 def load(name: str) -> ModuleType:
@@ -99,6 +101,7 @@ def prepare(
     *,
     lexicon: str | Path | None = None,
     keep_stress: bool = False,
+    spell: bool = False,
     download: bool = False,
     dev_speakers: Sequence[str] = (),
     splits: Sequence[str] = (),
@@ -114,6 +117,7 @@ def prepare(
         output: folder of the manifests.
         lexicon: pronouncing dictionary; utterances get phones if it has all their words (speech only).
         keep_stress: keep the stress digits of its vowels.
+        spell: write the numbers in texts as English words (speech only).
         download: download the corpus to ``root`` first, from its publisher.
         dev_speakers: see `hold_out` (speech only).
         splits: only these splits of the corpus (with ``download``: only these archives).
@@ -127,8 +131,9 @@ def prepare(
 
     corpus, root, output = load(name), Path(root), Path(output)
     kind = getattr(corpus, "KIND", "speech")
-    if kind != "speech" and (lexicon or dev_speakers):
-        raise InputError(f"{name} is a corpus of {kind}; only corpora of speech take a lexicon or dev speakers")
+    if kind != "speech" and (lexicon or dev_speakers or spell):
+        what = "a lexicon or dev speakers" if lexicon or dev_speakers else "--spell-numbers"
+        raise InputError(f"{name} is a corpus of {kind}; only corpora of speech take {what}")
     if download:
         _download(name, corpus, root, splits)
     if not root.exists() and name != "synthetic":  # which writes its audio there
@@ -142,13 +147,32 @@ def prepare(
     results = []
     for split, chosen in items.items():
         coverage = None
+        numbers: Counter[str] = Counter()
+        if spell:
+            chosen, numbers = spell_texts(chosen)
         if pronunciations is not None:
             chosen, coverage = add_phones(chosen, pronunciations)
         path = output / f"{split}{manifests.EXTENSION}"
         changed = manifests.write(chosen, path)
         characters = count_characters((item.id, manifests.text(item)) for item in chosen) if kind == "speech" else {}
-        results.append(Split(split, path, manifests.summary(chosen), changed, coverage, characters))
+        results.append(Split(split, path, manifests.summary(chosen), changed, coverage, characters, numbers))
     return results
+
+
+def spell_texts(cuts: Iterable[MonoCut]) -> tuple[list[MonoCut], Counter[str]]:
+    """Write the numbers in the texts of cuts as English words; return all cuts, and what is left with digits."""
+    from lhotse.utils import fastcopy
+
+    from asr.text.numbers import numbers_left, spell_numbers
+
+    result, left = [], Counter[str]()
+    for cut in cuts:
+        supervision = cut.supervisions[0]
+        if (text := spell_numbers(supervision.text)) != supervision.text:
+            cut = fastcopy(cut, supervisions=[fastcopy(supervision, text=text)])
+        left.update(numbers_left(text))
+        result.append(cut)
+    return result, left
 
 
 def count_characters(texts: Iterable[tuple[str, str]]) -> dict[str, tuple[int, str]]:

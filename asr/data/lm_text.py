@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -16,7 +17,12 @@ from asr.utils.text_files import read_lines
 
 
 def read_sentences(
-    paths: Iterable[str | Path], *, normalization: str = "english", characters: bool = False, prose: bool = False
+    paths: Iterable[str | Path],
+    *,
+    normalization: str = "english",
+    characters: bool = False,
+    prose: bool = False,
+    spell: bool = False,
 ) -> Iterator[list[str]]:
     """Yield the units of each sentence of text files and manifests; empty sentences are left out.
 
@@ -25,15 +31,16 @@ def read_sentences(
         normalization: applied to each sentence: ``english`` or ``none``.
         characters: the units are characters instead of words; the space between words is ``|``.
         prose: the files are books: split their paragraphs into sentences, and write abbreviated titles in full.
+        spell: write numbers as English words.
 
     Raises:
         InputError: a file that cannot be read as text, or an unknown normalization.
     """
-    apply = TextNormalizer.from_config(normalization).apply
-    for path in paths:
-        for line in split_sentences(read_texts(path)) if prose else read_texts(path):
-            if line := apply(line):
-                yield characters_of(line) if characters else line.split()
+    normalizer = replace(TextNormalizer.from_config(normalization), numbers="spell" if spell else "keep")
+    lines = chain.from_iterable(split_sentences(read_texts(path)) if prose else read_texts(path) for path in paths)
+    for line in normalizer.watch(lines):
+        if line := normalizer.apply(line):
+            yield characters_of(line) if characters else line.split()
 
 
 def read_words(path: str | Path, *, normalization: str = "english") -> list[str]:

@@ -36,6 +36,7 @@ def score_ngram(
     normalization: str = "english",
     characters: bool = False,
     prose: bool = False,
+    spell: bool = False,
 ) -> Iterator[NGramScore]:
     """Yield the score of a model on each text file or manifest.
 
@@ -45,11 +46,12 @@ def score_ngram(
         normalization: applied to the text: ``english`` or ``none``.
         characters: the model is one of characters.
         prose: split books into sentences.
+        spell: write numbers as English words.
 
     Raises:
         InputError: an unreadable file, or a text without words.
     """
     ngram = files.read(model)
     for path in texts:
-        sentences = read_sentences([path], normalization=normalization, characters=characters, prose=prose)
+        sentences = read_sentences([path], normalization=normalization, characters=characters, prose=prose, spell=spell)
         yield NGramScore(path, *perplexity(ngram, sentences))

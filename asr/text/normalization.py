@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from asr.errors import InputError
+from asr.text.numbers import numbers_left, spell_numbers
 from asr.utils.options import check_choice, check_names, did_you_mean
 
 log = logging.getLogger(__name__)
+
+NUMBERS_SHOWN = 10  # numbers that are not understood, in a message
 
 # Characters of the categories Mn and Lo that are as invisible as those of Cf: joiner, fillers, variation selectors.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u3164\u180b\u180c\u180d\uffa0") | set(map(chr, range(0xFE00, 0xFE10)))
@@ -36,7 +40,7 @@ def look_alike(character: str) -> str:
 
 @dataclass(frozen=True)
 class TextNormalizer:
-    """Normalizes text in this order: invisible characters, replacements, Unicode form, case, removals, white space.
+    """Normalizes text in this order: invisible characters, numbers, replacements, Unicode form, case, removals, spaces.
 
     Args:
         unicode: normal form of characters.
@@ -44,6 +48,7 @@ class TextNormalizer:
         language: "tr" or "az" for their letter case, where I is the capital of ı and İ of i; "": any other language.
         invisible: "remove" deletes characters that nobody sees: format characters (soft hyphen, zero-width space,
             direction marks, U+FEFF), variation selectors and fillers; "keep" leaves them.
+        numbers: "spell" writes them as English words, see `asr.text.numbers.spell_numbers`; "keep" leaves them.
         replace: strings to replace, applied entry by entry, in its order.
         remove: characters to delete.
         white_space: "single" makes each run of white space one space and strips both ends; "keep" leaves it.
@@ -59,6 +64,7 @@ class TextNormalizer:
     white_space: Literal["single", "keep"] = "single"
     language: Literal["", "tr", "az"] = ""
     invisible: Literal["keep", "remove"] = "keep"
+    numbers: Literal["keep", "spell"] = "keep"
 
     def __post_init__(self) -> None:
         check_choice("normalization.unicode", self.unicode, ("NFC", "NFKC"))
@@ -66,6 +72,7 @@ class TextNormalizer:
         check_choice("normalization.white_space", self.white_space, ("single", "keep"))
         check_choice("normalization.language", self.language, ("", *_DOTTED_I))
         check_choice("normalization.invisible", self.invisible, ("keep", "remove"))
+        check_choice("normalization.numbers", self.numbers, ("keep", "spell"))
         if not isinstance(self.remove, str):
             raise InputError(f"normalization.remove: {self.remove!r} is not a string of characters")
         if not isinstance(self.replace, Mapping):
@@ -81,6 +88,8 @@ class TextNormalizer:
         """Return the normalized text."""
         if self.invisible == "remove" and not text.isascii():
             text = "".join(c for c in text if not is_invisible(c))
+        if self.numbers == "spell":
+            text = spell_numbers(text)
         for old, new in self.replace.items():
             text = text.replace(old, new)
         text = unicodedata.normalize(self.unicode, text)
@@ -109,9 +118,12 @@ class TextNormalizer:
         return {c: new for c in raised if (new := unicodedata.normalize(self.unicode, c)) != c}
 
     def watch(self, texts: Iterable[str]) -> Iterator[str]:
-        """Yield texts as they are; in the end, log a warning if there are `changed_letters` among theirs."""
+        """Yield texts as they are; in the end, log a warning of `changed_letters`, and of numbers not spelled out."""
         changed: dict[str, str] = {}
+        left: Counter[str] = Counter()
         for text in texts:
+            if self.numbers == "spell":
+                left.update(numbers_left(spell_numbers(text)))
             if self.unicode == "NFKC" and not text.isascii():
                 changed |= self.changed_letters([text])
             yield text
@@ -121,6 +133,8 @@ class TextNormalizer:
                 "normalization changes letters: %s; to keep phonetic spelling set normalization to none",
                 listed,
             )
+        if left:
+            log.warning("%s", describe_numbers(left))
 
     @classmethod
     def english(cls) -> TextNormalizer:
@@ -168,6 +182,13 @@ class TextNormalizer:
         if made == cls(unicode="NFKC", case="lower", replace=_FORMER_ENGLISH[0], remove=_FORMER_ENGLISH[1]):
             return cls.english()
         return made
+
+
+def describe_numbers(left: Counter[str]) -> str:
+    """Describe counted `numbers_left` for a message."""
+    listed = ", ".join(f"{part!r} ({count})" for part, count in left.most_common(NUMBERS_SHOWN))
+    more = ", …" if len(left) > NUMBERS_SHOWN else ""
+    return f"numbers that are not understood stay as they are: {listed}{more}"
 
 
 def without_accents(text: str) -> str:

@@ -47,6 +47,7 @@ class Vocabulary:
         boundary_spaces: begin and end each text with the label of the space, which stands for silence there: words have
             better times then (see `asr.inference.decoders.aligner`). Characters only.
         model: the SentencePiece model, serialized; empty for other kinds.
+        head: the head that is trained with it, for the advice of errors; empty for a model that is trained already.
 
     Raises:
         InputError: arguments that do not go together, or tokens that are not of the kind.
@@ -59,6 +60,7 @@ class Vocabulary:
     fold: int | None = None
     boundary_spaces: bool = False
     model: bytes = field(default=b"", repr=False)
+    head: str = field(default="", repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_choice("kind", self.kind, KINDS)
@@ -294,7 +296,9 @@ class Vocabulary:
         if self.kind == "classes":
             return f"{where}{text!r} is not one of the classes {', '.join(self.tokens)}"
         shown = text if len(text) <= 120 else text[:117] + "..."
-        remedy = "normalize the text differently, or set unknown to skip or map"
+        remedy = f"use only {what} that the model was trained on"
+        if self.head:
+            remedy = f"set task.heads.{self.head}.unknown to skip or map, or another normalization"
         return f"{where}{what} outside the vocabulary: {describe(unknown)} in {shown!r}; {remedy}"
 
     # -- labels to text

@@ -37,6 +37,7 @@ def train_ngram(
     normalization: str = "english",
     characters: bool = False,
     prose: bool = False,
+    spell: bool = False,
 ) -> NGramSize:
     """Estimate a model by interpolated modified Kneser-Ney smoothing and write it to a file.
 
@@ -51,6 +52,7 @@ def train_ngram(
         normalization: applied to the text and the vocabulary: ``english`` or ``none``.
         characters: estimate a model of characters instead of words.
         prose: split books into sentences.
+        spell: write numbers as English words.
 
     Raises:
         InputError: options that contradict each other or are out of range, unreadable files, or no text at all.
@@ -58,7 +60,7 @@ def train_ngram(
     if max_words is not None and vocabulary is not None:
         raise InputError("--words and --vocabulary both choose the vocabulary: give one of them")
     known = read_words(vocabulary, normalization="none" if characters else normalization) if vocabulary else []
-    sentences = read_sentences(texts, normalization=normalization, characters=characters, prose=prose)
+    sentences = read_sentences(texts, normalization=normalization, characters=characters, prose=prose, spell=spell)
     text = encode_sentences(sentences, max_words=max_words, vocabulary=known)
     model = kneser_ney(text, order, list(cutoffs))
     if threshold:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from asr.errors import InputError
@@ -32,6 +33,12 @@ def make_vocabulary(
     Raises:
         InputError: the kind is unknown, an option is wrong, or there are no phones.
     """
+    return replace(_make(head, options, texts, phones, specials), head=head)
+
+
+def _make(
+    head: str, options: Mapping[str, Any], texts: Sequence[str], phones: Sequence[str], specials: Sequence[str]
+) -> Vocabulary:
     options = rename_keys(options, OPTION_ALIASES)
     kind, unknown = options.get("kind"), options.get("unknown", "error")
     check_choice(f"task.heads.{head}.kind", kind, KINDS)
