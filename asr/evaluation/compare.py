@@ -154,7 +154,7 @@ class Comparison:
             listed = [f"{t} {mine[t]}:{theirs[t]}" for t in ranked[:WORDS_SHOWN] if mine[t] > theirs[t]]
             if listed:
                 lines.append(
-                    f"{UNITS[self.kind]} right in {letter} and wrong in {other} : reverse: {', '.join(listed)}"
+                    f"{UNITS[self.kind]} right in {letter}, wrong in {other} (: the reverse): {', '.join(listed)}"
                 )
         return lines
 

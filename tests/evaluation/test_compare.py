@@ -84,8 +84,8 @@ def test_swapping_the_two_swaps_the_figures(rows: list[tuple[list[str], str]]) -
     assert one.tokens_right == other.tokens_right[::-1]
     assert one.matched_pairs.p == pytest.approx(other.matched_pairs.p, nan_ok=True)
     shown = one.text(worst=len(rows))
-    for id, difference in zip(ids, one.differing, strict=True):
-        assert (f"\n{id}: " in shown or f"\n{id} (" in shown) == bool(difference)
+    for id, errors in zip(ids, one.differing, strict=True):
+        assert (f"\n{id}: " in shown or f"\n{id} (" in shown) == bool(errors)
 
 
 # -- files
