@@ -1,4 +1,4 @@
-"""``asr lm train|score|prune|convert``: n-gram language models of text."""
+"""``asr lm train|score|prune|mix|convert``: n-gram language models of text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from asr.errors import InputError
 
-app = typer.Typer(help="Estimate, score, prune and convert n-gram language models.", no_args_is_help=True)
+app = typer.Typer(help="Estimate, score, prune, mix and convert n-gram language models.", no_args_is_help=True)
 
 TEXT = typer.Argument(
     metavar="TEXT...", help="Text files, a sentence a line (also compressed; - is standard input), or manifests."
@@ -96,14 +96,65 @@ def prune(
     threshold: Annotated[
         float, typer.Option(min=0, help="Leave out n-grams that lower the perplexity by less than this fraction.")
     ],
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep only the words of this file, a word list or a pronouncing dictionary, as they are spelled there."
+        ),
+    ] = None,
 ) -> None:
     """Leave out the n-grams that lower the perplexity least (entropy pruning, Stolcke 1998)."""
     from asr.training.ngram import prune_ngram
 
-    before, after = prune_ngram(model, output, threshold)
+    before, after = prune_ngram(model, output, threshold, vocabulary)
     pairs = zip(before[1:], after[1:], strict=False)  # pruning may leave no n-grams of the highest orders
     sizes = ", ".join(f"{n}-grams {old} -> {new}" for n, (old, new) in enumerate(pairs, start=2))
     print(f"{sizes}: {output}")
+
+
+@app.command()
+def mix(
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Two models or more, ARPA or binary files.")],
+    output: Annotated[Path, typer.Option(help=OUTPUT_HELP)],
+    dev: Annotated[
+        list[Path] | None,
+        typer.Option(help="Text or manifest: fit the weights on it. Several: the option several times."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Weights of the models instead: '0.8 0.2'. They are divided by their sum.")
+    ] = None,
+    prune: Annotated[float, typer.Option(min=0, help="Threshold of pruning, as in `asr lm prune`.")] = 0.0,
+    normalization: Annotated[str, NORMALIZATION] = "english",
+    characters: Annotated[bool, CHARACTERS] = False,
+    prose: Annotated[bool, PROSE] = False,
+) -> None:
+    """Interpolate models linearly, and merge them into one.
+
+    It has the n-grams and words of all models. The weights are those of the lowest perplexity of the dev text.
+    """
+    from asr.training.ngram import mix_ngrams
+
+    if len(models) < 2:
+        raise InputError("give two models or more")
+    try:
+        numbers = [float(number) for number in weights.split()] if weights is not None else None
+    except ValueError:
+        raise InputError(f"--weights {weights!r}: expected numbers separated by spaces") from None
+    mixed = mix_ngrams(
+        models,
+        output,
+        dev=dev or [],
+        weights=numbers,
+        threshold=prune,
+        normalization=normalization,
+        characters=characters,
+        prose=prose,
+    )
+    perplexities = [f", perplexity {value:.2f}" for value in mixed.perplexities] or [""] * (len(models) + 1)
+    for model, weight, perplexity in zip(models, mixed.weights, perplexities, strict=False):
+        print(f"{weight:.4f} {model}{perplexity}")
+    sizes = ", ".join(f"{count} {n}-grams" for n, count in enumerate(mixed.ngrams, start=1))
+    print(f"{sizes}{perplexities[-1]}: {output}")
 
 
 @app.command()

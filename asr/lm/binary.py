@@ -86,6 +86,8 @@ def read(path: str | Path) -> CompactNGram:
     try:
         arrays = _arrays(data, path)
         return _model(arrays, path)
+    except InputError:
+        raise
     except (KeyError, TypeError, ValueError, IndexError, OverflowError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: the n-gram model is damaged ({type(error).__name__}: {error})") from error
 

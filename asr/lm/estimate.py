@@ -184,7 +184,6 @@ def kneser_ney(text: EncodedText, order: int, cutoffs: Sequence[int] = ()) -> NG
     if limits != sorted(limits):
         raise InputError(f"cut-offs {list(cutoffs)}: those of higher orders must not be lower")
     orders = count_ngrams(text, order)
-    below = 0  # first node of the order below
     estimated: list[NGramOrder] = []
     probability = np.full(1, 1 / (len(text.words) - 1))  # of the order below: uniform, but for <s>
     new_index = np.zeros(1, dtype=np.int64)  # of the n-grams of the order below among the kept ones; -1: left out
@@ -202,9 +201,7 @@ def kneser_ney(text: EncodedText, order: int, cutoffs: Sequence[int] = ()) -> NG
         if n == 1:
             log_prob[text.words.index(BOS)] = ARPA_LOG_ZERO * np.log(10)
         parent = index_below[counts.parent[kept]]
-        suffix = below + index_below[counts.suffix[kept]]
-        below = below + len(estimated[-1].word) if n > 1 else 1
-        estimated.append(NGramOrder(parent, counts.word[kept], suffix, log_prob, np.zeros(len(parent))))
+        estimated.append(NGramOrder(parent, counts.word[kept], log_prob, np.zeros(len(parent))))
     return build(text.words, estimated)
 
 

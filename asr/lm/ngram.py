@@ -59,6 +59,18 @@ def find(trie: Trie, node: int, word: int) -> int:
 
 
 @njit(**KERNEL)
+def _link_suffixes(trie: Trie) -> None:
+    """Set the longest proper suffix of each n-gram: a suffix of the n-gram without its last word, and that word."""
+    for node in range(1, len(trie.word)):  # shorter n-grams first
+        for child in range(trie.children[node], trie.children[node + 1]):
+            shorter, suffix = node, NONE
+            while suffix == NONE:
+                shorter = trie.suffix[shorter]
+                suffix = find(trie, shorter, trie.word[child])
+            trie.suffix[child] = suffix
+
+
+@njit(**KERNEL)
 def step(trie: Trie, state: int, word: int) -> tuple[int, float]:
     """Score a word: the back-off recursion of Katz (1987), as ARPA files define it.
 
@@ -196,7 +208,6 @@ class NGramOrder:
 
     parent: np.ndarray  # index of the n-gram without its last word in the order below (0, the root, for unigrams)
     word: np.ndarray  # id of the last word
-    suffix: np.ndarray  # node in the trie of the longest proper suffix
     log_prob: np.ndarray  # natural log
     backoff: np.ndarray  # natural log
 
@@ -218,9 +229,9 @@ def build(words: Sequence[str], orders: Sequence[NGramOrder]) -> NGram:
         trie.word[here] = order.word
         trie.log_prob[here] = order.log_prob
         trie.backoff[here] = order.backoff
-        trie.suffix[here] = order.suffix
         counts[below:begin] = np.bincount(order.parent, minlength=begin - below)
         below, begin = begin, here.stop
     trie.children[0] = 1
     trie.children[1:] = 1 + np.cumsum(counts)
+    _link_suffixes(trie)
     return NGram(tuple(words), len(orders), trie)

@@ -1,11 +1,14 @@
-"""Entropy pruning of n-gram models (Stolcke 1998, arXiv cs/0006025)."""
+"""Smaller n-gram models: entropy pruning (Stolcke 1998, arXiv cs/0006025), fewer words."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 
 from asr.errors import InputError
-from asr.lm.ngram import NGram, NGramOrder, Trie, build, step
+from asr.lm.ngram import BOS, EOS, UNK, NGram, NGramOrder, Trie, build, step
+from asr.lm.tables import NGramTable, build_from_tables
 from asr.utils.numba_cache import njit
 
 MIN_PROB_MASS = 1e-30  # of words that back off: its logarithm must be finite
@@ -66,9 +69,6 @@ def _rebuild(model: NGram, kept: np.ndarray) -> NGram:
     """Return the model of the n-grams marked in ``kept`` (nodes,), with new back-off weights."""
     trie, parents = model.trie, model.parents
     new_node = np.cumsum(kept) - 1
-    suffix = trie.suffix.copy()
-    while (is_gone := ~kept[suffix]).any():
-        suffix[is_gone] = trie.suffix[suffix[is_gone]]
     orders: list[NGramOrder] = []
     below = 0  # first node of the order below
     for n in range(1, model.order + 1):
@@ -77,17 +77,56 @@ def _rebuild(model: NGram, kept: np.ndarray) -> NGram:
         if not len(nodes):
             break
         parent = new_node[parents[nodes]] - below
-        no_backoff = np.zeros(len(nodes))
-        orders.append(NGramOrder(parent, trie.word[nodes], new_node[suffix[nodes]], trie.log_prob[nodes], no_backoff))
+        orders.append(NGramOrder(parent, trie.word[nodes], trie.log_prob[nodes], np.zeros(len(nodes))))
         below = new_node[nodes[0]]
     pruned = build(model.words, orders)
-    for n in range(2, pruned.order + 1):  # shorter n-grams first: longer ones back off to them
-        nodes = pruned.nodes(n)
-        context = pruned.parents[nodes]
-        q = _backed_off_log_probs(pruned.trie, pruned.parents, nodes)
-        rest = 1 - np.bincount(context, np.exp(pruned.trie.log_prob[nodes], dtype=np.float64))
+    set_backoffs(pruned)
+    return pruned
+
+
+def set_backoffs(model: NGram) -> None:
+    """Compute the back-off weights of a model anew, in place, so that probabilities sum to one in every context."""
+    trie = model.trie
+    trie.backoff[:] = 0.0
+    for n in range(2, model.order + 1):  # shorter n-grams first: longer ones back off to them
+        nodes = model.nodes(n)
+        context = model.parents[nodes]
+        q = _backed_off_log_probs(trie, model.parents, nodes)
+        rest = 1 - np.bincount(context, np.exp(trie.log_prob[nodes], dtype=np.float64))
         rest_shorter = 1 - np.bincount(context, np.exp(q))
         contexts = np.unique(context)
         weight = np.maximum(rest[contexts], MIN_PROB_MASS) / np.maximum(rest_shorter[contexts], MIN_PROB_MASS)
-        pruned.trie.backoff[contexts] = np.log(weight)
-    return pruned
+        trie.backoff[contexts] = np.log(weight)
+
+
+def restrict(model: NGram, words: Iterable[str]) -> NGram:
+    """Return a model that knows only some of the words.
+
+    N-grams with other words are left out; the probability of these words goes to <unk>. Back-off weights are computed
+    anew.
+
+    Args:
+        model: the model.
+        words: the words to keep; <unk>, <s> and </s> are always kept. Words that the model lacks are not added.
+
+    Raises:
+        InputError: no other word of the model would be left.
+    """
+    special = {UNK, BOS, EOS}
+    chosen = special.union(words)
+    is_kept = np.array([word in chosen for word in model.words])
+    if is_kept.sum() <= len(special):
+        raise InputError("none of the model's words is among those to keep")
+    new_id = np.cumsum(is_kept) - 1
+    tables = []
+    for order in range(1, model.order + 1):
+        nodes, rows = model.ngrams(order)
+        kept = is_kept[rows].all(1)
+        log_prob = model.trie.log_prob[nodes].astype(np.float64)
+        if order == 1:
+            log_prob[model.index[UNK]] = np.logaddexp.reduce(log_prob[[*np.flatnonzero(~kept), model.index[UNK]]])
+        if kept.any():
+            tables.append(NGramTable(new_id[rows[kept]], log_prob[kept], np.zeros(int(kept.sum()))))
+    smaller = build_from_tables([word for word, kept in zip(model.words, is_kept, strict=True) if kept], tables)
+    set_backoffs(smaller)
+    return smaller

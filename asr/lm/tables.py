@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asr.errors import InputError
-from asr.lm.ngram import BOS, EOS, NONE, ROOT, UNK, NGram, NGramOrder, build, step
+from asr.lm.ngram import BOS, EOS, NONE, UNK, NGram, NGramOrder, build, step
 
 
 @dataclass
@@ -50,7 +50,6 @@ def build_from_tables(words: Sequence[str], tables: Sequence[NGramTable]) -> NGr
     parts = [NGramTable(new_id[s.rows], s.log_prob, s.backoff) for s in tables]
     keys: list[np.ndarray] = []  # of each order, sorted: index of the parent * vocabulary size + last word
     orders: list[NGramOrder] = []
-    first = [1]  # first node of each order
     for part in parts:
         parent = _positions(part.rows[:, :-1], keys, len(ordered))
         if (parent == NONE).any():
@@ -60,9 +59,7 @@ def build_from_tables(words: Sequence[str], tables: Sequence[NGramTable]) -> NGr
         keys.append(key[sort])
         if (twice := np.flatnonzero(np.diff(keys[-1]) == 0)).size:
             raise InputError(f"the n-gram {' '.join(ordered[w] for w in part.rows[sort[twice[0]]])!r} occurs twice")
-        suffix = _suffixes(part.rows[sort], keys, first, len(ordered))
-        orders.append(NGramOrder(parent[sort], part.rows[sort, -1], suffix, part.log_prob[sort], part.backoff[sort]))
-        first.append(first[-1] + len(key))
+        orders.append(NGramOrder(parent[sort], part.rows[sort, -1], part.log_prob[sort], part.backoff[sort]))
     model = build(ordered, orders)
     trie = model.trie
     for node in np.flatnonzero(np.isnan(trie.log_prob)):  # shorter n-grams first
@@ -79,15 +76,6 @@ def _positions(rows: np.ndarray, keys: Sequence[np.ndarray], size: int) -> np.nd
         place = np.minimum(np.searchsorted(keys[column], key), len(keys[column]) - 1)
         at = np.where((at != NONE) & (keys[column][place] == key), place, NONE) if len(keys[column]) else at * 0 + NONE
     return at
-
-
-def _suffixes(rows: np.ndarray, keys: Sequence[np.ndarray], first: Sequence[int], size: int) -> np.ndarray:
-    """Return the node (n,) of the longest proper suffix of each n-gram (n, k) that the model has."""
-    suffix = np.full(len(rows), ROOT, dtype=np.int64)
-    for length in range(1, rows.shape[1]):  # longer suffixes overwrite shorter ones
-        at = _positions(rows[:, rows.shape[1] - length :], keys, size)
-        suffix = np.where(at == NONE, suffix, first[length - 1] + at)
-    return suffix
 
 
 def _add_missing_prefixes(parts: Sequence[NGramTable]) -> list[NGramTable]:

@@ -1,4 +1,4 @@
-"""Estimate and prune n-gram language models; the functions behind ``asr lm train`` and ``asr lm prune``."""
+"""Estimate, prune, convert and mix n-gram language models; the functions behind ``asr lm``."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from asr.data.lm_text import read_sentences, read_words
 from asr.errors import InputError
 from asr.lm import files
 from asr.lm.estimate import encode_sentences, kneser_ney
-from asr.lm.prune import prune
+from asr.lm.mix import fit_weights, mix, word_probabilities
+from asr.lm.prune import prune, restrict
 
 
 class NGramSize(NamedTuple):
@@ -70,13 +73,17 @@ def train_ngram(
     return NGramSize(len(text.tokens) - 2 * (int(text.sentence[-1]) + 1), model.ngram_counts)
 
 
-def prune_ngram(model: str | Path, output: str | Path, threshold: float) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def prune_ngram(
+    model: str | Path, output: str | Path, threshold: float, vocabulary: str | Path | None = None
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Prune a model by entropy (Stolcke 1998) and write the smaller one.
 
     Args:
         model: the file to read, see `asr.lm.files.read`.
         output: the file to write, see `asr.lm.files.write`.
         threshold: an n-gram is left out if that raises the perplexity by less than this fraction.
+        vocabulary: keep only the words of this file first, see `asr.data.lm_text.read_words` and
+            `asr.lm.prune.restrict`.
 
     Returns:
         Number of n-grams of each order before and after.
@@ -85,7 +92,8 @@ def prune_ngram(model: str | Path, output: str | Path, threshold: float) -> tupl
         InputError: an unreadable model or a negative threshold.
     """
     before = files.read(model).expand()
-    after = prune(before, threshold)
+    after = restrict(before, read_words(vocabulary, normalization="none")) if vocabulary is not None else before
+    after = prune(after, threshold)
     files.write(after, output)
     return before.ngram_counts, after.ngram_counts
 
@@ -106,3 +114,68 @@ def convert_ngram(model: str | Path, output: str | Path) -> tuple[int, ...]:
     read = files.read(model)
     files.write(read, output)
     return read.ngram_counts
+
+
+class NGramMix(NamedTuple):
+    """A mixed model.
+
+    Attributes:
+        weights: of the models.
+        ngrams: number of n-grams of each order.
+        perplexities: of the dev text, by each model alone and last by the linear interpolation, of the words that at
+            least one of them has; empty without a text.
+    """
+
+    weights: tuple[float, ...]
+    ngrams: tuple[int, ...]
+    perplexities: tuple[float, ...]
+
+
+def mix_ngrams(
+    models: Sequence[str | Path],
+    output: str | Path,
+    *,
+    dev: Sequence[str | Path] = (),
+    weights: Sequence[float] | None = None,
+    threshold: float = 0.0,
+    normalization: str = "english",
+    characters: bool = False,
+    prose: bool = False,
+) -> NGramMix:
+    """Interpolate models linearly and write them as one back-off model, see `asr.lm.mix.mix`.
+
+    Args:
+        models: two or more files, see `asr.lm.files.read`.
+        output: the file to write, see `asr.lm.files.write`.
+        dev: text files or manifests on which the weights are fitted, if they are not given.
+        weights: of each model, above 0; None: those of the lowest perplexity of ``dev``.
+        threshold: prune the mixed model, see `prune_ngram`; 0 keeps all n-grams.
+        normalization: applied to the text: ``english`` or ``none``.
+        characters: the models are ones of characters.
+        prose: split books into sentences.
+
+    Raises:
+        InputError: neither text nor weights are given, weights do not fit, or a file cannot be read.
+    """
+    if weights is None and not dev:
+        raise InputError("give a text on which the weights are fitted, or the weights")
+    if weights is not None and len(weights) != len(models):
+        raise InputError(f"{len(models)} models and {len(weights)} weights: give a weight for each")
+    if weights is not None and not (min(weights) >= 0 and sum(weights) > 0):
+        raise InputError(f"weights {', '.join(map(str, weights))}: use numbers above 0")
+    read = [files.read(path).expand() for path in models]
+    shares = None if weights is None else np.asarray(weights) / sum(weights)
+    perplexities: tuple[float, ...] = ()
+    if dev:
+        sentences = read_sentences(dev, normalization=normalization, characters=characters, prose=prose)
+        probs = word_probabilities(read, sentences)
+        shares = fit_weights(probs) if shares is None else shares
+        with np.errstate(divide="ignore"):
+            perplexities = tuple(np.exp(-np.log(np.column_stack([probs, probs @ shares])).mean(0)).tolist())
+    assert shares is not None
+    used = np.flatnonzero(shares)  # without models that the text does not need
+    mixed = mix([read[i] for i in used], shares[used].tolist())
+    if threshold:
+        mixed = prune(mixed, threshold)
+    files.write(mixed, output)
+    return NGramMix(tuple(shares.tolist()), mixed.ngram_counts, perplexities)

@@ -64,6 +64,45 @@ def test_convert(asr: Command, tmp_path: Path, text: Path) -> None:
     assert not (tmp_path / "x.arpa").exists()
 
 
+def test_mix(asr: Command, tmp_path: Path, text: Path) -> None:
+    other, dev = tmp_path / "other.txt", tmp_path / "dev.txt"
+    other.write_text("a bird flew\nthe bird sat\nthe bird flew home\n")
+    dev.write_text("the cat sat\nthe dog ran\nthe bird sat\n")
+    models = [tmp_path / "a.arpa", tmp_path / "b.ngram"]
+    for source, model in zip((text, other), models, strict=True):
+        asr("lm", "train", source, "--output", model, "--order", "2")
+    done = asr("lm", "mix", *models, "--dev", dev, "--output", tmp_path / "mixed.arpa")
+    lines = [re.fullmatch(r"([\d.]+) \S+, perplexity ([\d.]+|inf)", line) for line in done.out.splitlines()[:2]]
+    weights = [float(line[1]) for line in lines if line]
+    assert len(weights) == 2 and sum(weights) == pytest.approx(1, abs=1e-3) and weights[0] > weights[1] > 0
+    last = re.fullmatch(r"13 1-grams, 2\d 2-grams, perplexity ([\d.]+): .*mixed.arpa", done.out.splitlines()[2])
+    assert last is not None
+    scored = re.search(r"perplexity ([\d.]+)", asr("lm", "score", tmp_path / "mixed.arpa", dev).out)
+    assert scored is not None and float(scored[1]) == pytest.approx(float(last[1]), rel=0.1)
+    again = asr("lm", "mix", *models, "--weights", "3 1", "--prune", "0.1", "--output", tmp_path / "mixed.ngram")
+    assert again.out.startswith("0.7500 ") and files.read(tmp_path / "mixed.ngram").ngram_counts[1] < 20
+    for options, message in (
+        ([], "give a text"),
+        (["--weights", "1"], "2 models and 1 weights"),
+        (["--weights", "1 x"], "expected numbers"),
+        (["--weights", "1 -1"], "use numbers above 0"),
+        (["--weights", "0 0"], "use numbers above 0"),
+        (["--dev", tmp_path / "none.txt"], "none.txt"),
+    ):
+        asr("lm", "mix", *models, *options, "--output", tmp_path / "x.arpa").check_refusal(message)
+    asr("lm", "mix", models[0], "--dev", dev, "--output", tmp_path / "x.arpa").check_refusal("two models or more")
+    assert not (tmp_path / "x.arpa").exists()
+
+
+def test_prune_to_a_vocabulary(asr: Command, tmp_path: Path, text: Path) -> None:
+    words = tmp_path / "words.dict"
+    words.write_text("the DH AH0\nthe(2) DH IY0\ncat K AE1 T\nbird B ER1 D\n")
+    asr("lm", "train", text, "--output", tmp_path / "lm.arpa", "--order", "2")
+    done = asr("lm", "prune", tmp_path / "lm.arpa", tmp_path / "small.arpa", "--threshold", "0", "--vocabulary", words)
+    assert re.fullmatch(r"2-grams 1\d -> \d: .*\n", done.out)
+    assert arpa.read(tmp_path / "small.arpa").words[3:] == ("the", "cat")
+
+
 def test_characters(asr: Command, tmp_path: Path, text: Path) -> None:
     assert asr("lm", "train", text, "--output", tmp_path / "c.arpa", "--characters", "--order", "2").status == 0
     assert set(arpa.read(tmp_path / "c.arpa").words) == {"<unk>", "<s>", "</s>", "|", *"thecatsdogrnw"}

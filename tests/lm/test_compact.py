@@ -135,7 +135,8 @@ def test_a_changed_byte_is_noticed(path: Path) -> None:
     content = path.read_bytes()
     header = int.from_bytes(content[:8], "little") + 8
     messages = []
-    for at in [*range(header), *range(header, len(content), 211)]:
+    changed_bytes = [*range(0, header, 3), *range(header, len(content), 211)]
+    for at in changed_bytes:
         changed = bytearray(content)
         changed[at] ^= 0x15
         path.write_bytes(changed)
@@ -145,7 +146,7 @@ def test_a_changed_byte_is_noticed(path: Path) -> None:
             messages.append(str(error))
         else:
             assert at < header  # such as the name of an array's type written otherwise
-    assert len(messages) > header * 0.9 and all("lm.ngram" in message for message in messages)
+    assert len(messages) > len(changed_bytes) * 0.9 and all("lm.ngram" in message for message in messages)
     changed = bytearray(content)
     changed[-5] ^= 1
     path.write_bytes(changed)
