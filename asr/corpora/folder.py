@@ -5,8 +5,11 @@ DIR is a folder of audio files, each with its text beside it:
     DIR/anna/001.wav  DIR/anna/001.txt       the text of the whole file; the speaker is the folder's name, anna
     DIR/talk.mp3      DIR/talk.TextGrid      segments with their texts: Praat's TextGrid, ELAN's .eaf, .srt or .vtt;
                                              each tier (or voice) is a speaker; --option tier=NAME reads one of them
+    DIR/talk.flac     DIR/talk.txt           Audacity's labels: start, end and text, with tabs between them
+    DIR/talk.flac     DIR/talk.ctm           NIST's .stm, or .ctm: words, whose pauses of 0.5 s and more make segments
 
-or such a TextGrid, .eaf, .srt or .vtt file, or a table (.csv with commas, semicolons or tabs, .tsv, .xlsx) or JSON file
+or a data folder of Kaldi (wav.scp, text, segments, utt2spk; its commands are not executed: flac, sox, ffmpeg or
+sph2pipe of a FILE stand for the file), or a TextGrid, .eaf, .srt, .vtt, .stm or .ctm file, or a table (.csv with commas, semicolons or tabs, .tsv, .xlsx) or JSON file
 (.jsonl, .json; also .gz, .xz, .bz2) with one utterance a row. Its columns, of which only the first two must be there:
 
     audio             the audio file, from the table's folder (also path, file, file_name, wav_filename, audio_filepath)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asr import audio
 from asr.data import segments
-from asr.data.annotated_audio import audio_beside, folder_rows, segment_rows
+from asr.data.annotated_audio import annotation_rows, folder_rows
+from asr.data.kaldi_folder import is_kaldi_folder, kaldi_rows
 from asr.data.manifest_files import (
     FORMATS,
     SHOWN_ROWS,
@@ -236,8 +237,10 @@ def read(path: str | Path, *, skip_bad: int = 0, tier: str = "") -> list[MonoCut
     - CSV, TSV or Excel tables with a header that names these columns, or others of `manifest_files.AUDIO_COLUMNS` and
       the lists after it;
     - a folder of audio files, each beside a ``.txt`` of the same name; the speaker is the name of the file's folder; or
-      beside an annotation of its segments (``.TextGrid``, ``.eaf``, ``.srt``, ``.vtt``);
-    - one such annotation file beside its audio file.
+      beside an annotation of its segments (``.TextGrid``, ``.eaf``, ``.srt``, ``.vtt``, ``.ctm``, ``.stm``, or
+      labels of Audacity in a ``.txt``);
+    - one such annotation file beside its audio file or files;
+    - a data folder of Kaldi, see `kaldi_folder`.
 
     Files may be compressed (``.gz``, ``.xz``, ``.bz2``). Relative paths start at the manifest's folder or, where there
     is no such file (icefall and NeMo write them so), at the working directory. Columns without effect are logged.
@@ -276,12 +279,12 @@ def read(path: str | Path, *, skip_bad: int = 0, tier: str = "") -> list[MonoCut
 def _entries(path: Path, tier: str, skip_bad: int) -> list[tuple[str, ManifestRow | MonoCut | InputError]]:
     """Return the utterances of a manifest or folder with the file and line of each; log columns without effect."""
     if path.is_dir():
-        rows = folder_rows(path, tier, skip_bad)
+        rows = kaldi_rows(path) if is_kaldi_folder(path) else folder_rows(path, tier, skip_bad)
         return [("", r) if isinstance(r, InputError) else (r.place or str(path / r.audio), r) for r in rows]
     if not path.exists():
         raise InputError(f"{path}: no such manifest or folder")
-    if path.suffix.lower() in segments.READERS:
-        return [(row.place, row) for row in segment_rows(path, audio_beside(path), tier)]
+    if segments.is_annotation(path):
+        return [(getattr(row, "place", ""), row) for row in annotation_rows(path, tier)]
     if tier:
         raise InputError(f"{path}: only TextGrid and ELAN files have tiers")
     known: list[dict[str, Any]] = []

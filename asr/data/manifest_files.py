@@ -42,7 +42,7 @@ MAX_TIME_DIFFERENCE = 0.05  # seconds between a duration and the difference of s
 COMPRESSED = (".gz", ".xz", ".bz2")
 FORMATS = (
     ".jsonl, .json, .csv, .tsv (also with .gz, .xz or .bz2), .xlsx, "
-    "or a folder of audio files beside .txt, .TextGrid, .eaf, .srt or .vtt files"
+    "or a folder of audio files beside .txt, .TextGrid, .eaf, .srt, .vtt, .ctm or .stm files, or one of Kaldi's"
 )
 
 SHOWN = 5  # faulty files that a message lists

@@ -1,4 +1,4 @@
-"""Segments of recordings from annotation files: Praat TextGrid, ELAN, and subtitles (SRT, WebVTT)."""
+"""Segments of recordings from annotation files: Praat TextGrid, ELAN, subtitles (SRT, WebVTT), CTM, STM, labels."""
 
 from __future__ import annotations
 
@@ -6,76 +6,47 @@ import html
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from asr.data.timed_lines import is_label_file, read_ctm, read_labels, read_stm
+from asr.data.timed_text import TimedText, choose_tier
 from asr.errors import InputError
 from asr.utils.text_files import read_text
 
-# Tiers of words, phones and the like are no tiers of utterances; "Ann - words" is one too (Montreal Forced Aligner).
-_PARTS = re.compile(
-    r"(?:.*[-_:. ])?\s*(?:words?|tokens?|phones?|phonemes?|segments?|syllables?|mau|kan|pos|lemmas?|tones?|breaks?)",
-    re.IGNORECASE,
-)
 _TIME = r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})(?:[,.](\d{1,9}))?"
 _MILLISECONDS = re.compile("[0-9]{1,12}")
 _CUE = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}")
 
 
-@dataclass(frozen=True)
-class TimedText:
-    """A text with its times in a recording.
+def is_annotation(path: Path) -> bool:
+    """Return whether a file has segments for `read`: by its extension or, of ``.txt``, by its first line.
 
-    Attributes:
-        start: in seconds.
-        end: in seconds.
-        text: with single spaces.
-        speaker: as the file names it; empty where it does not.
-        line: of the file, from 1; 0 where it has no lines to name.
+    Raises:
+        InputError: a ``.txt`` file cannot be read.
     """
-
-    start: float
-    end: float
-    text: str
-    speaker: str = ""
-    line: int = 0
+    suffix = path.suffix.lower()
+    return suffix in READERS or (suffix == ".txt" and path.is_file() and is_label_file(path))
 
 
-def read(path: Path, tier: str = "") -> list[TimedText]:
+def read(path: Path, tier: str = "") -> list[TimedText | InputError]:
     """Read the segments that have a text, by time.
 
     Args:
-        path: a file with an extension of `READERS`.
-        tier: name of the tier to read (TextGrid, ELAN); "": all tiers but those of words, phones and other parts of
-            utterances. Where several are read, the tier's name is the speaker.
+        path: a file for which `is_annotation` holds.
+        tier: name of the tier to read (TextGrid, ELAN; CTM: the channel); "": all tiers but those of words, phones and
+            other parts of utterances. Where several are read, the tier's name is the speaker.
+
+    Returns:
+        The segments, and an InputError for each line that is not one, in files with a segment on each line.
 
     Raises:
         InputError: the file cannot be read, is damaged, or has no such tier.
     """
-    segments = READERS[path.suffix.lower()](path, tier)
-    return sorted((segment for segment in segments if segment.text), key=lambda segment: (segment.start, segment.end))
-
-
-# -- tiers
-
-
-def _choose(path: Path, tiers: dict[str, list[TimedText]], tier: str) -> list[TimedText]:
-    if tier:
-        if tier not in tiers:
-            raise InputError(f"{path}: no tier {tier!r} (there are {', '.join(map(repr, tiers)) or 'none'})")
-        return tiers[tier]
-    chosen = {name: segments for name, segments in tiers.items() if segments and not _PARTS.fullmatch(name)}
-    if not chosen and any(tiers.values()):
-        names = ", ".join(map(repr, tiers))
-        raise InputError(f"{path}: which of the tiers {names} has utterances? Give it with --option tier=NAME")
-    if len(chosen) == 1:
-        return next(iter(chosen.values()))
-    return [
-        TimedText(s.start, s.end, s.text, s.speaker or name, s.line)
-        for name, segments in chosen.items()
-        for s in segments
-    ]
+    found = READERS.get(path.suffix.lower(), read_labels)(path, tier)
+    segments = [segment for segment in found if isinstance(segment, TimedText) and segment.text]
+    errors = [error for error in found if isinstance(error, InputError)]
+    return [*sorted(segments, key=lambda segment: (segment.start, segment.end)), *errors]
 
 
 # -- Praat
@@ -106,7 +77,7 @@ def _textgrid(path: Path, tier: str) -> list[TimedText]:
             line, label = tokens.line, " ".join(tokens.string().split())
             if kind == "IntervalTier" and label:
                 segments.append(TimedText(start, end, label, line=line))
-    return _choose(path, tiers, tier)
+    return choose_tier(path, tiers, tier)
 
 
 class _TextGridTokens:
@@ -166,7 +137,7 @@ def _eaf(path: Path, tier: str) -> list[TimedText]:
             if not (begin and end and _MILLISECONDS.fullmatch(begin) and _MILLISECONDS.fullmatch(end)):
                 raise InputError(f"{path}: the annotation {text[:40]!r} of tier {name!r} has no times")
             segments.append(TimedText(int(begin) / 1000, int(end) / 1000, text, element.get("PARTICIPANT", "")))
-    return _choose(path, tiers, tier)
+    return choose_tier(path, tiers, tier)
 
 
 # -- subtitles
@@ -204,9 +175,11 @@ def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None
     return int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds) + (float(f"0.{fraction}") if fraction else 0.0)
 
 
-READERS: dict[str, Callable[[Path, str], Sequence[TimedText]]] = {
+READERS: dict[str, Callable[[Path, str], Sequence[TimedText | InputError]]] = {
     ".textgrid": _textgrid,
     ".eaf": _eaf,
     ".srt": _subtitles,
     ".vtt": _subtitles,
+    ".ctm": read_ctm,
+    ".stm": read_stm,
 }

@@ -151,7 +151,52 @@ def test_annotations_beside_the_audio_are_its_segments(tmp_path: Path, sound: Wr
 def test_a_table_in_the_folder_is_pointed_to(tmp_path: Path, sound: Write, text: Write) -> None:
     sound(tmp_path / "a.wav")
     text(tmp_path / "texts.csv", "audio,text", "a.wav,one")
+    with pytest.raises(InputError, match=r"1 audio files have no \.txt beside them: a\.wav; there is texts\.csv"):
+        manifest.read(tmp_path)
+
+
+def test_lists_of_words_and_segments_beside_the_audio(tmp_path: Path, sound: Write, text: Write) -> None:
+    for name in ("a.wav", "b.wav", "c.wav"):
+        sound(tmp_path / "in" / "anna" / name, seconds=4.0)
+    text(tmp_path / "in" / "anna" / "a.ctm", "a 1 0.50 0.20 open", "a 1 0.80 0.20 it", "a 1 2.50 0.50 no")
+    text(tmp_path / "in" / "anna" / "b.stm", "b 1 bea 0.5 1.5 <o,f0,female> open the door", "c 1 carl 1 2 not here")
+    text(tmp_path / "in" / "anna" / "c.txt", "0.5\t1.5\tone", "2.0\t3.0\ttwo")
+    cuts = manifest.read(tmp_path / "in")
+    assert [(cut.id, cut.start, manifest.text(cut), manifest.speaker(cut)) for cut in cuts] == [
+        ("anna/a-0000400", 0.4, "open it", "anna"),
+        ("anna/a-0002400", 2.4, "no", "anna"),
+        ("anna/b-0000500", 0.5, "open the door", "bea"),
+        ("anna/c-0000500", 0.5, "one", "anna"),
+        ("anna/c-0002000", 2.0, "two", "anna"),
+    ]
+    text(tmp_path / "in" / "anna" / "c.txt", "0.5\t1.5\tone", "2.0\t2.0\tpoint", "3.0\t9.0\tlong")
     with pytest.raises(
-        InputError, match=r"1 audio files have no \.txt beside them: a\.wav; there is a table, texts\.csv"
+        InputError, match=r"2 of 6 utterances (.|\n)*c.txt, line 3: the seg(.|\n)*c.txt, line 2: the label"
+    ):
+        manifest.read(tmp_path / "in")
+    assert len(manifest.read(tmp_path / "in", skip_bad=2)) == 4
+    text(tmp_path / "in" / "anna" / "b.stm", "x 1 bea 0.5 1.5 open", "y 1 carl 1 2 not here")
+    with pytest.raises(InputError, match=r"b.stm: has no segments of b, but those of x, y"):
+        manifest.read(tmp_path / "in")
+
+
+def test_one_file_with_the_segments_of_several_recordings(tmp_path: Path, sound: Write, text: Write) -> None:
+    for name in ("a.wav", "b.flac"):
+        sound(tmp_path / name, seconds=4.0)
+    stm = text(tmp_path / "all.stm", "b 1 bea 0.5 1.5 one", "a 1 ann 1 2 two", "b 1 bea 2 3 three")
+    cuts = manifest.read(stm)
+    assert [(cut.id, manifest.speaker(cut)) for cut in cuts] == [
+        ("b-0000500", "bea"),
+        ("b-0002000", "bea"),
+        ("a-0001000", "ann"),
+    ]
+    labels = text(tmp_path / "a.txt", "0.5\t1.5\tone")
+    assert [cut.id for cut in manifest.read(labels)] == ["a-0000500"]
+    labels.unlink()
+    with pytest.raises(
+        InputError, match=r"2 audio files have no .txt beside them: a.wav, b.flac; there is all.stm: if it"
     ):
         manifest.read(tmp_path)
+    text(tmp_path / "all.stm", "b 1 bea 0.5 1.5 one", "c 1 ann 1 2 two")
+    with pytest.raises(InputError, match=r"all.stm: no audio file of the same name beside it: c"):
+        manifest.read(stm)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from asr.data import segments
+from asr.data.timed_text import TimedText
 from asr.errors import InputError
 
 LONG = """File type = "ooTextFile"
@@ -81,15 +83,15 @@ def write(path: Path, content: str, encoding: str = "utf-8") -> Path:
     return path
 
 
-def times(found: list[segments.TimedText]) -> list[tuple]:
-    return [(s.start, s.end, s.text, s.speaker) for s in found]
+def times(found: Sequence[TimedText | InputError]) -> list[tuple]:
+    return [(s.start, s.end, s.text, s.speaker) for s in found if isinstance(s, TimedText)]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_textgrid(tmp_path: Path, encoding: str) -> None:
     found = segments.read(write(tmp_path / "a.TextGrid", LONG, encoding))
     assert times(found) == [(0.5, 1.25, 'say "open 3 doors" <now> in two lines', "")]
-    assert LONG.split("\n")[found[0].line - 1].strip() == "xmax = 1.25"
+    assert isinstance(found[0], TimedText) and LONG.split("\n")[found[0].line - 1].strip() == "xmax = 1.25"
 
 
 def test_tiers_are_speakers(tmp_path: Path) -> None:
