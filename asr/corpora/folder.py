@@ -9,8 +9,9 @@ DIR is a folder of audio files, each with its text beside it:
     DIR/talk.flac     DIR/talk.ctm           NIST's .stm, or .ctm: words, whose pauses of 0.5 s and more make segments
 
 or a data folder of Kaldi (wav.scp, text, segments, utt2spk; its commands are not executed: flac, sox, ffmpeg or
-sph2pipe of a FILE stand for the file), or a TextGrid, .eaf, .srt, .vtt, .stm or .ctm file, or a table (.csv with commas, semicolons or tabs, .tsv, .xlsx) or JSON file
-(.jsonl, .json; also .gz, .xz, .bz2) with one utterance a row. Its columns, of which only the first two must be there:
+sph2pipe of a FILE stand for the file), or a TextGrid, .eaf, .srt, .vtt, .stm or .ctm file, or a table (.csv with
+commas, semicolons or tabs, .tsv, .xlsx) or JSON file (.jsonl, .json; also .gz, .xz, .bz2) with one utterance a row. Its
+columns, of which only the first two must be there:
 
     audio             the audio file, from the table's folder (also path, file, file_name, wav_filename, audio_filepath)
     text              what is said (also transcript, transcription, sentence)
