@@ -155,6 +155,7 @@ def tiny_config() -> Callable[..., dict[str, Any]]:
             "workers": 0,
             "cache_hours": 1,
             "too_short": "skip",
+            "unknown_text": "error",
             "perturbation": {},
         },
     }
@@ -193,6 +194,7 @@ def class_config(tiny_config: Callable[..., dict[str, Any]]) -> Callable[..., di
         del config["decoder"]
         if "data.too_short" not in changes:
             del config["data"]["too_short"]
+        del config["data"]["unknown_text"]
         return config
 
     return make

@@ -39,6 +39,7 @@ from asr.training.jobs.ctc import make_task
 from asr.training.module import OPTIMIZERS, TrainingModule
 from asr.training.schema import check_settings
 from asr.training.vocabularies import make_vocabulary
+from asr.training.warm_start import complete_from_model
 from asr.utils import resources
 
 CONFIGS = resources.folder("configs")
@@ -46,6 +47,7 @@ RECIPES = resources.folder("recipes")
 GROUPS = [f"{path.parent.name}={path.stem}" for path in sorted(CONFIGS.glob("*/*.yaml"))]
 TRAININGS = sorted(CONFIGS.glob("train*.yaml"))
 RECIPE_FILES = sorted(RECIPES.glob("*/*.yaml"))
+MODEL = Path(__file__).parent / "data" / "legacy" / "ctc_text"
 TEXTS = ["the quick brown fox", "jumps over it's lazy dog", "pack my box with five dozen jugs", "sphinx of quartz vow"]
 
 
@@ -185,6 +187,8 @@ def test_there_are_configs_and_recipes() -> None:
 @pytest.mark.parametrize("recipe", RECIPE_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_recipes(recipe: Path, cuts: list[Any]) -> None:
     config = composed(recipe)
+    if "heads" not in config["task"]:  # the recipe adapts a model
+        config = complete_from_model(composed(recipe, f"init={MODEL}", "data.train=x", "data.dev=x"))
     assert config["run_dir"] == f"runs/{config['name']}/seed={config['seed']}"
     assert config["resume"] == "none" and config["data"]["train"] and config["data"]["dev"]
     check(shrunk(config), cuts)

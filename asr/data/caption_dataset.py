@@ -16,7 +16,8 @@ from asr.data import image_files
 from asr.data.batch import pad
 from asr.data.caption_manifest import CaptionedImage
 from asr.data.pairs import Seq2SeqBatch
-from asr.text.vocabulary import Vocabulary, log_skipped
+from asr.text.outside import log_skipped
+from asr.text.vocabulary import Vocabulary
 from asr.utils.atomic import atomic_path
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 
 from asr.data.batch import pad
 from asr.errors import InputError
-from asr.text.vocabulary import Vocabulary, log_skipped
+from asr.text.outside import log_skipped
+from asr.text.vocabulary import Vocabulary
 from asr.utils.atomic import write_if_changed
 from asr.utils.text_files import read_lines
 

@@ -19,7 +19,8 @@ from asr.data.batch import SpeechBatch, Targets, pad
 from asr.data.perturber import Perturber
 from asr.errors import InputError
 from asr.features import read_kaldi, read_sphinx
-from asr.text.vocabulary import Vocabulary, log_skipped
+from asr.text.outside import log_skipped
+from asr.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from lhotse import MonoCut
@@ -64,9 +65,13 @@ class SpeechDataset(Dataset[SpeechExample]):
         vocabularies: of each head.
         sample_rate: of the audio, in Hz; None: the cuts have features instead.
         encode: make labels; False where only references are needed, whose text may be outside a vocabulary.
+        skip_unknown: give an utterance no labels of a head whose vocabulary refuses its text.
         perturbation: of the waveforms in training (`Perturber`).
         cache_hours: largest total duration of recordings to keep in memory.
         seed: of the perturbation.
+
+    Attributes:
+        refused: for each head, what of the texts that ``skip_unknown`` skips is outside the vocabulary, by utterance.
 
     Raises:
         InputError: an utterance without the audio or features needed, or with text outside a vocabulary; it is named.
@@ -79,6 +84,7 @@ class SpeechDataset(Dataset[SpeechExample]):
         sample_rate: int | None,
         *,
         encode: bool = True,
+        skip_unknown: bool = False,
         perturbation: Perturbation | None = None,
         cache_hours: float = 12.0,
         seed: int = 0,
@@ -102,11 +108,14 @@ class SpeechDataset(Dataset[SpeechExample]):
             self._check_source(cut)
         self.references: list[dict[str, str | None]] = []
         self.labels: list[dict[str, list[int] | None]] = []
+        self.refused: dict[str, dict[str, list[str]]] = {head: {} for head in self.vocabularies}
         for cut in self.cuts:
             texts = {head: transcript(cut, vocabulary) for head, vocabulary in self.vocabularies.items()}
             self.references.append(
                 {h: None if t is None else self.vocabularies[h].normalize_for_scoring(t) for h, t in texts.items()}
             )
+            if encode and skip_unknown:
+                texts = {head: self._unless_refused(head, text, cut.id) for head, text in texts.items()}
             self.labels.append(
                 {
                     h: None if t is None or not encode else self.vocabularies[h].encode(t, cut.id)
@@ -116,6 +125,14 @@ class SpeechDataset(Dataset[SpeechExample]):
         if encode:
             for vocabulary in self.vocabularies.values():
                 log_skipped(vocabulary, ((cut.id, transcript(cut, vocabulary) or "") for cut in self.cuts))
+
+    def _unless_refused(self, head: str, text: str | None, id: str) -> str | None:
+        """Return the text of an utterance for a head, or None, noted in ``refused``, if its vocabulary refuses it."""
+        vocabulary = self.vocabularies[head]
+        if text is None or vocabulary.unknown != "error" or not (outside := vocabulary.outside(text)):
+            return text
+        self.refused[head][id] = outside
+        return None
 
     def _check_source(self, cut: MonoCut) -> None:
         if self.sample_rate is None and cut.features is None:

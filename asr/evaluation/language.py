@@ -17,8 +17,8 @@ from asr.errors import InputError
 from asr.evaluation.base import Evaluation, EvaluationOptions, single_model
 from asr.models import directory, store
 from asr.tasks.language import LanguageTask
+from asr.text.outside import log_skipped
 from asr.text.sentences import split_sentences
-from asr.text.vocabulary import log_skipped
 from asr.utils.options import check_choice
 
 DEV_ROWS = 8  # parallel streams of dev text: few, as each starts without context

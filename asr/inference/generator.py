@@ -11,7 +11,7 @@ from asr.decoding.label.sampling import Sampling
 from asr.errors import InputError
 from asr.models import directory, store
 from asr.tasks.language import LanguageTask
-from asr.text.vocabulary import log_skipped
+from asr.text.outside import log_skipped
 
 CONTEXT_LABELS = 8  # that are decoded again with a new one, which tells whether it begins a word
 

@@ -19,8 +19,8 @@ from asr.tasks.encoder_decoder import search
 from asr.tasks.seq2seq import Seq2SeqTask
 from asr.text.lexicon import Lexicon
 from asr.text.normalization import without_accents
+from asr.text.outside import log_skipped
 from asr.text.phones import without_stress
-from asr.text.vocabulary import log_skipped
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from asr.text.normalization import TextNormalizer, look_alike
 from asr.text.phones import PHONE_SETS, fold
 from asr.utils.options import check_choice
 
-__all__ = ["BLANK", "BOS", "EOS", "KINDS", "SPECIALS", "UNKNOWN", "Vocabulary", "log_skipped"]
+__all__ = ["BLANK", "BOS", "EOS", "KINDS", "SPECIALS", "UNKNOWN", "Vocabulary"]
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Vocabulary:
         tokens: ``tokens[i]`` is the token of label i: first the special ones, then the units.
         normalization: applied to a text before it is encoded.
         unknown: what becomes of units outside the vocabulary: "error" (InputError), "skip" (they are left out, see
-            `log_skipped`) or "map" (to the label of ``<unk>``).
+            `asr.text.outside.log_skipped`) or "map" (to the label of ``<unk>``).
         fold: 48 or 39, the size of the phone set in which error rates are counted; None: as it is. Phones only.
         boundary_spaces: begin and end each text with the label of the space, which stands for silence there: words have
             better times then (see `asr.inference.decoders.aligner`). Characters only.
@@ -263,12 +263,17 @@ class Vocabulary:
             units = self._split(kept if self.normalization.white_space == "keep" else " ".join(kept.split()))
         return [self._units[unit] for unit in units if unit in self._units]
 
-    def skipped(self, text: str) -> list[str]:
-        """List what `encode` leaves out of a text, repeats included: characters, or words, or phones.
+    def outside(self, text: str) -> list[str]:
+        """List what of a text, which is normalized first, is outside the vocabulary, repeats included.
 
-        Empty unless ``unknown`` is "skip".
+        Returns:
+            Characters, words or phones; of a vocabulary of classes the whole text.
         """
-        return self._outside(self._split(self._normalize(text))) if self.unknown == "skip" else []
+        return self._outside(self._split(self._normalize(text)))
+
+    def skipped(self, text: str) -> list[str]:
+        """List what `encode` leaves out of a text: what is `outside`, if ``unknown`` is "skip"."""
+        return self.outside(text) if self.unknown == "skip" else []
 
     def _normalize(self, text: str) -> str:
         """Normalize a text; characters outside the vocabulary that nobody sees or can tell from others are replaced."""
@@ -386,25 +391,3 @@ class Vocabulary:
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
         return vocabulary
-
-
-def log_skipped(vocabulary: Vocabulary, texts: Iterable[tuple[str, str]]) -> Counter[str]:
-    """Count what `Vocabulary.encode` leaves out of texts, and log one warning for each character, word or phone.
-
-    Args:
-        vocabulary: nothing is counted unless its ``unknown`` is "skip".
-        texts: (utterance, text) pairs; the warning names the first utterance.
-    """
-    counts: Counter[str] = Counter()
-    if vocabulary.unknown != "skip":
-        return counts
-    first: dict[str, str] = {}
-    for utterance, text in texts:
-        for part in vocabulary.skipped(text):
-            counts[part] += 1
-            first.setdefault(part, utterance)
-    for part, count in counts.items():
-        where = f", first in utterance {first[part]}" if first[part] else ""
-        times = "once" if count == 1 else f"{count} times"
-        log.warning("skipped %s, which is outside the vocabulary, %s%s", describe([part]), times, where)
-    return counts

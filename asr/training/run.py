@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from asr.training.memory import share_one_heap
 from asr.training.module import TrainingModule
 from asr.training.schema import check_settings
 from asr.training.trainer import hardware, make_trainer, quiet_lightning
-from asr.training.warm_start import init_from_model
+from asr.training.warm_start import complete_from_model, init_from_model
 from asr.utils.threads import flush_denormals
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,8 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
         Interruption: SIGINT or SIGTERM stopped the run; it can be resumed.
     """
     began = time.perf_counter()
-    config = rename_settings(config)
+    given = rename_settings(config)
+    config = complete_from_model(given)
     check_settings(config)
     quiet_lightning()
     if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("NODE_RANK", "0") != "0":
@@ -53,10 +54,13 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     run_dir = Path(config["run_dir"])
     resume = find_checkpoint(config["resume"], run_dir)
     job: Job = system_of(config).load("job")(config)
+    trained: Collection[str] = ()
     if resume is not None:
         check_checkpoint(resume, job.task)
+        trained = job.task.vocabularies
     elif config["init"]:
-        init_from_model(job.task, config["init"])
+        trained = init_from_model(job.task, config["init"])
+    job.prepare_heads(trained)
     trainer = make_trainer(config["trainer"], job.monitor, job.mode, run_dir, interactive)
     run_dir.mkdir(parents=True, exist_ok=True)
     if resume is None and not config["init"]:
@@ -71,6 +75,8 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
         saved = {group: config[group] for group in groups if group in config} | {"training": dict(config)}
         store.save(job.task, run_dir / "model", saved, figures, job.card(figures))
         log.info("model: %s", run_dir / "model")
+        if "heads" not in given["task"] and config.get("decoder", {}).get("type") == "beam":
+            log.info("the decoder's weights are those of the model before; fit them: asr tune %s DEV", run_dir)
     return figures
 
 

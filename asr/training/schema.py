@@ -70,6 +70,7 @@ class SpeechData(ClassificationData):
     """The group ``data`` of a recognizer: manifests of transcribed speech."""
 
     too_short: Literal["skip", "error"]
+    unknown_text: Literal["skip", "error"]
 
 
 @dataclass
@@ -109,6 +110,7 @@ class Head:
     kind: str
     normalization: str | Mapping[str, Any] | None = None
     unknown: Literal["error", "skip", "map"] = "error"
+    vocabulary: Path | None = None
 
 
 @dataclass

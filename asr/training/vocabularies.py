@@ -25,13 +25,14 @@ def make_vocabulary(
 
     Args:
         head: name of the head, for messages.
-        options: of ``task.heads.HEAD``: ``kind`` and the options that this kind has; former names are accepted.
+        options: of ``task.heads.HEAD``: ``kind`` and the options that this kind has; former names are accepted. With
+            ``vocabulary`` that file is read, and nothing else counts.
         texts: training texts, from which most kinds take their labels.
         phones: phones of the training data, for kind "phones" without the option ``phones``.
         specials: labels that are no text, such as blank or <eos>, before all others.
 
     Raises:
-        InputError: the kind is unknown, an option is wrong, or there are no phones.
+        InputError: the kind is unknown, an option is wrong, there are no phones, or a file holds another kind.
     """
     return replace(_make(head, options, texts, phones, specials), head=head)
 
@@ -42,6 +43,11 @@ def _make(
     options = rename_keys(options, OPTION_ALIASES)
     kind, unknown = options.get("kind"), options.get("unknown", "error")
     check_choice(f"task.heads.{head}.kind", kind, KINDS)
+    if options.get("vocabulary"):
+        vocabulary = Vocabulary.load(options["vocabulary"])
+        if vocabulary.kind != kind:
+            raise InputError(f"{options['vocabulary']}: of {vocabulary.kind}, where task.heads.{head}.kind is {kind}")
+        return vocabulary
     normalization = TextNormalizer.from_config(options.get("normalization"))
     if kind == "characters":
         source = options.get("alphabet") or texts

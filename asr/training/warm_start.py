@@ -1,13 +1,16 @@
-"""Initialize a task from a trained model: to train it further, or to adapt it to other data."""
+"""Start from a trained model: take its configuration where a recipe has none, and its weights."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from asr.errors import InputError
 from asr.models import directory as model_directory
 from asr.models import store
+from asr.models.decoder_files import decoder_config
 from asr.tasks.base import Task
 from asr.utils.state_dict import check_shapes
 
@@ -17,7 +20,53 @@ SHARED_PARTS = ("features", "encoder")  # modules that tasks of several types ha
 HEAD_PARTS = ("heads", "feedback")  # modules with one child per head, whose weights depend on its vocabulary
 
 
-def init_from_model(task: Task, path: str | Path) -> None:
+def complete_from_model(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration whose ``task`` names no heads with the groups of the model that ``init`` names.
+
+    Task, network, augmentation, decoder and vocabularies are those of the model; settings of ``config`` replace single
+    ones, but a ``decoder`` with a type the whole decoder. A configuration that names heads is returned as it is.
+
+    Raises:
+        InputError: ``init`` names no model, or one of another type.
+    """
+    task = config.get("task")
+    if not isinstance(task, Mapping) or "heads" in task:
+        return dict(config)
+    if not config.get("init"):
+        raise InputError("init names no model to adapt: set init=MODEL, such as init=runs/english/seed=1")
+    directory = model_directory.find(config["init"])
+    model = model_directory.read_config(directory)
+    kind = model["task"]["type"]
+    if task.get("type", kind) != kind:
+        raise InputError(
+            f"init={config['init']}: a model of type {kind}; this recipe adapts those of type {task['type']}"
+        )
+    groups = ("task", *model_directory.task_class(model).groups, "augmentation")
+    base = {group: model.get(group) or {} for group in groups}
+    primary = next(iter(base["task"]["heads"]))
+    heads = {
+        head: {**options, "vocabulary": str(directory / model_directory.vocabulary_file(head, primary))}
+        for head, options in base["task"]["heads"].items()
+    }
+    base["task"] = {**base["task"], "heads": heads}
+    completed = _merge(base, config)
+    if model.get("decoder"):
+        head, options = decoder_config(directory, config.get("decoder"))
+        completed["decoder"] = {"head": head, **options}
+    return completed
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with the settings of ``over``, which replace single ones of its groups."""
+    both = {key: _merge(base[key], over[key]) for key in base if _are_mappings(base[key], over.get(key))}
+    return {**base, **over, **both}
+
+
+def _are_mappings(*values: Any) -> bool:
+    return all(isinstance(value, Mapping) for value in values)
+
+
+def init_from_model(task: Task, path: str | Path) -> list[str]:
     """Copy the weights and feature statistics of a model into an untrained task, and log what was not copied.
 
     Heads with another vocabulary keep their initial weights; from a model of another type only `SHARED_PARTS` are
@@ -26,6 +75,9 @@ def init_from_model(task: Task, path: str | Path) -> None:
     Args:
         task: changed in place.
         path: a model directory or training run.
+
+    Returns:
+        The heads whose weights were copied.
 
     Raises:
         InputError: a weight has another shape, the models have nothing in common, or a task without separate heads has
@@ -59,6 +111,7 @@ def init_from_model(task: Task, path: str | Path) -> None:
     else:
         note = f"; newly initialized heads, as their vocabulary differs: {new_heads}" if new_heads else ""
     log.info("weights from %s%s", directory, note)
+    return same_heads if same_type else []
 
 
 def _tokens(model: Task, head: str) -> tuple[str, ...] | None:

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from asr.errors import InputError
 from asr.text.normalization import TextNormalizer
+from asr.text.outside import log_skipped
 from asr.text.phones import TIMIT_61
-from asr.text.vocabulary import BLANK, BOS, EOS, SPECIALS, UNKNOWN, Vocabulary, log_skipped
+from asr.text.vocabulary import BLANK, BOS, EOS, SPECIALS, UNKNOWN, Vocabulary
 
 ENGLISH = Vocabulary.characters(" 'abcdefghijklmnopqrstuvwxyz", TextNormalizer.english())
 SENTENCES = ["the cat sat on the mat", "she sells sea shells", "a cat's tale", "on the shore she sat"]

@@ -16,7 +16,8 @@ from asr.inference.decoders.base import BaseDecoder, Search, check_lexicon, chec
 from asr.text import lexicon as lexicon_
 from asr.text.lexicon import Lexicon
 from asr.text.normalization import without_accents
-from asr.text.vocabulary import Vocabulary, log_skipped
+from asr.text.outside import log_skipped
+from asr.text.vocabulary import Vocabulary
 
 MAX_NAMED = 10  # words named in a message
 # Misfit of a text: the nats a label by which it is less probable than the best path, plus EDIT_NATS times the share of

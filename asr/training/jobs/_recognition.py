@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from lhotse import MonoCut
@@ -18,6 +18,7 @@ from asr.evaluation.report import Report
 from asr.evaluation.speech import DecodedTexts, error_kinds, evaluate_task
 from asr.inference.decoders.base import Decoder
 from asr.models import card
+from asr.text.outside import log_refused
 from asr.text.vocabulary import Vocabulary
 from asr.training.jobs._speech_data import SpeechDataJob
 from asr.training.vocabularies import make_vocabulary
@@ -46,12 +47,36 @@ class RecognitionJob(SpeechDataJob):
     def make_decoders(self) -> dict[str, dict[str, Decoder]]:
         """Build the decoders that dev and test are scored with, see the class."""
 
-    def describe(self) -> None:
-        """Log the size of data and network, and the utterances that a head cannot use.
+    def prepare_heads(self, trained: Collection[str]) -> None:
+        """Freeze the heads that no training utterance has labels for, if they are ``trained``; log a warning.
+
+        They stay as they are in the model that training starts from, and go on working as well as the encoder, which
+        changes below them, lets them.
 
         Raises:
-            InputError: no training utterance has labels for a head.
+            InputError: no training utterance has labels for a head that is not trained, or for any head.
         """
+        for split, data in (("training", self.train_data), ("dev", self.dev_data)):
+            for head, refused in data.refused.items():
+                log_refused(f"head {head}", split, refused, len(data))
+        cuts, labels = self.train_data.cuts, self.train_data.labels
+        idle = [head for head in self.task.vocabularies if all(of[head] is None for of in labels)]
+        for head in idle:
+            what = self.task.vocabularies[head].kind
+            if head not in trained or len(idle) == len(self.task.vocabularies):
+                reason = " that it can write" if self.train_data.refused[head] else ""
+                raise InputError(f"head {head}: no training utterance has {what}{reason}")
+            log.warning("head %s: no training utterance has %s; the head is not trained and stays as it is", head, what)
+            for name, parameter in self.task.named_parameters():
+                if name.startswith(f"heads.{head}."):
+                    parameter.requires_grad_(False)
+        refused_ids = {id for refused in self.train_data.refused.values() for id in refused}
+        silent = {cut.id for cut, of in zip(cuts, labels, strict=True) if all(of[head] is None for head in of)}
+        if useless := refused_ids & silent:
+            self.train_data = self.dataset([cut for cut in cuts if cut.id not in useless])
+
+    def describe(self) -> None:
+        """Log the size of data and network, and the utterances that a head cannot use."""
         task = self.task
         super().describe()
         log.info("network: %s weights, a frame every %g ms", card.millions(task), 1000 * task.frame_seconds)
@@ -59,8 +84,6 @@ class RecognitionJob(SpeechDataJob):
             missing = sum(labels[head] is None for labels in self.train_data.labels)
             note = f"; {missing} training utterances have none and are skipped by it" if missing else ""
             log.info("head %s: %d %s%s", head, len(vocabulary), vocabulary.kind, note)
-            if missing == len(self.train_data):
-                raise InputError(f"head {head}: no training utterance has {vocabulary.kind}")
 
     def dev_scorer(self) -> ErrorRateScorer:
         """Return a scorer of the error rates of all heads."""
@@ -153,7 +176,8 @@ def dev_figure(monitor: str, vocabularies: Mapping[str, Vocabulary], dev_data: S
     """Return the name of the logged dev figure that ``trainer.monitor`` selects.
 
     Args:
-        monitor: "auto" for the main error rate of the primary head, "loss", or an error rate.
+        monitor: "auto" for the main error rate of the first head that dev utterances have references for, "loss", or an
+            error rate.
         vocabularies: by head, the primary one first.
         dev_data: the dev utterances.
 
@@ -161,7 +185,10 @@ def dev_figure(monitor: str, vocabularies: Mapping[str, Vocabulary], dev_data: S
         InputError: no head has that error rate, or no dev utterance has a reference for it.
     """
     heads = {kind: head for head in reversed(list(vocabularies)) for kind in error_kinds(vocabularies[head])}
-    kind: Any = error_kinds(next(iter(vocabularies.values())))[0] if monitor == "auto" else monitor
+    referred = [
+        head for head in vocabularies if any(references[head] is not None for references in dev_data.references)
+    ]
+    kind: Any = error_kinds(vocabularies[next(iter(referred or vocabularies))])[0] if monitor == "auto" else monitor
     if kind == "loss":
         return "dev_loss"
     check_choice("trainer.monitor", kind, ["auto", "loss", *sorted(heads)])

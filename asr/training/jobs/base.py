@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from asr.tasks.base import Task
@@ -34,6 +34,9 @@ class Job(ABC):
 
     def fit_statistics(self) -> None:  # noqa: B027  (a hook: most systems have no statistics)
         """Estimate what the task needs from training data before the first step, such as feature statistics."""
+
+    def prepare_heads(self, trained: Collection[str]) -> None:  # noqa: B027  (a hook, likewise)
+        """Check that each head can be trained; ``trained`` heads have the weights of another model or a checkpoint."""
 
     @abstractmethod
     def describe(self) -> None:
