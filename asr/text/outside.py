@@ -52,7 +52,8 @@ def log_refused(where: str, split: str, refused: Mapping[str, Sequence[str]], to
     named = [f"{describe([unit])} ({n}, first in {first[unit]})" for unit, n in counts.most_common(MAX_NAMED)]
     more = f" and {len(counts) - MAX_NAMED} more" if len(counts) > MAX_NAMED else ""
     log.warning(
-        "%s: %d of %d %s utterances %s, as the vocabulary lacks %s%s; write them as they are said (fifty percent)",
+        "%s: %d of %d %s utterances %s, as the vocabulary lacks %s%s; write them as they are said "
+        "(numbers of English: asr prepare --spell-numbers)",
         where,
         len(refused),
         total,
