@@ -1,4 +1,4 @@
-"""``asr lm train|score|prune|mix|convert``: n-gram language models of text."""
+"""``asr lm train|score|prune|mix|convert|lexicon``: n-gram language models of text."""
 
 from __future__ import annotations
 
@@ -127,6 +127,7 @@ def mix(
     normalization: Annotated[str, NORMALIZATION] = "english",
     characters: Annotated[bool, CHARACTERS] = False,
     prose: Annotated[bool, PROSE] = False,
+    spell_numbers: Annotated[bool, SPELL] = False,
 ) -> None:
     """Interpolate models linearly, and merge them into one.
 
@@ -149,6 +150,7 @@ def mix(
         normalization=normalization,
         characters=characters,
         prose=prose,
+        spell=spell_numbers,
     )
     perplexities = [f", perplexity {value:.2f}" for value in mixed.perplexities] or [""] * (len(models) + 1)
     for model, weight, perplexity in zip(models, mixed.weights, perplexities, strict=False):
@@ -171,3 +173,21 @@ def convert(
 
     sizes = ", ".join(f"{count} {n}-grams" for n, count in enumerate(convert_ngram(model, output), start=1))
     print(f"{sizes}, {output.stat().st_size} bytes: {output}")
+
+
+@app.command()
+def lexicon(
+    dictionary: Annotated[
+        Path, typer.Argument(metavar="DICTIONARY", help="Pronouncing dictionary, as CMUdict or Kaldi's.")
+    ],
+    model: Annotated[Path, MODEL],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="File to write.")],
+) -> None:
+    """Compile the pronunciations of a model's words, so that decoding starts at once.
+
+    The file goes with this model: --lm MODEL --lexicon OUTPUT.
+    """
+    from asr.inference.decoders.factory import compile_lexicon
+
+    known, words = compile_lexicon(dictionary, model, output)
+    print(f"{known} of {words} words, {output.stat().st_size} bytes: {output}")

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from asr.lm import arpa, binary
-from asr.lm.binary import is_binary
 from asr.lm.compact import CompactNGram, compact
 from asr.lm.ngram import NGram
 
-__all__ = ["BINARY_SUFFIX", "is_binary", "read", "write"]
-
 BINARY_SUFFIX = ".ngram"
+
+
+def is_binary(path: str | Path) -> bool:
+    """Return whether a file is a binary n-gram model."""
+    return binary.FORMAT.matches(path)
 
 
 def read(path: str | Path) -> NGram | CompactNGram:

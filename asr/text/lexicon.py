@@ -10,11 +10,13 @@ from itertools import takewhile
 from pathlib import Path
 
 from asr.errors import InputError
+from asr.text import compiled_lexicon
+from asr.text.compiled_lexicon import CompiledLexicon
 from asr.text.normalization import APOSTROPHES
 from asr.text.phones import ARPABET
 from asr.utils.text_files import read_text
 
-Lexicon = dict[str, list[tuple[str, ...]]]  # pronunciations, the phones of each, by word
+Lexicon = Mapping[str, list[tuple[str, ...]]]  # pronunciations, the phones of each, by word
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ _fields = re.compile(r"[^ \t]+").findall  # other white space, as U+00A0, can be
 
 def read_lexicon(path: str | Path, keep_stress: bool = False) -> Lexicon:
     """Read the pronunciations of lower-case words, in the file's order, from any of the usual kinds of dictionary.
+
+    A file of `asr lm lexicon` is read too; its words and phones stay as they are.
 
     - CMUdict, Sphinx: ``word P R O N``, a variant ``word(2) P R O N``; ``;;;`` begins a comment line, ``#`` a remark;
     - Kaldi's ``lexicon.txt``: the same, a variant is the word again; ``lexiconp.txt``: ``word 0.7 P R O N``;
@@ -44,8 +48,12 @@ def read_lexicon(path: str | Path, keep_stress: bool = False) -> Lexicon:
         keep_stress: keep the stress digits of CMUdict's vowels.
 
     Raises:
-        InputError: not a lexicon; the line is named.
+        InputError: not a lexicon; the line is named. Or a compiled one, of whose phones the stress was to be kept.
     """
+    if compiled_lexicon.FORMAT.matches(path):
+        if keep_stress:
+            raise InputError(f"{path}: a compiled dictionary has no stress; give the dictionary that it was made from")
+        return CompiledLexicon.read(path)
     text = read_text(path, fallback="latin-1")  # of cmudict-0.7b, which has a few French words
     entries: list[tuple[int, str, list[str]]] = []  # line, word, and the fields behind it
     for number, line in enumerate(text.split("\n"), start=1):
@@ -55,7 +63,7 @@ def read_lexicon(path: str | Path, keep_stress: bool = False) -> Lexicon:
             entries.append((number, word, _without_output_symbol(fields[1:])))
     if not entries:
         raise InputError(f"{path}: the lexicon is empty")
-    lexicon: Lexicon = {}
+    lexicon: dict[str, list[tuple[str, ...]]] = {}
     for (number, entry, fields), count in zip(entries, _probabilities(fields for _, _, fields in entries), strict=True):
         if not (phones := tuple(fields[count:])):
             shown = " ".join([entry, *fields])[:60]

@@ -141,6 +141,7 @@ def mix_ngrams(
     normalization: str = "english",
     characters: bool = False,
     prose: bool = False,
+    spell: bool = False,
 ) -> NGramMix:
     """Interpolate models linearly and write them as one back-off model, see `asr.lm.mix.mix`.
 
@@ -153,6 +154,7 @@ def mix_ngrams(
         normalization: applied to the text: ``english`` or ``none``.
         characters: the models are ones of characters.
         prose: split books into sentences.
+        spell: write numbers of ``dev`` as English words.
 
     Raises:
         InputError: neither text nor weights are given, weights do not fit, or a file cannot be read.
@@ -167,7 +169,7 @@ def mix_ngrams(
     shares = None if weights is None else np.asarray(weights) / sum(weights)
     perplexities: tuple[float, ...] = ()
     if dev:
-        sentences = read_sentences(dev, normalization=normalization, characters=characters, prose=prose)
+        sentences = read_sentences(dev, normalization=normalization, characters=characters, prose=prose, spell=spell)
         probs = word_probabilities(read, sentences)
         shares = fit_weights(probs) if shares is None else shares
         with np.errstate(divide="ignore"):

@@ -40,7 +40,7 @@ def read_text(path: str | Path, fallback: str | None = None) -> str:
     try:
         text = _decode(data)
     except UnicodeDecodeError as error:
-        if fallback is None:
+        if fallback is None or b"\0" in data:
             raise _not_text(path, data.count(b"\n", 0, error.start) + 1, error.object) from error
         text = data.decode(fallback)
     return text.replace("\r\n", "\n")

@@ -13,7 +13,7 @@ import sys
 
 from asr.corpora.add_phones import add_phones
 from asr.data import manifest
-from asr.text.lexicon import Lexicon, read_lexicon
+from asr.text.lexicon import read_lexicon
 
 CORPORA = ("librispeech", "minilibri", "speechocean762", "ljspeech", "kathleen")
 SAME_SPEAKERS = ("librispeech", "minilibri")  # corpora whose speakers have the same names
@@ -22,7 +22,7 @@ SHORT = 7.0
 
 def main() -> None:
     """Write the manifests and print the size of each part."""
-    lexicon: Lexicon = {}
+    lexicon: dict[str, list[tuple[str, ...]]] = {}
     for path in sys.argv[1:]:
         for word, variants in read_lexicon(path).items():
             lexicon.setdefault(word, variants)

@@ -194,5 +194,5 @@ def test_a_later_version_is_named(path: Path) -> None:
     header["__metadata__"]["version"] = "2"
     new = json.dumps(header).encode().ljust(size)
     path.write_bytes(len(new).to_bytes(8, "little") + new + content[8 + size :])
-    with pytest.raises(InputError, match="of version 2; this program reads 1"):
+    with pytest.raises(InputError, match="n-gram model of version 2; this program reads 1"):
         files.read(path)

@@ -67,7 +67,7 @@ class BeamDecoder(BaseDecoder):
         self.graph = make_graph(len(vocabulary), *self.models)
         self._names: Sequence[str] = self.models.words.words if self.models.words else ()
         if self.models.words and vocabulary.kind == "phones":
-            self.scoring_vocabulary = Vocabulary.characters(self._names, TextNormalizer.english())
+            self.scoring_vocabulary = Vocabulary.characters(sorted(set().union(*self._names)), TextNormalizer.english())
 
     @property
     def weights(self) -> dict[str, Any]:

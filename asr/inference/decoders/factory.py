@@ -198,11 +198,38 @@ def lexicon_for(
     Raises:
         InputError: a file that is no dictionary, or a model of another kind.
     """
-    if isinstance(dictionary, dict):
+    lexicon: Lexicon
+    if isinstance(dictionary, Mapping):
         lexicon = dictionary
     else:
         lexicon = read_lexicon(dictionary, keep_stress) if dictionary is not None else {}
     if model is not None and (missing := [word for word in dict.fromkeys(words) if word not in lexicon]):
         log.info("%d words that the dictionary lacks are pronounced by %s", len(missing), model)
-        lexicon |= Pronouncer.load(model).pronunciations(missing, keep_stress)
+        lexicon = {**lexicon, **Pronouncer.load(model).pronunciations(missing, keep_stress)}
     return lexicon
+
+
+def compile_lexicon(dictionary: str | Path, lm: str | Path, output: str | Path) -> tuple[int, int]:
+    """Write the pronunciations of a language model's words as a file that a search reads at once.
+
+    Args:
+        dictionary: pronunciation dictionary (CMUdict or Kaldi).
+        lm: n-gram model of words, see `asr.lm.files.read`.
+        output: the file to write.
+
+    Returns:
+        Number of words of the model that the dictionary has, and of all its words.
+
+    Raises:
+        InputError: a file that cannot be read, or they have no word in common.
+    """
+    # these import Numba, which takes seconds
+    from asr.inference.decoders import models
+    from asr.lm import files
+
+    lexicon, required = read_lexicon(dictionary), models.words_of_model(files.read(lm))
+    words = tuple(word for word in required if word in lexicon)
+    if not words:
+        raise InputError(f"{dictionary} has none of the words of {lm}: do case and alphabet agree?")
+    models.compiled(words, lexicon).write(output)
+    return len(words), len(required)

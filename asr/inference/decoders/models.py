@@ -6,12 +6,16 @@ import logging
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+import numpy as np
+
 from asr.decoding.ctc import lexicon_trie
 from asr.decoding.ctc.fusion import LabelModel, WordModel
+from asr.decoding.ctc.lexicon_trie import LexiconTrie
 from asr.errors import InputError
 from asr.inference.decoders.base import check_lexicon
 from asr.lm.compact import CompactNGram
 from asr.lm.ngram import BOS, EOS, UNK, NGram
+from asr.text.compiled_lexicon import CompiledLexicon
 from asr.text.lexicon import Lexicon
 from asr.text.normalization import TextNormalizer
 from asr.text.vocabulary import SPECIALS, Vocabulary
@@ -62,6 +66,17 @@ def word_model(
             "words cannot be searched with a head whose texts begin and end with a space (boundary_spaces)"
         )
     phrases = normalize_hotwords(hotwords, vocabulary, words_of_model(ngram) if lexicon is None else lexicon, lexicon)
+    single = {phrase[0]: bonus for phrase, bonus in phrases.items() if len(phrase) == 1}
+    several = {phrase: bonus for phrase, bonus in phrases.items() if len(phrase) > 1}
+    if (
+        isinstance(lexicon, CompiledLexicon)
+        and ngram is not None
+        and ngram.index.keys() >= set(lexicon)
+        and (trie := _compiled_trie(lexicon, vocabulary)) is not None
+    ):
+        missing = [word for word in words_of_model(ngram) if word not in lexicon]
+        log_uncovered("words", len(ngram.words) - 3, missing)
+        return WordModel(trie, lexicon.word_list, ngram, weight, bonus, None, single, several)
     spellings = _spellings(ngram, lexicon, dict.fromkeys(word for phrase in phrases for word in phrase))
     if vocabulary.kind == "phones":
         unknown = None
@@ -79,10 +94,30 @@ def word_model(
         entries += [(len(names), units) for units in usable]
         names.append(word)
     log_uncovered("words", len(spellings), missing)
-    single = {phrase[0]: bonus for phrase, bonus in phrases.items() if len(phrase) == 1}
-    several = {phrase: bonus for phrase, bonus in phrases.items() if len(phrase) > 1}
     separator = labels.get(" ") if vocabulary.kind == "characters" else None
     return WordModel(lexicon_trie.build(entries, separator), names, ngram, weight, bonus, unknown, single, several)
+
+
+def compiled(words: Sequence[str], lexicon: Lexicon) -> CompiledLexicon:
+    """Return the compiled dictionary of some of a dictionary's words."""
+    phones = tuple(sorted({phone for word in words for variant in lexicon[word] for phone in variant}))
+    label_of = {phone: label for label, phone in enumerate(phones)}
+    entries = [
+        (number, [label_of[phone] for phone in variant])
+        for number, word in enumerate(words)
+        for variant in lexicon[word]
+    ]
+    trie = lexicon_trie.build(entries)
+    return CompiledLexicon(tuple(words), phones, trie.arc_offsets, trie.arc_label, trie.arc_target, trie.arc_word)
+
+
+def _compiled_trie(lexicon: CompiledLexicon, vocabulary: Vocabulary) -> LexiconTrie | None:
+    """Return the trie of a compiled dictionary over the labels of a vocabulary, None if these have another order."""
+    labels = {token: label for label, token in enumerate(vocabulary.tokens) if token not in SPECIALS}
+    label_of = np.array([labels.get(phone, -1) for phone in lexicon.phones], dtype=np.int32)
+    if label_of[0] < 0 or (np.diff(label_of) <= 0).any():
+        return None
+    return LexiconTrie(lexicon.arc_offsets, label_of[lexicon.arc_label], lexicon.arc_target, lexicon.arc_word)
 
 
 def normalize_hotwords(
@@ -102,6 +137,8 @@ def normalize_hotwords(
     Raises:
         InputError: none of the hot words can be used.
     """
+    if not hotwords:
+        return {}
     words = set(known)
     units = {token for token in vocabulary.tokens if token not in SPECIALS and token != " "}
 
