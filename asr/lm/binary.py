@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def read(path: str | Path) -> CompactNGram:
     return model
 
 
-def _checks(model: CompactNGram) -> dict[str, bool]:
+def _checks(model: CompactNGram) -> dict[str, Any]:
     """Return what must hold of the arrays of a model, and whether it does."""
     words, order, trie = model.words, model.order, model.trie
     size, contexts = int(trie.first[-1]), len(trie.suffix)

@@ -58,8 +58,8 @@ def test_equals_the_weighted_sum(
             expected = weight * dynamic[0] + (1 - weight) * dynamic[1]
             assert probability(mixed, tuple(history), word) == pytest.approx(expected, rel=1e-4)
     words = [word for word in mixed.words if word != "<s>"]
-    for history in itertools.product([w for w in mixed.words if w != "</s>"], [w for w in words if w != "</s>"]):
-        assert sum(probability(mixed, history, word) for word in words) == pytest.approx(1, rel=1e-3)
+    for context in itertools.product([w for w in mixed.words if w != "</s>"], [w for w in words if w != "</s>"]):
+        assert sum(probability(mixed, context, word) for word in words) == pytest.approx(1, rel=1e-3)
 
 
 def test_three_models_and_weights_that_do_not_sum_to_one() -> None:
@@ -83,7 +83,7 @@ def test_the_perplexity_is_that_of_the_interpolation_where_all_ngrams_are_there(
     dev = [list("cab"), list("ab")]
     probs = word_probabilities(models, dev)
     weights = fit_weights(probs)
-    mixed = mix(models, weights)
+    mixed = mix(models, weights.tolist())
     actual = np.concatenate([mixed.log_probs(sentence) for sentence in dev])
     np.testing.assert_allclose(actual, np.log(probs @ weights), rtol=1e-4, atol=1e-5)
 

@@ -74,8 +74,8 @@ def word_model(
         and ngram.index.keys() >= set(lexicon)
         and (trie := _compiled_trie(lexicon, vocabulary)) is not None
     ):
-        missing = [word for word in words_of_model(ngram) if word not in lexicon]
-        log_uncovered("words", len(ngram.words) - 3, missing)
+        required = words_of_model(ngram)
+        log_uncovered("words", len(required), [word for word in required if word not in lexicon])
         return WordModel(trie, lexicon.word_list, ngram, weight, bonus, None, single, several)
     spellings = _spellings(ngram, lexicon, dict.fromkeys(word for phrase in phrases for word in phrase))
     if vocabulary.kind == "phones":
