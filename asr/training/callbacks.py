@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from asr.errors import Interruption
 from asr.tasks.base import Batch
 from asr.training.module import TrainingModule
+from asr.training.pace import Pace
 
 RATES = {"wer": "WER", "cer": "CER", "per": "PER"}
 
@@ -71,7 +72,7 @@ class EpochLine(L.Callback):
         parts.append(f"{time.perf_counter() - self.began:.1f} s")
         if skipped := int(figures.get("skipped", 0)):
             parts.append(f"{skipped} utterances too short for their labels")
-        if left := self._time_left(trainer):
+        if left := self._time_left(trainer, module.pace):
             parts.append(left)
         if _is_best(trainer, module, figures):
             parts.append("best")
@@ -80,12 +81,14 @@ class EpochLine(L.Callback):
         if trainer.is_global_zero:
             print_above_bar(trainer, "\n".join(lines))
 
-    def _time_left(self, trainer: L.Trainer) -> str:
-        """Time that the remaining epochs take at the mean pace; empty after the last one."""
+    def _time_left(self, trainer: L.Trainer, pace: Pace | None) -> str:
+        """Time that the remaining epochs take at the mean speed, or until the pace's end; empty after the last one."""
         remaining = (trainer.max_epochs or 0) - trainer.current_epoch - 1
-        if remaining <= 0:
-            return ""
         seconds = remaining * (time.perf_counter() - min(self.started.values())) / len(self.started)
+        if pace:
+            seconds = min(seconds, pace.seconds_left())
+        if seconds <= 0:
+            return ""
         if seconds < 90:
             return f"{seconds:.0f} s left"
         return f"{seconds / 60:.0f} min left" if seconds < 5400 else f"{seconds / 3600:.1f} h left"

@@ -43,6 +43,10 @@ class Pace:
         self.is_last = epochs <= 1
         self._first, self._end = self._end, self._end + (1 - self._end) / max(epochs, 1)
 
+    def seconds_left(self) -> float:
+        """Return the seconds until the training has to end; 0 in its last epoch."""
+        return 0.0 if self.is_last or self._deadline is None else max(self._deadline - time.monotonic(), 0.0)
+
     def position(self, share: float) -> float:
         """Return the share of the training, 0 to 1, that is done when this share of the current epoch is."""
         return self._first + share * (self._end - self._first)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from asr.training.callbacks import EpochLine
+from asr.training.pace import Pace
 
 
 def test_the_time_left_is_the_mean_time_of_an_epoch_times_the_epochs_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,7 +23,23 @@ def test_the_time_left_is_the_mean_time_of_an_epoch_times_the_epochs_left(monkey
     left = []
     for seconds in (10.0, 30.0, 400.0, 3600.0, 5.0):
         clock[0] += seconds
-        left.append(line._time_left(trainer))
+        left.append(line._time_left(trainer, None))
         trainer.current_epoch += 1
         line.on_train_epoch_start(trainer, module)
     assert left == ["40 s left", "60 s left", "5 min left", "17 min left", ""]
+
+
+def test_a_training_that_ends_in_time_has_no_more_left_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    trainer: Any = SimpleNamespace(current_epoch=0, max_epochs=100)
+    module: Any = None
+    line, pace, left = EpochLine(), Pace(50.0), []
+    for _ in range(2):
+        pace.begin_epoch(100 - trainer.current_epoch)
+        line.on_train_epoch_start(trainer, module)
+        clock[0] += 20.0
+        left.append(line._time_left(trainer, pace))
+        trainer.current_epoch += 1
+    assert left == ["30 s left", ""]
