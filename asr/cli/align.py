@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from asr.cli._audio_options import Channel, Strict, Track, parse_channel
 from asr.cli._decoder_options import Lexicon, Pronouncer
-from asr.cli._inputs import end, find_inputs, open_inputs
+from asr.cli._inputs import end, open_inputs
 from asr.cli._streams import print_json
 from asr.errors import InputError
 from asr.utils.text_files import read_text
-
-if TYPE_CHECKING:
-    from asr.inference.inputs import Recording
 
 
 def align(
@@ -24,8 +22,8 @@ def align(
         str,
         typer.Argument(
             metavar="AUDIO",
-            help="Audio file, or - for standard input; without TEXT: a folder of audio files with their .txt beside "
-            "them, or a manifest.",
+            help="Audio file, or - for standard input; without TEXT: a folder of audio files with their texts or "
+            "segments beside them, or a manifest, see asr prepare folder --help.",
         ),
     ],
     model: Annotated[str, typer.Option(help="Model directory, or a training run.")],
@@ -65,10 +63,18 @@ def align(
 ) -> None:
     """Find the times of the words of a text in a recording, which may be hours long (forced alignment).
 
+    \b
+    asr align talk.mp3 talk.txt --model MODEL --format TextGrid
+    asr align recordings/ --model MODEL --output-dir out --format TextGrid,json
+    asr align segments.jsonl.gz --model MODEL --output-dir out --lexicon cmudict.dict
+
+    Of a folder or manifest one output is written for each recording. Texts of segments are aligned within these, their
+    words have the recording's times, and several speakers have tiers of their own.
+
     Words that the model cannot write get the time between their neighbors; these, and texts that do not fit their
     recording, are named in warnings. With --strict such a text is an error. With a pronunciation dictionary the phones
     have times too (TextGrid, json).
-    """
+    """  # noqa: D301  (click's mark of a paragraph that is not wrapped)
     from asr.output.formats import parse_formats, render
     from asr.output.paths import plan_outputs, write_text_atomic
 
@@ -82,69 +88,81 @@ def align(
         raise InputError(f"{audio}: give the TEXT of the recording, or --output-dir for a folder or manifest of many")
     if audio == text == "-":
         raise InputError("AUDIO and TEXT cannot both be standard input")
-    given = read_corpus(audio) if text is None else [(audio, read_text(text))]
-    failed: dict[int, Exception] = {
-        index: words for index, (_, words) in enumerate(given) if isinstance(words, InputError)
-    }
-    usable = [(index, name, words) for index, (name, words) in enumerate(given) if isinstance(words, str)]
-    names = [name for _, name, _ in usable]
-    outputs = None if output_dir is None else plan_outputs(names, output_dir, formats, overwrite, skip_existing)
-    sources = open_inputs(names)
+    from asr.inference.alignment import SpokenText, align_files
     from asr.inference.inputs import Recording
-    from asr.inference.transcription import align_files
     from asr.text import numbers
 
-    pairs: list[tuple[Recording, str]] = [
-        (
-            Recording(source, parse_channel(channel), track, strict),
-            numbers.spell_numbers(words) if spell_numbers else words,
-        )
-        for source, (_, _, words) in zip(sources, usable, strict=True)
+    given, unusable = ([(audio, [Part(read_text(text))])], []) if text is not None else read_corpus(audio)
+    failed: dict[int, Exception] = dict(enumerate(unusable, start=len(given)))
+    names = [name for name, _ in given]
+    outputs = None if output_dir is None else plan_outputs(names, output_dir, formats, overwrite, skip_existing)
+    files = [
+        [
+            SpokenText(
+                Recording(source, parse_channel(channel), track, strict, part.start, part.duration),
+                numbers.spell_numbers(part.text) if spell_numbers else part.text,
+                part.speaker,
+            )
+            for part in parts
+        ]
+        for source, (_, parts) in zip(open_inputs(names), given, strict=True)
     ]
     options = {"head": head, "lexicon": lexicon, "pronouncer": pronouncer, "device": device}
-    results = align_files(pairs, model, **options, close_gaps=close_gaps, strict=strict, outputs=outputs)  # type: ignore[arg-type]
-    for position, result in results:
+    results = align_files(files, model, **options, gap=close_gaps, strict=strict, outputs=outputs)  # type: ignore[arg-type]
+    for index, result in results:
         if isinstance(result, InputError):
             if not corpus:
                 raise result
-            failed[usable[position][0]] = result
+            failed[index] = result
         elif output is not None:
-            write_text_atomic(output, render(result, format))
+            write_text_atomic(output, render(result[0], format))
         elif output_dir is None:
-            (print_json if format == "json" else print)(render(result, format), end="")
+            (print_json if format == "json" else print)(render(result[0], format), end="")
+    count = len(given) + len(unusable)
     if outputs is not None and (skipped := sum(not paths for paths in outputs)):
-        print(f"{skipped} of {len(given)} files had their outputs already", file=sys.stderr)
-    end(failed, len(given))
+        print(f"{skipped} of {count} files had their outputs already", file=sys.stderr)
+    end(failed, count)
 
 
-def read_corpus(path: str) -> list[tuple[str, str | InputError]]:
-    """Return the audio files of a folder or manifest, each with its text, or why there is none.
+@dataclass(frozen=True)
+class Part:
+    """A text of a file, and its times there in seconds; no duration: to the end."""
+
+    text: str
+    speaker: str = ""
+    start: float = 0.0
+    duration: float | None = None
+
+
+def read_corpus(path: str) -> tuple[list[tuple[str, list[Part]]], list[InputError]]:
+    """Return the audio files of a folder or manifest with their texts, or those of their segments.
+
+    Returns:
+        (audio file, its texts) pairs, and the errors of files of a folder that cannot be used.
 
     Raises:
-        InputError: a folder without audio files, or a manifest that cannot be read or has segments of recordings.
+        InputError: a folder without audio files, or a manifest that cannot be read.
     """
-    if Path(path).is_dir():
-        from asr.audio import INPUT_EXTENSIONS
-
-        return [(name, _text_beside(Path(name))) for name in find_inputs([path], INPUT_EXTENSIONS)]
     from asr.data import manifest
+    from asr.data.annotated_audio import folder_rows
 
-    pairs: list[tuple[str, str | InputError]] = []
+    files: dict[str, list[Part]] = {}
+    errors: list[InputError] = []
+    if Path(path).is_dir():
+        for row in folder_rows(Path(path), skip_bad=sys.maxsize):
+            if isinstance(row, InputError):
+                errors.append(row)
+            else:
+                part = Part(row.text, row.speaker, row.start, row.duration)
+                files.setdefault(str(Path(path) / row.audio), []).append(part)
+        if not files and not errors:
+            raise InputError(f"{path}: has no audio files")
+        return list(files.items()), errors
     for cut in manifest.read(path):
         name = manifest.audio_path(cut)
         if name is None:
             raise InputError(f"{path}: {cut.id} has features only; align audio files")
-        if cut.start > 0 or cut.duration < cut.recording.duration - manifest.TOLERANCE:
-            raise InputError(f"{path}: {cut.id} is a segment of {name}; whole recordings are aligned")
-        pairs.append((name, manifest.text(cut)))
-    return pairs
-
-
-def _text_beside(audio: Path) -> str | InputError:
-    for suffix in (".txt", ".TXT", ".lab"):
-        if (path := audio.with_suffix(suffix)).is_file():
-            try:
-                return read_text(path)
-            except InputError as error:
-                return error
-    return InputError(f"{audio}: no .txt beside it")
+        is_whole = cut.start == 0 and cut.duration >= cut.recording.duration - manifest.TOLERANCE
+        duration = None if is_whole else cut.duration
+        files.setdefault(name, []).append(Part(manifest.text(cut), manifest.speaker(cut), cut.start, duration))
+    return list(files.items()), errors

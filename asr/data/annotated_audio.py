@@ -7,6 +7,7 @@ from pathlib import Path
 
 from asr import audio
 from asr.data import segments
+from asr.data.kaldi_folder import is_kaldi_folder, kaldi_rows
 from asr.data.manifest_files import SHOWN, ManifestRow
 from asr.data.tables import TABLES
 from asr.data.timed_text import TimedText
@@ -17,7 +18,7 @@ from asr.utils.text_files import read_text
 # what may stand beside an audio file, in the order in which it is looked for
 _BESIDE = (
     *(".txt", ".TXT", ".TextGrid", ".textgrid", ".TEXTGRID", ".eaf", ".EAF", ".srt", ".SRT", ".vtt", ".VTT"),
-    *(".stm", ".STM", ".ctm", ".CTM"),
+    *(".stm", ".STM", ".ctm", ".CTM", ".lab"),
 )
 _OF_SEVERAL = (".stm", ".ctm")  # may hold the segments of several recordings
 
@@ -27,7 +28,7 @@ def folder_rows(folder: Path, tier: str = "", skip_bad: int = 0) -> list[Manifes
 
     The speaker is the name of the file's folder; empty for files directly in ``folder``. Where there is no ``.txt``,
     the segments are those of a file of the same name for `segments.read`; its speakers, if it names any, are used.
-    A ``.txt`` with labels of Audacity has segments too.
+    A ``.txt`` with labels of Audacity has segments too. A folder of Kaldi is read by `kaldi_rows`.
 
     Args:
         folder: the folder.
@@ -40,6 +41,8 @@ def folder_rows(folder: Path, tier: str = "", skip_bad: int = 0) -> list[Manifes
     Raises:
         InputError: more audio files without text.
     """
+    if is_kaldi_folder(folder):
+        return kaldi_rows(folder)
     rows: list[ManifestRow | InputError] = []
     without_text, tables = [], []
     for file in list_files(folder, {*audio.INPUT_EXTENSIONS, *TABLES, *_OF_SEVERAL}):

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from asr import audio
 from asr.data import segments
 from asr.data.annotated_audio import annotation_rows, folder_rows
-from asr.data.kaldi_folder import is_kaldi_folder, kaldi_rows
 from asr.data.manifest_files import (
     FORMATS,
     SHOWN_ROWS,
@@ -279,7 +278,7 @@ def read(path: str | Path, *, skip_bad: int = 0, tier: str = "") -> list[MonoCut
 def _entries(path: Path, tier: str, skip_bad: int) -> list[tuple[str, ManifestRow | MonoCut | InputError]]:
     """Return the utterances of a manifest or folder with the file and line of each; log columns without effect."""
     if path.is_dir():
-        rows = kaldi_rows(path) if is_kaldi_folder(path) else folder_rows(path, tier, skip_bad)
+        rows = folder_rows(path, tier, skip_bad)
         return [("", r) if isinstance(r, InputError) else (r.place or str(path / r.audio), r) for r in rows]
     if not path.exists():
         raise InputError(f"{path}: no such manifest or folder")

@@ -33,12 +33,21 @@ class Recording:
         channel: number of the channel, from 1; ``"mix"``: the mean of all.
         track: number of the audio track of a media file, from 1; None: the first.
         strict: refuse a file that is damaged or cut short.
+        start: of the segment that is read, in seconds.
+        duration: of the segment, in seconds; None: to the end.
     """
 
     file: File
     channel: audio.Channel = "mix"
     track: int | None = None
     strict: bool = False
+    start: float = 0.0
+    duration: float | None = None
+
+    @property
+    def is_segment(self) -> bool:
+        """Whether only a part of the file is read."""
+        return self.start > 0 or self.duration is not None
 
 
 CheckedSource = File | np.ndarray | Recording  # what `as_source` returns
@@ -49,6 +58,15 @@ def source_name(source: object) -> str:
     """Return the path of a file; an empty string for a stream or an array."""
     file = source.file if isinstance(source, Recording) else source
     return os.fsdecode(file) if isinstance(file, (str, os.PathLike)) else ""
+
+
+def describe_source(source: object) -> str:
+    """Return `source_name` for a message, with the times of a segment."""
+    name = source_name(source)
+    if not isinstance(source, Recording) or not source.is_segment:
+        return name
+    end = "end" if source.duration is None else f"{source.start + source.duration:.2f}"
+    return f"{name}, {source.start:.2f}–{end} s"
 
 
 def is_file(source: object) -> bool:
@@ -195,7 +213,11 @@ def read_blocks(source: Source, features: Extractor) -> Iterator[np.ndarray]:
         yield checked
     elif features.sample_rate is not None and isinstance(checked, Recording):
         options: Any = {"channel": checked.channel, "track": checked.track, "strict": checked.strict}
-        yield from audio.stream(checked.file, features.sample_rate, **options)
+        if checked.is_segment:
+            options |= {"start": checked.start, "duration": checked.duration}
+            yield audio.read(checked.file, features.sample_rate, **options)
+        else:
+            yield from audio.stream(checked.file, features.sample_rate, **options)
     elif features.sample_rate is not None:
         yield from audio.stream(cast(File, checked), features.sample_rate)
     elif isinstance(features, Precomputed) and (name := source_name(checked)):

@@ -18,7 +18,7 @@ from asr.errors import InputError
 from asr.inference.decoders.base import Decoder, Search
 from asr.inference.decoders.factory import lexicon_for, make_aligner, make_decoder
 from asr.inference.decoders.greedy import GreedyDecoder
-from asr.inference.inputs import Recording, Source, as_source, check_sources, input_rate, source_name
+from asr.inference.inputs import Recording, Source, as_source, check_sources, describe_source, input_rate, source_name
 from asr.inference.windows import Window, cut_windows, make_batches, pad_windows
 from asr.models import decoder_files, store
 from asr.models import directory as directory_module
@@ -263,8 +263,9 @@ class Recognizer:
         aligner = make_aligner(self.task.vocabularies[head], text, lexicon, pronouncer)
         runner = Recognizer(self.task, batch_seconds=self.batch_seconds, head=head, decoder=aligner)
         transcript = runner.transcribe(source, sample_rate)
+        name = describe_source(source)
         for warning in transcript.warnings:
-            log.warning("%s", f"{transcript.source}: {warning}" if transcript.source else warning)
+            log.warning("%s", f"{name}: {warning}" if name else warning)
         return transcript
 
     def align_all(
@@ -293,8 +294,9 @@ class Recognizer:
             try:
                 yield index, self.align(source, text, head=head, lexicon=lexicon, pronouncer=pronouncer)
             except InputError as error:
-                name = source_name(source)
-                yield index, error if name in str(error) else InputError(f"{name}: {error}")
+                name = describe_source(source)
+                message = str(error).removeprefix(f"{source_name(source)}: ")
+                yield index, error if not name or name in message else InputError(f"{name}: {message}")
 
 
 def advance_search(search: Search, frames: Sequence[np.ndarray], is_last: bool) -> list[Hypothesis] | InputError | None:

@@ -1,4 +1,4 @@
-"""Transcribe and align files with a model directory: what `asr transcribe` and `asr align` do."""
+"""Transcribe files with a model directory: what `asr transcribe` does."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from asr.errors import InputError
 from asr.inference.inputs import File, Recording, Source, as_source, audio_infos, is_file, source_name
 from asr.inference.recognizer import Recognizer
 from asr.models import directory as directory_module
-from asr.models.decoder_files import decoder_config
 from asr.output.formats import parse_formats, render
 from asr.output.paths import plan_outputs, write_text_atomic
 from asr.output.transcript import Transcript
-from asr.output.transcript import close_gaps as without_gaps
 from asr.utils.progress import Progress, no_progress
 from asr.utils.text_files import STDIN
 
@@ -166,63 +164,3 @@ def _parts(recognizer: Recognizer, source: Source, each_channel: bool) -> list[t
 def render_channels(transcripts: Sequence[Transcript], format: str) -> str:
     """Return the content of a file with the transcript, or the transcripts of all channels, of one recording."""
     return render(transcripts[0] if len(transcripts) == 1 else transcripts, format)
-
-
-def align_files(
-    pairs: Sequence[tuple[Source, str]],
-    model: str | Path,
-    *,
-    head: str | None = None,
-    lexicon: str | Path | None = None,
-    pronouncer: str | Path | None = None,
-    device: str = "cpu",
-    close_gaps: float = 0.0,
-    strict: bool = False,
-    outputs: Sequence[Sequence[Path]] | None = None,
-) -> Iterator[tuple[int, Transcript | InputError]]:
-    """Find the times of the words of known texts in files, with a model directory (`asr align`).
-
-    Args:
-        pairs: files (or what else `Recognizer.transcribe` reads), each with its text.
-        model: as in `Recognizer.load`.
-        head: as in `Recognizer.align`.
-        lexicon: as in `Recognizer.align`; None: that of the model directory, if it has one.
-        pronouncer: as in `Recognizer.align`; None: that of the model directory, if it has one.
-        device: as in `Recognizer.load`.
-        close_gaps: words, and phones, meet in the middle of gaps of at most this many seconds.
-        strict: a text that does not fit its recording is an error.
-        outputs: files for each pair, named by their formats, which are written as soon as it is aligned; pairs without
-            any are left out. None: none are written.
-
-    Returns:
-        An iterator over the results, see `Recognizer.align_all`.
-
-    Raises:
-        InputError: what `Recognizer.load` raises.
-    """
-    directory = directory_module.find(model)
-    decoded_head, own = decoder_config(directory, None, head)
-    recognizer = Recognizer.load(directory, device=device, head=decoded_head, decoder={"type": "greedy"})
-    chosen = [index for index in range(len(pairs)) if outputs is None or outputs[index]]
-    results = recognizer.align_all(
-        [pairs[index] for index in chosen],
-        head=head,
-        lexicon=lexicon or own.get("lexicon"),
-        pronouncer=pronouncer or own.get("pronouncer"),
-    )
-
-    def finished() -> Iterator[tuple[int, Transcript | InputError]]:
-        for position, result in results:
-            index = chosen[position]
-            if isinstance(result, Transcript):
-                if strict and result.fits is False:
-                    name = source_name(pairs[index][0])
-                    result = InputError(f"{name}: the text does not fit the recording, which --strict refuses")
-                else:
-                    result = without_gaps(result, close_gaps)
-                    if outputs is not None:
-                        for path in outputs[index]:
-                            write_text_atomic(path, render(result, path.suffix[1:]))
-            yield index, result
-
-    return finished()

@@ -35,7 +35,8 @@ class Format:
     Attributes:
         one: renders the content of a file with one transcript.
         several: renders the content of a file with a sequence of transcripts; None: a file holds only one recording.
-        channels: renders the content of a file with the channels of one recording, where ``several`` is None.
+        channels: renders the content of a file with the channels or speakers of one recording, where ``several`` is
+            None.
     """
 
     one: Callable[[Transcript], str]
@@ -61,7 +62,7 @@ def render(transcripts: Transcript | Sequence[Transcript], format: str) -> str:
 
     Args:
         transcripts: one or a sequence. Formats that hold several render a sequence of one as a sequence (json: an
-            array). The others hold one, or the channels of one recording.
+            array). The others hold one, or the channels or speakers of one recording.
         format: a key of `FORMATS`, which describes them.
 
     Raises:
@@ -81,10 +82,10 @@ def render(transcripts: Transcript | Sequence[Transcript], format: str) -> str:
 
 
 def _are_channels(transcripts: Sequence[Transcript]) -> bool:
-    """Whether transcripts are those of different channels of one recording."""
-    channels = {transcript.channel for transcript in transcripts}
+    """Whether transcripts are those of different channels or speakers of one recording."""
+    voices = {(transcript.channel, transcript.speaker) for transcript in transcripts}
     sources = {transcript.source for transcript in transcripts}
-    return len(transcripts) > 1 and len(sources) == 1 and None not in channels and len(channels) == len(transcripts)
+    return len(transcripts) > 1 and len(sources) == 1 and len(voices) == len(transcripts)
 
 
 def _txt(transcripts: Sequence[Transcript]) -> str:
@@ -106,7 +107,7 @@ def _milliseconds(seconds: float) -> int:
 
 def _object(transcript: Transcript) -> object:
     fields = asdict(transcript)
-    for name in ("alternatives", "phones", "warnings"):
+    for name in ("alternatives", "phones", "warnings", "speaker"):
         if not fields[name]:
             del fields[name]
     for name in ("channel", "fits"):
@@ -153,12 +154,12 @@ def _cues(transcript: Transcript) -> Iterator[_Cue]:
 
 
 def _cues_of_channels(transcripts: Sequence[Transcript]) -> list[_Cue]:
-    """Cues in order of time; each of several channels begins with its number."""
+    """Cues in order of time; each of several channels or speakers begins with its number or name."""
     if len(transcripts) == 1:
         return list(_cues(transcripts[0]))
-    cues = [(cue, transcript.channel) for transcript in transcripts for cue in _cues(transcript)]
+    cues = [(cue, transcript) for transcript in transcripts for cue in _cues(transcript)]
     cues.sort(key=lambda pair: pair[0].start)
-    return [_Cue(cue.start, cue.end, f"[{channel}] {cue.text}") for cue, channel in cues]
+    return [_Cue(cue.start, cue.end, f"[{t.speaker or t.channel or '?'}] {cue.text}") for cue, t in cues]
 
 
 def _ends_before(cue: Sequence[Word], following: Word) -> bool:
@@ -301,20 +302,22 @@ def _ctm(transcripts: Sequence[Transcript]) -> str:
         stems = [os.path.splitext(transcript.source)[0] for transcript in transcripts]
     if len(set(stems)) < len({transcript.source for transcript in transcripts}):
         stems = [transcript.source for transcript in transcripts]
-    lines = []
+    lines: list[tuple[str, int, float, str]] = []
     for stem, transcript in zip(stems, transcripts, strict=True):
         name = "_".join(stem.split()) or "audio"
         for word in transcript.words:
             if text := "_".join(word.text.split()):
                 start, seconds = word.start, word.end - word.start
-                lines.append(
-                    f"{name} {transcript.channel or 1} {start:.3f} {seconds:.3f} {text} {word.confidence:.4f}\n"
-                )
-    return "".join(lines)
+                channel = transcript.channel or 1
+                line = f"{name} {channel} {start:.3f} {seconds:.3f} {text} {word.confidence:.4f}\n"
+                lines.append((name, channel, start, line))
+    if _are_channels(transcripts):  # the words of speakers are in order of time
+        lines.sort(key=lambda line: line[:3])
+    return "".join(line for *_, line in lines)
 
 
 def _textgrid(transcripts: Sequence[Transcript]) -> str:
-    """Praat's long text format, with a tier for each channel, and one for its phones if there are any.
+    """Praat's long text format, with a tier for each channel or speaker, and one for its phones if there are any.
 
     Intervals have a length and are adjacent: empty ones fill the gaps. The end is that of the sound to the microsecond,
     as Praat compares the two.
@@ -322,14 +325,14 @@ def _textgrid(transcripts: Sequence[Transcript]) -> str:
     end = max(1000, *(_microseconds(transcript.duration) for transcript in transcripts), 0)
     named: list[tuple[str, Sequence[Word]]] = []
     for transcript in transcripts:
-        channel = "" if len(transcripts) == 1 else f"channel {transcript.channel}"
-        named.append((channel or "words", transcript.words))
+        words, phones = _tier_names(transcript, len(transcripts) == 1)
+        named.append((words, transcript.words))
         if transcript.phones:
-            named.append((f"{channel} phones".strip(), transcript.phones))
+            named.append((phones, transcript.phones))
     tiers = [_intervals(words, end) for _, words in named]
     end = max(end, *(intervals[-1][1] for intervals in tiers), 0)
     tiers = [_intervals(words, end) for _, words in named]  # all of them end where the last one does
-    names = [name for name, _ in named]
+    names = [name.replace('"', '""') for name, _ in named]
     span = f"xmin = 0.000\n{{indent}}xmax = {_praat_time(end)}\n"
     lines = [
         'File type = "ooTextFile"\nObject class = "TextGrid"\n\n',
@@ -344,6 +347,15 @@ def _textgrid(transcripts: Sequence[Transcript]) -> str:
             lines.append(f"            xmin = {_praat_time(first)}\n            xmax = {_praat_time(last)}\n")
             lines.append('            text = "{}"\n'.format(text.replace('"', '""')))
     return "".join(lines)
+
+
+def _tier_names(transcript: Transcript, is_alone: bool) -> tuple[str, str]:
+    """Names of the tiers of words and phones; those of speakers are as the Montreal Forced Aligner has them."""
+    if is_alone or not (transcript.speaker or transcript.channel):
+        return "words", "phones"
+    if transcript.speaker:
+        return f"{transcript.speaker} - words", f"{transcript.speaker} - phones"
+    return f"channel {transcript.channel}", f"channel {transcript.channel} phones"
 
 
 def _intervals(words: Sequence[Word], end: int) -> list[tuple[int, int, str]]:

@@ -57,6 +57,7 @@ class Transcript:
         phones: the phones of the words, if words were searched or aligned with a head of phones.
         fits: whether a text that was aligned fits the recording; None: it was not given, but recognized.
         warnings: what is doubtful about an alignment.
+        speaker: who speaks, if it is known.
     """
 
     text: str
@@ -69,6 +70,7 @@ class Transcript:
     phones: tuple[Word, ...] = ()
     fits: bool | None = None
     warnings: tuple[str, ...] = ()
+    speaker: str = ""
 
     def __str__(self) -> str:
         return self.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -306,6 +307,52 @@ def test_a_manifest(asr: Callable[..., Any], tone_run: Path, tmp_path: Path, cor
     outcome = asr("align", table, "--model", tone_run, "--output-dir", tmp_path / "out", "--format", "ctm")
     assert outcome.status == 0, outcome.err
     assert len((tmp_path / "out" / "b" / "two.ctm").read_text().splitlines()) == 2
+
+
+def test_segments_have_the_times_of_their_recording(
+    asr: Callable[..., Any], tone_run: Path, tmp_path: Path, tones: Any
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    said = [("ann", "ac cd"), ("bob", "fa ge"), ("ann", "da")]
+    waves = [tones(text, seed) for seed, (_, text) in enumerate(said)]
+    starts = [0.5]
+    for wave in waves:
+        starts.append(starts[-1] + len(wave) / 8000 + 0.5)
+    talk = np.concatenate([part for wave in waves for part in (np.zeros(4000, np.float32), wave)])
+    soundfile.write(folder / "talk.flac", talk, 8000)
+    ends = [start + len(wave) / 8000 for start, wave in zip(starts, waves, strict=False)]
+    stm = [
+        f"talk 1 {who} {start:.4f} {end:.4f} {text}\n"
+        for (who, text), start, end in zip(said, starts, ends, strict=False)
+    ]
+    (folder / "talk.stm").write_text("".join(stm))
+    assert asr("prepare", "folder", folder, "--output", tmp_path / "data").status == 0
+    formats = ("--output-dir", out, "--format", "json,ctm,TextGrid,srt")
+    outcome = asr("align", tmp_path / "data" / "all.jsonl.gz", "--model", tone_run, *formats)
+    assert outcome.status == 0, outcome.err
+    ann, bob = json.loads((out / "talk.json").read_text())
+    assert (ann["speaker"], ann["text"], bob["speaker"], bob["text"]) == ("ann", "ac cd da", "bob", "fa ge")
+    assert ann["duration"] == pytest.approx(len(talk) / 8000, abs=1e-3)
+    expected = []
+    for start, wave, (_, text) in zip(starts, waves, said, strict=False):
+        soundfile.write(tmp_path / "part.flac", wave, 8000)
+        (tmp_path / "part.txt").write_text(text)
+        alone = asr("align", tmp_path / "part.flac", tmp_path / "part.txt", "--model", tone_run)
+        expected += [(word["text"], word["start"] + start) for word in json.loads(alone.out)["words"]]
+    lines = [line.split() for line in (out / "talk.ctm").read_text().splitlines()]
+    assert [line[4] for line in lines] == [text for text, _ in expected]  # in order of time
+    assert [float(line[2]) for line in lines] == pytest.approx([start for _, start in expected], abs=2e-3)
+    grid = (out / "talk.TextGrid").read_text()
+    assert re.findall(r'name = "(.*)"', grid) == ["ann - words", "bob - words"]
+    assert "[bob] fa ge" in (out / "talk.srt").read_text()
+    # of the folder, with a segment that is too short for its text
+    (folder / "talk.stm").write_text("".join([*stm, "talk 1 bob 0.1 0.15 acdefgh\n"]))
+    failing = asr("align", folder, "--model", tone_run, "--output-dir", tmp_path / "again", "--format", "ctm")
+    assert failing.status == 1
+    assert "talk.flac: 1 of 4 segments cannot be aligned (the others are done):\n" in failing.err
+    assert "talk.flac, 0.10–0.15 s: alignment: " in failing.err and "1 of 1 files failed" in failing.err
+    assert (tmp_path / "again" / "talk.ctm").read_text() == (out / "talk.ctm").read_text()
 
 
 def test_a_wrong_text_and_gaps(
