@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,8 +18,16 @@ log = logging.getLogger(__name__)
 
 NUMBERS_SHOWN = 10  # numbers that are not understood, in a message
 
-# Characters of the categories Mn and Lo that are as invisible as those of Cf: joiner, fillers, variation selectors.
-_INVISIBLE = frozenset("\u034f\u115f\u1160\u3164\u180b\u180c\u180d\uffa0") | set(map(chr, range(0xFE00, 0xFE10)))
+# Characters of other categories that are as invisible as those of Cf: joiner, fillers, variation selectors, control
+# characters that are no white space, halves of surrogate pairs.
+_INVISIBLE = (
+    frozenset("\u034f\u115f\u1160\u3164\u180b\u180c\u180d\uffa0\x7f")
+    | set(map(chr, (*range(0xFE00, 0xFE10), *range(0x09), *range(0x0E, 0x1C))))
+    | set(map(chr, range(0xD800, 0xE000)))
+)
+# Joiners that change letters: ZWNJ between letters of the Arabic and Indic scripts, ZWJ after them.
+_JOINED = "\u0600-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u18af"
+_JOINER = re.compile(f"(?<=[{_JOINED}])\u200c(?=[{_JOINED}])|(?<=[{_JOINED}])\u200d")
 _DOTTED_I = {"tr": {"İ": "i", "I": "ı"}, "az": {"İ": "i", "I": "ı"}}  # lower case that differs from Unicode's default
 APOSTROPHES = "’‘ʼ´′‛ʹʻʽ΄\u1ffd᾽᾿＇\x91\x92"  # whatever looks like one, or is one in Windows' character set
 # The preset's replacements and removals of models that were saved by earlier versions.
@@ -31,6 +40,14 @@ _FORMER_ENGLISH = (
 def is_invisible(character: str) -> bool:
     """Tell whether nobody sees a character: a format character, variation selector or filler."""
     return unicodedata.category(character) == "Cf" or character in _INVISIBLE
+
+
+def visible(text: str) -> str:
+    """Return a text without invisible characters; joiners stay where the Arabic and Indic scripts need them."""
+    if text.isascii() and text.isprintable():
+        return text
+    needed = {match.start() for match in _JOINER.finditer(text)}
+    return "".join(c for at, c in enumerate(text) if not is_invisible(c) or at in needed)
 
 
 def look_alike(character: str) -> str:
@@ -47,7 +64,8 @@ class TextNormalizer:
         case: letter case; "keep" leaves it.
         language: "tr" or "az" for their letter case, where I is the capital of ı and İ of i; "": any other language.
         invisible: "remove" deletes characters that nobody sees: format characters (soft hyphen, zero-width space,
-            direction marks, U+FEFF), variation selectors and fillers; "keep" leaves them.
+            direction marks, U+FEFF), variation selectors, fillers and control characters, but not joiners within words
+            of the Arabic and Indic scripts; "keep" leaves them.
         numbers: "spell" writes them as English words, see `asr.text.numbers.spell_numbers`; "keep" leaves them.
         replace: strings to replace, applied entry by entry, in its order.
         remove: characters to delete.
@@ -86,8 +104,8 @@ class TextNormalizer:
 
     def apply(self, text: str) -> str:
         """Return the normalized text."""
-        if self.invisible == "remove" and not text.isascii():
-            text = "".join(c for c in text if not is_invisible(c))
+        if self.invisible == "remove":
+            text = visible(text)
         if self.numbers == "spell":
             text = spell_numbers(text)
         for old, new in self.replace.items():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.errors import InputError
-from asr.text.lexicon import pronounce, read_lexicon, words
+from asr.text.lexicon import lookup_form, pronounce, read_lexicon, words
 
 Write = Callable[..., Path]
 
@@ -161,3 +161,71 @@ def test_every_word_is_pronounced_or_unknown(names: list[str]) -> None:
     phones, unknown = pronounce(" ".join(names), lexicon)
     assert phones == [phone for word in names if word != "box" for phone in lexicon[word][0]]
     assert unknown == [word for word in names if word == "box"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ("don’t", "DON'T don’t donʼt don´t"),
+        ("cafe\u0301", "Café CAFÉ"),
+        ("well-known", "well-known well‐known well\u2011known"),
+        ("so\u00adft", "soft so\u00adft"),
+        ("ＡＢＣ", "abc ABC ａｂｃ"),
+        ("İSTANBUL", "istanbul İstanbul"),
+        ("groß", "GROẞ Groß"),
+        ("ΛΟΓΟΣ", "λογος ΛΟΓΟΣ"),
+        ("كتاب", "كتاب كتـاب كِتَاب ﻛﺘﺎﺏ"),
+        ("שלום", "שלום שָׁלוֹם"),
+        ("هند", "هند"),
+        ("हिन्दी", "हिन्दी हिन्दी।"),
+        ("สวัสดี", "สวัสดี"),
+        ("می\u200cروم", "می\u200cروم"),
+        ("\u1112\u1161\u11ab", "한"),
+        ("ｶﾞ", "ガ カ\u3099"),
+        ("AT&T", "AT&T, (at&t)"),
+        ("c++", "C++."),
+        ("50%", "50%"),
+        ("u.s.", "the U.S."[4:]),
+        ("mr.", "Mr."),
+    ],
+)
+def test_words_are_found_however_they_are_written(tmp_path: Path, text: Write, entry: str, sentence: str) -> None:
+    lexicon = read_lexicon(text(tmp_path / "dict", f"{entry} x y", "other z"))
+    assert pronounce(sentence, lexicon) == (["x", "y"] * len(sentence.split()), [])
+    assert lookup_form(lookup_form(entry)) == lookup_form(entry) in lexicon
+
+
+def test_punctuation_belongs_to_a_word_only_if_the_lexicon_lacks_the_plain_one(tmp_path: Path, text: Write) -> None:
+    lexicon = read_lexicon(text(tmp_path / "dict", "a x", "a. y", "us z", "u.s. w"))
+    assert pronounce("a. a, us. U.S. (us)", lexicon) == (["x", "x", "z", "w", "z"], [])
+
+
+def test_comments_doubles_and_joined_files(tmp_path: Path, text: Write) -> None:
+    lines = [";; a", "# b c", "#", "##", "; d e", "#sharp x", "c# y", "a 1x", "a 1x", "a z", "\ufeffb w"]
+    expected = {"#sharp": [("x",)], "c#": [("y",)], "a": [("1x",), ("z",)], "b": [("w",)]}
+    assert read_lexicon(text(tmp_path / "dict", *lines)) == expected
+    (tmp_path / "mac").write_bytes(b"open OW1 P AH0 N\rthe DH AH0\rthe DH AH1\r")
+    assert read_lexicon(tmp_path / "mac") == {"open": PLAIN["open"], "the": PLAIN["the"]}
+
+
+@pytest.mark.parametrize("content", ['<?xml version="1.0"?>\n<lexicon>', '{"open": ["ow p"]}', '[{"word": "open"}]'])
+def test_xml_and_json_are_no_dictionaries(tmp_path: Path, content: str) -> None:
+    (tmp_path / "dict").write_text(content)
+    with pytest.raises(InputError, match="dict: XML or JSON; a dictionary has lines 'word P R O N'"):
+        read_lexicon(tmp_path / "dict")
+
+
+def test_phrases_and_pronunciations_that_are_not_split_are_named(
+    tmp_path: Path, text: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert read_lexicon(text(tmp_path / "mfa", "new york\t0.5\tn u", "a\tə", "b [b]\t1.0\tb")) == {
+        "a": [("ə",)],
+        "b": [("b",)],
+    }
+    assert "mfa: 1 entries of several words are left out, the first is 'new york'" in caplog.text
+    caplog.clear()
+    read_lexicon(text(tmp_path / "ipa", "hello\t/həˈloʊ/", "world\t/wɜːld/", "a\tə"))
+    assert "ipa: most words have a single phone, as " in caplog.text
+    caplog.clear()
+    read_lexicon(text(tmp_path / "letters", "a ei", "b bi:", "c si:", "d di: x"))
+    assert not caplog.records

@@ -48,6 +48,18 @@ def test_other_normalizations_keep_invisible_characters() -> None:
     assert TextNormalizer(invisible="remove").apply("so\u00adft ´ e\u200b\u0301") == "soft ´ é"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["می\u200cروم", "ക്\u200d", "क्\u200dष", "ශ්\u200dරී", "ကု"],
+)
+def test_joiners_stay_where_a_script_needs_them(text: str) -> None:
+    assert TextNormalizer(invisible="remove").apply(f"{text}\u200c a\u200cb\u200d") == f"{text} ab"
+
+
+def test_control_characters_and_halves_of_pairs_are_invisible() -> None:
+    assert TextNormalizer.english().apply("a\x00b\x1b \ud83dc\x7f\x08\td") == "ab c d"
+
+
 def test_turkish_letter_case() -> None:
     lower, upper = (TextNormalizer(case=case, language="tr") for case in ("lower", "upper"))
     assert lower.apply("İstanbul IŞIK") == "istanbul ışık"

@@ -49,8 +49,8 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, compressed: bool) -> No
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_utf16_is_recognized_by_its_byte_order_mark(tmp_path: Path, encoding: str, suffix: str) -> None:
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_wide_encodings_are_recognized_by_their_byte_order_mark(tmp_path: Path, encoding: str, suffix: str) -> None:
     path = tmp_path / ("a.txt" + suffix)
     path.write_bytes(COMPRESS[suffix]("\ufeffé\r\nāb ਊ\r\n".encode(encoding)))
     assert read_text(path) == "é\nāb ਊ\n"
@@ -77,7 +77,8 @@ def test_first_bytes(tmp_path: Path) -> None:
 
 def test_a_national_encoding_has_a_hint(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("a\ncaf\xe9".encode("cp1252"))
-    with pytest.raises(InputError, match=r"a\.csv, line 2: not UTF-8 text \(save it as UTF-8; .* 'CSV UTF-8'\)"):
+    hint = r"a\.csv, line 2: not UTF-8 text \(save it as UTF-8; .* 'CSV UTF-8'; or .*iconv"
+    with pytest.raises(InputError, match=hint):
         read_text(tmp_path / "a.csv")
 
 
@@ -108,3 +109,46 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         list(read_lines(tmp_path / "none.txt"))
     with pytest.raises(InputError, match="cannot be read: Is a directory"):
         read_text(tmp_path)
+
+
+def test_marks_of_joined_files_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("\ufeffa\r\n\ufeffb\r\nc\ufeffd\r\n".encode())
+    assert read_text(tmp_path / "a.txt") == "a\nb\nc\ufeffd\n"
+    assert list(read_lines(tmp_path / "a.txt")) == ["a", "b", "c\ufeffd"]
+
+
+@pytest.mark.parametrize("content", ["\ufeffé\rb\r\rc", "é\rb\r\rc\r"])
+def test_line_ends_of_an_old_mac(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.txt").write_bytes(content.encode())
+    assert list(read_lines(tmp_path / "a.txt")) == ["é", "b", "", "c"]
+    assert read_text(tmp_path / "a.txt").removesuffix("\n") == "é\nb\n\nc"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"(\xb5/\xfd\x04\x00", "compressed with Zstandard"),
+        (b"PK\x03\x04\x14\x00", "a ZIP archive"),
+        (b"%PDF-1.4\nx", "a PDF document"),
+        (b"{\\rtf1\\ansi hello}", "a document in Rich Text Format"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    ],
+)
+def test_other_files_are_named(tmp_path: Path, data: bytes, kind: str) -> None:
+    (tmp_path / "a.txt").write_bytes(data)
+    for read in (read_text, lambda path: list(read_lines(path))):
+        with pytest.raises(InputError, match=rf"a\.txt: this is {kind}.*, not a text file"):
+            read(tmp_path / "a.txt")
+
+
+def test_a_fallback_encoding_is_said_if_there_is_much_of_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.dict"
+    path.write_bytes(b"ice\n" * 200 + "d\xe9j\xe0\n".encode("latin-1"))
+    assert read_text(path, fallback="latin-1").endswith("d\xe9j\xe0\n")
+    assert not caplog.records
+    path.write_bytes("\u65e5\u672c n i\n".encode("shift-jis"))
+    read_text(path, fallback="latin-1")
+    assert "a.dict: not UTF-8 text; it is read as latin-1, is " in caplog.text
+    path.write_bytes("a\nb\n".encode("utf-16-le"))
+    with pytest.raises(InputError, match="UTF-16 without a byte-order mark"):
+        read_text(path, fallback="latin-1")

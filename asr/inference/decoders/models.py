@@ -16,7 +16,7 @@ from asr.inference.decoders.base import check_lexicon
 from asr.lm.compact import CompactNGram
 from asr.lm.ngram import BOS, EOS, UNK, NGram
 from asr.text.compiled_lexicon import CompiledLexicon
-from asr.text.lexicon import Lexicon
+from asr.text.lexicon import Lexicon, lookup_form
 from asr.text.normalization import TextNormalizer
 from asr.text.vocabulary import SPECIALS, Vocabulary
 
@@ -180,7 +180,10 @@ def _spellings(
     known = words_of_model(ngram)
     if lexicon is None:
         return {word: [tuple(word)] for word in dict.fromkeys([*known, *hotwords])}
-    return {word: lexicon.get(word, []) for word in (dict.fromkeys([*known, *hotwords]) if ngram else lexicon)}
+    if ngram is None:
+        return lexicon
+    words = dict.fromkeys([*known, *hotwords])
+    return {word: lexicon.get(word) or lexicon.get(lookup_form(word), []) for word in words}
 
 
 def label_model(vocabulary: Vocabulary, ngram: NGram, weight: float, bonus: float) -> LabelModel:
