@@ -37,6 +37,8 @@ from asr.utils.text_files import read_lines, read_text
 IGNORED = frozenset({"wav_filesize"})  # of DeepSpeech, says nothing that is needed
 _CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,6}):(\d{1,6}(?:[.,]\d*)?)")  # 1:02:03.5
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
+_WITH_UNIT = re.compile(r"(\d{1,9}(?:[.,]\d*)?) ?(s|sec|seconds|ms)", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 MAX_TIME_DIFFERENCE = 0.05  # seconds between a duration and the difference of start and end
 COMPRESSED = (".gz", ".xz", ".bz2")
@@ -100,6 +102,18 @@ def records(path: Path) -> Iterator[Record]:
         raise InputError(f"{path}: unknown format of a manifest (accepted: {FORMATS}){hint}")
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a JSON object. Raises ValueError for a key that is there twice, with different values."""
+    result = dict(pairs)
+    if len(result) < len(pairs) and (twice := [name for name, value in pairs if result[name] != value]):
+        raise ValueError(f"the key {twice[0]!r} is there twice")
+    return result
+
+
+# not strict: tabs in strings are no harm
+_DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_object)
+
+
 def _json_records(path: Path) -> Iterator[Record]:
     is_first = True
     for line, item in enumerate(read_lines(path), start=1):
@@ -111,7 +125,7 @@ def _json_records(path: Path) -> Iterator[Record]:
             return
         is_first = False
         try:
-            record = json.loads(item)
+            record = _DECODER.decode(item)
         except (ValueError, RecursionError) as error:
             yield line, InputError(f"{path}, line {line}: not JSON: {error}")
         else:
@@ -121,7 +135,6 @@ def _json_records(path: Path) -> Iterator[Record]:
 def _json_values(path: Path) -> Iterator[Record]:
     """Yield the objects of an array, or of objects one after another, with the line on which each begins."""
     text = read_text(path)
-    decoder = json.JSONDecoder()
     line, counted, at = 1, 0, 0
     is_array = text.lstrip().startswith("[")
     between = re.compile(r"[\s,]*")
@@ -132,7 +145,7 @@ def _json_values(path: Path) -> Iterator[Record]:
         if at == len(text) or (is_array and text[at] == "]"):
             break
         try:
-            record, end = decoder.raw_decode(text, at)
+            record, end = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
             raise InputError(f"{path}, line {line}: not JSON: {error}") from error
         yield line, record if isinstance(record, dict) else _no_object(path, line, text[at:end])
@@ -234,11 +247,15 @@ def parse(record: dict[str, Any], where: str) -> ManifestRow:
     Raises:
         InputError: a key that is missing or has a value of the wrong type; ``where`` (file and line) is named.
     """
-    record = {column_name(name): value for name, value in record.items()}
+    names = [column_name(name) for name in record]
+    if len(set(names)) < len(names):
+        twice = [name for name in record if names.count(column_name(name)) > 1]
+        raise InputError(f"{where}: the keys {' and '.join(twice)} mean the same")
+    record = dict(zip(names, record.values(), strict=True))
     location = _required(record, AUDIO_COLUMNS, where).strip()
     if not location:
         raise InputError(f"{where}: the name of the audio file is empty")
-    text = " ".join(_required(record, TEXT_COLUMNS, where).split())
+    text = " ".join(_SURROGATE.sub("", _required(record, TEXT_COLUMNS, where)).split())  # half a character is none
     start, end, duration = (_seconds(record, names, where) for names in (START_COLUMNS, END_COLUMNS, DURATION_COLUMNS))
     if duration is not None and duration <= 0:
         raise InputError(f"{where}: duration is {duration:g}, expected seconds above 0")
@@ -284,8 +301,10 @@ def _required(record: dict[str, Any], names: Sequence[str], where: str) -> str:
     value = record[name]
     if isinstance(value, dict) and isinstance(value.get("path"), str):  # an audio of Hugging Face's datasets
         return value["path"]
+    if name in TEXT_COLUMNS and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)  # a number that is spoken
     if not isinstance(value, str):
-        raise InputError(f"{where}: {name} is {value!r}, expected text")
+        raise InputError(f"{where}: {name} is {repr(value)[:60]}, expected text")
     return value
 
 
@@ -299,8 +318,12 @@ def _seconds(record: dict[str, Any], names: Sequence[str], where: str) -> float 
         value = value.strip()
         if clock := _CLOCK.fullmatch(value):
             value = int(clock[1] or 0) * 3600 + int(clock[2]) * 60 + float(clock[3].replace(",", "."))
+        elif name.endswith("_ms") and _THOUSANDS.fullmatch(value):
+            value = value.replace(",", "")
         elif _DECIMAL_COMMA.fullmatch(value):
             value = value.replace(",", ".")
+        elif unit := _WITH_UNIT.fullmatch(value):
+            value = float(unit[1].replace(",", ".")) / (1000 if unit[2] == "ms" and not name.endswith("_ms") else 1)
     try:
         seconds = float("nan" if isinstance(value, bool) else value)
     except (TypeError, ValueError, OverflowError):

@@ -16,6 +16,7 @@ from asr.utils.text_files import read_text
 
 _TIME = r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})(?:[,.](\d{1,9}))?"
 _MILLISECONDS = re.compile("[0-9]{1,12}")
+_NO_CUE = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")  # blocks of WebVTT, up to a blank line
 _CUE = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}")
 
 
@@ -52,7 +53,7 @@ def read(path: Path, tier: str = "") -> list[TimedText | InputError]:
 # -- Praat
 
 # strings, flags, and numbers that stand free: the index in "intervals [3]:" is no value
-_TOKEN = re.compile(r'"((?:[^"]|"")*)"|<(\w+)>|(?<!\S)(-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?!\S)')
+_TOKEN = re.compile(r'(?<!\S)![^\n]*|"((?:[^"]|"")*)"|<(\w+)>|(?<!\S)(-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?!\S)')
 
 
 def _textgrid(path: Path, tier: str) -> list[TimedText]:
@@ -65,7 +66,9 @@ def _textgrid(path: Path, tier: str) -> list[TimedText]:
         raise tokens.error("a TextGrid begins with its type")
     tokens.number(), tokens.number()  # the times of the whole
     tiers: dict[str, list[TimedText]] = {}
-    if tokens.flag() != "exists":
+    if (flag := tokens.flag()) != "exists":
+        if flag != "absent":
+            raise tokens.error("<exists> is expected, for the tiers")
         return []
     for _ in range(int(tokens.number())):
         kind, name = tokens.string(), tokens.string()
@@ -90,11 +93,12 @@ class _TextGridTokens:
         return InputError(f"{self.path}, line {self.line}: {what}")
 
     def _next(self) -> re.Match[str]:
-        if (match := _TOKEN.search(self._text, self._at)) is None:
-            raise self.error("the TextGrid is cut short")
-        self.line += self._text.count("\n", self._at, match.end())
-        self._at = match.end()
-        return match
+        while (match := _TOKEN.search(self._text, self._at)) is not None:
+            self.line += self._text.count("\n", self._at, match.end())
+            self._at = match.end()
+            if not match[0].startswith("!"):  # a comment
+                return match
+        raise self.error("the TextGrid is cut short")
 
     def string(self) -> str:
         if (match := self._next())[1] is None:
@@ -115,8 +119,9 @@ class _TextGridTokens:
 
 
 def _eaf(path: Path, tier: str) -> list[TimedText]:
+    text = read_text(path)
     try:
-        root = ElementTree.fromstring(read_text(path))
+        root = ElementTree.fromstring(text)
     except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise InputError(f"{path}: not an ELAN file: {error}") from error
     if root.tag != "ANNOTATION_DOCUMENT":
@@ -144,11 +149,15 @@ def _eaf(path: Path, tier: str) -> list[TimedText]:
 
 
 def _subtitles(path: Path, tier: str) -> list[TimedText]:
-    """Read cues of SRT or WebVTT: a line of times, and the lines of text up to a blank one."""
+    """Read cues of SRT or WebVTT: a line of times, and lines of text: up to a blank one, or in SRT to the next cue."""
     segments = []
     lines = read_text(path).split("\n")
     number = 0
+    is_vtt = path.suffix.lower() == ".vtt"
     while number < len(lines):
+        if is_vtt and _NO_CUE.match(lines[number]):
+            number = next((at for at in range(number, len(lines)) if not lines[at].strip()), len(lines))
+            continue
         cue = _CUE.match(lines[number])
         number += 1
         if cue is None:
@@ -156,11 +165,14 @@ def _subtitles(path: Path, tier: str) -> list[TimedText]:
                 raise InputError(f"{path}, line {number}: {lines[number - 1].strip()[:60]!r} are no times of a cue")
             continue
         first = number
-        while number < len(lines) and lines[number].strip() and not _CUE.match(lines[number]):
+        while number < len(lines) and not _CUE.match(lines[number]):
+            # the text of a cue of YouTube begins with a line of one blank
+            if is_vtt and not lines[number].strip() and not (number == first and lines[number]):
+                break
             number += 1
         body = lines[first:number]
         if number < len(lines) and _CUE.match(lines[number]) and body and body[-1].strip().isdigit():
-            body.pop()  # the number of the next cue, where no blank line stands before it
+            body.pop()  # the number of the next cue
         start, end = _seconds(*cue.groups()[:4]), _seconds(*cue.groups()[4:])
         voice = re.search(r"<v(?:\.[^\s>]*)?\s+([^>]+)>", " ".join(body))
         # markup of HTML, WebVTT and SSA

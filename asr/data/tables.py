@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import re
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
 from asr.errors import InputError
+from asr.text.normalization import visible
 from asr.utils.text_files import read_text
+
+log = logging.getLogger(__name__)
 
 TABLES = (".csv", ".tsv", ".xlsx")
 DELIMITERS = ",;\t|"
@@ -25,7 +30,7 @@ AUDIO_COLUMNS = (
     *("audio_filepath", "audio", "path", "file", "wav", "wav_filename", "file_name", "audio_path", "audio_file"),
     *("audio_filename", "file_path", "wav_path", "wav_file", "wav_filepath"),
 )
-TEXT_COLUMNS = ("text", "transcript", "sentence", "transcription", "normalized_text", "raw_text")
+TEXT_COLUMNS = ("text", "transcript", "sentence", "transcription", "normalized_text", "raw_text", "txt")
 ID_COLUMNS = ("id", "utt_id", "utterance_id", "segment_id")
 SPEAKER_COLUMNS = ("speaker", "speaker_id", "speaker_name", "spk", "spkr", "client_id")
 # times in seconds, each also with _ms in milliseconds
@@ -54,7 +59,8 @@ _KNOWN = {
 
 def column_name(name: str) -> str:
     """Return the plain form of a column's name: Start (s) is start, End [ms] end_ms, fileName file_name."""
-    name, unit = re.fullmatch(r"(.*?)\s*(?:[(\[](\w+)\.?[)\]])?", name.strip().lower(), re.DOTALL).groups()  # type: ignore[union-attr]
+    name = visible(name).strip().lower()
+    name, unit = re.fullmatch(r"(.*?)\s*(?:[(\[](\w+)\.?[)\]])?", name, re.DOTALL).groups()  # type: ignore[union-attr]
     name = re.sub(r"[\s-]+", "_", name)
     if unit in ("ms", "milliseconds"):
         name = f"{name}_ms"
@@ -66,7 +72,7 @@ def column_name(name: str) -> str:
 def table_records(path: Path, kind: str, required: Sequence[Collection[str]]) -> Iterator[Record]:
     """Yield the line numbers and records of a table; a row with a wrong number of cells gives an InputError instead.
 
-    Rows without any text are left out.
+    Rows without any text are left out, and the header where it stands again.
 
     Args:
         path: the file.
@@ -79,7 +85,7 @@ def table_records(path: Path, kind: str, required: Sequence[Collection[str]]) ->
     """
     delimiter = ""
     if kind == ".xlsx":
-        rows: Iterator[tuple[int, list[str]]] = _excel_rows(path)
+        rows: Iterator[tuple[int, list[str] | InputError]] = _excel_rows(path, required)
     else:
         # cells of CSV are limited to 131072 characters otherwise, the text of an hour has more
         csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
@@ -91,13 +97,23 @@ def table_records(path: Path, kind: str, required: Sequence[Collection[str]]) ->
         delimiter = declared[1] if declared else _delimiter(text, kind, required)
         rows = _text_rows(path, text, kind, delimiter, first=2 if declared else 1)
     line, header = next(rows, (1, []))
+    if isinstance(header, InputError):
+        raise header
     names = [column_name(name) for name in header]
     for wanted in required:
         if names and not set(wanted) & set(names):
-            raise MissingColumnError(f"{path}, line {line}: no column {one_of(wanted)} in the header {_shown(header)}")
+            raise MissingColumnError(
+                f"{path}, line {line}: no column {one_of(wanted)} in the header {_shown(header)}; "
+                "the first line names the columns, as audio,text"
+            )
     if twice := [name for name, count in Counter(filter(None, names)).items() if count > 1]:
         raise InputError(f"{path}, line {line}: two columns have the name {' and '.join(twice)}")
     for line, row in rows:
+        if isinstance(row, InputError):
+            yield line, row
+            continue
+        if row == header:  # of files that were joined
+            continue
         if kind == ".xlsx":  # its rows are as long as they have cells
             row = [*row, *[""] * (len(names) - len(row))]
             row = row[: max([len(names), *(at for at, cell in enumerate(row, start=1) if cell.strip())])]
@@ -125,30 +141,53 @@ def _delimiter(text: str, kind: str, required: Sequence[Collection[str]]) -> str
     usual = "\t" if kind == ".tsv" else ","
     line = next((line for line in re.split("[\r\n]", text[:HEADER_SIZE]) if line.strip()), "")
     for delimiter in (usual, *DELIMITERS):
-        names = {column_name(name.strip().strip('"')) for name in line.split(delimiter)}
-        if all(names & set(wanted) for wanted in required):
+        if _has_columns((column_name(name.strip().strip('"')) for name in line.split(delimiter)), required):
             return delimiter
     # without such a header, the most frequent one, so that the message shows its columns
     return max((usual, *DELIMITERS), key=line.count)
 
 
-def _text_rows(path: Path, text: str, kind: str, delimiter: str, first: int) -> Iterator[tuple[int, list[str]]]:
+def _text_rows(
+    path: Path, text: str, kind: str, delimiter: str, first: int
+) -> Iterator[tuple[int, list[str] | InputError]]:
+    """Yield the numbers of the lines on which rows end, and the rows; InputError for one with wrong quotation marks."""
     lines = io.StringIO(text, newline="")
-    if kind == ".tsv" and delimiter == "\t":
+    no_quotes = kind == ".tsv" and delimiter == "\t"
+    if no_quotes:
         # TSV has no quoting: a sentence that begins with a quotation mark would swallow the lines after it
         reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
     else:
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    try:
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                yield reader.line_num + first - 1, row
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num + first - 1}: {error}") from error
+        header = next((line for line in text[:HEADER_SIZE].split("\n") if line.strip()), "")
+        spaced = 0 < header.count(delimiter) == header.count(f"{delimiter} ")
+        reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=spaced)
+    while True:
+        begin = reader.line_num + first
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            what = 'a quotation mark within quotation marks is written twice, as in "say ""no"" now"'
+            if "end of data" in str(error):
+                what = "the quotation mark that begins a cell here is not closed"
+            elif "expected after" not in str(error):
+                what = str(error)
+            yield begin, InputError(f"{path}, line {begin}: {what}")
+            continue
+        if any(cell.strip() for cell in row):
+            yield reader.line_num + first - 1, [_unquoted(cell) for cell in row] if no_quotes else row
 
 
-def _excel_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows of the first sheet of an Excel workbook that has any."""
+def _unquoted(cell: str) -> str:
+    """Remove the quotation marks around a cell of TSV in which others are doubled, which is certainly quoted."""
+    inner = cell[1:-1]
+    if cell[:1] == '"' == cell[-1:] and '""' in inner and '"' not in inner.replace('""', ""):
+        return inner.replace('""', '"')
+    return cell
+
+
+def _excel_rows(path: Path, required: Sequence[Collection[str]]) -> Iterator[tuple[int, list[str] | InputError]]:
+    """Yield the rows of the first sheet of an Excel workbook with the columns required, or else the first with any."""
     try:
         import openpyxl
     except ImportError as error:
@@ -158,16 +197,34 @@ def _excel_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         ) from error
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        sheets = [[list(map(_cell, row)) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets]
+        sheets = [
+            (sheet.title, [list(map(_cell, row)) for row in sheet.iter_rows(values_only=True)])
+            for sheet in book.worksheets
+        ]
     except Exception as error:  # openpyxl raises many kinds for a damaged file
         raise InputError(f"{path}: not an Excel workbook that can be read: {type(error).__name__}: {error}") from error
-    for rows in sheets:
-        if any(any(row) for row in rows):
-            yield from ((number, row) for number, row in enumerate(rows, start=1) if any(cell.strip() for cell in row))
-            return
+    tables = [(name, table) for name, rows in sheets if (table := _filled(rows))]
+    fitting = [(name, table) for name, table in tables if _has_columns(map(column_name, table[0][1]), required)]
+    if len(fitting) > 1:
+        others = ", ".join(repr(name) for name, _ in fitting[1:])
+        log.warning("%s: only the sheet %r is read, not %s", path, fitting[0][0], others)
+    for _, table in (fitting or tables)[:1]:
+        yield from table
+
+
+def _filled(rows: Sequence[list[str]]) -> list[tuple[int, list[str]]]:
+    return [(number, row) for number, row in enumerate(rows, start=1) if any(cell.strip() for cell in row)]
+
+
+def _has_columns(names: Iterable[str], required: Sequence[Collection[str]]) -> bool:
+    """Tell whether a header has a column of each set."""
+    known = set(names)
+    return all(known & set(wanted) for wanted in required)
 
 
 def _cell(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, datetime) and value.time() == time():
+        value = value.date()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -22,6 +22,7 @@ LN10 = float(np.log(10))
 
 # Fields of a line: tabs and blanks separate them, and no other white space, which can be in words (U+00A0, U+3000).
 _fields = re.compile(r"[^ \t]+").findall
+_SECTION = re.compile(r"\\(?:[0-9]+-grams:|end\\)\s*")
 # first bytes of other programs' models
 BINARIES = {
     b"mmap lm http://kheafield.com/code": "a KenLM binary",
@@ -88,6 +89,7 @@ class _LineReader:
 
     def __init__(self, path: str | Path) -> None:
         self.path, self.number = path, 0
+        self.missing = "\\data\\ is missing: this is not an ARPA file"  # at the end of the file
         self._lines = read_lines(path)
 
     def next(self) -> str:
@@ -96,7 +98,7 @@ class _LineReader:
             self.number += 1
             if line and not line.isspace():
                 return line
-        raise self.error("the file ends here; \\end\\ is missing")
+        raise self.error(f"the file ends here; {self.missing}")
 
     def error(self, what: str) -> InputError:
         """Return an error that names the file and the current line."""
@@ -110,8 +112,10 @@ def _parse(lines: _LineReader) -> NGram:
     tables = []
     for order, count in enumerate(counts, start=1):
         tables.append(_table(lines, order, count, words, index))
-    if lines.next().strip() != "\\end\\":
-        raise lines.error("\\end\\ is expected here")
+        following = f"\\{order + 1}-grams:" if order < len(counts) else "\\end\\"
+        if (line := lines.next().strip()) != following:
+            what = "" if line.startswith("\\") else f" after the {count} {order}-grams that the header announces"
+            raise lines.error(f"{line!r}; {following} is expected{what}")
     if EOS not in index:  # as KenLM, which refuses it too
         raise InputError(f"{lines.path}: {EOS} is not among the 1-grams, so no sentence could end")
     for special in (UNK, BOS):
@@ -119,7 +123,10 @@ def _parse(lines: _LineReader) -> NGram:
             index[special] = len(words)
             words.append(special)
             tables[0] = tables[0].plus(np.array([[index[special]]]), ARPA_LOG_ZERO * LN10)
-    return build_from_tables(words, tables)
+    try:
+        return build_from_tables(words, tables)
+    except InputError as error:
+        raise InputError(f"{lines.path}: {error}") from error
 
 
 def _header(lines: _LineReader) -> list[int]:
@@ -127,6 +134,7 @@ def _header(lines: _LineReader) -> list[int]:
     while lines.next().strip() != "\\data\\":
         if lines.number > 1000:
             raise lines.error("no \\data\\ so far: this is not an ARPA file")
+    lines.missing = "\\end\\ is missing"
     counts: list[int] = []
     while not (line := lines.next().strip()).endswith("-grams:"):
         name, _, count = line.partition("=")
@@ -140,8 +148,6 @@ def _header(lines: _LineReader) -> list[int]:
 
 def _table(lines: _LineReader, order: int, count: int, words: list[str], index: dict[str, int]) -> NGramTable:
     """Read ``count`` n-grams of an order; unigrams are added to ``words`` and ``index``."""
-    if order > 1 and (line := lines.next().strip()) != f"\\{order}-grams:":
-        raise lines.error(f"{line!r}; \\{order}-grams: is expected")
     try:
         rows = np.empty((count, order), dtype=np.int32)
         weights = np.zeros((2, count), dtype=np.float32)  # base-10 logs: probability, back-off weight
@@ -149,10 +155,14 @@ def _table(lines: _LineReader, order: int, count: int, words: list[str], index: 
         raise lines.error(f"{count} {order}-grams do not fit into memory") from None
     for at in range(count):
         fields = _fields(lines.next())
+        if len(fields) == 1 and _SECTION.fullmatch(fields[0]):
+            raise lines.error(f"{fields[0]} after {at} of the {count} {order}-grams that the header announces")
         if len(fields) not in (order + 1, order + 2):
             raise lines.error(f"a log-probability, {order} words and perhaps a back-off weight are expected")
         if order == 1:
             word = UNK if fields[1] == "<UNK>" else fields[1]
+            if word in index:
+                raise lines.error(f"{fields[1]!r} is there twice")
             index[fields[1]] = index[word] = len(words)
             words.append(word)
         try:
@@ -163,7 +173,7 @@ def _table(lines: _LineReader, order: int, count: int, words: list[str], index: 
             weights[0, at] = float(fields[0])
             weights[1, at] = float(fields[order + 1]) if len(fields) == order + 2 else 0.0
         except ValueError as error:
-            raise lines.error(str(error)) from None
+            raise lines.error(f"a base-10 logarithm is not a number: {error}") from None
         if not weights[0, at] <= 0:
             raise lines.error(f"a base-10 log-probability is at most 0, not {fields[0]}")
         if np.isnan(weights[1, at]):

@@ -255,12 +255,13 @@ def _is_unspaced(character: str) -> bool:
     if character.isascii():
         return False
     if unicodedata.east_asian_width(character) in "WF":
-        return not 0xAC00 <= ord(character) <= 0xD7A3  # Hangul, which has spaces
+        # Hangul has spaces, as syllables and as letters (in decomposed text)
+        return not (0xAC00 <= ord(character) <= 0xD7A3 or 0x1100 <= ord(character) <= 0x115F)
     return any(first <= ord(character) <= last for first, last in UNSPACED)
 
 
 def _columns(text: str) -> int:
-    """Columns that a text takes on a screen."""
+    """Columns that a text takes on a screen at most: combining characters count, as not all players combine them."""
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 

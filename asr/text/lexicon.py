@@ -86,8 +86,8 @@ def read_lexicon(path: str | Path, keep_stress: bool = False) -> Lexicon:
             raise InputError(f"{path}, line {number}: expected 'word P R O N', got {shown!r}")
         lexicon.setdefault(lookup_form(headword(entry)), []).append(phones)
     _check_phones(lexicon, path)
-    lexicon = _with_arpabet(lexicon, keep_stress, path)
-    return {word: list(dict.fromkeys(variants)) for word, variants in lexicon.items()}
+    renamed = _with_arpabet(lexicon, keep_stress, path)
+    return {word: list(dict.fromkeys(variants)) for word, variants in renamed.items()}
 
 
 def _is_phrase(line: str) -> bool:
@@ -101,7 +101,7 @@ def _is_phrase(line: str) -> bool:
     )
 
 
-def _check_phones(lexicon: Mapping[str, list[tuple[str, ...]]], path: str | Path) -> None:
+def _check_phones(lexicon: Lexicon, path: str | Path) -> None:
     """Log a warning if each word has one phone of its own: pronunciations that are not split."""
     variants = [variant for variants in lexicon.values() for variant in variants]
     phones = {variant[0] for variant in variants if len(variant) == 1}

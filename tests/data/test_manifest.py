@@ -225,9 +225,9 @@ ROW = '{"audio": "a.wav", "text": "x"}'
         (
             "m.jsonl",
             '{"audio": "a.wav"}',
-            r"line 1: no text, transcript, sentence, transcription, normalized_text or raw_text among the keys audio",
+            r"line 1: no text, transcript, sentence, transcription, normalized_text, raw_text or txt among the keys",
         ),
-        ("m.jsonl", '{"audio": "a.wav", "text": 3}', r"line 1: text is 3, expected text"),
+        ("m.jsonl", '{"audio": "a.wav", "text": [3]}', r"line 1: text is \[3\], expected text"),
         ("m.jsonl", '{"audio": "", "text": "x"}', r"line 1: the name of the audio file is empty"),
         ("m.jsonl", ROW + "\n\n" + ROW, r"line 3: the id 'a' was used already \(.*line 1\)"),
         ("m.jsonl", ROW[:-1] + ', "duration": -1}', r"line 1: duration is -1, expected seconds above 0"),
@@ -239,11 +239,15 @@ ROW = '{"audio": "a.wav", "text": "x"}'
         (
             "m.csv",
             "audio,words\na.wav,x\n",
-            r"line 1: no column text, transcript, sentence, transcription, normalized_text or raw_text in the header",
+            r"line 1: no column text, transcript, sentence, transcription, normalized_text, raw_text or txt in the",
         ),
         ("m.csv", "a.wav,x\n", r"line 1: no column audio_filepath, audio, "),
         ("m.csv", "audio,text\na.wav\n", r"line 2: 1 columns where the header has 2"),
-        ("m.csv", 'audio,text\na.wav,"x\n', r"m\.csv, line \d: unexpected end of data"),
+        (
+            "m.csv",
+            'audio,text\na.wav,"x\n',
+            r"m\.csv, line 2: the quotation mark that begins a cell here is not closed",
+        ),
         ("m.csv.gz", "audio,text\na.wav\n", r"m\.csv\.gz, line 2: 1 columns where the header has 2"),  # not compressed
         ("m.jsonl", ROW.replace("a.wav", "m.jsonl"), r"m\.jsonl, line 1: .*m\.jsonl"),
     ],

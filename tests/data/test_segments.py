@@ -209,3 +209,37 @@ def test_subtitles(tmp_path: Path) -> None:
 def test_damaged_subtitles(tmp_path: Path, content: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         segments.read(write(tmp_path / "a.srt", content))
+
+
+def test_comments_of_textgrids(tmp_path: Path) -> None:
+    lines = [
+        '"ooTextFile"',
+        '"TextGrid" ! of 5',
+        "0 2 ! seconds 7",
+        "<exists>",
+        "! 9",
+        '1 "IntervalTier" "a" 0 2 1 0 1 "no! 3"',
+    ]
+    (tmp_path / "a.TextGrid").write_text("\n".join(lines))
+    assert [(s.text, s.line) for s in segments.read(tmp_path / "a.TextGrid")] == [("no! 3", 6)]
+    (tmp_path / "a.TextGrid").write_text("\n".join(lines).replace("! of 5", "5"))
+    with pytest.raises(InputError, match=r"a\.TextGrid, line 3: <exists> is expected"):
+        segments.read(tmp_path / "a.TextGrid")
+
+
+def test_blank_lines_within_a_subtitle(tmp_path: Path) -> None:
+    times = "00:00:0{} --> 00:00:0{}".format
+    (tmp_path / "a.srt").write_text(
+        f"1\n{times(1, 2)}\none\n\ntwo\n \n2\n{times(2, 3)}\n\nthree\n\n7\n\n3\n{times(3, 4)}\n42\n\n"
+    )
+    assert [s.text for s in segments.read(tmp_path / "a.srt")] == ["one two", "three 7", "42"]
+    notes = f"NOTE {times(7, 8)}\nold\n\nSTYLE\na --> b\n\nREGION\nid:x\n\n"
+    vtt = f"WEBVTT\n\n{notes}first\n{times(1, 2)}\n \none\ntwo\n \nsecond\n{times(2, 3)}\nthree\n"
+    (tmp_path / "a.vtt").write_text(vtt)
+    assert [s.text for s in segments.read(tmp_path / "a.vtt")] == ["one two", "three"]
+
+
+def test_an_elan_file_in_another_encoding_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "a.eaf").write_bytes("<ANNOTATION_DOCUMENT>\xe9</ANNOTATION_DOCUMENT>".encode("latin-1"))
+    with pytest.raises(InputError, match=rf"^{tmp_path / 'a.eaf'}, line 1: not UTF-8 text"):
+        segments.read(tmp_path / "a.eaf")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import date, time, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,11 @@ def test_segments_that_cannot_be(folder: Path, row: str, message: str) -> None:
         ("m.csv", "path,text,,", "a.wav,open,,"),
         ("m.csv", "path,text", "a.wav ,open\n,\n"),
         ("m.csv", "path,text,path2", ".\\a.wav,open,"),
+        ("m.csv", "path, text", 'a.wav, "open"'),
+        ("m.csv", "path,\u200btext\u00a0", "a.wav,open"),
+        ("m.csv", "path,text", "a.wav,open\npath,text"),  # files that were joined
+        ("m.csv", "\ufeffpath,text", "a.wav,open\n\ufeffpath,text"),
+        ("m.csv", "wav,txt", "a.wav,open"),
     ],
 )
 def test_columns_and_separators_of_others(
@@ -106,6 +112,60 @@ def test_common_voice_and_windows_paths(folder: Path) -> None:
     assert rows(folder / "train.tsv", header, 'c0ffee\tclips\\b.wav\t"Hello" there\t2') == [
         ('"Hello" there', "c0ffee", 0.0, 2.0)
     ]
+
+
+def test_cells_of_tsv_that_are_certainly_quoted(folder: Path) -> None:
+    lines = ['a.wav\t"""Yes,"" he said"', 'clips/b.wav\t"quoted"', 'clips/./b.wav\t"" x ""']
+    assert [
+        row[0] for row in rows(folder / "m.tsv", "path\tsentence\tid", *(f"{x}\t{n}" for n, x in enumerate(lines)))
+    ] == [
+        '"Yes," he said',
+        '"quoted"',
+        '"" x ""',
+    ]
+
+
+def test_wrong_quotation_marks_are_named_with_all_other_bad_rows(folder: Path) -> None:
+    lines = [
+        'a.wav,"no" now',
+        "a.wav,open",
+        'a.wav,"say \\"no\\""',
+        "none.wav,x",
+        'a.wav,"two\nlines",',
+        'a.wav,"x',
+        "b,y",
+    ]
+    with pytest.raises(InputError) as error:
+        rows(folder / "m.csv", "path,text", *lines)
+    twice = 'a quotation mark within quotation marks is written twice, as in "say ""no"" now"'
+    assert str(error.value).split("\n  ")[1:] == [
+        f"line 2: {twice}",
+        f"line 4: {twice}",
+        f"line 5: {folder / 'none.wav'} does not exist",
+        "line 7: 3 columns where the header has 2 (quote a text that has commas)",
+        "line 8: the quotation mark that begins a cell here is not closed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("path,text,start,end", "a.wav,x,0.5 s,1250ms"),
+        ("path,text,start,end", "a.wav,x,500 ms,1.25s"),
+        ("path,text,start,end", 'a.wav,x,"0,5 sec",1.25'),
+        ("path,text,start_ms,end_ms", 'a.wav,x,500,"1,250"'),
+        ("path,text,start_ms,duration", "a.wav,x,500 ms,0.75"),
+    ],
+)
+def test_units_and_thousands_of_times(folder: Path, header: str, row: str) -> None:
+    assert rows(folder / "m.csv", header, row) == [("x", "", 0.5, 0.75)]
+
+
+def test_a_table_without_a_header(folder: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"in the header \['a.wav', 'open'\]; the first line names the columns, as audio"
+    ):
+        rows(folder / "m.csv", "a.wav,open")
 
 
 def test_accents_of_file_names_as_macos_stores_them(folder: Path) -> None:
@@ -159,6 +219,18 @@ def test_excel(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(InputError, match=r"m\.xlsx: Excel files need the package openpyxl .*\[excel\].*'CSV UTF-8'"):
         manifest.read(folder / "m.xlsx")
+
+
+def test_sheets_and_dates_of_excel(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["Notes about these"])
+    for name in "data", "more":
+        sheet = book.create_sheet(name)
+        sheet.append(["path", "text", "start", "end"])
+        sheet.append(["a.wav", date(2020, 5, 1), time(0, 0, 0, 500000), timedelta(seconds=1.25)])
+    book.save(folder / "m.xlsx")
+    assert described(folder / "m.xlsx") == [("2020-05-01", "", 0.5, 0.75)]
+    assert "m.xlsx: only the sheet 'data' is read, not 'more'" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -223,6 +295,36 @@ def test_speaker_0_and_id_0(folder: Path) -> None:
     (folder / "m.json").write_text(json.dumps({**ROW, "speaker": None, "id": ""}))
     (cut,) = manifest.read(folder / "m.json")
     assert (cut.id, manifest.speaker(cut)) == ("a", "")
+
+
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [
+        ('{"audio": "a.wav", "text": 5}', "5"),
+        ('{"audio": "a.wav", "text": 2.5}', "2.5"),
+        ('{"audio": "a.wav", "text": "a\tb"}', "a b"),
+        ('{"audio": "a.wav", "text": "a \\ud83d b"}', "a b"),
+        ('{"audio": "a.wav", "text": "\\ud83d\\ude00"}', "\U0001f600"),
+        ('{"audio": "a.wav", "text": "x", "text": "x"}', "x"),
+    ],
+)
+def test_odd_texts(folder: Path, record: str, text: str) -> None:
+    assert rows(folder / "m.jsonl", record) == [(text, "", 0.0, 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ('{"audio": "a.wav", "text": "x", "text": "y"}', "line 1: not JSON: the key 'text' is there twice"),
+        ('{"audio": "a.wav", "text": "x", "Text": "y"}', "line 1: the keys text and Text mean the same"),
+        ('{"audio": "a.wav", "text": true}', "text is True, expected text"),
+        ('{"audio": {"array": [' + "0.5, " * 999 + '0]}, "text": "x"}', r"audio is .{60}, expected text"),
+        ('{"audio": "a.wav", "text": "x", "duration": NaN}', "duration is nan, expected seconds"),
+    ],
+)
+def test_keys_and_values_that_are_refused(folder: Path, record: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        rows(folder / "m.jsonl", record)
 
 
 def test_audio_of_hugging_face(folder: Path) -> None:

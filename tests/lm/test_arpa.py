@@ -162,9 +162,17 @@ def test_a_model_without_an_end_of_sentence_is_refused(path: Path) -> None:
         ("ngram 2=4", "ngram 3=4", r"line 5: 'ngram 3=4'; ngram 2="),
         ("-0.9\ta a", "-0.9\ta zebra", "line 18: 'zebra' is not among the 1-grams"),
         ("-0.9\ta a", "0.9\ta a", "line 18: a base-10 log-probability is at most 0"),
-        ("-0.9\ta a", "x\ta a", "line 18: could not convert"),
+        ("-0.9\ta a", "x\ta a", "line 18: .* not a number: could not convert"),
+        ("-0.9\ta a", "-0,9\ta a", "line 18: .* not a number"),
+        ("-0.4\ta\t", "-0.4\tb\t", "line 13: 'b' is there twice"),
+        ("-0.7\tb", "-0.7\t<UNK>", "line 13: '<UNK>' is there twice"),
+        ("ngram 1=5", "ngram 1=6", r"line 15: \\2-grams: after 5 of the 6 1-grams that the header announces"),
+        ("ngram 1=5", "ngram 1=4", r"line 13: '-0.7.*; \\2-grams: is expected after the 4 1-grams that the header ann"),
+        ("ngram 3=2", "ngram 3=1", r"line 23: .*; \\end\\ is expected after the 1 3-grams that the header announces"),
+        ("ngram 3=2", "", r"line 21: '\\\\3-grams:'; \\end\\ is expected"),
+        ("ngram 3=2", "ngram 3=2\nngram 4=0", r"'\\\\end\\\\'; \\4-grams: is expected"),
         ("-0.9\ta a", "-0.9\ta", "line 18: a log-probability, 2 words"),
-        ("-0.9\ta a", "-0.9\ta b", "'a b' occurs twice"),
+        ("-0.9\ta a", "-0.9\ta b", r"model\.arpa: the n-gram 'a b' occurs twice"),
         ("ngram 2=4", "ngram 2=5", "line 21: "),
         ("ngram 2=4", "ngram 2=²", "line 5: 'ngram 2=²'"),
         ("ngram 2=4", "ngram 2=999999999999", r"line \d+: "),
@@ -176,6 +184,21 @@ def test_damaged_files(path: Path, old: str, new: str, message: str) -> None:
     path.write_text(BY_HAND.replace(old, new, 1))
     with pytest.raises(InputError, match=message):
         arpa.read(path)
+
+
+@pytest.mark.parametrize(
+    "other", ["hello world\n", "<!DOCTYPE html>\n<html>", "version https://git-lfs.github.com/\n", ""]
+)
+def test_other_texts_are_no_arpa_files(path: Path, other: str) -> None:
+    path.write_text(other)
+    with pytest.raises(InputError, match=r"model\.arpa, line \d: .*\\data\\ is missing: this is not an ARPA file"):
+        arpa.read(path)
+
+
+def test_line_ends_of_an_old_mac(path: Path) -> None:
+    expected = scores(path, "a b")
+    path.write_text(BY_HAND.replace("\n", "\r"), newline="")
+    assert scores(path, "a b") == expected
 
 
 def test_files_that_are_not_readable(tmp_path: Path) -> None:

@@ -239,6 +239,12 @@ def test_scripts_that_have_spaces_keep_them() -> None:
     assert [lines for _, _, lines in cues] == [["오늘은 아주 먼 곳에 가서 풍경을 봅니다. 日", "本 and 日本語。"]]
 
 
+def test_decomposed_hangul_is_broken_at_spaces_only() -> None:
+    text = " ".join(["\u1112\u1161\u11ab\u1100\u1173\u11af"] * 20)
+    cues = parse_cues(render(Transcript(text, (Word(text, 0.0, 9.0, 1.0),), 9.0), "srt"))
+    assert {word for _, _, lines in cues for line in lines for word in line.split()} == {text.split()[0]}
+
+
 def test_phones_have_a_tier() -> None:
     phones = (Word("HH", 0.5, 0.6, 1.0), Word("AH", 0.63, 0.9, 1.0))
     transcript = replace(HELLO, words=HELLO.words[:1], phones=phones, fits=True)
