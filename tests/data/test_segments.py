@@ -221,7 +221,8 @@ def test_comments_of_textgrids(tmp_path: Path) -> None:
         '1 "IntervalTier" "a" 0 2 1 0 1 "no! 3"',
     ]
     (tmp_path / "a.TextGrid").write_text("\n".join(lines))
-    assert [(s.text, s.line) for s in segments.read(tmp_path / "a.TextGrid")] == [("no! 3", 6)]
+    (found,) = segments.read(tmp_path / "a.TextGrid")
+    assert isinstance(found, TimedText) and (found.text, found.line) == ("no! 3", 6)
     (tmp_path / "a.TextGrid").write_text("\n".join(lines).replace("! of 5", "5"))
     with pytest.raises(InputError, match=r"a\.TextGrid, line 3: <exists> is expected"):
         segments.read(tmp_path / "a.TextGrid")
@@ -232,11 +233,11 @@ def test_blank_lines_within_a_subtitle(tmp_path: Path) -> None:
     (tmp_path / "a.srt").write_text(
         f"1\n{times(1, 2)}\none\n\ntwo\n \n2\n{times(2, 3)}\n\nthree\n\n7\n\n3\n{times(3, 4)}\n42\n\n"
     )
-    assert [s.text for s in segments.read(tmp_path / "a.srt")] == ["one two", "three 7", "42"]
+    assert [text for _, _, text, _ in times(segments.read(tmp_path / "a.srt"))] == ["one two", "three 7", "42"]
     notes = f"NOTE {times(7, 8)}\nold\n\nSTYLE\na --> b\n\nREGION\nid:x\n\n"
     vtt = f"WEBVTT\n\n{notes}first\n{times(1, 2)}\n \none\ntwo\n \nsecond\n{times(2, 3)}\nthree\n"
     (tmp_path / "a.vtt").write_text(vtt)
-    assert [s.text for s in segments.read(tmp_path / "a.vtt")] == ["one two", "three"]
+    assert [text for _, _, text, _ in times(segments.read(tmp_path / "a.vtt"))] == ["one two", "three"]
 
 
 def test_an_elan_file_in_another_encoding_is_named_once(tmp_path: Path) -> None:
