@@ -229,13 +229,13 @@ def test_comments_of_textgrids(tmp_path: Path) -> None:
 
 
 def test_blank_lines_within_a_subtitle(tmp_path: Path) -> None:
-    times = "00:00:0{} --> 00:00:0{}".format
+    cue = "00:00:0{} --> 00:00:0{}".format
     (tmp_path / "a.srt").write_text(
-        f"1\n{times(1, 2)}\none\n\ntwo\n \n2\n{times(2, 3)}\n\nthree\n\n7\n\n3\n{times(3, 4)}\n42\n\n"
+        f"1\n{cue(1, 2)}\none\n\ntwo\n \n2\n{cue(2, 3)}\n\nthree\n\n7\n\n3\n{cue(3, 4)}\n42\n\n"
     )
     assert [text for _, _, text, _ in times(segments.read(tmp_path / "a.srt"))] == ["one two", "three 7", "42"]
-    notes = f"NOTE {times(7, 8)}\nold\n\nSTYLE\na --> b\n\nREGION\nid:x\n\n"
-    vtt = f"WEBVTT\n\n{notes}first\n{times(1, 2)}\n \none\ntwo\n \nsecond\n{times(2, 3)}\nthree\n"
+    notes = f"NOTE {cue(7, 8)}\nold\n\nSTYLE\na --> b\n\nREGION\nid:x\n\n"
+    vtt = f"WEBVTT\n\n{notes}first\n{cue(1, 2)}\n \none\ntwo\n \nsecond\n{cue(2, 3)}\nthree\n"
     (tmp_path / "a.vtt").write_text(vtt)
     assert [text for _, _, text, _ in times(segments.read(tmp_path / "a.vtt"))] == ["one two", "three"]
 
