@@ -17,6 +17,7 @@ from asr.cli._errors import print_error
 from asr.cli._overrides import hydra_overrides, override_of
 from asr.errors import InputError
 
+FROM_INIT = ("task", "features", "encoder", "augmentation", "decoder")  # groups that a recipe without heads lacks
 MAX_NAMED = 3  # settings that a message proposes
 HYDRA = (
     "hydra/job_logging=none",
@@ -113,6 +114,10 @@ def _explain(error: Exception, recipe: str, overrides: Sequence[str]) -> str:
             group, _, key = full_key.rpartition(".")
             given = override_of(full_key, overrides)
             where = f"{given}: " if given else where
+            root = cause.parent_node._get_root()
+            adapts = isinstance(root, DictConfig) and "heads" not in root.get("task", {"heads": None})
+            if adapts and full_key.partition(".")[0] in FROM_INIT:
+                raise InputError(f"this recipe takes {full_key} from the model of init; to change it: +{given}")
             known = [str(name) for name in cause.parent_node if name != "hydra"]
             if elsewhere := _same_name(cause.parent_node._get_root(), key):
                 raise InputError(f"{group or 'the configuration'} has no option {key} (did you mean {elsewhere}?)")

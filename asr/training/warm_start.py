@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import InputError
+from asr.inference.decoders.factory import implied_type
 from asr.models import directory as model_directory
 from asr.models import store
 from asr.models.decoder_files import decoder_config
@@ -50,9 +51,10 @@ def complete_from_model(config: Mapping[str, Any]) -> dict[str, Any]:
     }
     base["task"] = {**base["task"], "heads": heads}
     completed = _merge(base, config)
-    if model.get("decoder"):
+    if "decoder" in model_directory.system_of(model).load("job").groups:
         head, options = decoder_config(directory, config.get("decoder"))
         completed["decoder"] = {"head": head, **options}
+        completed["decoder"].setdefault("type", implied_type(options))
     return completed
 
 

@@ -80,6 +80,13 @@ def test_the_decoder_of_the_model_is_kept_unless_another_is_given() -> None:
     decoder = complete_from_model(config)["decoder"]
     assert (decoder["type"], decoder["lm_weight"], decoder["lm"]) == ("beam", 0.5, str(directory / "lm.arpa"))
     assert complete_from_model({**config, "decoder": {"beam": 3}})["decoder"] == decoder | {"beam": 3}
+    bare = {"task": {"type": "ctc"}, "init": str(LEGACY / "ctc_text")}
+    assert complete_from_model(bare)["decoder"] == {"type": "greedy", "head": "text"}
+    assert complete_from_model({**bare, "decoder": {"beam": 3}})["decoder"] == {
+        "type": "beam",
+        "head": "text",
+        "beam": 3,
+    }
     greedy = complete_from_model({**config, "decoder": {"type": "greedy"}})["decoder"]
     assert greedy == {"head": "text", "type": "greedy"}
 
@@ -100,7 +107,7 @@ def test_heads_without_data_and_texts_that_cannot_be_written(
     assert "head text: 2 of 6 training utterances are left out, as the vocabulary lacks '5' (U+0035) " in caplog.text
     assert "'%' (U+0025) (1, first in train3), 'é' (U+00E9) (1, first in train4); write them as " in caplog.text
     assert "head text: 2 of 6 dev utterances count as errors" in caplog.text
-    assert "head phones: no training utterance has phones; the head is not trained and stays as it is" in caplog.text
+    assert "head phones: no training utterance has phones (`asr prepare --lexicon FILE` makes phones of" in caplog.text
     assert "train: 4 utterances" in caplog.text and "dev: 6 utterances" in caplog.text
     before, after = (store.load(run / "model", CTCTask) for run in (two_heads, tmp_path / "run"))
     for head in before.vocabularies:
@@ -183,6 +190,15 @@ def test_init_is_missing_or_not_a_recognizer(asr: Asr, own: Path, tmp_path: Path
     assert not (tmp_path / "run").exists()
 
 
+def test_settings_that_the_model_gives_are_changed_by_a_plus(
+    asr: Asr, tone_run: Path, own: Path, tmp_path: Path
+) -> None:
+    message = r"this recipe takes encoder from the model of init; to change it: \+encoder\.dropout=0\.2$"
+    adapt(asr, tone_run, own, tmp_path / "run", "encoder.dropout=0.2").check_refusal(message)
+    assert adapt(asr, tone_run, own, tmp_path / "run", "+encoder.dropout=0.2", "trainer.epochs=1").status == 0
+    assert read_config(tmp_path / "run" / "model")["encoder"]["dropout"] == 0.2
+
+
 def test_no_dev_data_and_no_usable_text(
     asr: Asr, tone_run: Path, own: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -195,4 +211,7 @@ def test_no_dev_data_and_no_usable_text(
     manifest.write(cuts, tmp_path / "numbers.jsonl")
     outcome = adapt(asr, tone_run, tmp_path / "numbers.jsonl", tmp_path / "run")
     outcome.check_refusal(r"head text: no training utterance has characters that it can write")
+    files = (f"data.train={own}", f"data.dev={tmp_path / 'numbers.jsonl'}", f"run_dir={tmp_path / 'run'}")
+    outcome = asr("train", RECIPE, f"init={tone_run}", *files, *FAST)
+    outcome.check_refusal(r"data\.dev: no utterance has a text that the model can write")
     assert "6 of 6 training utterances are left out" in caplog.text

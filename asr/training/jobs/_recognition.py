@@ -66,10 +66,13 @@ class RecognitionJob(SpeechDataJob):
             if head not in trained or len(idle) == len(self.task.vocabularies):
                 reason = " that it can write" if self.train_data.refused[head] else ""
                 raise InputError(f"head {head}: no training utterance has {what}{reason}")
-            log.warning("head %s: no training utterance has %s; the head is not trained and stays as it is", head, what)
+            advice = " (`asr prepare --lexicon FILE` makes phones of texts)" if what == "phones" else ""
+            log.warning("head %s: no training utterance has %s%s; the head stays as it is", head, what, advice)
             for name, parameter in self.task.named_parameters():
                 if name.startswith(f"heads.{head}."):
                     parameter.requires_grad_(False)
+        if self.monitor == "dev_loss" and all(of[head] is None for of in self.dev_data.labels for head in of):
+            raise InputError("data.dev: no utterance has a text that the model can write, which trainer.monitor needs")
         refused_ids = {id for refused in self.train_data.refused.values() for id in refused}
         silent = {cut.id for cut, of in zip(cuts, labels, strict=True) if all(of[head] is None for head in of)}
         if useless := refused_ids & silent:
