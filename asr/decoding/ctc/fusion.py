@@ -216,11 +216,15 @@ def _no_compact_trie() -> CompactTrie:
 
 def _word_bonus(words: WordModel) -> np.ndarray:
     """Return the score (words + 1,) of each word, and of unknown words, besides that of the n-gram model."""
-    if missing := sorted(words.hotwords.keys() - set(words.words)):
+    favored = words.hotwords.keys() | {word for phrase in words.phrases for word in phrase}
+    number = {word: i for i, word in enumerate(words.words) if word in favored} if favored else {}
+    if missing := sorted(words.hotwords.keys() - number.keys()):
         raise InputError(f"hot words that the lexicon does not have: {', '.join(missing)}")
-    if missing := sorted({word for phrase in words.phrases for word in phrase} - set(words.words)):
+    if missing := sorted(favored - number.keys()):
         raise InputError(f"words of hot phrases that the lexicon does not have: {', '.join(missing)}")
-    bonus = np.array([words.bonus + words.hotwords.get(word, 0.0) for word in words.words] + [words.bonus])
+    bonus = np.full(len(words.words) + 1, words.bonus, dtype=np.float64)
+    for word, score in words.hotwords.items():
+        bonus[number[word]] += score
     bonus[-1] += words.unknown or 0.0
     return bonus
 

@@ -14,7 +14,7 @@ from asr.decoding.ctc.lexicon_trie import LexiconTrie
 from asr.errors import InputError
 from asr.inference.decoders.base import check_lexicon
 from asr.lm.compact import CompactNGram
-from asr.lm.ngram import BOS, EOS, UNK, NGram
+from asr.lm.ngram import NGram
 from asr.text.compiled_lexicon import CompiledLexicon
 from asr.text.lexicon import Lexicon, lookup_form
 from asr.text.normalization import TextNormalizer
@@ -29,7 +29,7 @@ MAX_NAMED = 5  # names of what cannot be used in a message
 
 def words_of_model(ngram: NGram | CompactNGram | None) -> list[str]:
     """Return the words of an n-gram model without <unk>, <s> and </s>; none of None."""
-    return [] if ngram is None else [word for word in ngram.words if word not in (UNK, BOS, EOS)]
+    return [] if ngram is None else list(ngram.words[3:])
 
 
 def word_model(
@@ -71,11 +71,11 @@ def word_model(
     if (
         isinstance(lexicon, CompiledLexicon)
         and ngram is not None
-        and ngram.index.keys() >= set(lexicon)
         and (trie := _compiled_trie(lexicon, vocabulary)) is not None
+        and ((required := ngram.words[3:]) == lexicon.word_list or ngram.index.keys() >= set(lexicon))
     ):
-        required = words_of_model(ngram)
-        log_uncovered("words", len(required), [word for word in required if word not in lexicon])
+        if required != lexicon.word_list:
+            log_uncovered("words", len(required), [word for word in required if word not in lexicon])
         return WordModel(trie, lexicon.word_list, ngram, weight, bonus, None, single, several)
     spellings = _spellings(ngram, lexicon, dict.fromkeys(word for phrase in phrases for word in phrase))
     if vocabulary.kind == "phones":
