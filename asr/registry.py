@@ -57,6 +57,8 @@ def check(registry: Registry, config: Mapping[str, Any], what: str, given: Colle
         InputError: the type or an option is unknown, a required option is missing, or a value is not of the annotated
             type. The message names the option and what would be accepted.
     """
+    if not isinstance(config, Mapping):
+        raise InputError(f"{what}={config!r}: expected a mapping of options")
     kind = config.get("type")
     check_choice(f"{what}: type", kind, registry)
     constructor = registry[str(kind)]

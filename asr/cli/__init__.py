@@ -6,16 +6,13 @@ import errno
 import logging
 import os
 import sys
-from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
-from typing import Any
 
 import typer
 
 from asr._version import __version__
 from asr.cli import lm
-from asr.cli._errors import print_error, print_os_error, show_tracebacks
+from asr.cli._errors import lacks_memory, print_error, print_memory_error, print_os_error, show_tracebacks
 from asr.cli._streams import BROKEN_PIPE_STATUS, OUTPUT, prepare_streams
 from asr.cli.align import align
 from asr.cli.caption import caption
@@ -41,24 +38,9 @@ app = typer.Typer(
 )
 
 
-def _with_network(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that flushes subnormal numbers to zero before its first parallel operation, see `flush_denormals`."""
-
-    @wraps(command)
-    def run(*args: Any, **options: Any) -> None:
-        from asr.utils.threads import flush_denormals
-
-        flush_denormals()
-        command(*args, **options)
-
-    return run
-
-
 app.command(cls=PrepareCommand)(prepare)
-app.command()(train)  # which does the same itself
-for command in (evaluate, compare, transcribe, align, tune, generate, classify, pronounce, caption):
-    app.command()(_with_network(command))
-app.command()(info)
+for command in (train, evaluate, compare, transcribe, align, tune, generate, classify, pronounce, caption, info):
+    app.command()(command)
 app.add_typer(lm.app, name="lm")
 
 
@@ -113,6 +95,12 @@ def main() -> None:
         print_error(
             error, f"{error.object}: this name is not {error.encoding.upper()}, which is needed here; rename it"
         )
+        sys.exit(1)
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        _flush()
+        print_memory_error(error)
         sys.exit(1)
     except Interruption as stopped:
         _flush()

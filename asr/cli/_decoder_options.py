@@ -79,7 +79,10 @@ def decoder_config(
         key, equals, value = option.partition("=")
         if not equals:
             raise InputError(f"--decoder {option}: use KEY=VALUE")
-        config[key] = yaml.safe_load(value)
+        try:
+            config[key] = yaml.safe_load(value)
+        except yaml.YAMLError:  # a text, such as a path, with characters that mean something in YAML
+            config[key] = value
     return config
 
 

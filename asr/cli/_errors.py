@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import sys
 import traceback
+
+from asr.utils.escape import escape_control
 
 log = logging.getLogger("asr")
 
@@ -20,7 +23,19 @@ def print_error(error: Exception, message: str = "") -> None:
     """Print an error to standard error: its message, or another one, after the traceback if that is asked for."""
     if log.isEnabledFor(logging.DEBUG):
         traceback.print_exception(error)
-    print(f"asr: error: {message or error}", file=sys.stderr)
+    print(f"asr: error: {escape_control(message or str(error))}", file=sys.stderr)
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Return whether an error is one of Python, NumPy or torch that means that memory is used up."""
+    return isinstance(error, MemoryError) or "not enough memory" in str(error) or "out of memory" in str(error)
+
+
+def print_memory_error(error: Exception) -> None:
+    """Print that memory is used up, and the amount that was asked for if it is known."""
+    amount = re.search(r"allocate [\d.]+ ?\w+", str(error))
+    asked = f" (tried to {amount[0]})" if amount else ""
+    print_error(error, f"not enough memory{asked}: smaller batches, shorter windows or smaller networks need less")
 
 
 def print_os_error(error: OSError) -> None:

@@ -17,6 +17,7 @@ import typer
 
 from asr.errors import InputError
 from asr.utils.atomic import name_file
+from asr.utils.escape import escape_control
 from asr.utils.folders import is_litter, list_files
 
 T = TypeVar("T")
@@ -164,7 +165,7 @@ def end(failed: Mapping[int, Exception], count: int, what: str = "files") -> Non
         what: the inputs' noun.
     """
     for _, error in sorted(failed.items()):
-        print(f"asr: failed: {error}", file=sys.stderr)
+        print(f"asr: failed: {escape_control(str(error))}", file=sys.stderr)
     if failed:
         print(f"asr: {len(failed)} of {count} {what} failed", file=sys.stderr)
         raise typer.Exit(1)

@@ -75,6 +75,7 @@ def align(
     recording, are named in warnings. With --strict such a text is an error. With a pronunciation dictionary the phones
     have times too (TextGrid, json).
     """  # noqa: D301  (click's mark of a paragraph that is not wrapped)
+    from asr.models.directory import find
     from asr.output.formats import parse_formats, render
     from asr.output.paths import plan_outputs, write_text_atomic
 
@@ -88,18 +89,20 @@ def align(
         raise InputError(f"{audio}: give the TEXT of the recording, or --output-dir for a folder or manifest of many")
     if audio == text == "-":
         raise InputError("AUDIO and TEXT cannot both be standard input")
-    from asr.inference.alignment import SpokenText, align_files
+    given, unusable = ([(audio, [Part(read_text(text))])], []) if text is not None else read_corpus(audio)
+    names = [name for name, _ in given]
+    outputs = None if output_dir is None else plan_outputs(names, output_dir, formats, overwrite, skip_existing)
+    channel_number = parse_channel(channel)
+    find(model)
+    from asr.inference.alignment import SpokenText, align_files  # imports torch, which takes a second
     from asr.inference.inputs import Recording
     from asr.text import numbers
 
-    given, unusable = ([(audio, [Part(read_text(text))])], []) if text is not None else read_corpus(audio)
     failed: dict[int, Exception] = dict(enumerate(unusable, start=len(given)))
-    names = [name for name, _ in given]
-    outputs = None if output_dir is None else plan_outputs(names, output_dir, formats, overwrite, skip_existing)
     files = [
         [
             SpokenText(
-                Recording(source, parse_channel(channel), track, strict, part.start, part.duration),
+                Recording(source, channel_number, track, strict, part.start, part.duration),
                 numbers.spell_numbers(part.text) if spell_numbers else part.text,
                 part.speaker,
             )

@@ -32,6 +32,10 @@ def caption(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
 ) -> None:
     """Write captions of images. One file that cannot be read does not stop the others."""
+    from asr.models.directory import find
+
+    for directory in model:
+        find(directory)
     from asr.data.image_files import EXTENSIONS
 
     paths = find_inputs(files, EXTENSIONS)

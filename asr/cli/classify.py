@@ -46,12 +46,15 @@ def classify(
 ) -> None:
     """Classify audio files, or detect words in them. One file that cannot be read does not stop the others."""
     from asr.audio import INPUT_EXTENSIONS
+    from asr.models.directory import find
 
     names = find_inputs(inputs, INPUT_EXTENSIONS)
+    channel_number = parse_channel(channel)
+    find(model)
     from asr.inference.classifier import classify_files, detect_words
     from asr.inference.inputs import Recording
 
-    sources = [Recording(source, parse_channel(channel), track, strict) for source in open_inputs(names)]
+    sources = [Recording(source, channel_number, track, strict) for source in open_inputs(names)]
     failed: dict[int, InputError] = {}
     if detect:
         detections = detect_words(sources, model, window=window, hop=hop, threshold=threshold, device=device)

@@ -39,6 +39,11 @@ def evaluate(
 ) -> None:
     """Score a model on data: error rates of a recognizer by manifest and in all, or the scores of another system."""
     from asr.cli._progress import progress_bar
+    from asr.models.directory import find
+
+    options = decoder_config(beam, lm, lexicon, hotwords, decoder)
+    for directory in (model, *(ensemble or ())):
+        find(directory)
     from asr.evaluation.base import evaluate_model
     from asr.output import caption_sheet
     from asr.utils.json_files import write_json, write_jsonl
@@ -47,7 +52,7 @@ def evaluate(
         model,
         data,
         ensemble=ensemble or (),
-        decoder=decoder_config(beam, lm, lexicon, hotwords, decoder),
+        decoder=options,
         head=head,
         by_speaker=by_speaker,
         details=details is not None,

@@ -23,6 +23,9 @@ def generate(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
 ) -> None:
     """Generate text label by label, until the model ends it."""
+    from asr.models.directory import find
+
+    find(model)
     from asr.decoding.label.sampling import Sampling
     from asr.inference.generator import generate_text
 

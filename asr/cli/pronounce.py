@@ -30,6 +30,10 @@ def pronounce(
 
     With another seq2seq model, its output texts. One word that cannot be read does not stop the others.
     """
+    from asr.models.directory import find
+
+    for directory in model:
+        find(directory)
     from asr.inference.pronouncer import pronounce_words
 
     texts = [line.strip() for line in read_lines("-") if line.strip()] if words == ["-"] else words

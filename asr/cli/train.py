@@ -64,14 +64,18 @@ def train(
     main = hydra.main(version_base="1.3", config_path=str(resources.folder("configs")))
 
     failures: list[InputError] = []
+    running = False
 
     @main
     def job(config: DictConfig) -> None:
+        nonlocal running
+        running = True
         sys.argv = command  # Lightning starts the other processes of several devices by it
         try:
             run(config)
         except InputError as error:
             failures.append(error)  # a sweep goes on with its other jobs
+        running = False
 
     command, sys.argv = sys.argv, ["asr train", *arguments]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors are raised, instead of printed by Hydra
@@ -79,6 +83,11 @@ def train(
         with scratch:
             job()
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        raise InputError(_explain(error, recipe, overrides or [])) from error
+    except Exception as error:
+        # in composing, Hydra and OmegaConf raise errors of all kinds for values that they did not expect
+        if running or isinstance(error, (InputError, OSError)):
+            raise
         raise InputError(_explain(error, recipe, overrides or [])) from error
     for failure in failures[:-1]:
         print_error(failure)

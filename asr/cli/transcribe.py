@@ -60,6 +60,7 @@ def transcribe(
     printed or written at once, printed in the order of the inputs.
     """
     from asr.audio import INPUT_EXTENSIONS
+    from asr.models.directory import find
     from asr.output.formats import FORMATS, parse_formats
 
     formats = parse_formats(format)
@@ -72,7 +73,10 @@ def transcribe(
         raise InputError(f"--format {format}: several formats need --output-dir")
     if output_dir is None and len(names) > 1 and FORMATS[format].several is None:
         raise InputError(f"--format {format} of several files needs --output-dir")
-    from asr.inference.transcription import transcribe_files
+    options = decoder_config(beam, lm, lexicon, hotwords, decoder, nbest)
+    channels = parse_channels(channel)
+    find(model)
+    from asr.inference.transcription import transcribe_files  # imports torch, which takes a second
 
     results = transcribe_files(
         open_inputs(names),
@@ -85,8 +89,8 @@ def transcribe(
         device=device,
         batch_seconds=batch_seconds,
         head=head,
-        decoder=decoder_config(beam, lm, lexicon, hotwords, decoder, nbest),
-        channel=parse_channels(channel),
+        decoder=options,
+        channel=channels,
         track=track,
         strict=strict,
         progress=progress_bar,

@@ -36,6 +36,11 @@ def tune(
     The model decodes with them from then on. The language model and the dictionary are copied into its directory.
     """
     from asr.cli._progress import progress_bar
+    from asr.models.directory import find
+
+    options = decoder_config(beam, lm, lexicon, hotwords, decoder)
+    tried = parse_values(values or [])
+    find(model)
     from asr.evaluation.tune import tune_model
     from asr.output.plots import plot_tuning
 
@@ -53,9 +58,9 @@ def tune(
     result = tune_model(
         model,
         data,
-        decoder=decoder_config(beam, lm, lexicon, hotwords, decoder),
+        decoder=options,
         head=head,
-        values=parse_values(values or []),
+        values=tried,
         device=device,
         save=not dry_run,
         begin=show_header,

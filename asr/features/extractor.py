@@ -13,6 +13,7 @@ from asr.features._blocks import Blocks, map_blocks, map_threads, single_threade
 from asr.features.cmvn import FITTED, PER_UTTERANCE, Active, FeatureNormalizer, Statistics
 from asr.utils.masks import length_mask
 
+MAX_WINDOW = 1 << 16  # samples; filters over the Fourier transform of longer windows would fill the memory
 PaddedBatch: TypeAlias = "tuple[Tensor, Tensor]"  # inputs or features, and lengths (N,)
 
 # Savitzky-Golay filters over 9 frames: the slope of a fitted line and the curvature of a fitted parabola, as
@@ -76,7 +77,7 @@ class Extractor(nn.Module):
         sample_rate: of the waveforms, in Hz; None if the inputs are features.
 
     Raises:
-        InputError: ``deltas`` is none of 0, 1 and 2, or an option of the normalization is wrong.
+        InputError: there are no features, ``deltas`` is none of 0, 1 and 2, or an option of the normalization is wrong.
     """
 
     sample_rate: int | None
@@ -95,6 +96,8 @@ class Extractor(nn.Module):
         num_bands: int = 0,
     ) -> None:
         super().__init__()
+        if num_static < 1:
+            raise InputError(f"{num_static} features a frame: at least one is needed")
         if deltas not in (0, 1, 2):
             raise InputError(f"deltas={deltas!r}: use 0 (none), 1 (Δ) or 2 (Δ and ΔΔ)")
         self.dim = num_static * (1 + deltas)
@@ -246,7 +249,8 @@ class WaveformExtractor(Extractor):
         hop_samples: from one frame to the next.
 
     Raises:
-        InputError: less than 2 samples in a window or 1 in a hop, or as :class:`Extractor`.
+        InputError: less than 2 samples in a window, less than 1 in a hop, more than `MAX_WINDOW` in one of them, or as
+            :class:`Extractor`.
     """
 
     sample_rate: int
@@ -267,12 +271,14 @@ class WaveformExtractor(Extractor):
         floor: float | None = None,
         num_bands: int = 0,
     ) -> None:
+        for name, value, least in (("window_ms", window_ms, 2), ("hop_ms", hop_ms, 1)):
+            # before it is rounded, as it may be no number or infinite
+            samples = sample_rate * value / 1000
+            if not (samples <= MAX_WINDOW and self.num_samples(value, sample_rate) >= least):
+                raise InputError(
+                    f"{name}={value}: {samples:g} samples at {sample_rate} Hz; {least} to {MAX_WINDOW} are needed"
+                )
         window, hop = self.num_samples(window_ms, sample_rate), self.num_samples(hop_ms, sample_rate)
-        if hop < 1 or window < 2:
-            raise InputError(
-                f"window_ms={window_ms}, hop_ms={hop_ms}: {window} and {hop} samples at {sample_rate} Hz; "
-                "at least 2 and 1 are needed"
-            )
         super().__init__(
             num_static,
             hop / sample_rate,

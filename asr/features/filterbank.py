@@ -194,8 +194,8 @@ def mel_filters(
             f"0 to {sample_rate / 2} Hz"
         )
     check_choice("mel_scale", mel_scale, SCALES)
-    if num_mels < 1:
-        raise InputError(f"num_mels={num_mels}: at least one filter is needed")
+    if not 1 <= num_mels <= fft_length // 2 + 1:
+        raise InputError(f"num_mels={num_mels}: use 1 to {fft_length // 2 + 1}, the number of FFT bins")
     to_mel, to_hz = SCALES[mel_scale]
     # filter m rises from corner m to corner m + 1 and falls to corner m + 2
     corners = to_hz(np.linspace(to_mel(np.array(low_hz)), to_mel(np.array(high)), num_mels + 2))

@@ -147,9 +147,9 @@ def _check_filters(sample_rate: int, window_samples: int, num_mels: int, low_hz:
         raise InputError(
             f"band {low_hz:g} to {high_hz:g} Hz: at {sample_rate} Hz it must lie within 0 to {nyquist:g} Hz"
         )
-    if num_mels < 4:
-        raise InputError(f"num_mels={num_mels}: at least 4 filters are needed")
     fft_length = 1 << (window_samples - 1).bit_length()
+    if not 4 <= num_mels <= fft_length // 2:
+        raise InputError(f"num_mels={num_mels}: use 4 to {fft_length // 2}, the number of FFT bins")
     options = (float(sample_rate), float(low_hz), float(high_hz), 100.0, -500.0, 1.0)  # the last three: no VTLN
     filters, _ = _compliance().get_mel_banks(num_mels, fft_length, *options)
     if not filters.any(1).all():

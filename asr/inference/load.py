@@ -8,7 +8,6 @@ from typing import Any
 
 from asr.models.directory import find, read_config, system_of
 from asr.utils.options import check_names
-from asr.utils.threads import flush_denormals
 
 
 def load(model: str | Path, **options: Any) -> Any:
@@ -16,9 +15,7 @@ def load(model: str | Path, **options: Any) -> Any:
 
     That is a `Recognizer`, `Classifier`, `Captioner`, `Pronouncer` or `Generator` (see `asr.systems.SYSTEMS`).
 
-    It has the process round subnormal numbers to zero for good (`torch.set_flush_denormal`): an LSTM that was trained
-    long is 10 to 100 times as slow otherwise. New threads inherit that, so load a model before the first parallel
-    operation, or set it yourself where your program starts.
+    Loading a model has the process round subnormal numbers to zero, see `asr.models.store.load`.
 
     Args:
         model: a model directory, or the directory of a training run.
@@ -36,5 +33,4 @@ def load(model: str | Path, **options: Any) -> Any:
     runner = system_of(config).load("runner")
     accepted = [name for name in inspect.signature(runner.load).parameters if name != "model"]
     check_names(f"{model}: the {runner.__name__} of a model of type {config['task']['type']}", options, accepted)
-    flush_denormals()
     return runner.load(model, **options)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from asr.errors import InputError
 from asr.models.aliases import rename_settings
 from asr.systems import SYSTEMS, System
-from asr.tasks.base import Task
 from asr.utils.options import check_choice
+
+if TYPE_CHECKING:  # torch, which a command needs only after it has checked its arguments
+    from asr.tasks.base import Task
 
 CONFIG, WEIGHTS, METRICS, CARD = "config.yaml", "weights.safetensors", "metrics.json", "README.md"
 
@@ -85,7 +87,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML: {error}") from error
+        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict) or not isinstance(config.get("task"), dict):
         raise InputError(f"{path}: needs the group task")
     try:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as encode_weights
@@ -32,6 +33,7 @@ from asr.systems import SYSTEMS
 from asr.tasks.base import Task
 from asr.text.vocabulary import Vocabulary
 from asr.utils.state_dict import check_shapes
+from asr.utils.threads import flush_denormals
 
 T = TypeVar("T", bound=Task)
 
@@ -44,9 +46,26 @@ def make_task(config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary])
         vocabularies: by head, the primary one first.
 
     Raises:
-        InputError: a setting is wrong; the message names it.
+        InputError: a setting is wrong, and the message names it; or the network needs more memory than there is.
     """
-    return task_class(config).from_config(config, vocabularies)
+    cls = task_class(config)
+    _check_memory(cls, config, vocabularies)
+    return cls.from_config(config, vocabularies)
+
+
+def _check_memory(cls: type[Task], config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> None:
+    """Raise InputError if the weights of a task need more memory than the machine has.
+
+    Allocating that much would end the process without a word, after minutes.
+    """
+    try:
+        with torch.device("meta"):  # shapes without content
+            task = cls.from_config(config, vocabularies)
+    except RuntimeError as error:  # the size of a tensor does not fit into 64 bits
+        raise InputError(f"the network is too large: {error}") from error
+    weights = sum(tensor.nbytes for tensor in task.state_dict().values())
+    if weights > (memory := os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")):
+        raise InputError(f"the network is too large: {weights / 1e9:.0f} GB, this machine has {memory / 1e9:.0f} GB")
 
 
 def save(
@@ -125,6 +144,10 @@ def on_device(task: T, device: str) -> T:
 def load(directory: str | Path, kind: type[T]) -> T:
     """Read a model directory and return its task, in evaluation mode.
 
+    It has the process round subnormal numbers to zero for good (`torch.set_flush_denormal`): an LSTM that was trained
+    long is 10 to 100 times as slow otherwise. New threads inherit that, so load a model before the first parallel
+    operation, or set it yourself where your program starts.
+
     Args:
         directory: holds ``config.yaml``, a vocabulary for each head, and ``weights.safetensors``.
         kind: class of the task, `asr.tasks.ctc.CTCTask` say.
@@ -133,6 +156,7 @@ def load(directory: str | Path, kind: type[T]) -> T:
         InputError: a file is missing or damaged, the weights do not fit the configuration, or the model is of another
             type; the message names the file.
     """
+    flush_denormals()
     directory = Path(directory)
     config = read_config(directory)
     if task_class(config) is not kind:

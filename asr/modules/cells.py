@@ -16,6 +16,8 @@ from asr.utils.options import check_choice
 
 CellState: TypeAlias = "tuple[Tensor, ...]"
 
+MAX_LAYERS = 1000  # making more takes minutes, and no network has so many
+
 
 class Cell(nn.Module):
     """Base of all cells: a recurrent layer that reads frames in one direction.
@@ -80,6 +82,8 @@ def make_layers(cell: str, input_sizes: Iterable[int], hidden_size: int) -> nn.M
 
 
 def check_sizes(**sizes: object) -> None:
-    """Raise InputError naming the sizes that are not positive integers."""
+    """Raise InputError naming the sizes that are not positive integers, or a number of layers above `MAX_LAYERS`."""
     if wrong := [f"{name}={size!r}" for name, size in sizes.items() if not isinstance(size, int) or size < 1]:
         raise InputError(f"{', '.join(wrong)}: positive integers are expected")
+    if (layers := sizes.get("num_layers")) and layers > MAX_LAYERS:  # type: ignore[operator]
+        raise InputError(f"num_layers={layers}: at most {MAX_LAYERS} are expected")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from asr.features import MFCC, Extractor, FilterBank, KaldiFilterBank, KaldiMFCC, Precomputed
@@ -37,7 +38,8 @@ def build_speech_frontend(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: a type or an option is unknown or out of range.
     """
-    extractor = build(FEATURES, config["features"], "features")
+    with torch.device("cpu"):  # its tables are computed here, also where networks are made without content
+        extractor = build(FEATURES, config["features"], "features")
     return {
         "features": extractor,
         "encoder": build_encoder(config, extractor.dim),

@@ -182,11 +182,14 @@ def check_settings(config: Mapping[str, Any]) -> None:
     optimizer = dict(config["optimizer"])
     schedule = optimizer.pop("schedule", None)
     check(OPTIMIZERS, optimizer, "optimizer", ["params"])
+    if schedule is not None:
+        check(SCHEDULES, schedule, "optimizer.schedule", ["optimizer", "max_lr", "total_steps", "mode"])
     if config["trainer"].get("fit_minutes") and (schedule or {}).get("type") != "one_cycle":
         raise InputError("trainer.fit_minutes: only the schedule one_cycle can be made to end in time")
-    if schedule:
-        check(SCHEDULES, schedule, "optimizer.schedule", ["optimizer", "max_lr", "total_steps", "mode"])
-    for head, options in (config["task"].get("heads") or {}).items():
+    heads = config["task"].get("heads") or {}
+    if not isinstance(heads, Mapping):
+        raise InputError(f"task.heads={heads!r}: expected a mapping of heads to their options")
+    for head, options in heads.items():
         _check_head(f"task.heads.{head}", options, job.head_options)
 
 

@@ -21,6 +21,14 @@ def escape_surrogates(text: str) -> str:
     return re.sub("[\ud800-\udfff]", lambda match: _escaped(match[0]), text)
 
 
+def escape_control(text: str) -> str:
+    r"""Return a text with control characters, such as line feeds in names of files, as escapes (``\n``, ``\x1b``).
+
+    A line feed before two blanks stays: so a list begins its next line.
+    """
+    return re.sub("\n(?!  )|[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]", lambda match: repr(match[0])[1:-1], text)
+
+
 def _escaped(character: str) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # a byte of a file name
