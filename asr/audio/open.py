@@ -5,6 +5,7 @@ The content decides which of the two, never the file's name.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
@@ -63,14 +64,17 @@ def open_audio(
 
     Raises:
         AudioError: the file is missing, may not be read, is empty, damaged or not audio.
+        InputError: ``source`` or ``track`` is of another type.
     """
+    if track is not None and (isinstance(track, bool) or not isinstance(track, int) or track < 1):
+        raise InputError(f"track is {track!r}; accepted are a number from 1 on, and None")
     if isinstance(source, (bytes, bytearray, memoryview)):
         source = io.BytesIO(source)
     if not isinstance(source, (str, os.PathLike)):
         if not hasattr(source, "read") or isinstance(source, io.TextIOBase) or getattr(source, "closed", False):
             raise InputError(f"a source of type {type(source).__name__}; accepted are a path and an open binary file")
         name = source.name if isinstance(getattr(source, "name", None), str) else "audio stream"
-        with _seekable(source) as seekable, _decoder(seekable, name, track, strict) as decoder:
+        with _reading(name), _seekable(source) as seekable, _decoder(seekable, name, track, strict) as decoder:
             yield decoder
         return
     try:
@@ -83,8 +87,20 @@ def open_audio(
         raise AudioError(f"{source}: no permission to read it; accepted is a readable audio file") from None
     except (OSError, ValueError) as error:
         raise AudioError(f"{str(source)!r}: cannot be opened ({error}); accepted is an audio file") from None
-    with file, _seekable(file) as seekable, _decoder(seekable, str(source), track, strict) as decoder:
+    name = str(source)
+    with file, _reading(name), _seekable(file) as seekable, _decoder(seekable, name, track, strict) as decoder:
         yield decoder
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Raise AudioError for an error of the operating system in reading a file, such as that of a bad disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # of a temporary copy
+            raise
+        raise AudioError(f"{name}: cannot be read: {error.strerror or error}") from error
 
 
 @contextmanager

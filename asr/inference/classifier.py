@@ -14,7 +14,15 @@ from asr.errors import InputError
 from asr.features.silence import has_signal
 from asr.inference import detection
 from asr.inference.detection import Detection
-from asr.inference.inputs import Source, as_source, check_sources, input_rate, read_blocks, source_name
+from asr.inference.inputs import (
+    Source,
+    as_source,
+    check_batch_seconds,
+    check_sources,
+    input_rate,
+    read_blocks,
+    source_name,
+)
 from asr.inference.windows import Window, make_batches, pad_windows
 from asr.models import directory as directory_module
 from asr.models import store
@@ -41,6 +49,7 @@ class Classifier:
     ) -> None:
         self.task = task.eval()
         self.device = next(task.parameters()).device
+        check_batch_seconds(batch_seconds)
         self.batch_seconds = batch_seconds
         self.window = window
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import math
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +18,8 @@ from asr import audio
 from asr.audio.mix import polarities
 from asr.errors import InputError
 from asr.features import Extractor, Precomputed, read_sphinx
+
+MAX_AMPLITUDE = 100.0  # of a waveform; beyond, it is one of integers, which a model would take for clipped noise
 
 File = str | Path | BinaryIO
 
@@ -92,9 +92,12 @@ def as_source(source: object, features: Extractor, sample_rate: int | None = Non
             raise InputError("a Recording holds a path or a binary file, not an array")
         return replace(source, file=file)
     if isinstance(source, (str, os.PathLike)):
-        return os.fsdecode(source)
+        try:
+            return os.fsdecode(source)
+        except TypeError as error:
+            raise InputError(f"a path that is none: {error}") from None
     if isinstance(source, (bytes, bytearray)) or (isinstance(source, memoryview) and source.format in "Bbc"):
-        return io.BytesIO(source)
+        return io.BytesIO(bytes(source))  # a view may have gaps
     if hasattr(source, "read"):
         return _reopenable(source)
     return as_model_input(_as_array(source), features, sample_rate)
@@ -106,21 +109,30 @@ def _reopenable(file: Any) -> BinaryIO:
         raise InputError("a file opened as text: open it in binary mode ('rb')")
     if getattr(file, "closed", False):
         raise InputError("a file that is closed: use one that is open, or its path")
-    if hasattr(file, "seekable") and file.seekable():
+    if callable(getattr(file, "seekable", None)) and file.seekable():
         return cast(BinaryIO, file)
     copy = tempfile.TemporaryFile()  # noqa: SIM115  (deleted with its last reference)
-    try:
-        shutil.copyfileobj(file, copy)
-    except TypeError:
-        raise InputError("a stream of text: a stream of bytes is needed") from None
-    return cast(BinaryIO, copy)
+    while True:
+        try:
+            piece = file.read(1 << 20)
+        except (OSError, TypeError) as error:  # the latter where read takes no size
+            raise InputError(f"a stream that cannot be read: {error}") from error
+        if not piece:
+            return cast(BinaryIO, copy)
+        if not isinstance(piece, (bytes, bytearray, memoryview)):
+            raise InputError("a stream of text: a stream of bytes is needed")
+        copy.write(piece)
 
 
 def _as_array(values: Any) -> np.ndarray:
     """Return an array of a tensor or a sequence of numbers."""
-    if hasattr(values, "detach"):  # a tensor
-        values = values.detach().cpu()
-        values = (values.float() if values.is_floating_point() else values).numpy()
+    if hasattr(values, "detach"):
+        try:
+            values = values.detach().cpu()
+            values = (values.float() if values.is_floating_point() else values).resolve_neg().numpy()
+        except (RuntimeError, TypeError, NotImplementedError) as error:  # sparse, quantized, nested, without content
+            reason = str(error).partition("\n")[0]
+            raise InputError(f"a tensor that cannot be read ({reason}); a dense one of floats is accepted") from None
     accepted = "accepted are a path, a binary file, bytes, and floats as an array, a tensor or a list"
     if not isinstance(values, (list, tuple, memoryview)) and not hasattr(values, "__array__"):
         try:
@@ -150,6 +162,12 @@ def check_sources(sources: Any) -> list[Any]:
     return list(sources)
 
 
+def check_batch_seconds(value: object) -> None:
+    """Raise InputError unless a value is a number of seconds above 0."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not value > 0:
+        raise InputError(f"batch_seconds={value!r}: use a number of seconds above 0")
+
+
 def input_rate(features: Extractor) -> float:
     """Return the number of samples (or feature frames) in a second of a model's input."""
     return features.sample_rate or 1 / features.frame_seconds
@@ -168,8 +186,8 @@ def as_model_input(array: np.ndarray, features: Extractor, sample_rate: int | No
         float32, (S,) samples or (T, F) features.
 
     Raises:
-        InputError: the array is not of floats, is empty, or has another shape or numbers that are not finite, or the
-            sample rate is no number above 0.
+        InputError: the array is not of floats, is empty, or has another shape, numbers that are not finite or far
+            beyond ±1, or the sample rate is not one of `asr.audio.SAMPLE_RATES`.
     """
     if array.dtype.kind != "f":
         raise InputError(f"an array must be of floats, audio within ±1, not {array.dtype} (divide 16-bit by 32768)")
@@ -182,6 +200,10 @@ def as_model_input(array: np.ndarray, features: Extractor, sample_rate: int | No
     if array.ndim > 2 or array.ndim == 0 or (array.ndim == 2 and array.shape[0] > array.shape[1]):
         hint = " (of soundfile's arrays, give the transpose: array.T)" if array.ndim == 2 else ""
         raise InputError(f"a waveform must have shape (samples,) or (channels, samples), not {array.shape}{hint}")
+    if max(array.max(), -array.min()) > MAX_AMPLITUDE:
+        raise InputError(
+            f"a waveform must be within ±1, not {array.min():g} to {array.max():g} (divide samples of 16 bits by 32768)"
+        )
     array = array.astype(np.promote_types(np.float32, min(array.dtype, np.dtype(np.float64))), copy=False)
     if array.ndim == 2:
         signs = polarities(array.T)
@@ -189,8 +211,9 @@ def as_model_input(array: np.ndarray, features: Extractor, sample_rate: int | No
     if sample_rate is not None and sample_rate != features.sample_rate:
         import soxr
 
-        if not (isinstance(sample_rate, Real) and 0 < sample_rate < math.inf):
-            raise InputError(f"sample_rate={sample_rate!r}: use a number of Hz above 0")
+        least, most = audio.SAMPLE_RATES
+        if isinstance(sample_rate, bool) or not isinstance(sample_rate, Real) or not least <= sample_rate <= most:
+            raise InputError(f"sample_rate={sample_rate!r}: use a number of Hz from {least} to {most}")
         array = soxr.resample(array, sample_rate, features.sample_rate)
     return array.astype(np.float32)
 

@@ -18,7 +18,16 @@ from asr.errors import InputError
 from asr.inference.decoders.base import Decoder, Search
 from asr.inference.decoders.factory import lexicon_for, make_aligner, make_decoder
 from asr.inference.decoders.greedy import GreedyDecoder
-from asr.inference.inputs import Recording, Source, as_source, check_sources, describe_source, input_rate, source_name
+from asr.inference.inputs import (
+    Recording,
+    Source,
+    as_source,
+    check_batch_seconds,
+    check_sources,
+    describe_source,
+    input_rate,
+    source_name,
+)
 from asr.inference.windows import Window, cut_windows, make_batches, pad_windows
 from asr.models import decoder_files, store
 from asr.models import directory as directory_module
@@ -28,6 +37,7 @@ from asr.tasks.speech_frontend import SpeechTask
 from asr.text.lexicon import Lexicon
 from asr.text.lexicon import words as words_of_text
 from asr.text.vocabulary import Vocabulary
+from asr.utils.options import check_choice
 from asr.utils.threads import available_cores
 
 log = logging.getLogger(__name__)
@@ -52,6 +62,7 @@ class Recognizer:
         head: str | None = None,
         decoder: Decoder | None = None,
     ) -> None:
+        check_batch_seconds(batch_seconds)
         self.task = task.eval()
         self.device = next(task.parameters()).device
         self.batch_seconds = batch_seconds
@@ -260,6 +271,9 @@ class Recognizer:
         """
         given = lexicon is not None or pronouncer is not None
         head = head or (self.head if given else self.task.alignment_head)
+        check_choice("head", head, self.task.vocabularies)
+        if not isinstance(text, str):
+            raise InputError(f"a text of type {type(text).__name__}; a string is needed")
         aligner = make_aligner(self.task.vocabularies[head], text, lexicon, pronouncer)
         runner = Recognizer(self.task, batch_seconds=self.batch_seconds, head=head, decoder=aligner)
         transcript = runner.transcribe(source, sample_rate)

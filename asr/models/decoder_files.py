@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.decoding.ctc.options import OPTION_ALIASES
+from asr.errors import InputError
 from asr.models.directory import CONFIG, dump_config, find, read_config
 from asr.utils.aliases import rename_keys
 from asr.utils.atomic import atomic_path, write_atomic
@@ -84,6 +85,8 @@ def decoder_config(
         InputError: the directory's configuration cannot be read, or an option is given by two names.
     """
     config = read_config(directory)
+    if not isinstance(given, Mapping | None):
+        raise InputError(f"decoder={given!r}: expected a mapping of options")
     given = rename_keys(given or {}, OPTION_ALIASES)
     own = rename_keys(config.get("decoder") or {}, OPTION_ALIASES)
     own_head = own.pop("head", None) or next(iter(config["task"]["heads"]))

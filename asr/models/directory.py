@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,8 @@ def find(model: str | Path) -> Path:
         InputError: no model is there. The message lists the runs of a folder of training runs, and names the
             `previous_directory` that an interrupted save has left.
     """
+    if not isinstance(model, str | os.PathLike):
+        raise InputError(f"a model of type {type(model).__name__}; the path of its directory is needed")
     directory = Path(model)
     inner = directory / "model"
     for place in (directory, inner):

@@ -136,6 +136,8 @@ def _put_in_place(new: Path, directory: Path) -> None:
 def on_device(task: T, device: str) -> T:
     """Move a task to a device. Raises InputError for a device that cannot be used."""
     try:
+        if str(device) == "meta":
+            raise RuntimeError("it has no memory")
         return task.to(device)
     except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
         raise InputError(f"device {device!r} cannot be used: {error}") from error

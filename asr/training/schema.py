@@ -182,7 +182,7 @@ def check_settings(config: Mapping[str, Any]) -> None:
     optimizer = dict(config["optimizer"])
     schedule = optimizer.pop("schedule", None)
     check(OPTIMIZERS, optimizer, "optimizer", ["params"])
-    if schedule is not None:
+    if schedule not in (None, {}):
         check(SCHEDULES, schedule, "optimizer.schedule", ["optimizer", "max_lr", "total_steps", "mode"])
     if config["trainer"].get("fit_minutes") and (schedule or {}).get("type") != "one_cycle":
         raise InputError("trainer.fit_minutes: only the schedule one_cycle can be made to end in time")

@@ -173,7 +173,7 @@ def test_a_file_that_is_closed(trained: Recognizer, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), "16000"])
 def test_sample_rates_that_are_none(trained: Recognizer, wave: np.ndarray, rate: Any) -> None:
-    with pytest.raises(InputError, match=r"sample_rate=.*: use a number of Hz above 0"):
+    with pytest.raises(InputError, match=r"sample_rate=.*: use a number of Hz from 1000 to 768000"):
         trained.transcribe(wave, rate)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from asr.errors import InputError
 from asr.utils.options import check_choice
 
+MAX_BEAM = 1_000_000  # a wider one would fill the memory
 SCORES = ("log_probs", "probs", "logits")
 
 # former names of options in configurations and model directories: see `asr.utils.aliases.rename_keys`
@@ -41,6 +42,8 @@ class CTCBeamOptions:
     def __post_init__(self) -> None:
         if self.beam < 1 or self.nbest < 1 or (self.max_labels is not None and self.max_labels < 1):
             raise InputError(f"beam, nbest and max_labels must be at least 1: {self}")
+        if self.beam > MAX_BEAM:
+            raise InputError(f"beam={self.beam}: use at most {MAX_BEAM}")
         if not 0 <= self.min_label_prob < 1:
             raise InputError(f"min_label_prob={self.min_label_prob}: use a probability from 0 to below 1")
         if self.beam_threshold is not None and not self.beam_threshold > 0:

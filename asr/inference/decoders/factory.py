@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,12 @@ def beam_decoder(
     from asr.lm import files
 
     options = CTCBeamOptions(beam, nbest, max_labels, min_label_prob, beam_threshold)
+    weights = {"lm_weight": lm_weight, "word_bonus": word_bonus, "unknown_words": unknown_words}
+    weights |= {"character_weight": character_weight, "character_bonus": character_bonus}
+    weights |= {"neural_weight": neural_weight, "neural_bonus": neural_bonus}
+    for name, weight in weights.items():
+        if weight is not None and not math.isfinite(weight):
+            raise InputError(f"decoder.{name}={weight}: use a finite number")
     favored = parse_hotwords(hotwords)
     words = labels = neural = None
     if pronouncer is not None and lm is None and lexicon is None and not favored:
@@ -135,7 +142,7 @@ def implied_type(options: Iterable[str]) -> str:
     """Return the type of decoder that options without a ``type`` imply: greedy where it has them all, or else beam."""
     greedy = inspect.signature(GreedyDecoder).parameters
     if beam := [option for option in options if option not in greedy]:
-        log.info("decoding with a beam search, implied by %s", ", ".join(beam))
+        log.info("decoding with a beam search, implied by %s", ", ".join(map(str, beam)))
         return "beam"
     return "greedy"
 
