@@ -153,9 +153,10 @@ def _same_name(config: Any, key: str, path: str = "") -> str:
     names: set[str] = set()
 
     def search(node: DictConfig, path: str) -> None:
-        for name in map(str, node):
+        for entry in node:
+            name = str(entry)
             full = f"{path}.{name}".lstrip(".")
-            value = node._get_node(name)
+            value = node._get_node(entry)
             if full == "hydra" or full == "training":
                 continue
             if name == key:

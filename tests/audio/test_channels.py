@@ -103,7 +103,7 @@ def test_tracks(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> 
     assert dominant(read(path, RATE, track=2), RATE)[0] == pytest.approx(700, abs=2)
     assert info(path, track=2).duration == pytest.approx(2.05, abs=0.1)
     for track in (0, 3):
-        with pytest.raises(InputError, match="track is 0|has no audio track 3; accepted: tracks 1 to 2"):
+        with pytest.raises(InputError, match=r"track is 0|has no audio track 3; accepted: tracks 1 to 2"):
             read(path, RATE, track=track)
     wav = save(tmp_path, "wav16", tone(RATE, 0.5), RATE)
     assert len(read(wav, RATE, track=1)) == 8000
