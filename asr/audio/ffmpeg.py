@@ -32,9 +32,8 @@ HEADER_BYTES = 512
 # Those of them whose header may hold a guess.
 WITH_GUESSED_DURATION = frozenset({"asf", "avi", "flv"})
 # Containers with timestamps of their own; for the others FFmpeg counts samples or bytes.
-WITH_TIMESTAMPS = frozenset(
-    {"mov", "matroska", "asf", "flv", "mpegts", "mpeg", "ogg", "flac", "mxf", "nut", "wtv", "rm"}
-)
+# Not "rm": all frames of RealAudio may have the same one.
+WITH_TIMESTAMPS = frozenset({"mov", "matroska", "asf", "flv", "mpegts", "mpeg", "ogg", "flac", "mxf", "nut", "wtv"})
 # Those whose clock may start anew (FFmpeg's flag AVFMT_TS_DISCONT).
 WITH_RESETS = frozenset({"mpegts", "mpeg", "ogg", "nut"})
 # Those whose clock starts at 0: a file of audio alone may start later. A part of a live stream starts anywhere.

@@ -90,14 +90,14 @@ def check_ogg(file: BinaryIO, name: str, sample_rate: int, strict: bool) -> bool
         strict: refuse a file that is damaged or ends within a page.
 
     Returns:
-        Whether all pages are there.
+        Whether all pages are there, and belong to one stream.
 
     Raises:
         AudioError: ``strict`` is set, and the file is damaged or ends within a page.
     """
     file.seek(0)
     rate = OPUS_RATE if b"OpusHead" in file.read(64) else sample_rate
-    granule = _granule_before_damage(file)
+    granule, is_chained = _scan_pages(file)
     if granule is not None:
         report_damage(damaged(name, granule / rate, "a page is damaged or missing"), strict)
     page = _last_ogg_page(file)
@@ -105,35 +105,41 @@ def check_ogg(file: BinaryIO, name: str, sample_rate: int, strict: bool) -> bool
     if not whole or not page[5] & 4:
         # a live recording that was stopped has no mark either
         report_damage(f"{name}: no end-of-stream mark: cut short, or recorded live", strict and not whole)
-    return granule is None
+    return granule is None and not is_chained
 
 
-def _granule_before_damage(file: BinaryIO) -> int | None:
-    """Return the granule position of the page before the first one that is damaged or missing; None if there is none.
+def _scan_pages(file: BinaryIO) -> tuple[int | None, bool]:
+    """Look for pages that are damaged or missing, and for a stream that begins anew (as in joined copies of a file).
 
     libsndfile leaves out what such a page holds without a word, so that all that follows comes too early.
+
+    Returns:
+        The granule position of the page before the first one that is damaged or missing, None if there is none; and
+        whether a stream begins anew before that.
     """
-    granule, numbers = 0, dict[bytes, int]()
+    granule, numbers, is_chained = 0, dict[bytes, int](), False
     at, end = 0, file.seek(0, 2)
     while at < end:
         file.seek(at)
         page = file.read(27 + 255)
         if page[:4] != b"OggS":
-            return granule if _has_page(file, at) else None  # else it is padding
+            return (granule if _has_page(file, at) else None), is_chained  # else it is padding
         if len(page) < 27 or len(page) < 27 + page[26] or at + _page_bytes(page) > end:
-            return None  # the end is cut off
+            return None, is_chained  # the end is cut off
         file.seek(at)
         page = file.read(_page_bytes(page))
         serial, number = page[14:18], int.from_bytes(page[18:22], "little")
         if _ogg_checksum(page) != int.from_bytes(page[22:26], "little"):
-            return granule
-        if numbers.get(serial, number - 1) != number - 1:
-            return granule
+            return granule, is_chained
+        if page[5] & 2 and serial in numbers:  # the first page of a stream
+            is_chained = True
+        elif numbers.get(serial, number - 1) != number - 1:
+            return granule, is_chained
         numbers[serial] = number
         position = int.from_bytes(page[6:14], "little")
         granule = position if position < 2**63 else granule  # -1: no packet ends on the page
         at += len(page)
-    return None
+    return None, is_chained
 
 
 def _has_page(file: BinaryIO, at: int) -> bool:

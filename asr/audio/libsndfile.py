@@ -116,7 +116,7 @@ class SoundFileDecoder:
             if has_other_ogg_stream(file):
                 raise UseMediaError("several streams in one Ogg file")
             if not check_ogg(file, self.name, self.sample_rate, self._strict) and ffmpeg.is_installed():
-                raise UseMediaError("damaged pages")
+                raise UseMediaError("damaged pages, or several streams in one Ogg file")
         if self._expected >= UNKNOWN_LENGTH:
             raise UseMediaError("its header does not give its length")
         if container == "NIST":
@@ -149,12 +149,14 @@ class SoundFileDecoder:
         """Decode from ``first`` on, or from the beginning where seeking is not exact; see `AudioDecoder`."""
         size = max(1, BLOCK_VALUES // self.channels)
         end = min(last, self._sound.frames)
-        position = 0
+        position = sought = 0
         damage: tuple[float, str] | None = None
         try:
             # Elsewhere libsndfile lands beside the sample (Vorbis) or in another state of the decoder (MP3).
             if first > 0 and self._lossless and self._sound.format in EXACT_SEEK:
-                position = self._sound.seek(min(first, self._sound.frames))
+                sought = min(first, self._sound.frames)
+                position = self._sound.seek(sought)
+                sought = 0
             while position < end:
                 block = self._sound.read(min(size, end - position), dtype="float32", always_2d=True)
                 if not len(block):
@@ -162,7 +164,8 @@ class SoundFileDecoder:
                 yield position, block
                 position += len(block)
         except soundfile.LibsndfileError as error:
-            damage = position / self.sample_rate, error.error_string.rstrip(".")
+            # one that cannot be sought in is decoded from the beginning
+            damage = (sought or position) / self.sample_rate, error.error_string.rstrip(".")
             if self._strict:
                 report_damage(damaged(self.name, *damage), strict=True)
             for start, block in self._blocks_behind_damage(position, last, damage[1]):
@@ -173,7 +176,7 @@ class SoundFileDecoder:
             report_damage(
                 truncated(self.name, self._expected / self.sample_rate, position / self.sample_rate), self._strict
             )
-        if damage is not None and position > damage[0] * self.sample_rate:
+        if damage is not None and not sought and position > damage[0] * self.sample_rate:
             report_damage(damaged(self.name, *damage), self._strict)
 
     @property

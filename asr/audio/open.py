@@ -18,7 +18,7 @@ from typing import BinaryIO
 from asr.audio.backend import ACCEPTED, AudioDecoder, UseMediaError
 from asr.audio.ffmpeg import MediaDecoder
 from asr.audio.libsndfile import SoundFileDecoder
-from asr.audio.repair import with_wav_size, without_tag
+from asr.audio.repair import with_size, without_tag
 from asr.errors import AudioError, InputError
 
 # Files that a scan of a directory takes for audio: first those of libsndfile, then those of PyAV.
@@ -122,7 +122,7 @@ def _decoder(file: BinaryIO, name: str, track: int | None, strict: bool) -> Iter
     """Yield the decoder of a file that can seek, after checks of its header."""
     if file.seek(0, 2) == 0:
         raise AudioError(f"{name}: is empty (0 bytes); {ACCEPTED}")
-    file = with_wav_size(without_tag(file))
+    file = with_size(without_tag(file))
     file.seek(0)
     decoder: AudioDecoder
     try:

@@ -20,8 +20,9 @@ from asr.audio.mix import mixed_blocks
 from asr.audio.open import INPUT_EXTENSIONS, SAMPLE_RATES, open_audio
 from asr.errors import AudioError, InputError
 
-__all__ = ["INPUT_EXTENSIONS", "AudioInfo", "Channel", "info", "read", "stream"]
+__all__ = ["INPUT_EXTENSIONS", "MAX_AMPLITUDE", "AudioInfo", "Channel", "info", "read", "stream"]
 
+MAX_AMPLITUDE = 100.0  # beyond, samples are integers that were stored as floats, which a model would take for noise
 END = sys.maxsize  # sample number for "to the end of the file"
 
 
@@ -96,8 +97,8 @@ def read(
 
     Raises:
         AudioError: the file is missing, empty or not audio, has no such channel or track, or the part holds no samples,
-            or samples that are NaN or infinite; with ``strict`` also: it is damaged or cut short. The message names the
-            file.
+            or samples that are NaN, infinite or far beyond ±1; with ``strict`` also: it is damaged or cut short. The
+            message names the file.
         InputError: a sample rate, start, duration or channel out of range.
     """
     with open_audio(source, track=track, strict=strict) as decoder:
@@ -222,11 +223,13 @@ def _mono(decoder: AudioDecoder, first: int, last: int, channel: Channel) -> Ite
         mono = block[max(0, first - position) : max(0, last - position)]
         if not len(mono):
             continue
-        finite = np.isfinite(mono)
-        if not finite.all():
-            seconds = (max(first, position) + int(np.argmin(finite))) / decoder.sample_rate
+        usable = np.abs(mono) <= MAX_AMPLITUDE
+        if not usable.all():
+            index = int(np.argmin(usable))
+            seconds = (max(first, position) + index) / decoder.sample_rate
+            value = f"{mono[index]:g}" if np.isfinite(mono[index]) else "NaN or infinite"
             raise AudioError(
-                f"{decoder.name}: the sample at {seconds:.3f} s is NaN or infinite; "
-                "accepted are finite numbers, usually between -1 and 1"
+                f"{decoder.name}: the sample at {seconds:.3f} s is {value}; "
+                "accepted are finite numbers, usually between -1 and 1 (samples of 16 bits divided by 32768)"
             )
         yield np.ascontiguousarray(mono)

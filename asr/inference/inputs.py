@@ -19,8 +19,6 @@ from asr.audio.mix import polarities
 from asr.errors import InputError
 from asr.features import Extractor, Precomputed, read_sphinx
 
-MAX_AMPLITUDE = 100.0  # of a waveform; beyond, it is one of integers, which a model would take for clipped noise
-
 File = str | Path | BinaryIO
 
 
@@ -200,7 +198,7 @@ def as_model_input(array: np.ndarray, features: Extractor, sample_rate: int | No
     if array.ndim > 2 or array.ndim == 0 or (array.ndim == 2 and array.shape[0] > array.shape[1]):
         hint = " (of soundfile's arrays, give the transpose: array.T)" if array.ndim == 2 else ""
         raise InputError(f"a waveform must have shape (samples,) or (channels, samples), not {array.shape}{hint}")
-    if max(array.max(), -array.min()) > MAX_AMPLITUDE:
+    if max(array.max(), -array.min()) > audio.MAX_AMPLITUDE:
         raise InputError(
             f"a waveform must be within ±1, not {array.min():g} to {array.max():g} (divide samples of 16 bits by 32768)"
         )
