@@ -1,4 +1,4 @@
-"""Find the frames of waveforms without any signal, such as digital silence."""
+"""Find the frames of waveforms without any signal: digital silence and steady noise."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ CHUNK_SECONDS = 0.025
 # A signal that is shorter is no speech: the edges of a resampled constant, a click. MIN_CHUNKS of NEIGHBORHOOD chunks.
 MIN_CHUNKS = 3
 NEIGHBORHOOD = 10
+# Steady noise is no signal either: chunks less than 2 dB above the noise floor, which is the level that 10 % of the
+# chunks above FLOOR, if these are NOISE_SECONDS or more, do not exceed. Speech is louder, at least in its vowels.
+NOISE_MARGIN = 10 ** (2 / 20)
+NOISE_QUANTILE = 0.1
+NOISE_SECONDS = 3.0
 # Frames closer to a signal are not silent: networks emit labels with some delay, and words end softly.
 MARGIN_SECONDS = 1.0
 
@@ -21,8 +26,8 @@ def silent_frames(
 ) -> Tensor:
     """Find the output frames further than `MARGIN_SECONDS` from any signal.
 
-    There is no signal in digital zeros, in a constant, and in noise below about -80 dBFS. Whether a frame is silent
-    depends on the samples around it alone, so that parts of a recording give what the whole gives.
+    There is no signal in digital zeros, in a constant, in noise below about -80 dBFS, and in steady noise, which is
+    nowhere louder than the noise floor of the waveform.
 
     Args:
         waveforms: ``(N, S)`` within ±1, padded with any values.
@@ -36,10 +41,11 @@ def silent_frames(
     """
     chunk = _chunk_samples(sample_rate)
     result = torch.zeros(len(waveforms), int(num_frames.max()), dtype=torch.bool, device=waveforms.device)
+    noise_chunks = round(NOISE_SECONDS * sample_rate / chunk)
     frame = frame_seconds * sample_rate / chunk  # in chunks, as the margin
     margin = MARGIN_SECONDS * sample_rate / chunk
     for row, (length, frames) in enumerate(zip(lengths.tolist(), num_frames.tolist(), strict=True)):
-        is_signal = _signal_chunks(waveforms[row, :length], chunk)
+        is_signal = _signal_chunks(waveforms[row, :length], chunk, noise_chunks)
         if is_signal.all():
             continue
         counts = torch.nn.functional.pad(is_signal.cumsum(0), (1, 0))  # (C + 1,) chunks with signal before each
@@ -50,7 +56,7 @@ def silent_frames(
 
 
 def has_signal(waveform: Tensor, sample_rate: int) -> bool:
-    """Return whether there is any signal in a waveform (S,), sampled at ``sample_rate`` Hz; see `silent_frames`."""
+    """Return whether anything in a waveform (S,), sampled at ``sample_rate`` Hz, is above about -80 dBFS."""
     return bool(_signal_chunks(waveform, _chunk_samples(sample_rate)).any())
 
 
@@ -58,9 +64,13 @@ def _chunk_samples(sample_rate: int) -> int:
     return max(round(CHUNK_SECONDS * sample_rate), 1)
 
 
-def _signal_chunks(waveform: Tensor, chunk: int) -> Tensor:
-    """Which chunks (C,) of a waveform (S,) hold a signal."""
-    loud = _chunk_levels(waveform, chunk) > FLOOR
+def _signal_chunks(waveform: Tensor, chunk: int, noise_chunks: int | None = None) -> Tensor:
+    """Which chunks (C,) of a waveform (S,) hold a signal; of ``noise_chunks`` or more, only those above the noise."""
+    levels = _chunk_levels(waveform, chunk)
+    loud = levels > FLOOR
+    if noise_chunks is not None and (count := int(loud.sum())) >= noise_chunks:
+        quiet = levels[loud].kthvalue(max(1, round(NOISE_QUANTILE * count))).values
+        loud = levels > (quiet * NOISE_MARGIN).clamp(min=FLOOR)
     counts = torch.nn.functional.pad(loud.cumsum(0), (1, 0))  # (C + 1,) loud chunks before each
     index = torch.arange(len(loud), device=loud.device)
     around = _between(counts, index - NEIGHBORHOOD // 2, index + NEIGHBORHOOD // 2)

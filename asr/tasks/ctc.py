@@ -128,7 +128,12 @@ class CTCTask(SpeechTask):
         return 2 if self.consistency and self.training else 1
 
     def encode(
-        self, inputs: Tensor, lengths: Tensor, statistics: Sequence[Statistics | None] | None = None, views: int = 1
+        self,
+        inputs: Tensor,
+        lengths: Tensor,
+        statistics: Sequence[Statistics | None] | None = None,
+        views: int = 1,
+        silent: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, list[dict[str, Tensor]]]:
         """Compute the encoder outputs, augmented in training mode.
 
@@ -137,6 +142,8 @@ class CTCTask(SpeechTask):
             lengths: (N,) samples or frames of each utterance.
             statistics: of the recordings that the utterances are parts of; see `Extractor.forward`.
             views: in training mode, number of differently masked copies of each utterance.
+            silent: output frames (N, T') that the encoder does not see, as if they were cut out of the recording; at
+                least one frame of each utterance is left.
 
         Returns:
             Outputs (views * N, T', H), the first view of all utterances first; their lengths (views * N,); and for each
@@ -149,6 +156,8 @@ class CTCTask(SpeechTask):
             x, lengths = self.features(inputs, lengths, statistics)  # (N, T, F)
             if self.training:
                 x, lengths = self._augment(x, lengths, views)
+            if silent is not None:
+                x, lengths = cut_frames(x, lengths, silent.repeat_interleave(self.encoder.stride, 1))
         if not self.self_condition:
             return *self.encoder(x, lengths), []
         lower: list[dict[str, Tensor]] = []
@@ -187,8 +196,9 @@ class CTCTask(SpeechTask):
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Compute log-probabilities; outside training, frames without any signal get those of a certain blank.
 
-        A network trained on speech alone emits words in digital silence too, which it has never seen
-        (`asr.features.silence.silent_frames`). Log-probabilities of all other frames are not changed.
+        Such frames, in long silence or steady noise (`asr.features.silence.silent_frames`), are cut out of what the
+        encoder reads. A network that has not seen them in training emits words in them, and after half a minute of them
+        its state is another one, so that it misses words next to them.
 
         Args:
             inputs: (N, S) waveforms or (N, T, D) features, padded.
@@ -202,19 +212,42 @@ class CTCTask(SpeechTask):
         Raises:
             InputError: as `Extractor.forward`.
         """
-        x, frames, _ = self.encode(inputs, lengths, statistics)
-        scores = self._scores(x, heads or self.vocabularies)
-        if not self.training and self.features.sample_rate is not None:
-            silent = silent_frames(inputs, lengths, self.features.sample_rate, frames, self.frame_seconds)
-            if silent.any():
-                scores = {head: self._silenced(head, log_probs, silent) for head, log_probs in scores.items()}
+        names: Iterable[str] = heads or self.vocabularies
+        if self.training or (rate := self.features.sample_rate) is None:
+            x, frames, _ = self.encode(inputs, lengths, statistics)
+            return self._scores(x, names), frames
+        frames = self.output_lengths(lengths)
+        silent = silent_frames(inputs, lengths, rate, frames, self.frame_seconds)
+        x, kept, _ = self.encode(inputs, lengths, statistics, silent=silent if silent.any() else None)
+        scores = self._scores(x, names)
+        if silent.any():
+            scores = {head: self._with_silence(head, log_probs, kept, silent) for head, log_probs in scores.items()}
         return scores, frames
+
+    def _with_silence(self, head: str, log_probs: Tensor, kept: Tensor, silent: Tensor) -> Tensor:
+        """Return log-probabilities (N, T', V): of a certain blank in ``silent`` frames (N, T'), else those given.
+
+        Args:
+            head: the head.
+            log_probs: of the frames that are not silent, in order, (N, K, V).
+            kept: their number, (N,).
+            silent: False beyond the frames of an utterance.
+        """
+        result = self._blanks(head, log_probs).repeat(*silent.shape, 1)
+        for row, count in enumerate(kept.tolist()):
+            places = (~silent[row]).nonzero()[:count, 0]
+            result[row, places] = log_probs[row, : len(places)]
+        return result
 
     def _silenced(self, head: str, log_probs: Tensor, silent: Tensor) -> Tensor:
         """Return log-probabilities (N, T', V) with those of a certain blank where frames are ``silent`` (N, T')."""
+        return torch.where(silent[:, :, None], self._blanks(head, log_probs), log_probs)
+
+    def _blanks(self, head: str, log_probs: Tensor) -> Tensor:
+        """Return log-probabilities (V,) of a certain blank, like those of a head."""
         blank = torch.full_like(log_probs[0, 0], SILENCE_LOG_PROB)
         blank[self.vocabularies[head].blank] = 0.0
-        return torch.where(silent[:, :, None], blank, log_probs)
+        return blank
 
     def training_loss(self, batch: SpeechBatch) -> Loss:
         """Compute `loss` with the losses of the self-conditioning layers and the divergence of the views.
@@ -323,3 +356,21 @@ class CTCTask(SpeechTask):
             head: greedy.search(log_probs.detach().cpu().numpy(), frames, self.vocabularies[head].blank)
             for head, log_probs in scores.items()
         }
+
+
+def cut_frames(x: Tensor, lengths: Tensor, cut: Tensor) -> tuple[Tensor, Tensor]:
+    """Cut frames out of utterances; of an utterance that would have none left the first one stays.
+
+    Args:
+        x: (N, T, F), padded.
+        lengths: (N,) frames of each.
+        cut: (N, at least T) bool.
+
+    Returns:
+        As ``x`` and ``lengths``, zero beyond the new lengths.
+    """
+    rows = []
+    for row, length in enumerate(lengths.tolist()):
+        kept = x[row, :length][~cut[row, :length]]
+        rows.append(kept if len(kept) else x[row, :1])
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths.new_tensor([len(row) for row in rows])

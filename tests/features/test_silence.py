@@ -49,9 +49,30 @@ def test_no_signal(waveform: np.ndarray) -> None:
     assert all(silent(waveform.astype(np.float32))[0])
 
 
-@pytest.mark.parametrize("dbfs", [-76, -60, -20, 0])
+def syllables(seconds: float, dbfs: float, seed: int = 0) -> np.ndarray:
+    """Noise that comes and goes four times a second."""
+    samples = noise(seconds, dbfs, seed)
+    return (samples * np.abs(np.sin(np.arange(len(samples)) * (4 * np.pi / RATE)))).astype(np.float32)
+
+
+@pytest.mark.parametrize("dbfs", [-70, -60, -20, 0])
 def test_signal(dbfs: float) -> None:
-    assert not any(silent(noise(3, dbfs))[0])
+    assert not any(silent(syllables(10, dbfs))[0])
+    assert not any(silent(noise(2.5, dbfs))[0])  # too short to be known as noise
+    assert not any(silent(noise(10, dbfs - 3) + syllables(10, dbfs, seed=1))[0])
+
+
+@pytest.mark.parametrize("dbfs", [-70, -60, -20, 0])
+@pytest.mark.parametrize("muted", [0, 5], ids=["noise", "noise after zeros"])
+def test_steady_noise_is_no_signal(dbfs: float, muted: float) -> None:
+    zeros = np.zeros(round(muted * RATE), np.float32)
+    assert all(silent(np.concatenate([zeros, noise(60, dbfs)]))[0])
+    tone = 10 ** (dbfs / 20) * np.sin(np.arange(10 * RATE) * (2 * np.pi * 440 / RATE)).astype(np.float32)
+    assert all(silent(np.concatenate([zeros, tone]))[0])
+    sound = syllables(1, dbfs + 10, seed=1)
+    frames = np.array(silent(np.concatenate([zeros, noise(5, dbfs), sound, noise(5, dbfs, seed=2)]))[0])
+    begin, end = round((muted + 4) / FRAME), round((muted + 7) / FRAME)
+    assert frames[: begin - 2].all() and not frames[begin + 3 : end - 3].any() and frames[end + 2 :].all()
 
 
 def test_silence_begins_a_second_from_a_signal() -> None:

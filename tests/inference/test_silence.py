@@ -30,6 +30,12 @@ def noise(seconds: float, dbfs: float) -> np.ndarray:
     return (samples * 10 ** (dbfs / 20)).astype(np.float32)
 
 
+def bursts(seconds: float, dbfs: float) -> np.ndarray:
+    """Noise that comes and goes four times a second."""
+    samples = noise(seconds, dbfs)
+    return (samples * np.abs(np.sin(np.arange(len(samples)) * (4 * np.pi / RATE)))).astype(np.float32)
+
+
 def check_no_words(result: Transcript, seconds: float) -> None:
     assert (result.text, result.words, result.confidence) == ("", (), None)
     assert result.duration == pytest.approx(seconds, abs=0.1)
@@ -74,15 +80,15 @@ def robust(tmp_path_factory: pytest.TempPathFactory, tiny_config: Any, tone_corp
 @pytest.mark.parametrize("decoder", [None, {"type": "beam", "beam": 8}], ids=["greedy", "beam"])
 @pytest.mark.parametrize(
     "waveform",
-    [zeros(3), zeros(3) + 0.25, zeros(3) - 1, noise(3, -85), zeros(0.01), zeros(100)],
-    ids=["zeros", "constant", "full scale", "quiet noise", "hardly anything", "a long file"],
+    [zeros(3), zeros(3) + 0.25, zeros(3) - 1, noise(3, -85), noise(9, -30), zeros(0.01), zeros(100), noise(100, -50)],
+    ids=["zeros", "constant", "full scale", "quiet noise", "noise", "hardly anything", "long zeros", "long noise"],
 )
 def test_without_signal_there_are_no_words(eager: Recognizer, waveform: np.ndarray, decoder: Any) -> None:
     from asr.inference.decoders.factory import make_decoder
 
     model = Recognizer(eager.task, decoder=decoder and make_decoder(eager.vocabulary, decoder))
     check_no_words(model.transcribe(waveform.astype(np.float32)), len(waveform) / RATE)
-    assert model.transcribe(noise(3, -30)).words  # what has a signal has words, of this model
+    assert model.transcribe(bursts(3, -30)).words  # what has a signal has words, of this model
 
 
 def test_without_signal_there_are_no_words_in_windows(
@@ -117,15 +123,39 @@ def test_without_signal_there_are_no_words_whatever_the_normalization(
     speech = tones("abc def", 3)
     task.features.fit([(torch.from_numpy(speech)[None], torch.tensor([len(speech)]))])
     model = forget_blank(Recognizer(task))
-    for core, context in ((60.0, 15.0), (2.0, 0.5)):  # whole, and in windows
+    for core, context in ((60.0, 15.0), (4.0, 1.0)):  # whole, and in windows
         monkeypatch.setattr(windows, "CORE_SECONDS", core)
         monkeypatch.setattr(windows, "CONTEXT_SECONDS", context)
-        for waveform in (zeros(10), zeros(10) + np.float32(0.25), noise(10, -85)):
+        for waveform in (zeros(10), zeros(10) + np.float32(0.25), noise(10, -85), noise(10, -40)):
             check_no_words(model.transcribe(waveform), 10)
-        assert model.transcribe(noise(10, -30)).words
+        assert model.transcribe(bursts(10, -30)).words
         between = model.transcribe(np.concatenate([zeros(5), speech, noise(5, -90)]))
         assert between.words
         assert all(word.start >= 4 and word.end <= 6.1 + len(speech) / RATE for word in between.words)
+
+
+@pytest.mark.parametrize("dbfs", [None, -40], ids=["zeros", "noise"])
+def test_the_network_does_not_read_long_silence(
+    usual: Recognizer, tones: Callable[..., np.ndarray], dbfs: float | None
+) -> None:
+    """What precedes speech by more than a second changes no score of it, in a batch of different lengths either."""
+    speech = tones("abc def", 3)
+    speech = speech[: len(speech) // 160 * 160]  # whole frames
+    quiet = zeros(40) if dbfs is None else noise(40, dbfs)
+    parts = [np.concatenate([quiet[-round(s * RATE) :], speech, quiet[: round(s * RATE)]]) for s in (4, 40)]
+    lengths = torch.tensor([len(part) for part in parts])
+    batch = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(part) for part in parts], batch_first=True)
+    with torch.inference_mode():
+        scores, frames = usual.task(batch, lengths)
+    short, long = scores["text"].numpy()
+    assert frames.tolist() == usual.task.output_lengths(lengths).tolist()
+    per_second = round(1 / usual.task.frame_seconds)
+    size = round(len(speech) / RATE * per_second)
+    # a frame of silence more or less, as chunks and frames have other boundaries, a second away
+    near = short[4 * per_second : 4 * per_second + size]
+    np.testing.assert_allclose(long[40 * per_second : 40 * per_second + size], near, atol=0.02)
+    assert short[: 3 * per_second - 2, usual.vocabulary.blank].min() == 0
+    assert long[: 39 * per_second - 2, usual.vocabulary.blank].min() == 0
 
 
 def test_words_are_aligned_with_the_signal(usual: Recognizer, tone_texts: Any, tones: Any) -> None:
