@@ -16,6 +16,7 @@ class System:
     """The parts of one system, each as "module:attribute".
 
     Attributes:
+        noun: what a model of it is called in messages.
         task: the network with its loss, a subclass of `asr.tasks.base.Task`.
         job: what training does for this system, a subclass of `asr.training.jobs.base.Job`.
         data: the dataclass of the configuration group ``data``.
@@ -23,6 +24,7 @@ class System:
         runner: the class that `asr.load` returns for a model of this system.
     """
 
+    noun: str
     task: str
     job: str
     data: str
@@ -37,6 +39,7 @@ class System:
 
 SYSTEMS = {
     "ctc": System(
+        noun="speech recognizer",
         task="asr.tasks.ctc:CTCTask",
         job="asr.training.jobs.ctc:CTCJob",
         data="asr.training.schema:SpeechData",
@@ -44,6 +47,7 @@ SYSTEMS = {
         runner="asr.inference.recognizer:Recognizer",
     ),
     "classification": System(
+        noun="classifier",
         task="asr.tasks.classification:ClassificationTask",
         job="asr.training.jobs.classification:ClassificationJob",
         data="asr.training.schema:ClassificationData",
@@ -51,6 +55,7 @@ SYSTEMS = {
         runner="asr.inference.classifier:Classifier",
     ),
     "seq2seq": System(
+        noun="seq2seq model",
         task="asr.tasks.seq2seq:Seq2SeqTask",
         job="asr.training.jobs.seq2seq:Seq2SeqJob",
         data="asr.training.schema:ParallelTextData",
@@ -58,6 +63,7 @@ SYSTEMS = {
         runner="asr.inference.pronouncer:Pronouncer",
     ),
     "captioning": System(
+        noun="captioner",
         task="asr.tasks.captioning:CaptioningTask",
         job="asr.training.jobs.captioning:CaptioningJob",
         data="asr.training.schema:CaptionData",
@@ -65,6 +71,7 @@ SYSTEMS = {
         runner="asr.inference.captioner:Captioner",
     ),
     "language": System(
+        noun="language model",
         task="asr.tasks.language:LanguageTask",
         job="asr.training.jobs.language:LanguageJob",
         data="asr.training.schema:TextData",

@@ -13,6 +13,7 @@ import typer
 from asr._version import __version__
 from asr.cli import lm
 from asr.cli._errors import lacks_memory, print_error, print_memory_error, print_os_error, show_tracebacks
+from asr.cli._help import Command, Program
 from asr.cli._streams import BROKEN_PIPE_STATUS, OUTPUT, prepare_streams
 from asr.cli.align import align
 from asr.cli.caption import caption
@@ -30,7 +31,8 @@ from asr.errors import InputError, Interruption
 from asr.utils.escape import escape_surrogates
 
 app = typer.Typer(
-    help="Train, evaluate and run recognizers of speech and other sequences.",
+    cls=Program,
+    help="Train, evaluate and run recognizers of speech and other sequences. What a command does: asr COMMAND --help.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -40,7 +42,7 @@ app = typer.Typer(
 
 app.command(cls=PrepareCommand)(prepare)
 for command in (train, evaluate, compare, transcribe, align, tune, generate, classify, pronounce, caption, info):
-    app.command()(command)
+    app.command(cls=Command)(command)
 app.add_typer(lm.app, name="lm")
 
 

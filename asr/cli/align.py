@@ -28,7 +28,7 @@ def align(
     ],
     model: Annotated[str, typer.Option(help="Model directory, or a training run.")],
     text: Annotated[
-        str | None, typer.Argument(metavar="[TEXT]", help="Text file with what is spoken, or - for standard input.")
+        str | None, typer.Argument(metavar="TEXT", help="Text file with what is spoken, or - for standard input.")
     ] = None,
     format: Annotated[
         str,

@@ -21,7 +21,7 @@ def compare(
     data: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[DATA...]",
+            metavar="DATA...",
             help="Manifests for models; or for hypotheses their references, if the files do not hold them: manifests, "
             ".trn, or lines 'id text'.",
         ),
@@ -40,16 +40,9 @@ def compare(
 ) -> None:
     """Compare two recognizers on the same utterances: error rates, whether their difference is significant, and where.
 
-    \b
-    asr evaluate MODEL_A test.jsonl.gz --details a.jsonl
-    asr evaluate MODEL_B test.jsonl.gz --details b.jsonl
-    asr compare a.jsonl b.jsonl
-    asr compare MODEL_A MODEL_B test.jsonl.gz      # the same
-    asr compare ours.jsonl theirs.trn test.jsonl.gz --normalization english
-
     The paired bootstrap draws utterances and, where they are known, whole speakers; the matched pairs test is that of
     NIST's sc_stats (MAPSSWE).
-    """  # noqa: D301  (click's mark of a paragraph that is not wrapped)
+    """
     from asr.cli._progress import progress_bar
     from asr.evaluation.compare import compare_files
     from asr.utils.json_files import write_json

@@ -8,9 +8,12 @@ from typing import Annotated
 
 import typer
 
+from asr.cli._help import Command, Commands
 from asr.errors import InputError
 
-app = typer.Typer(help="Estimate, score, prune, mix and convert n-gram language models.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Commands, help="Estimate, score, prune, mix and convert n-gram language models.", no_args_is_help=True
+)
 
 TEXT = typer.Argument(
     metavar="TEXT...", help="Text files, a sentence a line (also compressed; - is standard input), or manifests."
@@ -23,7 +26,7 @@ SPELL = typer.Option("--spell-numbers", help="Write numbers as English words: 19
 CHARACTERS = typer.Option("--characters", help="A model of characters; the space between words is |.")
 
 
-@app.command()
+@app.command(cls=Command)
 def train(
     text: Annotated[list[Path], TEXT],
     output: Annotated[Path, typer.Option(help=OUTPUT_HELP)],
@@ -66,7 +69,7 @@ def train(
     print(f"{size.words} words of text in {seconds:.1f} s; {sizes}: {output}")
 
 
-@app.command()
+@app.command(cls=Command)
 def score(
     model: Annotated[Path, MODEL],
     text: Annotated[list[Path], TEXT],
@@ -89,7 +92,7 @@ def score(
         )
 
 
-@app.command()
+@app.command(cls=Command)
 def prune(
     model: Annotated[Path, MODEL],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help=OUTPUT_HELP)],
@@ -112,7 +115,7 @@ def prune(
     print(f"{sizes}: {output}")
 
 
-@app.command()
+@app.command(cls=Command)
 def mix(
     models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Two models or more, ARPA or binary files.")],
     output: Annotated[Path, typer.Option(help=OUTPUT_HELP)],
@@ -159,7 +162,7 @@ def mix(
     print(f"{sizes}{perplexities[-1]}: {output}")
 
 
-@app.command()
+@app.command(cls=Command)
 def convert(
     model: Annotated[Path, MODEL],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help=OUTPUT_HELP)],

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
+from asr.cli._help import Command
 from asr.corpora import CORPORA
 from asr.errors import InputError
 from asr.utils.escape import escape_surrogates
@@ -24,7 +24,7 @@ RARE = 10  # characters with fewer occurrences are listed apart; in short texts,
 COLUMN = 10  # width of a column of numbers, in characters
 
 
-class PrepareCommand(TyperCommand):
+class PrepareCommand(Command):
     """The command ``asr prepare``, whose help ends with that of the corpus which stands before ``--help``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -33,11 +33,13 @@ class PrepareCommand(TyperCommand):
         return super().parse_args(ctx, args)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write what the corpus expects, and its options."""
+        """Write what the corpus expects, and its options; examples where none is named."""
         from asr.corpora import describe
 
         if name := ctx.meta.get("corpus"):
             formatter.write(f"\n{describe(name)}\n")
+        else:
+            super().format_epilog(ctx, formatter)
 
 
 def prepare(

@@ -6,8 +6,9 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,24 @@ from asr.errors import InputError
 
 FROM_INIT = ("task", "features", "encoder", "augmentation", "decoder")  # groups that a recipe without heads lacks
 MAX_NAMED = 3  # settings that a message proposes
+ELSEWHERE = 0.8  # least share of common characters that makes a setting of another group worth proposing
+# what other toolkits call settings
+FOREIGN = {
+    "learning_rate": "optimizer.lr",
+    "warmup": "optimizer.schedule.pct_start",
+    "batch_size": "data.utterances data.seconds",
+    "num_epochs": "trainer.epochs",
+    "max_epochs": "trainer.epochs",
+    "patience": "trainer.early_stopping",
+    "device": "trainer.accelerator",
+    "gpu": "trainer.accelerator",
+    "gpus": "trainer.devices",
+    "output_dir": "run_dir",
+    "checkpoint": "resume",
+    "pretrained": "init",
+    "layers": "encoder.num_layers",
+    "hidden_dim": "encoder.hidden_size",
+}
 HYDRA = (
     "hydra/job_logging=none",
     "hydra/hydra_logging=none",
@@ -36,13 +55,21 @@ def train(
     ],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change, e.g. trainer.epochs=20 seed=2."),
+        typer.Argument(
+            metavar="KEY=VALUE...",
+            help="Settings to change, e.g. trainer.epochs=20 seed=2; docs/settings.md lists them.",
+        ),
     ] = None,
     multirun: Annotated[
         bool, typer.Option("-m", "--multirun", help="Train once for each combination of key=a,b,c.")
     ] = False,
 ) -> None:
-    """Train a model as a recipe describes; the model is written to RUN_DIR/model."""
+    """Train a model as a recipe describes; the model is written to RUN_DIR/model.
+
+    An epoch's line has the losses, the error rates on dev, the share of blanks, the learning rate (lr), the speed, the
+    time left, and "best" where the weights are the best yet. RUN_DIR is runs/NAME/seed=SEED. After Ctrl-C resume=auto
+    continues.
+    """
     import hydra
     from hydra.errors import HydraException
     from omegaconf import DictConfig
@@ -128,8 +155,8 @@ def _explain(error: Exception, recipe: str, overrides: Sequence[str]) -> str:
             if adapts and full_key.partition(".")[0] in FROM_INIT:
                 raise InputError(f"this recipe takes {full_key} from the model of init; to change it: +{given}")
             known = [str(name) for name in cause.parent_node if name != "hydra"]
-            if elsewhere := _same_name(cause.parent_node._get_root(), key):
-                raise InputError(f"{group or 'the configuration'} has no option {key} (did you mean {elsewhere}?)")
+            if meant := _meant(cause.parent_node._get_root(), group, key):
+                raise InputError(f"{group or 'the configuration'} has no option {key} (did you mean {meant}?)")
             check_names(group or "the configuration", [key], known)
     except InputError as refusal:
         return f"{where}{refusal}"
@@ -144,30 +171,50 @@ def _explain(error: Exception, recipe: str, overrides: Sequence[str]) -> str:
     return where + re.sub(r" To append to your config use \S+", "", message)
 
 
-def _same_name(config: Any, key: str, path: str = "") -> str:
-    """Return the full name of a setting with a name that occurs elsewhere; several are joined by "or"."""
+def _meant(config: Any, group: str, key: str) -> str:
+    """Return the settings that a wrong key may mean, or the choice of its group that has it; "" if nothing is near.
+
+    Args:
+        config: the configuration as composed.
+        group: full name of the node that lacks the key; "" for the configuration itself.
+        key: the key's name in it.
+    """
+    from asr.utils import resources
+    from asr.utils.options import SIMILARITY
+
+    names = sorted(set(_settings(config)))
+    same = [name for name in names if name.rpartition(".")[2] == key] or [
+        name for name in FOREIGN.get(key, "").split() if name in names
+    ]
+    if same:
+        return " or ".join(same) if len(same) <= MAX_NAMED else ""
+    files = sorted((resources.folder("configs") / group).glob("*.yaml")) if group else []
+    if choices := [file.stem for file in files if re.search(rf"^{re.escape(key)}:", file.read_text("utf-8"), re.M)]:
+        return " or ".join(f"{group}={choice} {group}.{key}" for choice in choices)
+    siblings = [name.rpartition(".")[2] for name in names if name.rpartition(".")[0] == group]
+    if not get_close_matches(key, siblings, 1, SIMILARITY):
+        near = get_close_matches(key, sorted({name.rpartition(".")[2] for name in names}), 1, ELSEWHERE)
+        same = [name for name in names if near and name.rpartition(".")[2] == near[0]]
+    return " or ".join(same) if len(same) <= MAX_NAMED else ""
+
+
+def _settings(config: Any, path: str = "") -> Iterator[str]:
+    """Yield the full names of all settings, with those options of heads that stand at their defaults."""
     from omegaconf import DictConfig
 
     from asr.training.schema import Head
 
-    names: set[str] = set()
-
-    def search(node: DictConfig, path: str) -> None:
-        for entry in node:
-            name = str(entry)
-            full = f"{path}.{name}".lstrip(".")
-            value = node._get_node(entry)
-            if full == "hydra" or full == "training":
-                continue
-            if name == key:
-                names.add(full)
-            if re.fullmatch(r"task\.heads\.[^.]+", full) and key in {field.name for field in fields(Head)}:
-                names.add(f"{full}.{key}")  # a head's option that stands at its default
-            if isinstance(value, DictConfig) and not value._is_none() and not value._is_missing():
-                search(value, full)
-
-    search(config, path)
-    return " or ".join(sorted(names)) if len(names) <= MAX_NAMED else ""
+    for entry in config:
+        name = str(entry)
+        full = f"{path}.{name}".lstrip(".")
+        value = config._get_node(entry)
+        if full in ("hydra", "training"):
+            continue
+        yield full
+        if re.fullmatch(r"task\.heads\.[^.]+", full):
+            yield from (f"{full}.{field.name}" for field in fields(Head))
+        if isinstance(value, DictConfig) and not value._is_none() and not value._is_missing():
+            yield from _settings(value, full)
 
 
 def run(config: Any) -> None:

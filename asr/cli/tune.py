@@ -48,7 +48,7 @@ def tune(
 
     def show_header(weights: Sequence[str], error_kind: str) -> None:
         names.extend(weights)
-        print("  ".join(f"{name:>14}" for name in [*weights, f"{error_kind.upper()} %", "real time"]))
+        print("  ".join(f"{name:>14}" for name in [*weights, f"{error_kind.upper()} %", "search / audio"]))
 
     def show(trial: Trial) -> None:
         cells = ["none" if trial.weights[name] is None else f"{trial.weights[name]:g}" for name in names]

@@ -136,9 +136,11 @@ class SpeechDataset(Dataset[SpeechExample]):
 
     def _check_source(self, cut: MonoCut) -> None:
         if self.sample_rate is None and cut.features is None:
-            raise InputError(f"utterance {cut.id} has no features; this model needs them instead of audio")
+            raise InputError(
+                f"utterance {cut.id} has audio only; this model reads features (features: precomputed), not audio"
+            )
         if self.sample_rate is not None and cut.recording is None:
-            raise InputError(f"utterance {cut.id} has only features; this model needs audio")
+            raise InputError(f"utterance {cut.id} has features only; this model reads audio")
 
     def __len__(self) -> int:
         return len(self.cuts)

@@ -85,6 +85,9 @@ def evaluate_model(
         InputError: model or data cannot be read, or the system does not have an option.
     """
     models = [directory.find(path) for path in (model, *ensemble)]
+    for path in data:
+        if any((place / directory.CONFIG).is_file() for place in (Path(path), Path(path, "model"))):
+            raise InputError(f"{path}: a model, not data; models are compared by asr compare A B DATA")
     evaluate: Evaluate = directory.system_of(directory.read_config(models[0])).load("evaluate")
     return evaluate(models, list(data), EvaluationOptions(**options))
 

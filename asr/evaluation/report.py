@@ -149,7 +149,7 @@ class Report:
         """Format a line per group and one for all: utterances, reference tokens, rates in %, error counts."""
         first = self.kinds[0]
         header = ["", "utterances", UNITS[first], f"{first.upper()} %", "sub", "del", "ins"]
-        header += [f"{kind.upper()} %" for kind in self.kinds[1:]] + ["wrong %"]
+        header += [f"{kind.upper()} %" for kind in self.kinds[1:]] + ["wrong utt. %"]
         lines = [header]
         for name, report in [*self.groups.items(), ("all", self)]:
             main = report.totals[first]

@@ -190,8 +190,9 @@ def _head_text(head: str, report: Report, worst: int) -> str:
     lines = [f"head {head}", report.table(), report.legend()]
     if calibration := report.calibration:
         lines.append(
-            f"confidence: {calibration.tokens} {UNITS[report.kinds[0]]} at {calibration.confidence:.3f} on average, "
-            f"{calibration.accuracy:.3f} correct, expected calibration error {calibration.error:.3f}"
+            f"confidence: {100 * calibration.confidence:.1f} % on average, where {100 * calibration.accuracy:.1f} % of "
+            f"{calibration.tokens} {UNITS[report.kinds[0]]} are right "
+            f"(expected calibration error {calibration.error:.3f})"
         )
     if worst and (listing := report.worst(worst)):
         legend = "worst utterances, by number of errors (S substitution, D deletion, I insertion)"

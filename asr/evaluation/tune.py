@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -45,6 +46,7 @@ CHARACTER_VALUES = {"character_weight": (0.2, 0.4, 0.6, 0.8, 1.0), "character_bo
 NEURAL_VALUES = {"neural_weight": (0.2, 0.4, 0.6, 0.8), "neural_bonus": (0.0, 0.5, 1.0, 1.5)}
 BEAM_VALUES = {"beam": (25, 50, 100, 200)}
 CARD_SECTION = "\n## Tuned decoder\n\n"  # of the model card; the last section
+GREEDY_SENTENCE = r"Greedy decoding (?:unless a decoder is named|where nothing else is said)\. "  # of the model card
 MAX_ROUNDS = 4  # of coordinate descent
 NAMES = ("beam", *TUNABLE)
 
@@ -159,10 +161,10 @@ def record_tuning(directory: Path, best: Trial, error_kind: str, data: Sequence[
     settings = ", ".join(f"{name} {value:g}" for name, value in weights.items())
     section = (
         f"{CARD_SECTION}The model decodes by beam search since `asr tune`: {settings}. {error_kind.upper()} on the "
-        f"data that it was tuned on, {figures['tuned']['data']}: {100 * best.rate:.2f} %. The figures above are older."
-        "\n"
+        f"data that it was tuned on, {figures['tuned']['data']}: {100 * best.rate:.2f} %.\n"
     )
     before = card.read_text(encoding="utf-8") if card.is_file() else ""
+    before = re.sub(GREEDY_SENTENCE, "The figures in the table are of greedy decoding. ", before)
     write_atomic(card, (before.partition(CARD_SECTION)[0] + section).encode())
 
 

@@ -21,6 +21,8 @@ from asr.features import Extractor, Precomputed, read_sphinx
 
 File = str | Path | BinaryIO
 
+PRECOMPUTED_ONLY = "this model reads Sphinx feature files (features: precomputed), not audio"
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -242,9 +244,11 @@ def read_blocks(source: Source, features: Extractor) -> Iterator[np.ndarray]:
     elif features.sample_rate is not None:
         yield from audio.stream(cast(File, checked), features.sample_rate)
     elif isinstance(features, Precomputed) and (name := source_name(checked)):
+        if Path(name).suffix.lower() in audio.INPUT_EXTENSIONS:
+            raise InputError(f"{name}: {PRECOMPUTED_ONLY}")
         yield read_sphinx(name, features.input_dim)
     else:
-        raise InputError("this model reads feature files (.mfc), not streams")
+        raise InputError(f"{PRECOMPUTED_ONLY}; give the path of a feature file")
 
 
 def audio_infos(sources: Sequence[File | Recording]) -> list[audio.AudioInfo | InputError]:

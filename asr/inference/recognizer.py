@@ -102,6 +102,12 @@ class Recognizer:
             raise InputError(f"{model} has no head {head!r}; it has {', '.join(task.vocabularies)}")
         return cls(task, batch_seconds=batch_seconds, head=head, decoder=make_decoder(task.vocabularies[head], options))
 
+    def __repr__(self) -> str:
+        heads = ", ".join(self.task.vocabularies)
+        search = type(self.decoder).__name__
+        reads = self.sample_rate or "features"
+        return f"<Recognizer: heads {heads}; decodes {self.head} by {search}, reads {reads}, on {self.device}>"
+
     @property
     def sample_rate(self) -> int | None:
         """Sample rate in Hz of the waveforms that the model reads; None for one that reads precomputed features."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from asr._version import __version__
+from asr.errors import InputError
 from asr.metrics.significance import with_interval
+from asr.models import directory
 
 Figures = Mapping[str, Any]
 
@@ -20,11 +24,22 @@ def splits(figures: Figures) -> Iterator[tuple[str, Any]]:
     return ((split, figures[split]) for split in ("dev", "test") if figures.get(split))
 
 
+def set_name(split: str, name: str) -> str:
+    """Return the name to show of a manifest of dev or test; a single one has the name of its split."""
+    return split if name == split else f"{split} {name}"
+
+
 def named_sets(figures: Figures) -> Iterator[tuple[str, Any]]:
     """Yield each manifest of dev and test with its figures, by a name to show."""
-    for split, sets in splits(figures):
-        for name, row in sets.items():
-            yield split if name == split else f"{split} {name}", row
+    return ((set_name(split, name), row) for split, sets in splits(figures) for name, row in sets.items())
+
+
+def model_name(model: str) -> str:
+    """Return the name that a model was trained by, which says more to others than its path; or the path's last part."""
+    with suppress(InputError):
+        path = directory.find(model)
+        return str(directory.read_config(path).get("training", {}).get("name") or path.name)
+    return Path(model).name
 
 
 def model_card(
@@ -51,7 +66,7 @@ def model_card(
         note: a sentence before the pointer to the configuration.
     """
     training = figures["training"]
-    init = f" It started from the weights of `{config['init']}`." if config["init"] else ""
+    init = f" It started from the weights of the model `{model_name(config['init'])}`." if config["init"] else ""
     trained = (
         f"Trained on {data} for {training['epochs']} epochs ({training['minutes']:.1f} minutes on "
         f"{training['hardware']}), seed {training['seed']}; the weights are those of epoch {training['best_epoch']}, "

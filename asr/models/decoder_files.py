@@ -82,11 +82,12 @@ def decoder_config(
         head: the head to decode; None: the one of the directory's own options, or else the first.
 
     Raises:
-        InputError: the directory's configuration cannot be read, or an option is given by two names.
+        InputError: the directory's configuration cannot be read, an option is given by two names, or ``given`` is no
+            mapping.
     """
     config = read_config(directory)
-    if not isinstance(given, Mapping | None):
-        raise InputError(f"decoder={given!r}: expected a mapping of options")
+    if given is not None and not isinstance(given, Mapping):
+        raise InputError(f"decoder={given!r}: expected a mapping of options, such as {{'type': 'beam', 'beam': 50}}")
     given = rename_keys(given or {}, OPTION_ALIASES)
     own = rename_keys(config.get("decoder") or {}, OPTION_ALIASES)
     own_head = own.pop("head", None) or next(iter(config["task"]["heads"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import yaml
 from asr.errors import InputError
 from asr.models.aliases import rename_settings
 from asr.systems import SYSTEMS, System
+from asr.utils import resources
 from asr.utils.options import check_choice
 
 if TYPE_CHECKING:  # torch, which a command needs only after it has checked its arguments
@@ -66,7 +68,7 @@ def find(model: str | Path) -> Path:
         if not place.exists() and (previous := previous_directory(place)).is_dir():
             raise InputError(f"{place}: saving this model was interrupted; rename {previous} to recover the one before")
     if not directory.is_dir():
-        raise InputError(f"{model}: no such model directory (a training writes one to RUN_DIR/model)")
+        raise InputError(f"{model}: no such model directory{_how_to_train(directory)}")
     if (directory / CONFIG).exists() or inner.is_dir():
         return directory if (directory / CONFIG).exists() else inner
     if runs := sorted(str(path.parent) for path in directory.glob("*/model")):
@@ -76,6 +78,21 @@ def find(model: str | Path) -> Path:
             f"{model}: the training has not ended, so there is no model yet; train on with resume=auto ({last})"
         )
     return directory
+
+
+def _how_to_train(model: Path) -> str:
+    """Return where a model that is missing comes from, if its path has the name of a shipped recipe's run."""
+    if "demo" in model.parts:
+        return "; train it first: make demo (minutes)"
+    for path in sorted(resources.folder("recipes").glob("*/*.yaml")):
+        recipe = path.read_text(encoding="utf-8")
+        name = re.search(r"^name: (\S+)", recipe, re.MULTILINE)
+        pattern = ".*".join(map(re.escape, re.split(r"\$\{\w+\}", name[1]))) if name else ""
+        if any(re.fullmatch(pattern, part) for part in model.parts):
+            time = re.search(r"^# ([^;,\n]*minutes[^;,\n]*)", recipe, re.MULTILINE)
+            note = f"{time[1]}; " if time else ""
+            return f"; train it first: asr train recipes/{path.parent.name}/{path.name} ({note}README.md there)"
+    return "; a training writes one to RUN_DIR/model (asr train RECIPE)"
 
 
 def read_config(directory: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from asr.errors import InputError
 from asr.models import directory as store
+from asr.systems import SYSTEMS
 from asr.text import vocabulary_file
 
 SHOWN = ("data", "init")  # keys of the training configuration that no other part of the description has
@@ -72,13 +73,20 @@ def render(info: Mapping[str, Any]) -> str:
     """Format the result of `read` for people, a fact a line."""
     config, figures = dict(info["config"]), dict(info["figures"])
     task = {key: value for key, value in config.pop("task").items() if key != "heads"}
-    version = config.pop("asr_version", None)
+    version, type = config.pop("asr_version", None), task.pop("type")
     rows = [
-        ("model", f"{info['name']}, of type {task.pop('type')}" + (f", made by asr {version}" if version else "")),
+        (
+            "model",
+            f"{info['name']}, {SYSTEMS[type].noun} (type {type})" + (f", made by asr {version}" if version else ""),
+        ),
         ("directory", f"{info['directory']}, {info['bytes'] / 1e6:.1f} MB"),
         ("weights", f"{info['weights'] / 1e6:.2f} M"),
     ]
     rows += [(f"head {head}", f"{v['size']} {v['kind']}") for head, v in info["vocabularies"].items()]
+    if "features" in config:
+        precomputed = config["features"].get("type") == "precomputed"
+        reads = "feature files (features: precomputed), not audio" if precomputed else "audio"
+        rows.append(("reads", reads))
     rows += [(group, _options(options)) for group, options in [("task", task), *config.items()] if options]
     training = figures.pop("training", {})
     rows += [("trained", _options(training))] if training else []
@@ -100,13 +108,18 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def _rate(name: str, value: Any) -> Any:
+    """Return an error rate in percent; other values stay."""
+    return f"{100 * value:.2f} %" if name in ("wer", "cer", "per", "accuracy") and isinstance(value, float) else value
+
+
 def _scores(name: str, scores: Any) -> Iterator[tuple[str, str]]:
     """Yield a line for each set of figures, which may be nested by manifest and head."""
     if not isinstance(scores, Mapping):
         return
     plain = {key: value for key, value in scores.items() if isinstance(value, (int, float, str))}
     if plain:
-        yield name, _options(plain)
+        yield name, _options({key: _rate(key, value) for key, value in plain.items()})
         return
     for key, inner in scores.items():
         yield from _scores(name if key == name else f"{name} {key}", inner)

@@ -26,6 +26,7 @@ from asr.models.directory import (
     dump_config,
     previous_directory,
     read_config,
+    system_of,
     task_class,
     vocabulary_file,
 )
@@ -162,8 +163,8 @@ def load(directory: str | Path, kind: type[T]) -> T:
     directory = Path(directory)
     config = read_config(directory)
     if task_class(config) is not kind:
-        wanted = next(name for name, system in SYSTEMS.items() if system.load("task") is kind)
-        raise InputError(f"{directory}: a model of type {config['task']['type']}; one of type {wanted} is needed")
+        wanted = next(system.noun for system in SYSTEMS.values() if system.load("task") is kind)
+        raise InputError(f"{directory}: a {system_of(config).noun}; a {wanted} is needed")
     heads = list(config["task"]["heads"])
     vocabularies = {head: Vocabulary.load(directory / vocabulary_file(head, heads[0])) for head in heads}
     try:

@@ -76,9 +76,11 @@ class CTCTask(SpeechTask):
         if not vocabularies:
             raise InputError("a CTC task needs at least one head")
         if any(not 0 < layer < encoder.num_layers for layer in self_condition):
+            accepted = (
+                f"layers from 1 to {encoder.num_layers - 1}, below the last one" if encoder.num_layers > 1 else "[]"
+            )
             raise InputError(
-                f"self_condition={list(self_condition)}: use layers from 1 to {encoder.num_layers - 1}, "
-                f"below the last of the encoder's {encoder.num_layers}"
+                f"task.self_condition={list(self_condition)}: an encoder of {encoder.num_layers} layers; use {accepted}"
             )
         if not 0 <= self_condition_weight < 1:
             raise InputError(f"self_condition_weight={self_condition_weight}: use a number from 0 to below 1")

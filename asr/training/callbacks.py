@@ -26,8 +26,9 @@ class EpochLine(L.Callback):
     """Prints one line of figures per epoch, and the samples of its dev scorer below.
 
     The line has the training loss, the dev loss, the other dev figures in percent (logged names that begin with
-    "dev_"), the blank rate if the task logs one, the speed in each unit of `Batch.amounts`, the seconds that the epoch
-    took, validation included, the time that the remaining epochs will take, and "best" if its weights are the best yet.
+    "dev_"), the blank rate if the task logs one, the learning rate of the last step, the speed in each unit of
+    `Batch.amounts`, the seconds that the epoch took, validation included, the time that the remaining epochs will take,
+    and "best" if its weights are the best yet.
     """
 
     def __init__(self) -> None:
@@ -66,6 +67,7 @@ class EpochLine(L.Callback):
         parts += [f"{RATES.get(name, name.replace('_', ' '))} {100 * rate:.1f}%" for name, rate in rates.items()]
         if "blank_rate" in figures:
             parts.append(f"blank {100 * figures['blank_rate']:.0f}%")
+        parts.append(f"lr {trainer.optimizers[0].param_groups[0]['lr']:.1e}")
         if self.training_seconds > 0:
             speeds = (f"{amount / self.training_seconds:.0f} {unit}/s" for unit, amount in self.amounts.items())
             parts.append(", ".join(speeds))

@@ -26,6 +26,8 @@ from asr.utils.threads import flush_denormals
 
 log = logging.getLogger(__name__)
 
+PATIENCE = 5  # epochs that the hint at early stopping proposes
+
 
 def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, Any]:
     """Train, test, and write ``run_dir/model``.
@@ -109,4 +111,13 @@ def finish(job: Job, seed: int, trainer: L.Trainer, began: float) -> dict[str, A
         "seed": seed,
         "hardware": hardware(trainer),
     }
+    log.info("%s", best_epoch(training["best_epoch"], trainer.current_epoch))
     return {"training": training, **job.figures()}
+
+
+def best_epoch(best: int, epochs: int) -> str:
+    """Return a line that says which epoch's weights are kept, and how to stop sooner where it was long ago."""
+    line = f"the weights of epoch {best} of {epochs} are kept: the best on dev"
+    if epochs - best >= max(PATIENCE, epochs // 4):
+        line += f"; trainer.early_stopping={PATIENCE} stops after {PATIENCE} epochs without a better one"
+    return line

@@ -71,7 +71,7 @@ def test_detect(asr: Command, class_run: Path, tmp_path: Path, tones: Any) -> No
 
 def test_refusals(asr: Command, class_run: Path, tone_run: Path, corpus: Path) -> None:
     file = corpus / "train0.wav"
-    asr("classify", file, "--model", tone_run).check_refusal("a model of type ctc; one of type classification")
+    asr("classify", file, "--model", tone_run).check_refusal("a speech recognizer; a classifier")
     asr("classify", corpus / "nothing.wav", "--model", class_run).check_refusal("nothing.wav: no such file")
     asr("classify", "--detect", file, "--model", class_run, "--hop", 0).check_refusal("hop=0")
 

@@ -167,12 +167,12 @@ def test_features_instead_of_audio(tmp_path: Path) -> None:
     data = dataset([cut], None, perturbation=Perturbation(speed=[1.1]))
     np.testing.assert_array_equal(data[0, 0].inputs.numpy(), values.astype(np.float32))
     assert data.input_lengths().tolist() == [7]
-    with pytest.raises(InputError, match="utterance u has only features; this model needs audio"):
+    with pytest.raises(InputError, match="utterance u has features only; this model reads audio"):
         dataset([cut])
 
 
 def test_what_is_refused(cuts: list[Any]) -> None:
-    with pytest.raises(InputError, match="utterance u0 has no features"):
+    with pytest.raises(InputError, match="utterance u0 has audio only; this model reads features"):
         dataset(cuts, None)
     cuts[2].supervisions[0].text = "ab!"
     with pytest.raises(InputError, match=r"utterance u2: characters outside the vocabulary: '!'"):

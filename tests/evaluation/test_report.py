@@ -89,10 +89,10 @@ def test_summary_file(report: Report, tmp_path: Path) -> None:
 
 def test_table(report: Report) -> None:
     assert report.table().splitlines() == [
-        "     utterances  words                  WER %  sub  del  ins                 CER %  wrong %",
-        "Ann           2      8    37.50 [0.00, 50.00]    1    1    1   21.21 [0.00, 31.82]    50.00",
-        "Bob           2      1  100.00 [0.00, 100.00]    0    0    1   50.00 [0.00, 50.00]    50.00",
-        "all           4      9   44.44 [0.00, 300.00]    1    1    2  24.32 [0.00, 150.00]    50.00",
+        "     utterances  words                  WER %  sub  del  ins                 CER %  wrong utt. %",
+        "Ann           2      8    37.50 [0.00, 50.00]    1    1    1   21.21 [0.00, 31.82]         50.00",
+        "Bob           2      1  100.00 [0.00, 100.00]    0    0    1   50.00 [0.00, 50.00]         50.00",
+        "all           4      9   44.44 [0.00, 300.00]    1    1    2  24.32 [0.00, 150.00]         50.00",
     ]
     assert len(evaluate_pairs(IDS, REFERENCES, HYPOTHESES).table().splitlines()) == 2
 

@@ -184,6 +184,10 @@ def test_a_training_that_has_not_ended(asr: Callable[..., Any], dev: Path, tmp_p
     asr("transcribe", dev, "--model", tmp_path / "run").check_refusal("the training has not ended")
 
 
+def test_a_model_in_place_of_data(asr: Callable[..., Any], tone_run: Path, dev: Path) -> None:
+    asr("evaluate", tone_run, tone_run, dev).check_refusal("a model, not data; models are compared by asr compare A B")
+
+
 def test_the_card_and_the_description_have_the_tuned_figure(
     asr: Callable[..., Any], tone_run: Path, lm: Path, dev: Path, tmp_path: Path
 ) -> None:
@@ -192,5 +196,6 @@ def test_the_card_and_the_description_have_the_tuned_figure(
         options = ["--lm", lm, "--values", "lm_weight=0.5", "--values", "word_bonus=0", "--values", "beam=5"]
         assert asr("tune", tmp_path / "model", dev, *options).status == 0
     card = (tmp_path / "model" / "README.md").read_text()
+    assert "Greedy decoding" not in card and card.count("The figures in the table are of greedy decoding. ") == 1
     assert card.count("## Tuned decoder") == 1 and "WER on the data that it was tuned on, dev.jsonl: " in card
     assert "tuned" in asr("info", tmp_path / "model").out

@@ -72,7 +72,7 @@ def test_many_sources_in_small_batches(loaded: Classifier, class_run: Path, tmp_
 def test_what_cannot_be_classified(
     loaded: Classifier, tone_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="a model of type ctc; one of type classification is needed"):
+    with pytest.raises(InputError, match="a speech recognizer; a classifier is needed"):
         Classifier.load(tone_run)
     with pytest.raises(InputError, match="must be of floats"):
         loaded.classify(np.zeros(100, np.int16))

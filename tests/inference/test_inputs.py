@@ -17,7 +17,8 @@ import torch
 import asr
 from asr import audio
 from asr.errors import AudioError, InputError
-from asr.inference.inputs import Recording
+from asr.features import Precomputed
+from asr.inference.inputs import Recording, read_blocks
 from asr.inference.recognizer import Recognizer
 
 RATE = 8000
@@ -205,3 +206,11 @@ def test_audio_read_of_bytes_and_of_wrong_types(wave: np.ndarray) -> None:
     for wrong in (None, 3, ["a.wav"], wave, io.StringIO("x")):
         with pytest.raises(InputError, match="a source of type"):
             audio.read(wrong, RATE)
+
+
+def test_audio_for_a_model_of_features(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "one.wav", np.zeros(800), 8000)
+    with pytest.raises(InputError, match=r"one.wav: this model reads Sphinx feature files \(.*\), not audio"):
+        list(read_blocks(tmp_path / "one.wav", Precomputed(13)))
+    with pytest.raises(InputError, match="not audio; give the path of a feature file"):
+        list(read_blocks(io.BytesIO(b"RIFF"), Precomputed(13)))

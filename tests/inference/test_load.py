@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -63,3 +64,9 @@ def test_all_exported_names_exist() -> None:
 
 def test_python_m_asr_is_the_command() -> None:
     assert run("-m", "asr", "--version") == asr.__version__ + "\n"
+
+
+@pytest.mark.parametrize("decoder", ["beam", ["beam"], 5])
+def test_a_decoder_that_is_no_mapping(tone_run: Path, decoder: Any) -> None:
+    with pytest.raises(InputError, match=r"decoder=.*: expected a mapping of options"):
+        asr.load(tone_run, decoder=decoder)

@@ -23,14 +23,21 @@ def test_description_of_a_recognizer(tone_run: Path, asr: Callable[..., Any]) ->
     assert description["name"] == "tiny" and description["figures"]["training"]["seed"] == 1
     outcome = asr("info", tone_run)
     lines = dict(line.split("  ", 1) for line in outcome.out.splitlines())
-    assert lines["model"].strip().startswith("tiny, of type ctc")
+    assert lines["model"].strip().startswith("tiny, speech recognizer (type ctc), made by asr ")
+    assert lines["reads"].strip() == "audio"
     rate = description["figures"]["dev"]["train"]["text"]["wer"]
-    assert f"wer {rate:g}" in lines["dev train text"]
+    assert f"wer {100 * rate:.2f} %" in lines["dev train text"]
     assert json.loads(asr("info", tone_run, "--json").out) == description
 
 
 def test_missing_and_damaged_files(tone_run: Path, tmp_path: Path, asr: Callable[..., Any]) -> None:
-    asr("info", tmp_path / "none").check_refusal("no such model directory")
+    asr("info", tmp_path / "none").check_refusal(r"no such model directory; a training writes one to RUN_DIR/model")
+    recipe = r"train it first: asr train recipes/g2p/attention.yaml \(54 minutes on one core; README.md there\)$"
+    asr("info", "runs/g2p/seed=1").check_refusal(recipe)
+    asr("info", "runs/classify_fsdd/seed=1").check_refusal(
+        r"asr train recipes/fsdd/classify.yaml \(3 minutes on one core"
+    )
+    asr("info", "runs/demo").check_refusal("train it first: make demo")
     asr("info", tmp_path).check_refusal("not a model directory")
     model = tmp_path / "model"
     model.mkdir()

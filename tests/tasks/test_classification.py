@@ -164,7 +164,7 @@ def test_round_trip(tmp_path: Path) -> None:
     assert loaded.vocabulary.decode(loaded.vocabulary.encode("turn left")) == "turn left"
     batch = pad([torch.randn(4000), torch.randn(2500)])
     assert torch.equal(loaded(*batch), task(*batch))
-    with pytest.raises(InputError, match="a model of type classification; one of type ctc is needed"):
+    with pytest.raises(InputError, match="a classifier; a speech recognizer is needed"):
         store.load(tmp_path / "model", CTCTask)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from asr.training.callbacks import EpochLine
 from asr.training.pace import Pace
+from asr.training.run import best_epoch
 
 
 def test_the_time_left_is_the_mean_time_of_an_epoch_times_the_epochs_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,3 +44,10 @@ def test_a_training_that_ends_in_time_has_no_more_left_than_that(monkeypatch: py
         left.append(line._time_left(trainer, pace))
         trainer.current_epoch += 1
     assert left == ["30 s left", ""]
+
+
+@pytest.mark.parametrize(("best", "epochs", "hint"), [(2, 40, True), (38, 40, False), (1, 3, False), (30, 40, True)])
+def test_the_end_says_which_epoch_is_kept(best: int, epochs: int, hint: bool) -> None:
+    line = best_epoch(best, epochs)
+    assert line.startswith(f"the weights of epoch {best} of {epochs} are kept")
+    assert ("trainer.early_stopping=5 stops after 5 epochs" in line) == hint

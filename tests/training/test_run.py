@@ -59,7 +59,7 @@ def test_the_line_of_an_epoch(
     number = r"\d+(\.\d+)?"
     assert re.fullmatch(
         rf"epoch 1/2 \| loss {number} \| dev loss {number} \| WER {number}% \| CER {number}% \| blank {number}% \| "
-        rf"{number} utt/s, {number} audio-s/s \| {number} s \| {number} s left \| best",
+        rf"lr \d\.\de-\d\d \| {number} utt/s, {number} audio-s/s \| {number} s \| {number} s left \| best",
         lines[0],
     )
     assert [line[:9] for line in lines[1:5]] == ["    ref  ", "    hyp  ", "    ref  ", "    hyp  "]
@@ -178,7 +178,7 @@ def test_starting_from_a_model(
     frozen = {"init": str(tone_run), "trainer.epochs": 1, "optimizer": {"type": "sgd", "lr": 1e-9}}
     figures = train(tiny_config(tmp_path / "same", corpus, **frozen))
     assert figures["dev"]["train"]["text"]["wer"] == 0.0  # as the model had it
-    assert f"started from the weights of `{tone_run}`" in (tmp_path / "same" / "model" / "README.md").read_text()
+    assert "started from the weights of the model `tiny`" in (tmp_path / "same" / "model" / "README.md").read_text()
     other = tone_corpus(tmp_path, ["ab cd", "fe gh"], "other")
     caplog.clear()
     train(tiny_config(tmp_path / "other", other, **frozen))

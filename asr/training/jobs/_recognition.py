@@ -106,7 +106,7 @@ class RecognitionJob(SpeechDataJob):
                     reports |= {head + suffix: report for head, report in by_head.items()}
                 figures.setdefault(split, {})[name] = {head: r.summary() for head, r in reports.items()}
                 for head, report in reports.items():
-                    log.info("%s %s, %s: %s", split, name, head, rates(report))
+                    log.info("%s, head %s: %s", card.set_name(split, name), head, rates(report))
         return figures
 
     def card(self, figures: Mapping[str, Any]) -> str:

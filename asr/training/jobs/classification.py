@@ -64,7 +64,7 @@ class ClassificationJob(SpeechDataJob):
             for name, data in sets.items():
                 predicted = predict(self.task, data, self.config["data"]["seconds"])
                 figures.setdefault(split, {})[name] = summary = classification.summary(*predicted)
-                log.info("%s %s: %s", split, name, classification.line(summary))
+                log.info("%s: %s", card.set_name(split, name), classification.line(summary))
         return figures
 
     def card(self, figures: Mapping[str, Any]) -> str:

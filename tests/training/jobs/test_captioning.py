@@ -179,7 +179,7 @@ def test_the_command(run: Path, folder: Path, tmp_path: Path, asr: Callable[...,
     outcome = asr("caption", folder, "--model", run, "--model", run)
     assert outcome.status == 0 and len(outcome.out.splitlines()) == 4
     asr("caption", folder / "none.png", "--model", run).check_refusal(r"none\.png: no such file")
-    asr("caption", tmp_path, "--model", tone_run).check_refusal("a model of type ctc; one of type captioning is needed")
+    asr("caption", tmp_path, "--model", tone_run).check_refusal("a speech recognizer; a captioner is needed")
     (tmp_path / "empty").mkdir()
     asr("caption", tmp_path / "empty", "--model", run).check_refusal("no files of the kinds .bmp")
 

@@ -124,10 +124,10 @@ def test_the_command(asr: Callable[..., Any], run: Path, tone_run: Path) -> None
     asr("generate", run, "--prompt", "Ärger").check_refusal(
         "prompt: characters outside the vocabulary: 'Ä'.*; use only characters that the model was trained on"
     )
-    asr("generate", tone_run).check_refusal("a model of type ctc; one of type language is needed")
+    asr("generate", tone_run).check_refusal("a speech recognizer; a language model is needed")
     asr("generate", run, "--temperature", "0").check_refusal("temperature=0.0.*above 0")
     refused = asr("transcribe", tone_run / "corpus", "--model", run)
-    refused.check_refusal("a model of type language; one of type ctc is needed")
+    refused.check_refusal("a language model; a speech recognizer is needed")
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(

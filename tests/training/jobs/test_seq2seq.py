@@ -139,7 +139,7 @@ def test_the_command(run: Path, asr: Callable[..., Any], tone_run: Path) -> None
         and last == "asr: 2 of 3 words failed"
     )
     assert asr("pronounce", "xyz", "--model", run).status == 1
-    asr("pronounce", "ca", "--model", tone_run).check_refusal("a model of type ctc; one of type seq2seq is needed")
+    asr("pronounce", "ca", "--model", tone_run).check_refusal("a speech recognizer; a seq2seq model is needed")
 
 
 def test_evaluate(run: Path, tmp_path: Path, asr: Callable[..., Any], tone_run: Path) -> None:

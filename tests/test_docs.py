@@ -1,0 +1,84 @@
+"""The pages in docs/ say what the program does now."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+LEGACY = Path(__file__).parent / "data" / "legacy"
+
+
+def blocks(page: Path, language: str) -> str:
+    """Return the code blocks of a page, one after another."""
+    return "\n".join(re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.M))
+
+
+@pytest.fixture(scope="module")
+def settings_page() -> Any:
+    """Import docs/settings.py."""
+    spec = importlib.util.spec_from_file_location("settings_page", DOCS / "settings.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_settings_is_that_of_the_configuration_files(settings_page: Any) -> None:
+    written = settings_page.PAGE.read_text(encoding="utf-8")
+    assert written == settings_page.render(), "configs/ has changed: run python docs/settings.py"
+
+
+def test_every_setting_of_the_configuration_files_is_on_the_page(settings_page: Any) -> None:
+    page = settings_page.PAGE.read_text(encoding="utf-8")
+    missing = []
+    for path in settings_page.CONFIGS.glob("*/*.yaml"):
+        for setting in settings_page.settings(path)[1]:
+            key = re.sub(r"^heads\.\w+", "heads.HEAD", setting.key)
+            if setting.value and key != "type" and f"| `{path.parent.name}.{key}` |" not in page:
+                missing.append(f"{path.parent.name}.{setting.key}")
+    assert not missing
+
+
+def test_the_examples_of_the_python_api_run(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tones: Callable[..., Any],
+) -> None:
+    import soundfile
+
+    recordings = tmp_path / "recordings"
+    recordings.mkdir()
+    for name, text in (("one", "ab cd"), ("two", "fe")):
+        soundfile.write(recordings / f"{name}.wav", tones(text), 8000)
+        (recordings / f"{name}.txt").write_text(text)
+    shutil.copytree(LEGACY / "ctc_text", tmp_path / "runs" / "demo")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "docs"}
+    exec(compile(blocks(DOCS / "python.md", "python"), "docs/python.md", "exec"), names)
+    assert repr(names["recognizer"]).startswith("<Recognizer: heads text, phones")
+    printed = capsys.readouterr().out
+    assert "one" in printed
+    assert (tmp_path / "one.srt").read_text().startswith("1\n")
+
+
+def test_the_functions_that_the_page_of_the_python_api_names_exist() -> None:
+    import importlib
+
+    import asr
+
+    page = (DOCS / "python.md").read_text(encoding="utf-8")
+    for name in re.findall(r"`(asr\.[\w.]+)\(", page):
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), attribute), name
+    for runner, methods in re.findall(r"\| `([A-Z]\w+)` \| (.*) \|", page):
+        for method in re.findall(r"`(\w+)`", methods):
+            assert hasattr(getattr(asr, runner), method), f"{runner}.{method}"
+    assert {"load", "Recognizer"} <= set(dir(asr))
