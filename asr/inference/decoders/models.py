@@ -17,7 +17,7 @@ from asr.lm.compact import CompactNGram
 from asr.lm.ngram import NGram
 from asr.text.compiled_lexicon import CompiledLexicon
 from asr.text.lexicon import Lexicon, lookup_form
-from asr.text.normalization import TextNormalizer
+from asr.text.normalization import TextNormalizer, look_alike
 from asr.text.vocabulary import SPECIALS, Vocabulary
 
 log = logging.getLogger(__name__)
@@ -87,6 +87,8 @@ def word_model(
     entries: list[tuple[int, tuple[int, ...]]] = []
     missing: list[str] = []
     for word, variants in spellings.items():
+        if vocabulary.kind == "characters" and not word.isascii():
+            variants = [plain_characters(word, labels)]
         usable = [tuple(labels[unit] for unit in units) for units in variants if set(units) <= labels.keys()]
         if not usable:
             missing.append(word)
@@ -118,6 +120,11 @@ def _compiled_trie(lexicon: CompiledLexicon, vocabulary: Vocabulary) -> LexiconT
     if label_of[0] < 0 or (np.diff(label_of) <= 0).any():
         return None
     return LexiconTrie(lexicon.arc_offsets, label_of[lexicon.arc_label], lexicon.arc_target, lexicon.arc_word)
+
+
+def plain_characters(word: str, labels: Collection[str]) -> tuple[str, ...]:
+    """Return the characters of a word, composed; in place of what ``labels`` lack, what looks alike (don’t: don't)."""
+    return tuple("".join(c if c in labels else look_alike(c) for c in unicodedata.normalize("NFC", word)))
 
 
 def normalize_hotwords(

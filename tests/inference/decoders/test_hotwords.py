@@ -142,3 +142,23 @@ def test_a_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nothing\.txt: no such file"):
         hot_words(str(tmp_path / "nothing.txt"))
     assert hot_words("adam,new york=3") == {"adam": 1.5, "new york": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("word", "spelled"),
+    [("d’or", "d'or"), ("d´or", "d'or"), ("dʼor", "d'or"), ("d'or", "d'or"), ("do\u0308r", "dör"), ("dör", "dör")],
+)
+def test_words_of_the_language_model_agree_with_labels_and_dictionary(tmp_path: Path, word: str, spelled: str) -> None:
+    arpa.write(kneser_ney(encode_sentences([[word, "a"], ["a", word]]), 2), tmp_path / "lm.arpa")
+    letters = Vocabulary("characters", ("<blank>", " ", *"'ador", "ö"))
+    (tmp_path / "dict").write_text("d'or d o r\ndör d o r\na o\n")
+    phones = Vocabulary.phones(["d", "o", "r"])
+    for vocabulary, said, options in (
+        (letters, list(spelled), {}),
+        (phones, ["d", "o", "r"], {"lexicon": str(tmp_path / "dict")}),
+    ):
+        p = np.full((1, len(said), len(vocabulary)), 0.1 / len(vocabulary))
+        for row, token in zip(p[0], said, strict=True):
+            row[vocabulary.tokens.index(token)] += 0.9
+        decoder = make_decoder(vocabulary, {"type": "beam", "lm": str(tmp_path / "lm.arpa"), **options})
+        assert decoder.text(decoder.search(np.log(p), np.array([len(said)]))[0][0]) == word
