@@ -54,6 +54,7 @@ EXAMPLES = {
     "lm train": ("asr lm train texts.txt data/mine/train.jsonl.gz --output lm.arpa.gz",),
     "lm score": ("asr lm score lm.arpa.gz texts.txt",),
     "lm mix": ("asr lm mix mine.arpa.gz books.arpa.gz --dev dev.txt --output mixed.arpa.gz",),
+    "lm lexicon": ("asr lm lexicon cmudict.dict lm.ngram lexicon.bin",),
     "lm convert": ("asr lm convert lm.arpa.gz lm.ngram",),
     "lm prune": ("asr lm prune lm.arpa.gz small.arpa.gz --threshold 1e-8",),
 }
