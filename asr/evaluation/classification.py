@@ -12,7 +12,7 @@ from asr.data.speech_dataset import SpeechDataset
 from asr.evaluation.base import Evaluation, EvaluationOptions, single_model
 from asr.evaluation.speech import batches
 from asr.metrics import classification
-from asr.metrics.significance import legend
+from asr.metrics.significance import with_legend
 from asr.models import store
 from asr.tasks.classification import ClassificationTask
 
@@ -44,4 +44,4 @@ def evaluate(models: Sequence[Path], data: Sequence[str], options: EvaluationOpt
         dataset = SpeechDataset(manifest.read(path), task.vocabularies, task.features.sample_rate)
         figures[path] = classification.summary(*predict(task, dataset, options.batch_seconds))
     text = "\n".join(f"{path}: {classification.line(summary)}" for path, summary in figures.items())
-    return Evaluation(f"{text}\n{legend([summary['interval_over'] for summary in figures.values()])}", figures)
+    return Evaluation(with_legend(text, [summary["interval_over"] for summary in figures.values()]), figures)

@@ -19,7 +19,7 @@ from asr.evaluation.hypotheses import Hypotheses
 from asr.evaluation.report import Report, evaluate_pairs
 from asr.metrics.error_rate import UNITS, Kind, align, tokens
 from asr.metrics.matched_pairs import MatchedPairs, error_positions, matched_pairs_test
-from asr.metrics.significance import Difference, bootstrap_difference, with_interval
+from asr.metrics.significance import Difference, bootstrap_difference, with_interval, with_legend
 from asr.text.normalization import TextNormalizer
 from asr.utils.options import check_choice
 
@@ -126,8 +126,7 @@ class Comparison:
         reference = self.a.totals[first].reference
         parts = [
             f"{len(self.a.utterances)} utterances{speakers}, {reference} {UNITS[first]}",
-            listing.table(lines),
-            self.a.legend(),
+            with_legend(listing.table(lines), [self.a.drawn]),
             self._significance(),
             f"utterances with fewer errors: {a_better} in A, {b_better} in B; equal: {self.differing.count(0)}",
             *self._token_lines(),

@@ -13,7 +13,14 @@ from asr.errors import InputError
 from asr.evaluation import listing
 from asr.metrics.calibration import Calibration, concatenate, correct_tokens, measure_calibration
 from asr.metrics.error_rate import UNITS, ErrorCounts, ErrorRates, Fold, Kind, align, tokens
-from asr.metrics.significance import bootstrap_interval, known_speakers, legend, percent, with_interval
+from asr.metrics.significance import (
+    bootstrap_interval,
+    json_interval,
+    known_speakers,
+    percent,
+    with_interval,
+    with_legend,
+)
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,7 @@ class Report:
         result: dict[str, Any] = dict.fromkeys(UNITS)
         result |= {"utterances": len(self.utterances), "utterances_with_errors": self.wrong}
         result |= _rates_and_counts(self.totals)
-        result["interval_95"] = {kind: list(map(_number, interval)) for kind, interval in self.intervals.items()}
+        result["interval_95"] = {kind: json_interval(interval) for kind, interval in self.intervals.items()}
         result["interval_over"] = self.drawn
         if self.calibration:
             result["calibration"] = asdict(self.calibration)
@@ -146,7 +153,10 @@ class Report:
         return result
 
     def table(self) -> str:
-        """Format a line per group and one for all: utterances, reference tokens, rates in %, error counts."""
+        """Format a line per group and one for all: utterances, reference tokens, rates in %, error counts.
+
+        The last line says how the confidence intervals of the rates were made.
+        """
         first = self.kinds[0]
         header = ["", "utterances", UNITS[first], f"{first.upper()} %", "sub", "del", "ins"]
         header += [f"{kind.upper()} %" for kind in self.kinds[1:]] + ["wrong utt. %"]
@@ -158,11 +168,7 @@ class Report:
             line += [str(n) for n in (main.substitutions, main.deletions, main.insertions)]
             line += [rates[kind] for kind in self.kinds[1:]]
             lines.append([*line, percent(report.wrong / len(report.utterances) if report.utterances else math.nan)])
-        return listing.table(lines)
-
-    def legend(self) -> str:
-        """Say how the intervals of `table` were made."""
-        return legend([report.drawn for report in [*self.groups.values(), self]])
+        return with_legend(listing.table(lines), [report.drawn for report in [*self.groups.values(), self]])
 
     def worst(self, n: int = 10, width: int | None = None) -> str:
         """Format the n utterances with the most errors, reference over hypothesis, aligned token by token.

@@ -15,7 +15,7 @@ from asr.decoding.label import beam
 from asr.decoding.label.beam import LabelBeamOptions
 from asr.evaluation.base import Evaluation, EvaluationOptions
 from asr.metrics.error_rate import ErrorCounts, count_nearest
-from asr.metrics.significance import bootstrap_interval, legend, with_interval
+from asr.metrics.significance import bootstrap_interval, json_interval, with_interval, with_legend
 from asr.models import store
 from asr.tasks.encoder_decoder import search
 from asr.tasks.seq2seq import Seq2SeqTask
@@ -48,17 +48,18 @@ def error_rates(
 
     Of several references the nearest one counts.
     """
-    counts = error_counts(vocabulary, hypotheses, references)
-    figures: dict[str, Any] = {"sequences": len(hypotheses)} | _rates(counts)
+    counts = {"": error_counts(vocabulary, hypotheses, references)}
     if vocabulary.kind == "phones" and any(token[-1] in "012" for token in vocabulary.tokens):
         plain = [[without_stress(text) for text in texts] for texts in references]
-        unstressed = _rates(error_counts(vocabulary, list(map(without_stress, hypotheses)), plain))
-        figures |= {f"{name}_without_stress": value for name, value in unstressed.items()}
-    figures["interval_95"] = {
-        "label_error": list(bootstrap_interval(counts)),
-        "sequence_error": list(bootstrap_interval([ErrorCounts.of_whole(c.errors == 0) for c in counts])),
-    }
-    return figures
+        counts["_without_stress"] = error_counts(vocabulary, list(map(without_stress, hypotheses)), plain)
+    figures: dict[str, Any] = {"sequences": len(hypotheses)}
+    intervals: dict[str, list[float | None]] = {}
+    for suffix, own in counts.items():
+        whole = [ErrorCounts.of_whole(c.errors == 0) for c in own]
+        figures |= {f"{name}{suffix}": rate for name, rate in _rates(own).items()}
+        intervals[f"label_error{suffix}"] = json_interval(bootstrap_interval(own))
+        intervals[f"sequence_error{suffix}"] = json_interval(bootstrap_interval(whole))
+    return figures | {"interval_95": intervals}
 
 
 def label_and_sequence_error(
@@ -99,4 +100,4 @@ def evaluate(models: Sequence[Path], data: Sequence[str], options: EvaluationOpt
     search_options = beam.replace_options(tasks[0].options, options.decoder)
     figures = {path: evaluate_tasks(tasks, pairs.read(path), search_options) for path in data}
     text = "\n".join(f"{path}: {line(summary)}" for path, summary in figures.items())
-    return Evaluation(f"{text}\n{legend(['sequences'])}", figures)
+    return Evaluation(with_legend(text, ["sequences"]), figures)

@@ -187,7 +187,7 @@ def read_cuts(data: Sequence[str], by_speaker: bool) -> tuple[list[MonoCut], dic
 
 
 def _head_text(head: str, report: Report, worst: int) -> str:
-    lines = [f"head {head}", report.table(), report.legend()]
+    lines = [f"head {head}", report.table()]
     if calibration := report.calibration:
         lines.append(
             f"confidence: {100 * calibration.confidence:.1f} % on average, where {100 * calibration.accuracy:.1f} % of "

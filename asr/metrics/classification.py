@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from asr.metrics.error_rate import ErrorCounts
-from asr.metrics.significance import bootstrap_interval, known_speakers, with_interval
+from asr.metrics.significance import bootstrap_interval, json_interval, known_speakers, with_interval
 
 MAX_CONFUSIONS = 10  # in a summary
 
@@ -27,7 +26,7 @@ def summary(pairs: Sequence[tuple[str, str]], speakers: Sequence[str] = ()) -> d
     """
     known = known_speakers(speakers)
     low, high = bootstrap_interval([ErrorCounts.of_whole(r == h) for r, h in pairs], known)
-    interval = [] if math.isnan(low) else [round(1 - high, 6), round(1 - low, 6)]
+    interval = json_interval((round(1 - high, 6), round(1 - low, 6)))
     errors = Counter((ref, hyp) for ref, hyp in pairs if ref != hyp)
     total = Counter(ref for ref, _ in pairs)
     correct = Counter(ref for ref, hyp in pairs if ref == hyp)

@@ -114,14 +114,21 @@ def with_interval(rate: float, interval: Sequence[float | None]) -> str:
     return f"{percent(rate)} [{percent(low)}, {percent(high)}]"
 
 
-def legend(drawn: Collection[str]) -> str:
-    """Say how intervals were made.
+def json_interval(interval: tuple[float, float]) -> list[float | None]:
+    """Return an interval as a JSON value: None for NaN."""
+    return [None if math.isnan(bound) else bound for bound in interval]
+
+
+def with_legend(text: str, drawn: Collection[str]) -> str:
+    """Return a text with a line that says how its intervals were made, if it has any.
 
     Args:
+        text: with the intervals of `with_interval`.
         drawn: what their samples consist of: "speakers", "utterances", "sequences", or several of these.
     """
     names = " or else ".join("whole speakers" if name == "speakers" else name for name in sorted(set(drawn)))
-    return f"[…]: 95 % confidence interval; bootstrap, {RESAMPLES} samples of {names}"
+    legend = f"\n[…]: 95 % confidence interval; bootstrap, {RESAMPLES} samples of {names}"
+    return text + legend if " [" in text else text
 
 
 def percent(rate: float) -> str:

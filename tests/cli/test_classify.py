@@ -78,6 +78,6 @@ def test_refusals(asr: Command, class_run: Path, tone_run: Path, corpus: Path) -
 
 def test_evaluate(asr: Command, class_run: Path, corpus: Path) -> None:
     outcome = asr("evaluate", class_run, corpus / "train.jsonl")
-    assert outcome.out == f"{corpus}/train.jsonl: accuracy 100.00% (0 of 15 wrong)\n"
+    assert outcome.out == f"{corpus}/train.jsonl: accuracy 100.00 % (0 of 15 wrong)\n"
     refused = asr("evaluate", class_run, corpus / "train.jsonl", "--ensemble", class_run)
     refused.check_refusal("ensembles are for captioners and seq2seq models")

@@ -13,7 +13,7 @@ Command = Callable[..., Any]
 def test_models_and_their_hypotheses(asr: Command, tone_run: Path, tmp_path: Path) -> None:
     data, details, figures = tone_run / "corpus" / "train.jsonl", tmp_path / "a.jsonl", tmp_path / "figures.json"
     done = asr("evaluate", tone_run, data, "--details", details, "--json", figures)
-    assert done.status == 0 and "[…]: 95 % confidence interval; bootstrap, 2000 samples of whole speakers" in done.out
+    assert done.status == 0 and "WER %" in done.out
     rows = [json.loads(line) for line in details.read_text().splitlines()]
     assert {row["speaker"] for row in rows} == {"s0", "s1"}
     worse = tmp_path / "b.trn"

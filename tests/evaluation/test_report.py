@@ -93,8 +93,10 @@ def test_table(report: Report) -> None:
         "Ann           2      8    37.50 [0.00, 50.00]    1    1    1   21.21 [0.00, 31.82]         50.00",
         "Bob           2      1  100.00 [0.00, 100.00]    0    0    1   50.00 [0.00, 50.00]         50.00",
         "all           4      9   44.44 [0.00, 300.00]    1    1    2  24.32 [0.00, 150.00]         50.00",
+        "[…]: 95 % confidence interval; bootstrap, 2000 samples of utterances",
     ]
-    assert len(evaluate_pairs(IDS, REFERENCES, HYPOTHESES).table().splitlines()) == 2
+    assert len(evaluate_pairs(IDS, REFERENCES, HYPOTHESES).table().splitlines()) == 3
+    assert len(evaluate_pairs(IDS, REFERENCES, REFERENCES).table().splitlines()) == 2  # nothing to estimate
 
 
 def test_intervals_over_speakers_in_any_order() -> None:
@@ -104,7 +106,7 @@ def test_intervals_over_speakers_in_any_order() -> None:
     assert summaries[0]["interval_95"] == summaries[1]["interval_95"]
     assert summaries[0]["interval_95"]["wer"] == [pytest.approx(3 / 8), pytest.approx(1)]  # all that two speakers say
     report = evaluate_pairs(IDS, REFERENCES, HYPOTHESES, by=SPEAKERS, speakers=SPEAKERS)
-    assert report.legend() == (
+    assert report.table().splitlines()[-1] == (
         "[…]: 95 % confidence interval; bootstrap, 2000 samples of whole speakers or else utterances"
     )
     assert report.utterances[0].to_json()["speaker"] == "Ann"

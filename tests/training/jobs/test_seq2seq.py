@@ -147,8 +147,9 @@ def test_evaluate(run: Path, tmp_path: Path, asr: Callable[..., Any], tone_run: 
     other.write_text("ca\tk aa1\nib\tb b\n")
     outcome = asr("evaluate", run, other, "--ensemble", run, "--beam", "1", "--json", tmp_path / "figures.json")
     assert outcome.out == (
-        f"{other}: 2 sequences: label error 25.00 %, sequence error 50.00 %, "
-        "label error without stress 25.00 %, sequence error without stress 50.00 %\n"
+        f"{other}: 2 sequences: label error 25.00 [0.00, 50.00] %, sequence error 50.00 [0.00, 100.00] %, "
+        "label error without stress 25.00 [0.00, 50.00] %, sequence error without stress 50.00 [0.00, 100.00] %\n"
+        "[…]: 95 % confidence interval; bootstrap, 2000 samples of sequences\n"
     )
     assert json.loads((tmp_path / "figures.json").read_text())[str(other)]["sequences"] == 2
     asr("evaluate", run, other, "--decoder", "width=2").check_refusal("search has no option width; it has beam, ")
