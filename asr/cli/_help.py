@@ -17,6 +17,7 @@ SECTIONS = {
 EXAMPLES = {
     "prepare": (
         "asr prepare folder recordings/ --output data/mine --dev 10% --test 10%",
+        "asr prepare folder kaldi/data/train --output data/mine --skip-bad 10",
         "asr prepare librispeech LibriSpeech/ --output data/librispeech",
     ),
     "train": (
@@ -41,6 +42,7 @@ EXAMPLES = {
     "align": (
         "asr align talk.mp3 talk.txt --model runs/mine/seed=1 --format TextGrid",
         "asr align recordings/ --model runs/mine/seed=1 --output-dir out --close-gaps 0.1",
+        "asr align data/mine/test.jsonl.gz --model runs/mine/seed=1 --output-dir out --format TextGrid,ctm",
     ),
     "tune": ("asr tune runs/mine/seed=1 data/mine/dev.jsonl.gz --lm lm.arpa.gz",),
     "generate": ("asr generate runs/shakespeare/seed=1 --prompt 'ROMEO:' --temperature 0.7",),

@@ -63,18 +63,13 @@ def align(
 ) -> None:
     """Find the times of the words of a text in a recording, which may be hours long (forced alignment).
 
-    \b
-    asr align talk.mp3 talk.txt --model MODEL --format TextGrid
-    asr align recordings/ --model MODEL --output-dir out --format TextGrid,json
-    asr align segments.jsonl.gz --model MODEL --output-dir out --lexicon cmudict.dict
-
     Of a folder or manifest one output is written for each recording. Texts of segments are aligned within these, their
     words have the recording's times, and several speakers have tiers of their own.
 
     Words that the model cannot write get the time between their neighbors; these, and texts that do not fit their
     recording, are named in warnings. With --strict such a text is an error. With a pronunciation dictionary the phones
     have times too (TextGrid, json).
-    """  # noqa: D301  (click's mark of a paragraph that is not wrapped)
+    """
     from asr.models.directory import find
     from asr.output.formats import parse_formats, render
     from asr.output.paths import plan_outputs, write_text_atomic

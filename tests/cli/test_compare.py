@@ -40,4 +40,4 @@ def test_refusals(asr: Command, tone_run: Path, tmp_path: Path) -> None:
     asr("compare", tmp_path / "a.trn", tmp_path / "b.trn").check_refusal("the utterances are not the same: .*u1")
     asr("compare", tone_run, tmp_path / "a.trn").check_refusal("give the manifest to evaluate this model on")
     help = asr("compare", "--help").out
-    assert "asr compare a.jsonl b.jsonl\n" in help
+    assert "asr compare " in help and "--normalization english" in help
