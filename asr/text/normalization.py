@@ -123,6 +123,7 @@ class TextNormalizer:
     def _change_case(self, text: str) -> str:
         letters = _DOTTED_I.get(self.language, {})
         if self.case == "lower":
+            letters = letters or {"İ": "i"}  # whose small letter has two dots in Unicode
             return text.translate({ord(capital): small for capital, small in letters.items()}).lower()
         return text.translate({ord(small): capital for capital, small in letters.items()}).upper()
 

@@ -64,7 +64,9 @@ def test_turkish_letter_case() -> None:
     lower, upper = (TextNormalizer(case=case, language="tr") for case in ("lower", "upper"))
     assert lower.apply("İstanbul IŞIK") == "istanbul ışık"
     assert upper.apply("istanbul ışık") == "İSTANBUL IŞIK"
-    assert TextNormalizer(case="lower").apply("IŞIK") == "işik"
+    assert lower.apply("I\u0307STANBUL ISI") == "istanbul ısı"
+    assert TextNormalizer(case="lower").apply("IŞIK İzmir I\u0307zmir") == "işik izmir izmir"
+    assert TextNormalizer(case="lower").apply("ΟΔΟΣ GROẞ") == "οδος groß"
 
 
 def test_letters_that_the_unicode_form_changes_are_named(caplog: pytest.LogCaptureFixture) -> None:
