@@ -241,7 +241,7 @@ def test_a_model_of_features(tmp_path: Path) -> None:
     assert len(expected.words) > 1 and expected.duration == pytest.approx(0.5)
     with pytest.raises(InputError, match=r"features must have shape \(frames, 13\), not \(13, 50\)"):
         found.transcribe(values.T.astype(np.float32))
-    with pytest.raises(InputError, match="not streams"):
+    with pytest.raises(InputError, match="not audio; give the path of a feature file"):
         found.transcribe(io.BytesIO(file.read_bytes()))
     with pytest.raises(InputError, match=r"none\.mfc"):
         found.transcribe(tmp_path / "none.mfc")
