@@ -80,7 +80,8 @@ class CTCTask(SpeechTask):
                 f"layers from 1 to {encoder.num_layers - 1}, below the last one" if encoder.num_layers > 1 else "[]"
             )
             raise InputError(
-                f"task.self_condition={list(self_condition)}: an encoder of {encoder.num_layers} layers; use {accepted}"
+                f"task.self_condition={list(self_condition)} with encoder.num_layers={encoder.num_layers}: "
+                f"use {accepted}"
             )
         if not 0 <= self_condition_weight < 1:
             raise InputError(f"self_condition_weight={self_condition_weight}: use a number from 0 to below 1")

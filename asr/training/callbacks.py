@@ -36,6 +36,7 @@ class EpochLine(L.Callback):
         self.started: dict[int, float] = {}  # when each epoch of this process began
         self.amounts: Counter[str] = Counter()  # of the epoch's batches, by unit
         self.training_seconds = 0.0  # without the validation that follows
+        self.learning_rate = math.nan  # of the last step
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Start the clock, also for an epoch that is resumed in its middle."""
@@ -45,6 +46,10 @@ class EpochLine(L.Callback):
         """Start the clock and the counts."""
         self.began, self.amounts, self.training_seconds = time.perf_counter(), Counter(), 0.0
         self.started.setdefault(trainer.current_epoch, self.began)
+
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Batch, batch_idx: int) -> None:
+        """Note the learning rate; after the step it is that of the next one."""
+        self.learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -67,7 +72,7 @@ class EpochLine(L.Callback):
         parts += [f"{RATES.get(name, name.replace('_', ' '))} {100 * rate:.1f}%" for name, rate in rates.items()]
         if "blank_rate" in figures:
             parts.append(f"blank {100 * figures['blank_rate']:.0f}%")
-        parts.append(f"lr {trainer.optimizers[0].param_groups[0]['lr']:.1e}")
+        parts.append(f"lr {self.learning_rate:.1e}")
         if self.training_seconds > 0:
             speeds = (f"{amount / self.training_seconds:.0f} {unit}/s" for unit, amount in self.amounts.items())
             parts.append(", ".join(speeds))

@@ -79,7 +79,7 @@ def test_without_self_conditioning_the_loss_is_that_of_the_scores() -> None:
 @pytest.mark.parametrize("layers", [(0,), (3,), (1, -1)])
 def test_self_conditioning_is_below_the_last_layer(layers: tuple[int, ...]) -> None:
     with pytest.raises(
-        InputError, match=r"task.self_condition=.*: an encoder of 3 layers; use layers from 1 to 2, below"
+        InputError, match=r"task.self_condition=.* with encoder.num_layers=3: use layers from 1 to 2, below"
     ):
         conditioned(layers)
     with pytest.raises(InputError, match=r"self_condition_weight=1\.0"):

@@ -64,6 +64,8 @@ def test_the_line_of_an_epoch(
     )
     assert [line[:9] for line in lines[1:5]] == ["    ref  ", "    hyp  ", "    ref  ", "    hyp  "]
     assert lines[5].startswith("epoch 2/2") and "left" not in lines[5]
+    rates = [float(re.search(r"lr (\S+)", line)[1]) for line in (lines[0], lines[5])]  # type: ignore[index]
+    assert rates[0] > 100 * rates[1]  # of the last step, not of one after it: the schedule has come down
 
 
 def test_early_stopping_and_the_best_epoch(tmp_path: Path, tiny_config: Config, corpus: Path) -> None:
