@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from asr.decoding.ctc.neural_lm import NeuralModel
 
 CACHE_SIZE = 1 << 16  # scores of the word model that are remembered
+MAX_SCORE = 300.0  # natural log that models may add at once, as probabilities are linear and exp(710) overflows
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,8 @@ def make_graph(
 
     Raises:
         InputError: the models do not fit the labels or each other: unknown words without a separator, labels of the
-            lexicon or the label model outside the search's, hot words or phrases outside the lexicon.
+            lexicon or the label model outside the search's, hot words or phrases outside the lexicon; or a bonus above
+            `MAX_SCORE`.
     """
     lexicon = words.lexicon if words else _no_lexicon()
     is_open = words is not None and words.unknown is not None
@@ -156,10 +158,18 @@ def make_graph(
     # the score that the model can give a word at most: above 0 with phrases
     peak = max(0.0, weight * word_lm.max_log_prob) if word_lm else 0.0
     ngram_id = word_lm.word_ids([*words.words, UNK]) if words and word_lm else np.zeros(len(word_bonus), dtype=np.int64)
-    word_score = word_bonus
+    # Hot words with a score below 0 pay it where they end: prefixes that they share with other words do not.
+    avoids = words is not None and min(words.hotwords.values(), default=0.0) < 0
+    word_score = _word_bonus(words, floor=0.0) if words and avoids else word_bonus
     if word_lm:  # the unigram, as words below a node have different histories
-        word_score = weight * word_lm.unigram_log_probs[ngram_id].astype(np.float64) + word_bonus
+        word_score = weight * word_lm.unigram_log_probs[ngram_id].astype(np.float64) + word_score
     lookahead = _lookahead(lexicon, word_score)
+    highest = max(peak + float(word_bonus.max()), float(lookahead.max()))
+    highest += max(0.0, label_lm.bonus if label_lm else 0.0) + max(0.0, neural.bonus if neural else 0.0)
+    if highest > MAX_SCORE:
+        raise InputError(
+            f"bonuses and hot words add up to {highest:g} at once: use at most {MAX_SCORE:g} (natural log)"
+        )
     names = [name if name is not None else UNK for name in label_lm.names] if label_lm else []
     return Graph(
         has_words=words is not None,
@@ -214,8 +224,11 @@ def _no_compact_trie() -> CompactTrie:
     return CompactTrie(longs, 1, bits, floats, codes, books, bits, integers, integers, integers, codes, books, longs)
 
 
-def _word_bonus(words: WordModel) -> np.ndarray:
-    """Return the score (words + 1,) of each word, and of unknown words, besides that of the n-gram model."""
+def _word_bonus(words: WordModel, floor: float = -np.inf) -> np.ndarray:
+    """Return the score (words + 1,) of each word, and of unknown words, besides that of the n-gram model.
+
+    Hot words add at least ``floor``.
+    """
     favored = words.hotwords.keys() | {word for phrase in words.phrases for word in phrase}
     number = {word: i for i, word in enumerate(words.words) if word in favored} if favored else {}
     if missing := sorted(words.hotwords.keys() - number.keys()):
@@ -224,7 +237,7 @@ def _word_bonus(words: WordModel) -> np.ndarray:
         raise InputError(f"words of hot phrases that the lexicon does not have: {', '.join(missing)}")
     bonus = np.full(len(words.words) + 1, words.bonus, dtype=np.float64)
     for word, score in words.hotwords.items():
-        bonus[number[word]] += score
+        bonus[number[word]] += max(score, floor)
     bonus[-1] += words.unknown or 0.0
     return bonus
 

@@ -50,14 +50,14 @@ def parse_hotwords(hotwords: HotWords | None, name: str = "hotwords") -> dict[st
 def read_hotwords(path: Path) -> dict[str, float]:
     """Read a file with a word or phrase a line, each with ``=score`` behind it or not (also a tab and the score).
 
-    Empty lines are skipped.
+    Empty lines, and those that begin with #, are skipped. Of a word that is there twice the last score counts.
 
     Raises:
         InputError: a file that cannot be read or has no words, or a line that is not an entry.
     """
     hotwords: dict[str, float] = {}
     for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if line.strip():
+        if line.strip() and not line.lstrip().startswith("#"):
             word, tab, bonus = line.strip().rpartition("\t")
             entry = f"{word}={bonus}" if tab and "=" not in line else line
             hotwords |= [parse_entry(entry, f"{path}, line {number}")]

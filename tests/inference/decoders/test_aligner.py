@@ -249,6 +249,25 @@ def test_silence_is_not_a_text(frames: int) -> None:
     assert not aligned("open the door", np.log(scores))[0].fits
 
 
+@pytest.mark.parametrize("where", [0, SPOKEN.index(" and"), len(SPOKEN)], ids=["before", "within", "after"])
+def test_long_silence_only_shifts_words(where: int) -> None:
+    text = SPOKEN.replace("?", "")
+    alignment, words = aligned(text, spoken(SPOKEN[:where] + "?" * 3000 + SPOKEN[where:]))
+    assert alignment.fits and alignment.warnings == ()
+    for (word, start, end), (_, own_start, own_end) in zip(words, aligned(text)[1], strict=True):
+        shift = 9000 if own_start >= 3 * where else 0
+        assert (start, end) == (own_start + shift, own_end + shift), word
+
+
+def test_words_that_are_repeated() -> None:
+    alignment, words = aligned("open open open", spoken("open open open"))
+    assert alignment.fits and [(start, end) for _, start, end in words] == [(0, 12), (15, 27), (30, 42)]
+    assert not aligned("open open open", spoken("open the door and cafe"))[0].fits
+    assert not aligned("open", spoken("open open open"))[0].fits
+    with pytest.raises(InputError, match="2 frames have no path of these 2 labels, for which 3 frames are needed"):
+        Aligner(LETTERS, "aa").align(spoken("a")[:2])
+
+
 def test_a_word_that_was_not_spoken_is_named() -> None:
     sure = np.log(np.maximum(np.exp(spoken("?" + "the cat sat on the mat and " * 5 + "?")) * 1.111 - 0.111, 1e-5))
     sure -= np.logaddexp.reduce(sure, axis=1, keepdims=True)

@@ -162,3 +162,31 @@ def test_words_of_the_language_model_agree_with_labels_and_dictionary(tmp_path: 
             row[vocabulary.tokens.index(token)] += 0.9
         decoder = make_decoder(vocabulary, {"type": "beam", "lm": str(tmp_path / "lm.arpa"), **options})
         assert decoder.text(decoder.search(np.log(p), np.array([len(said)]))[0][0]) == word
+
+
+def test_comments_and_scores_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text(
+        "# names of customers\nYork=1\n  # a group of them\nNew York=3\nYork\t2\nZo\u0308e\n", encoding="utf-8"
+    )
+    assert parse_hotwords(path) == {"York": 2.0, "New York": 3.0, "Zo\u0308e": 1.5}
+    path.write_text("adam\tx\n")
+    with pytest.raises(InputError, match=r"names.txt, line 1 adam=x: use a number after ="):
+        parse_hotwords(path)
+    path.write_text("# only a comment\n")
+    with pytest.raises(InputError, match="has no hot words"):
+        parse_hotwords(path)
+
+
+def test_letters_with_accents_are_composed(caplog: pytest.LogCaptureFixture) -> None:
+    french = Vocabulary("characters", ("<blank>", " ", *"zoë"))
+    decoder = make_decoder(french, {"hotwords": {"zo\u0308e": 2.0, "zoe\u0308": 1.0}})
+    assert decoder.models.words.hotwords == {"zoë": 1.0}  # type: ignore[attr-defined]
+    assert "cannot be used: 'zo\u0308e'" in caplog.text
+
+
+def test_a_head_of_sentencepiece_says_what_it_needs() -> None:
+    pieces = Vocabulary.train_sentencepiece(["new york", "new fork"] * 5, 12, TextNormalizer.english())
+    with pytest.raises(InputError, match=r"spelled in characters or phones; .* of kind sentencepiece"):
+        make_decoder(pieces, {"hotwords": "york"})
+    assert make_decoder(pieces, {"hotwords": [], "beam": 5}).vocabulary is pieces
