@@ -15,6 +15,7 @@ from asr.cli._inputs import end, find_inputs, open_inputs
 from asr.cli._progress import progress_bar
 from asr.cli._streams import print_json
 from asr.errors import InputError
+from asr.utils.escape import escape_control
 
 if TYPE_CHECKING:
     from asr.output.transcript import Transcript
@@ -142,7 +143,7 @@ class Printer:
         transcripts = self.waiting.pop(index)
         for transcript in transcripts:
             channel = "" if transcript.channel is None else f" [{transcript.channel}]"
-            name = "" if len(self.names) == len(transcripts) == 1 else f"{self.names[index]}{channel}: "
+            name = "" if len(self.names) == len(transcripts) == 1 else f"{escape_control(self.names[index])}{channel}: "
             print(f"{name}{' '.join(transcript.text.split())}", flush=True)
 
     def end(self) -> None:

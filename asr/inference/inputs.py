@@ -164,7 +164,7 @@ def check_sources(sources: Any) -> list[Any]:
 
 def check_batch_seconds(value: object) -> None:
     """Raise InputError unless a value is a number of seconds above 0."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not value > 0:
+    if isinstance(value, bool) or not isinstance(value, Real) or not float(value) > 0:
         raise InputError(f"batch_seconds={value!r}: use a number of seconds above 0")
 
 

@@ -38,7 +38,8 @@ class Pace:
         if self._deadline is None:
             self._deadline, self._end = now + self.seconds, done
         else:
-            epochs = min(max_epochs, int((self._deadline - now) / (now - self._epoch_began)))
+            last = now - self._epoch_began  # 0 where the clock is coarser than an epoch is long
+            epochs = min(max_epochs, int((self._deadline - now) / last)) if last > 0 else max_epochs
         self._epoch_began = now
         self.is_last = epochs <= 1
         self._first, self._end = self._end, self._end + (1 - self._end) / max(epochs, 1)

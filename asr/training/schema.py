@@ -184,6 +184,8 @@ def check_settings(config: Mapping[str, Any]) -> None:
     check(OPTIMIZERS, optimizer, "optimizer", ["params"])
     if schedule not in (None, {}):
         check(SCHEDULES, schedule, "optimizer.schedule", ["optimizer", "max_lr", "total_steps", "mode"])
+        if schedule["type"] == "one_cycle" and "lr" not in optimizer:
+            raise InputError("optimizer: the schedule one_cycle needs the option lr")
     if config["trainer"].get("fit_minutes") and (schedule or {}).get("type") != "one_cycle":
         raise InputError("trainer.fit_minutes: only the schedule one_cycle can be made to end in time")
     heads = config["task"].get("heads") or {}

@@ -79,7 +79,7 @@ ARRAYS: dict[str, Callable[[np.ndarray], object]] = {
     "read-only": lambda x: np.frombuffer(x.tobytes(), np.float32),
     "columns": lambda x: np.asfortranarray(np.stack([x, x])),
     "matrix": np.matrix,
-    "view": memoryview,
+    "view": lambda x: memoryview(x),  # type: ignore[arg-type]
     "parameter": lambda x: torch.nn.Parameter(torch.tensor(x)),
     "result": lambda x: torch.tensor(x, requires_grad=True) * 1,
     "negative view": lambda x: torch._neg_view(torch.tensor(-x)),

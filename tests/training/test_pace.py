@@ -51,3 +51,7 @@ def test_a_resumed_training_goes_on_where_it_was() -> None:
     pace = Pace(1000)
     pace.begin_epoch(10, done=0.5)
     assert pace.position(0.0) == 0.5 and pace.position(1.0) == pytest.approx(0.55)
+
+
+def test_epochs_within_one_tick_of_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shares(monkeypatch, 60.0, [0.0] * 4, 4) == pytest.approx([0.25, 0.5, 0.75, 1.0])
