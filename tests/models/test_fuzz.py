@@ -85,7 +85,7 @@ def check(original: Path, folder: Path, count: int, seed: int) -> None:
 
 
 def test_mutated_models(tone_run: Path, tmp_path: Path) -> None:
-    check(tone_run / "model", tmp_path, 40, 0)
+    check(tone_run / "model", tmp_path, 25, 0)
 
 
 @pytest.mark.slow

@@ -94,7 +94,7 @@ def check(kind: str, folder: Path, data: Path, asr: Asr, count: int) -> None:
 
 @pytest.mark.parametrize("kind", RECIPES)
 def test_mutated_configurations(kind: str, tmp_path: Path, tone_corpus: Callable[..., Path], asr: Asr) -> None:
-    check(kind, tmp_path, data_of(kind, tmp_path, tone_corpus), asr, 15)
+    check(kind, tmp_path, data_of(kind, tmp_path, tone_corpus), asr, 8)
 
 
 @pytest.mark.slow
