@@ -18,7 +18,7 @@ NOISE_MARGIN = 10 ** (2 / 20)
 NOISE_QUANTILE = 0.1
 NOISE_SECONDS = 3.0
 # Frames closer to a signal are not silent: networks emit labels with some delay, and words end softly.
-MARGIN_SECONDS = 1.0
+MARGIN_SECONDS = 0.5
 
 
 def silent_frames(

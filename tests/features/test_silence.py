@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.features import MFCC, FilterBank, KaldiFilterBank
-from asr.features.silence import silent_frames
+from asr.features.silence import MARGIN_SECONDS, silent_frames
 
 RATE = 16000
 FRAME = 0.04
@@ -71,15 +71,15 @@ def test_steady_noise_is_no_signal(dbfs: float, muted: float) -> None:
     assert all(silent(np.concatenate([zeros, tone]))[0])
     sound = syllables(1, dbfs + 10, seed=1)
     frames = np.array(silent(np.concatenate([zeros, noise(5, dbfs), sound, noise(5, dbfs, seed=2)]))[0])
-    begin, end = round((muted + 4) / FRAME), round((muted + 7) / FRAME)
+    begin, end = round((muted + 5 - MARGIN_SECONDS) / FRAME), round((muted + 6 + MARGIN_SECONDS) / FRAME)
     assert frames[: begin - 2].all() and not frames[begin + 3 : end - 3].any() and frames[end + 2 :].all()
 
 
-def test_silence_begins_a_second_from_a_signal() -> None:
+def test_silence_begins_half_a_second_from_a_signal() -> None:
     waveform = np.concatenate([np.zeros(4 * RATE), noise(0.2, -30), np.zeros(3 * RATE)]).astype(np.float32)
     frames = np.array(silent(waveform)[0])
-    assert frames[: round(2.9 / FRAME)].all() and frames[round(5.3 / FRAME) :].all()
-    assert not frames[round(3.05 / FRAME) : round(5.15 / FRAME)].any()
+    assert frames[: round(3.4 / FRAME)].all() and frames[round(4.8 / FRAME) :].all()
+    assert not frames[round(3.55 / FRAME) : round(4.65 / FRAME)].any()
 
 
 @settings(max_examples=20, deadline=None)

@@ -138,7 +138,7 @@ def test_without_signal_there_are_no_words_whatever_the_normalization(
 def test_the_network_does_not_read_long_silence(
     usual: Recognizer, tones: Callable[..., np.ndarray], dbfs: float | None
 ) -> None:
-    """What precedes speech by more than a second changes no score of it, in a batch of different lengths either."""
+    """What precedes speech by more than half a second changes no score of it, in a batch of different lengths either."""
     speech = tones("abc def", 3)
     speech = speech[: len(speech) // 160 * 160]  # whole frames
     quiet = zeros(40) if dbfs is None else noise(40, dbfs)
@@ -151,7 +151,7 @@ def test_the_network_does_not_read_long_silence(
     assert frames.tolist() == usual.task.output_lengths(lengths).tolist()
     per_second = round(1 / usual.task.frame_seconds)
     size = round(len(speech) / RATE * per_second)
-    # a frame of silence more or less, as chunks and frames have other boundaries, a second away
+    # a frame of silence more or less, as chunks and frames have other boundaries, half a second away
     near = short[4 * per_second : 4 * per_second + size]
     np.testing.assert_allclose(np.exp(long[40 * per_second : 40 * per_second + size]), np.exp(near), atol=0.05)
     assert short[: 3 * per_second - 2, usual.vocabulary.blank].min() == 0
