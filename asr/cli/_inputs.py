@@ -19,6 +19,7 @@ from asr.errors import InputError
 from asr.utils.atomic import name_file
 from asr.utils.escape import escape_control
 from asr.utils.folders import is_litter, list_files
+from asr.utils.permissions import check_readable
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ def find_inputs(inputs: list[str], extensions: Collection[str]) -> list[str]:
         extensions: of the files that are taken from folders.
 
     Raises:
-        InputError: a path, folder or glob that names no file, or a device.
+        InputError: a path, folder or glob that names no file, a device, or a folder that may not be read.
     """
     files: list[str] = []
     for given in inputs:
@@ -46,6 +47,7 @@ def find_inputs(inputs: list[str], extensions: Collection[str]) -> list[str]:
         if given == STDIN or path.is_file() or _is_pipe(given):
             files.append(given)
         elif path.is_dir():
+            check_readable(path)
             below = list_files(path, extensions)
             if not below:
                 kinds = ", ".join(sorted(extensions))

@@ -132,14 +132,19 @@ def _explain(error: Exception, recipe: str, overrides: Sequence[str]) -> str:
     """
     from hydra.errors import MissingConfigException
     from omegaconf import DictConfig
-    from omegaconf.errors import OmegaConfBaseException
+    from omegaconf.errors import KeyValidationError, OmegaConfBaseException
 
     from asr.utils import resources
     from asr.utils.options import check_choice, check_names, did_you_mean
 
-    message, cause = " ".join(str(error).split()), error.__cause__
+    cause = error.__cause__
+    message = " ".join((str(error) or str(cause or type(error).__name__)).split())
     missing = error.missing_cfg_file if isinstance(error, MissingConfigException) else None
     where = f"{recipe}: "
+    for wrong in (error, cause):
+        if isinstance(wrong, KeyValidationError):
+            key = "null" if wrong.key is None else wrong.key
+            return f"{where}{wrong.full_key or 'the configuration'}: the key {key} is not a name"
     try:
         if missing and error.options:  # type: ignore[attr-defined]
             group, _, choice = missing.rpartition("/")

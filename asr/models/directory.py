@@ -15,6 +15,7 @@ from asr.models.aliases import rename_settings
 from asr.systems import SYSTEMS, System
 from asr.utils import resources
 from asr.utils.options import check_choice
+from asr.utils.permissions import check_readable
 
 if TYPE_CHECKING:  # torch, which a command needs only after it has checked its arguments
     from asr.tasks.base import Task
@@ -57,12 +58,13 @@ def find(model: str | Path) -> Path:
     """Return the model directory at a path: the path itself, or ``model/`` in it if the path is a training run.
 
     Raises:
-        InputError: no model is there. The message lists the runs of a folder of training runs, and names the
-            `previous_directory` that an interrupted save has left.
+        InputError: no model is there, or it may not be read. The message lists the runs of a folder of training runs,
+            and names the `previous_directory` that an interrupted save has left.
     """
     if not isinstance(model, str | os.PathLike):
         raise InputError(f"a model of type {type(model).__name__}; the path of its directory is needed")
     directory = Path(model)
+    check_readable(directory)
     inner = directory / "model"
     for place in (directory, inner):
         if not place.exists() and (previous := previous_directory(place)).is_dir():

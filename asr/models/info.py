@@ -14,6 +14,7 @@ from asr.errors import InputError
 from asr.models import directory as store
 from asr.systems import SYSTEMS
 from asr.text import vocabulary_file
+from asr.utils.permissions import check_readable
 
 SHOWN = ("data", "init")  # keys of the training configuration that no other part of the description has
 
@@ -50,6 +51,7 @@ def weights(path: Path) -> int:
     Raises:
         InputError: the file is missing or is not safetensors.
     """
+    check_readable(path)
     try:
         with safe_open(path, framework="numpy") as file:
             return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118

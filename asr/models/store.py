@@ -33,6 +33,7 @@ from asr.models.directory import (
 from asr.systems import SYSTEMS
 from asr.tasks.base import Task
 from asr.text.vocabulary import Vocabulary
+from asr.utils.permissions import check_readable
 from asr.utils.state_dict import check_shapes
 from asr.utils.threads import flush_denormals
 
@@ -173,6 +174,7 @@ def load(directory: str | Path, kind: type[T]) -> T:
     except InputError as error:
         raise InputError(f"{directory / CONFIG}: {error}") from error
     path = directory / WEIGHTS
+    check_readable(path)
     try:
         state = load_file(path)
     except (OSError, SafetensorError) as error:

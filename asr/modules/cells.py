@@ -17,6 +17,7 @@ from asr.utils.options import check_choice
 CellState: TypeAlias = "tuple[Tensor, ...]"
 
 MAX_LAYERS = 1000  # making more takes minutes, and no network has so many
+MAX_SIZE = 2**31  # of a layer: torch counts elements in 64 bits, and raises errors of several types above
 
 
 class Cell(nn.Module):
@@ -82,8 +83,10 @@ def make_layers(cell: str, input_sizes: Iterable[int], hidden_size: int) -> nn.M
 
 
 def check_sizes(**sizes: object) -> None:
-    """Raise InputError naming the sizes that are not positive integers, or a number of layers above `MAX_LAYERS`."""
+    """Raise InputError naming the sizes that are not positive integers or above `MAX_SIZE`, `MAX_LAYERS` for layers."""
     if wrong := [f"{name}={size!r}" for name, size in sizes.items() if not isinstance(size, int) or size < 1]:
         raise InputError(f"{', '.join(wrong)}: positive integers are expected")
+    if wrong := [f"{name}={size}" for name, size in sizes.items() if size > MAX_SIZE]:  # type: ignore[operator]
+        raise InputError(f"{', '.join(wrong)}: the network is too large, at most {MAX_SIZE} are expected")
     if (layers := sizes.get("num_layers")) and layers > MAX_LAYERS:  # type: ignore[operator]
         raise InputError(f"num_layers={layers}: at most {MAX_LAYERS} are expected")

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from asr.errors import InputError
 from asr.utils.options import check_choice
+from asr.utils.permissions import check_readable
 from asr.utils.state_dict import check_shapes
 
 # Table 2 of the paper: expansion factor, output channels, number of layers, stride of the first layer.
@@ -167,6 +168,7 @@ def _unit(
 
 def _read(path: Path) -> Mapping[str, Tensor]:
     """Read tensors by name; InputError where the file cannot be read or holds none."""
+    check_readable(path)
     try:
         state: Any = (
             load_file(path)

@@ -17,7 +17,7 @@ from asr.errors import AudioError
 
 RATE = 16_000
 FILES = 2_000
-SECONDS = 10.0  # for one file, read three times
+SECONDS = 10.0  # of the CPU for one file, read three times
 
 PLAIN = ("wav16", "wavadpcm", "flac", "vorbis", "opus", "mp3", "aiff", "caf", "sph", "au", "w64")
 MEDIA = {"x.m4a": "aac", "x.mkv": "aac", "x.ts": "aac", "x.avi": "libmp3lame", "x.flv": "aac", "x.aac": "aac",
@@ -63,7 +63,7 @@ def test_mutated_files(tmp_path: Path) -> None:
     for number in range(FILES):
         data = mutated(originals[number % len(originals)], rng)
         (tmp_path / "mutated").write_bytes(data)  # to look at after a crash
-        begin = time.monotonic()
+        begin = time.process_time()
         for attempt in attempts:
             try:
                 result = attempt(io.BytesIO(data))
@@ -73,5 +73,5 @@ def test_mutated_files(tmp_path: Path) -> None:
             readable += 1
             if isinstance(result, np.ndarray):
                 assert np.isfinite(result).all()
-        assert time.monotonic() - begin < SECONDS, number
+        assert time.process_time() - begin < SECONDS, number
     assert readable > FILES

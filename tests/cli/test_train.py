@@ -204,6 +204,35 @@ def test_a_run_that_is_killed_goes_on(recipe: Path) -> None:
         process.communicate(timeout=60)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("null: 1", "{recipe}: the configuration: the key null is not a name"),
+        ("encoder: {null: 1}", "{recipe}: encoder: the key null is not a name"),
+        ("encoder: {hidden_size: [{~: 1}]}", "{recipe}: encoder.hidden_size.*: the key null is not a name"),
+        ("encoder: {2024-01-31: 1}", "rnn has no option 2024-01-31; it has"),
+        ("? [a]\n: 1", "{recipe}: .* unhashable key .* line 2, column 3"),
+        ("encoder: {true: 1}", "rnn has no option True; it has"),
+        ("1: 2", "the configuration has no option 1; it has"),
+    ],
+)
+def test_keys_that_are_no_names(text: str, message: str, asr: Command, recipe: Path, tone_run: Path) -> None:
+    recipe.write_text(f"defaults: [train, _self_]\n{text}\n")
+    train = f"{tone_run}/corpus/train.jsonl"
+    outcome = asr("train", recipe, f"run_dir={recipe.parent}/run", f"data.train={train}", f"data.dev={train}")
+    outcome.check_refusal(message.format(recipe=recipe))
+
+
+def test_several_processes_print_each_line_once(recipe: Path, tone_run: Path, tmp_path: Path) -> None:
+    test = f"data.test={tone_run}/corpus/train.jsonl"
+    out, err = command("train", recipe, "trainer.epochs=1", "trainer.devices=2", test).communicate(timeout=300)
+    first = ["train", "dev", "network", "head text", "the weights of epoch 1 of 1 are kept"]
+    last = ["dev train, head text", "test train, head text", "model"]
+    assert [line.split(":")[0] for line in err.splitlines()] == first + last
+    assert err.splitlines()[-1] == f"model: {tmp_path}/runs/tiny/model"
+    assert re.findall("^epoch .*?[|]", out, re.MULTILINE) == ["epoch 1/1 |"]
+
+
 @pytest.mark.slow
 def test_several_processes_train_together_and_stop_together(recipe: Path, tmp_path: Path) -> None:
     devices = ["trainer.devices=2", "trainer.strategy=ddp"]

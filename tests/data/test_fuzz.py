@@ -20,7 +20,7 @@ from asr.lm import arpa
 from asr.text.lexicon import read_lexicon
 from asr.text.vocabulary import Vocabulary
 
-MAX_SECONDS = 10.0
+MAX_SECONDS = 10.0  # of the CPU
 ARPA = b"""\\data\\
 ngram 1=4
 ngram 2=2
@@ -163,14 +163,14 @@ def check(kind: str, folder: Path, count: int) -> None:
     read(path)
     for number in range(count):
         path.write_bytes(mutated := mutate(content, random_))
-        began = time.monotonic()
+        began = time.process_time()
         try:
             read(path)
         except InputError:
             pass
         except BaseException as error:
             raise AssertionError(f"{kind}, {number}: {type(error).__name__}: {error}, of {mutated!r}") from error
-        assert time.monotonic() - began < MAX_SECONDS, mutated
+        assert time.process_time() - began < MAX_SECONDS, mutated
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -20,7 +20,7 @@ import asr
 from asr.errors import InputError
 from asr.models import info
 
-MAX_SECONDS = 10.0
+MAX_SECONDS = 10.0  # of the CPU
 Weights = dict[str, torch.Tensor]
 
 
@@ -66,7 +66,7 @@ def check(original: Path, folder: Path, count: int, seed: int) -> None:
         lambda model: asr.load(model).transcribe(wave, 8000),
         lambda model: info.render(info.read(model)),
     )
-    model, readable = folder / "model", 0
+    model, readable, faults = folder / "model", 0, []
     for number in range(count):
         shutil.rmtree(model, ignore_errors=True)
         shutil.copytree(original, model)
@@ -77,10 +77,13 @@ def check(original: Path, folder: Path, count: int, seed: int) -> None:
                 use(model)
                 readable += 1
             except InputError as error:
-                assert "\n" not in str(error)  # noqa: PT017
+                if "\n" in str(error):
+                    faults.append(f"{number}: {error!r}")
             except Exception as error:
-                raise AssertionError(f"seed {seed}, {number}: {type(error).__name__}: {error}") from error
-        assert time.process_time() - began < MAX_SECONDS, number
+                faults.append(f"{number}: {error!r}")
+        if (seconds := time.process_time() - began) > MAX_SECONDS:
+            faults.append(f"{number}: {seconds:.1f} s")
+    assert not faults, f"seed {seed}"
     assert 0 < readable < 2 * count
 
 
@@ -107,7 +110,10 @@ def test_weights_of_another_type(kind: torch.dtype, tone_run: Path, tmp_path: Pa
     ("encoder", "message"),
     [
         ({"hidden_size": 10**6}, r"the network is too large: \d+ GB, this machine has \d+ GB"),
-        ({"hidden_size": 10**12}, "the network is too large"),
+        ({"hidden_size": 2**31}, "the network is too large"),
+        ({"hidden_size": 10**12}, "hidden_size=1000000000000: the network is too large, at most 2147483648 are"),
+        ({"hidden_size": 2**62}, "the network is too large"),
+        ({"hidden_size": 10**30}, "the network is too large"),
         ({"num_layers": 10**6}, "num_layers=1000000: at most 1000"),
     ],
 )

@@ -14,7 +14,7 @@ import yaml
 from hydra.core.global_hydra import GlobalHydra
 from mutations import TEXTS, mutate_bytes, mutate_tree, paths
 
-MAX_SECONDS = 10.0
+MAX_SECONDS = 10.0  # of the CPU
 RECIPES = {
     "ctc": """
         defaults: [train, _self_]
@@ -58,13 +58,24 @@ def override(recipe: Any, rng: random.Random) -> str:
     return rng.choice(forms)
 
 
+def one_line(text: str) -> bool:
+    """Whether a message is one error in its last line and no traceback."""
+    last = text.rstrip().splitlines()[-1:]
+    return (
+        last != []
+        and last[0].startswith("asr: error: ")
+        and text.count("asr: error: ") == 1
+        and "Traceback" not in text
+    )
+
+
 def check(kind: str, folder: Path, data: Path, asr: Asr, count: int) -> None:
     rng, original = random.Random(kind), RECIPES[kind]
     recipe = yaml.safe_load(original)
     path, run = folder / "recipe.yaml", folder / "run"
     fixed = [f"data.train={data}", f"data.dev={data}", "data.test=null", f"run_dir={run}", "trainer.epochs=1"]
     fixed += ["name=fuzz", "trainer.max_minutes=null", "trainer.accelerator=cpu", "init=null", "trainer.threads=1"]
-    statuses = set()
+    statuses, faults = set(), []
     for number in range(count):
         shutil.rmtree(run, ignore_errors=True)
         overrides: list[str] = []
@@ -82,13 +93,14 @@ def check(kind: str, folder: Path, data: Path, asr: Asr, count: int) -> None:
         try:
             outcome = asr("train", path, *fixed, *overrides)
         except Exception as error:
-            raise AssertionError(f"{what}: {type(error).__name__}: {error}") from error
+            faults.append(f"{what}: {error!r}")
+            continue
         statuses.add(outcome.status)
-        if outcome.status == 1:
-            assert outcome.err.rstrip().splitlines()[-1].startswith("asr: error: "), what
-            assert outcome.err.count("asr: error: ") == 1, what
-            assert "Traceback" not in outcome.err, what
-        assert time.process_time() - began < MAX_SECONDS, what
+        if outcome.status == 1 and not one_line(outcome.err):
+            faults.append(f"{what}: {outcome.err}")
+        if (seconds := time.process_time() - began) > MAX_SECONDS:
+            faults.append(f"{what}: {seconds:.1f} s")
+    assert not faults
     assert statuses <= {0, 1, 2}
 
 
