@@ -84,7 +84,7 @@ def mutate_tree(tree: Any, rng: random.Random) -> Any:
         elif kind == "wrap":
             parent[key] = [parent[key]]
         elif kind == "scale" and isinstance(parent[key], (int, float)) and not isinstance(parent[key], bool):
-            parent[key] *= rng.choice([-1, 2, 0, 1.5, 1000])
+            parent[key] *= rng.choice([-1, 2, 0, 1.5, 100])
     return tree
 
 

@@ -89,7 +89,7 @@ def render(info: Mapping[str, Any]) -> str:
         precomputed = config["features"].get("type") == "precomputed"
         reads = "feature files (features: precomputed), not audio" if precomputed else "audio"
         rows.append(("reads", reads))
-    rows += [(group, _options(options)) for group, options in [("task", task), *config.items()] if options]
+    rows += [(str(group), _options(options)) for group, options in [("task", task), *config.items()] if options]
     training = figures.pop("training", {})
     rows += [("trained", _options(training))] if training else []
     rows += [(f"its {key}", _options(value)) for key, value in info["trained_on"].items()]

@@ -35,7 +35,7 @@ def change_weights(weights: Weights, rng: random.Random) -> Weights:
         lambda: {**weights, name: torch.zeros(0)},
         lambda: {**weights, name: tensor.reshape(-1)[: max(1, tensor.numel() // 2)].clone()},
         lambda: {**weights, name: torch.tensor(1.0)},
-        *(lambda kind=kind: {**weights, name: tensor.to(kind)} for kind in TYPES),  # type: ignore[misc]
+        *(lambda kind=kind: {**weights, name: tensor.to(kind)} for kind in TYPES),
     ]
     return rng.choice(changes)()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,3 +52,11 @@ def test_missing_and_damaged_files(tone_run: Path, tmp_path: Path, asr: Callable
     (model / "metrics.json").write_text("{")
     with pytest.raises(InputError, match=r"metrics\.json: not JSON"):
         info.read(model)
+
+
+@pytest.mark.parametrize("key", ["null", "3"])
+def test_keys_that_are_no_names(key: str, tone_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(tone_run / "model", tmp_path / "model")
+    with (tmp_path / "model" / "config.yaml").open("a") as config:
+        config.write(f"{key}: {{type: x}}\n")
+    assert "type x" in info.render(info.read(tmp_path / "model"))
