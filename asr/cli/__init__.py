@@ -73,6 +73,11 @@ def main() -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     prepare_streams()
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        print_error(InputError("the current folder has been deleted; change to another one"))
+        sys.exit(1)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("asr").setLevel(logging.INFO)
     try:

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from torch.utils.data import DataLoader
 
 from asr.data.sampler import BucketSampler
+
+log = logging.getLogger(__name__)
+
+# Worker processes hand batches over in shared memory; where it is full they wait for ever.
+SHARED_MEMORY = Path("/dev/shm")
+MIN_SHARED_BYTES = 32 * 2**20
+
+
+def usable_workers(workers: int) -> int:
+    """Return the number of worker processes, or 0 with a warning where there is too little shared memory for any."""
+    if workers and SHARED_MEMORY.is_dir() and (free := shutil.disk_usage(SHARED_MEMORY).free) < MIN_SHARED_BYTES:
+        log.warning(
+            "data.workers=%d: not used, as %s has %.1f MB free and %.0f MB are needed",
+            workers,
+            SHARED_MEMORY,
+            free / 2**20,
+            MIN_SHARED_BYTES / 2**20,
+        )
+        return 0
+    return workers
 
 
 class ResumableLoader(DataLoader[Any]):

@@ -177,3 +177,13 @@ def test_devices_and_standard_input_twice(asr: Command, tone_run: Path, monkeypa
     with pytest.raises(Exception, match="standard output is closed"):
         print("x", file=_streams._ClosedOutput())
     assert io.TextIOBase in _streams._ClosedOutput.__mro__
+
+
+def test_a_folder_that_has_been_deleted(asr: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    try:
+        asr("--help").check_refusal("the current folder has been deleted; change to another one")
+    finally:
+        os.chdir(tmp_path)

@@ -138,7 +138,7 @@ def test_without_signal_there_are_no_words_whatever_the_normalization(
 def test_the_network_does_not_read_long_silence(
     usual: Recognizer, tones: Callable[..., np.ndarray], dbfs: float | None
 ) -> None:
-    """What precedes speech by more than half a second changes no score of it, in a batch of different lengths either."""
+    """What precedes speech by more than half a second changes none of its scores, in a batch of two lengths either."""
     speech = tones("abc def", 3)
     speech = speech[: len(speech) // 160 * 160]  # whole frames
     quiet = zeros(40) if dbfs is None else noise(40, dbfs)

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from asr.audio.perturbation import Perturbation
 from asr.data import manifest
-from asr.data.loader import ResumableLoader
+from asr.data.loader import ResumableLoader, usable_workers
 from asr.data.sampler import BucketSampler, plan_batches
 from asr.data.speech_dataset import SpeechDataset
 from asr.errors import InputError
@@ -75,6 +75,7 @@ class SpeechDataJob(Job):
     def loaders(self, rank: int, world: int) -> tuple[ResumableLoader, DataLoader[Any]]:
         """Return the training batches of process ``rank`` of ``world``, and the dev batches."""
         data = self.config["data"]
+        workers = usable_workers(data["workers"])
         sampler = BucketSampler(
             self.train_data.seconds,
             data["seconds"],
@@ -88,9 +89,9 @@ class SpeechDataJob(Job):
             # the longest batch first: what is too large for the memory fails at once
             batch_sampler=plan_batches(self.dev_data.seconds, data["seconds"])[::-1],
             collate_fn=self.dev_data.collate,
-            num_workers=data["workers"],
+            num_workers=workers,
         )
-        return ResumableLoader(self.train_data, sampler, data["workers"]), dev_loader
+        return ResumableLoader(self.train_data, sampler, workers), dev_loader
 
     def training_size(self) -> dict[str, float]:
         """Return the hours of audio."""
