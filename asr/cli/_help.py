@@ -35,14 +35,14 @@ EXAMPLES = {
         "asr compare ours.jsonl theirs.trn data/mine/test.jsonl.gz --normalization english",
     ),
     "transcribe": (
-        "asr transcribe talk.mp3 --model runs/mine/seed=1",
+        "asr transcribe talk.mp3                      # with the English model of the package",
         "asr transcribe calls/ --model runs/mine/seed=1 --format srt --output-dir out",
         "asr transcribe talk.mp3 --model runs/mine/seed=1 --hotwords 'anna,new york=3'",
     ),
     "align": (
         "asr align talk.mp3 talk.txt --model runs/mine/seed=1 --format TextGrid",
         "asr align recordings/ --model runs/mine/seed=1 --output-dir out --close-gaps 0.1",
-        "asr align data/mine/test.jsonl.gz --model runs/mine/seed=1 --output-dir out --format TextGrid,ctm",
+        "asr align test.jsonl.gz --output-dir out --format TextGrid,ctm",
     ),
     "tune": ("asr tune runs/mine/seed=1 data/mine/dev.jsonl.gz --lm lm.arpa.gz",),
     "generate": ("asr generate runs/shakespeare/seed=1 --prompt 'ROMEO:' --temperature 0.7",),

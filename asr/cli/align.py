@@ -14,6 +14,7 @@ from asr.cli._decoder_options import Lexicon, Pronouncer
 from asr.cli._inputs import end, open_inputs
 from asr.cli._streams import print_json
 from asr.errors import InputError
+from asr.models import pretrained
 from asr.utils.text_files import read_text
 
 
@@ -26,7 +27,9 @@ def align(
             "segments beside them, or a manifest, see asr prepare folder --help.",
         ),
     ],
-    model: Annotated[str, typer.Option(help="Model directory, or a training run.")],
+    model: Annotated[
+        str, typer.Option(help="Model directory, a training run, or a model of the package.")
+    ] = pretrained.DEFAULT,
     text: Annotated[
         str | None, typer.Argument(metavar="TEXT", help="Text file with what is spoken, or - for standard input.")
     ] = None,

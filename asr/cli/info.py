@@ -11,7 +11,9 @@ from asr.utils.escape import to_json
 
 
 def info(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model directory, or a training run.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Model directory, a training run, or a model of the package.")
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print everything as a JSON object.")] = False,
 ) -> None:
     """Describe a model: its configuration, how it was trained, and its scores."""

@@ -15,6 +15,7 @@ from asr.cli._inputs import end, find_inputs, open_inputs
 from asr.cli._progress import progress_bar
 from asr.cli._streams import print_json
 from asr.errors import InputError
+from asr.models import pretrained
 from asr.utils.escape import escape_control
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ def transcribe(
         list[str],
         typer.Argument(metavar="FILES...", help="Audio files, folders, quoted globs, pipes, or - for standard input."),
     ],
-    model: Annotated[str, typer.Option(help="Model directory, or a training run.")],
+    model: Annotated[
+        str, typer.Option(help="Model directory, a training run, or a model of the package.")
+    ] = pretrained.DEFAULT,
     format: Annotated[
         str,
         typer.Option(

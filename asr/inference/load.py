@@ -6,11 +6,12 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+from asr.models import pretrained
 from asr.models.directory import find, read_config, system_of
 from asr.utils.options import check_names
 
 
-def load(model: str | Path, **options: Any) -> Any:
+def load(model: str | Path = pretrained.DEFAULT, **options: Any) -> Any:
     """Load a model and return the runner of its system, also available as ``asr.load``.
 
     That is a `Recognizer`, `Classifier`, `Captioner`, `Pronouncer` or `Generator` (see `asr.systems.SYSTEMS`).
@@ -18,7 +19,7 @@ def load(model: str | Path, **options: Any) -> Any:
     Loading a model has the process round subnormal numbers to zero, see `asr.models.store.load`.
 
     Args:
-        model: a model directory, or the directory of a training run.
+        model: a model directory, the directory of a training run, or a name of `asr.models.pretrained`.
         **options: those of the runner's ``load``: ``device`` (all); ``head``, ``decoder``, ``batch_seconds``
             (Recognizer); ``batch_seconds``, ``window`` (Classifier); ``ensemble`` (Captioner, Pronouncer).
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from asr.errors import InputError
+from asr.models import pretrained
 from asr.models.aliases import rename_settings
 from asr.systems import SYSTEMS, System
 from asr.utils import resources
@@ -57,6 +58,8 @@ def dump_config(config: Mapping[str, Any]) -> bytes:
 def find(model: str | Path) -> Path:
     """Return the model directory at a path: the path itself, or ``model/`` in it if the path is a training run.
 
+    A name of `asr.models.pretrained` stands for that model, unless one of that name is in the current folder.
+
     Raises:
         InputError: no model is there, or it may not be read. The message lists the runs of a folder of training runs,
             and names the `previous_directory` that an interrupted save has left.
@@ -64,6 +67,8 @@ def find(model: str | Path) -> Path:
     if not isinstance(model, str | os.PathLike):
         raise InputError(f"a model of type {type(model).__name__}; the path of its directory is needed")
     directory = Path(model)
+    if str(model) in pretrained.names() and not ((directory / CONFIG).exists() or (directory / "model").is_dir()):
+        return pretrained.FOLDER / str(model)
     check_readable(directory)
     inner = directory / "model"
     for place in (directory, inner):
@@ -94,7 +99,8 @@ def _how_to_train(model: Path) -> str:
             time = re.search(r"^# ([^;,\n]*minutes[^;,\n]*)", recipe, re.MULTILINE)
             note = f"{time[1]}; " if time else ""
             return f"; train it first: asr train recipes/{path.parent.name}/{path.name} ({note}README.md there)"
-    return "; a training writes one to RUN_DIR/model (asr train RECIPE)"
+    names = ", ".join(pretrained.names())
+    return f"; a training writes one to RUN_DIR/model (asr train RECIPE); part of the package: {names}"
 
 
 def read_config(directory: Path) -> dict[str, Any]:
