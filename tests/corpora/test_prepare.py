@@ -189,11 +189,12 @@ def test_the_characters_are_counted_and_the_rare_ones_are_named(tmp_path: Path, 
         sound(tmp_path / "in" / f"{number}.wav")
         text(tmp_path / "in" / f"{number}.txt", "open the door" + (" 50 %\u200b" if number == 7 else ""))
     result = run("folder", tmp_path / "in", "--output", tmp_path / "out")
-    common, rare = result.stdout.splitlines()[-2:]
+    common, rare, hint = result.stdout.splitlines()[-3:]
     assert common.endswith("(case and punctuation as written): o 30 space 22 e 20 p 10 n 10 t 10 h 10 d 10 r 10")
     assert rare == "rare characters (fewer than 2 times): " + ", ".join(
         f"{c} 1 (first in 7)" for c in ("5", "0", "%", "U+200B")
     )
+    assert "--spell-numbers" in hint
 
 
 def test_file_names_that_are_not_utf8(tmp_path: Path, sound: Write, text: Write) -> None:

@@ -31,7 +31,10 @@ def test_description_of_a_recognizer(tone_run: Path, asr: Callable[..., Any]) ->
     assert json.loads(asr("info", tone_run, "--json").out) == description
 
 
-def test_missing_and_damaged_files(tone_run: Path, tmp_path: Path, asr: Callable[..., Any]) -> None:
+def test_missing_and_damaged_files(
+    tone_run: Path, tmp_path: Path, asr: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where no model of these names is
     asr("info", tmp_path / "none").check_refusal(r"no such model directory; a training writes one to RUN_DIR/model")
     recipe = r"train it first: asr train recipes/g2p/attention.yaml \(54 minutes on one core; README.md there\)$"
     asr("info", "runs/g2p/seed=1").check_refusal(recipe)
