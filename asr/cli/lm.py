@@ -24,6 +24,7 @@ NORMALIZATION = typer.Option(help="Normalization of the text: english (as in the
 PROSE = typer.Option("--prose", help="The text is books: split it into sentences, and write Mr. as Mister.")
 SPELL = typer.Option("--spell-numbers", help="Write numbers as English words: 1984 is nineteen eighty four.")
 CHARACTERS = typer.Option("--characters", help="A model of characters; the space between words is |.")
+PRUNE = typer.Option(min=0, help="Threshold of pruning, as in `asr lm prune`.")
 
 
 @app.command(cls=Command)
@@ -39,7 +40,7 @@ def train(
         str,
         typer.Option(help="Leave out n-grams with this count or less, by order: '0 0 1' for trigrams seen once."),
     ] = "0",
-    prune: Annotated[float, typer.Option(min=0, help="Threshold of pruning, as in `asr lm prune`.")] = 0.0,
+    prune: Annotated[float, PRUNE] = 0.0,
     normalization: Annotated[str, NORMALIZATION] = "english",
     characters: Annotated[bool, CHARACTERS] = False,
     prose: Annotated[bool, PROSE] = False,
@@ -126,7 +127,7 @@ def mix(
     weights: Annotated[
         str | None, typer.Option(help="Weights of the models instead: '0.8 0.2'. They are divided by their sum.")
     ] = None,
-    prune: Annotated[float, typer.Option(min=0, help="Threshold of pruning, as in `asr lm prune`.")] = 0.0,
+    prune: Annotated[float, PRUNE] = 0.0,
     normalization: Annotated[str, NORMALIZATION] = "english",
     characters: Annotated[bool, CHARACTERS] = False,
     prose: Annotated[bool, PROSE] = False,

@@ -16,7 +16,7 @@ from asr.utils.options import check_choice
 
 CellState: TypeAlias = "tuple[Tensor, ...]"
 
-MAX_LAYERS = 1000  # making more takes minutes, and no network has so many
+MAX_LAYERS = 1000  # making more takes minutes, and no network has that many layers
 MAX_SIZE = 2**31  # of a layer: torch counts elements in 64 bits, and raises errors of several types above
 
 
