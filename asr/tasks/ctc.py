@@ -15,6 +15,7 @@ from asr.errors import InputError
 from asr.features import Extractor
 from asr.features.cmvn import Statistics
 from asr.features.silence import silent_frames
+from asr.modules.ctc_crf import MOST_LABELS, LabelTrigram, log_partition
 from asr.modules.ctc_head import CTCHead
 from asr.modules.encoder import Encoder
 from asr.tasks._builders import build_task
@@ -44,6 +45,10 @@ class CTCTask(SpeechTask):
     differ by masks and dropout but not by timing. ``consistency`` times the divergence of each view's scores from the
     other's is added to the loss. A batch then takes twice the work.
 
+    CTC-CRF (Xiang & Ou 2019): with ``crf`` above 0, that many times the log of the sum over all label sequences is added
+    to the loss of the last layer, see `asr.modules.ctc_crf`. The label trigrams are `label_models`, which a training job
+    estimates; using a model needs none.
+
     Args:
         features: feature extractor.
         encoder: of its features.
@@ -54,6 +59,7 @@ class CTCTask(SpeechTask):
         self_condition_weight: 0 to below 1.
         blank_penalties: of each head, in nats per frame, see `CTCHead`; 0 by default.
         consistency: 0 (off) or more; the paper uses 0.2.
+        crf: of each head, from 0 (CTC) to 1 (CTC-CRF); 0 by default. The paper's share of CTC is 0.9.
 
     Raises:
         InputError: there is no head, or an option is out of range.
@@ -71,6 +77,7 @@ class CTCTask(SpeechTask):
         self_condition_weight: float = 0.5,
         blank_penalties: Mapping[str, float] | None = None,
         consistency: float = 0.0,
+        crf: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(features, encoder, vocabularies, augmentation)
         if not vocabularies:
@@ -89,6 +96,18 @@ class CTCTask(SpeechTask):
             raise InputError(f"consistency={consistency}: use 0, or the weight of the views' divergence")
         self.weights = dict.fromkeys(vocabularies, 1.0) | dict(weights or {})
         penalties = dict.fromkeys(vocabularies, 0.0) | dict(blank_penalties or {})
+        self.crf = {head: weight for head, weight in (crf or {}).items() if weight}
+        for head, weight in self.crf.items():
+            if not 0 < weight <= 1:
+                raise InputError(f"task.heads.{head}.crf={weight}: use a number from 0 (CTC) to 1 (CTC-CRF)")
+            if penalties[head]:
+                raise InputError(f"task.heads.{head}: crf and blank_penalty exclude each other; set one of them to 0")
+            if len(vocabularies[head]) > MOST_LABELS:
+                raise InputError(
+                    f"task.heads.{head}: crf is possible for {MOST_LABELS} labels, this head has "
+                    f"{len(vocabularies[head])}; use characters or phones, or crf: 0"
+                )
+        self.label_models: dict[str, LabelTrigram] = {}
         self.heads = nn.ModuleDict(
             {
                 head: CTCHead(encoder.output_size, len(v), v.blank, blank_penalty=penalties[head])
@@ -117,6 +136,7 @@ class CTCTask(SpeechTask):
             vocabularies,
             weights={head: options.get("weight", 1.0) for head, options in heads.items()},
             blank_penalties={head: options.get("blank_penalty", 0.0) for head, options in heads.items()},
+            crf={head: options.get("crf", 0.0) for head, options in heads.items()},
             **build_speech_frontend(config),
         )
 
@@ -265,6 +285,8 @@ class CTCTask(SpeechTask):
         targets = {head: target.repeat(views, len(batch.inputs)) for head, target in batch.targets.items()}
         scores = self._scores(x, self.vocabularies)
         loss, skipped = self._loss_of_views(scores, lengths, targets, silent)
+        for head in self.label_models:
+            loss = loss + self._loss_of_competitors(head, scores[head], lengths, targets[head], silent)
         if lower:
             below = torch.stack([self._loss_of_views(scores, lengths, targets, silent)[0] for scores in lower]).mean()
             loss = torch.lerp(loss, below, self.self_condition_weight)
@@ -304,6 +326,20 @@ class CTCTask(SpeechTask):
                     divergence = self._head(head).divergence(scores[head], lengths, target.lengths)
                     loss = loss + self.consistency * self.weights[head] * divergence
         return loss, skipped
+
+    def _loss_of_competitors(
+        self, head: str, log_probs: Tensor, lengths: Tensor, targets: Targets, silent: Tensor | None
+    ) -> Tensor:
+        """Compute the weighted log of the sum over all label sequences, in nats per label of the right ones."""
+        possible = lengths.cpu()[targets.rows] >= targets.frames_needed
+        rows = targets.rows[possible]
+        if not len(rows):
+            return log_probs.new_zeros(())
+        if silent is not None:
+            log_probs = self._silenced(head, log_probs, silent)
+        blank = self.vocabularies[head].blank
+        nats = log_partition(log_probs[rows], lengths[rows], self.label_models[head], blank).sum()
+        return self.weights[head] * self.crf[head] * nats / targets.lengths.sum()
 
     def _padded_frames(self, batch: SpeechBatch, lengths: Tensor, total: int) -> Tensor | None:
         """Frames (N, total) of the silence around utterances, of ``lengths`` (N,) frames; None if there is none."""

@@ -149,6 +149,7 @@ class CTCHeadOptions:
 
     weight: float = field(default=1.0, metadata={"min": 0})
     blank_penalty: float = field(default=0.0, metadata={"min": 0})
+    crf: float = field(default=0.0, metadata={"min": 0})
 
 
 HEADS: dict[str, type[Head]] = {

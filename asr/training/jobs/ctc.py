@@ -15,6 +15,7 @@ from asr.evaluation.ctc import greedy_decoders
 from asr.inference.decoders.base import Decoder
 from asr.inference.decoders.factory import make_decoder
 from asr.models import store
+from asr.modules.ctc_crf import estimate_trigram
 from asr.tasks.ctc import CTCTask
 from asr.training.jobs._recognition import RecognitionJob, make_vocabularies
 from asr.training.schema import CTCHeadOptions
@@ -35,6 +36,11 @@ class CTCJob(RecognitionJob):
         super().__init__(config)
         policy = config["data"]["too_short"]
         self.train_data = drop_too_short(self.train_data, self.task, policy, self.dataset)
+        for head in self.task.crf:
+            vocabulary = self.task.vocabularies[head]
+            sequences = [labels[head] for labels in self.train_data.labels]
+            known = [sequence for sequence in sequences if sequence is not None]
+            self.task.label_models[head] = estimate_trigram(known, len(vocabulary), vocabulary.blank)
 
     def make_task(self) -> CTCTask:
         """Build an untrained task; its vocabularies come from the configuration and the training manifests."""
