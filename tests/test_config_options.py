@@ -42,7 +42,17 @@ GIVEN = {
     "encoder": {"input_size"},
     "label_rnn": {"labels", "memory_size"},
     "decoder": {"vocabulary"},
-    "task": {"features", "encoder", "vocabularies", "network", "options", "augmentation", "weights", "blank_penalties"},
+    "task": {
+        "features",
+        "encoder",
+        "vocabularies",
+        "network",
+        "options",
+        "augmentation",
+        "weights",
+        "blank_penalties",
+        "crf",
+    },
     "optimizer": {"params"},
     "schedule": {"optimizer", "max_lr", "total_steps", "mode", "last_epoch", "epochs", "steps_per_epoch"},
 }

@@ -70,7 +70,7 @@ def log_partition(log_probs: Tensor, lengths: Tensor, model: LabelTrigram, blank
     Returns:
         (N,) float32, differentiable with respect to ``log_probs``.
     """
-    result: Tensor = _LogPartition.apply(log_probs, lengths, model.to(log_probs.device), blank)  # type: ignore[no-untyped-call]
+    result: Tensor = _LogPartition.apply(log_probs, lengths, model.to(log_probs.device), blank)
     return result
 
 
@@ -110,7 +110,7 @@ class _LogPartition(torch.autograd.Function):
         return scale + final.log()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         probs, inside, emits, blanks, change, repeat, end = ctx.saved_tensors
         blank: int = ctx.blank
         frames, size, labels = probs.shape

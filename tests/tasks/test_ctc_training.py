@@ -12,6 +12,7 @@ from asr.data.batch import SpeechBatch, Targets, pad
 from asr.errors import InputError
 from asr.features import FilterBank
 from asr.features.specaugment import SpecAugment, SpectrogramWarp
+from asr.modules.ctc_crf import estimate_trigram, log_partition
 from asr.modules.encoder import Encoder
 from asr.tasks.base import Loss
 from asr.tasks.ctc import CTCTask
@@ -154,3 +155,50 @@ def test_an_impossible_utterance_of_two_views_is_counted_once() -> None:
 def test_consistency_is_not_negative() -> None:
     with pytest.raises(InputError, match=r"consistency=-0\.1"):
         consistent(-0.1)
+
+
+def test_crf_adds_the_log_of_the_sum_over_label_sequences() -> None:
+    """Of the last layer, per label, times its weight; the loss of dev data is CTC's."""
+    task = conditioned((1,), weight=0.25)
+    task.crf, model = {"text": 0.5}, estimate_trigram([[1, 2, 1], [2]], 3, 0)
+    inputs, lengths = pad([torch.randn(3000), torch.randn(1200)])
+    targets = {"text": Targets.of([[1, 2, 1], [2]]), "other": Targets.of([[3], None])}
+    plain = training_loss(task, inputs, lengths, targets).value
+    task.label_models = {"text": model}
+    scores, frames = task(inputs, lengths)
+    competitors = log_partition(scores["text"], frames, model, 0).sum() / 4
+    expected = plain + 0.75 * 0.5 * competitors
+    torch.testing.assert_close(training_loss(task, inputs, lengths, targets).value, expected)
+    batch = SpeechBatch(["", ""], inputs, lengths, targets)
+    torch.testing.assert_close(task.validation_step(batch).means["dev_loss"][0], task.loss(scores, frames, targets)[0])
+
+
+def test_crf_leaves_out_utterances_too_short_for_their_labels() -> None:
+    task = conditioned((1,))
+    task.crf, task.label_models = {"text": 1.0}, {"text": estimate_trigram([[1, 2]], 3, 0)}
+    inputs, lengths = pad([torch.randn(3000), torch.randn(400)])
+    long, both = Targets.of([[1, 2], None]), Targets.of([[1, 2], [1, 2] * 40])
+    scores, frames = task(inputs, lengths)
+    only = task._loss_of_competitors("text", scores["text"], frames, long, None)
+    found = task._loss_of_competitors("text", scores["text"], frames, both, None)
+    assert 82 * found.item() == pytest.approx(2 * only.item())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crf": {"text": 1.5}}, r"task\.heads\.text\.crf=1\.5: use a number from 0 \(CTC\) to 1 \(CTC-CRF\)"),
+        ({"crf": {"text": 1.0}, "blank_penalties": {"text": 1.0}}, "crf and blank_penalty exclude each other"),
+    ],
+)
+def test_options_of_crf(options: dict[str, Any], message: str) -> None:
+    features = FilterBank(8000, num_mels=10, deltas=0)
+    with pytest.raises(InputError, match=message):
+        CTCTask(features, Encoder(features.dim, 6), {"text": Vocabulary.characters("ab")}, **options)
+
+
+def test_crf_is_for_small_vocabularies() -> None:
+    features = FilterBank(8000, num_mels=10, deltas=0)
+    words = Vocabulary.characters("".join(chr(0x4E00 + i) for i in range(200)))
+    with pytest.raises(InputError, match="crf is possible for 128 labels, this head has 201"):
+        CTCTask(features, Encoder(features.dim, 6), {"text": words}, crf={"text": 1.0})
