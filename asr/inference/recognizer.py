@@ -151,7 +151,9 @@ class Recognizer:
         sources = check_sources(sources)
         searches: dict[int, Search] = {}
         failed: set[int] = set()
-        with ThreadPoolExecutor(available_cores()) as pool:
+        cores = available_cores()
+        # Threads of the first pool wait for those of the second one, which search while the network reads on.
+        with ThreadPoolExecutor(cores) as pool, ThreadPoolExecutor(cores) as searching:
             for batch in self._batches(sources):
                 if isinstance(batch, tuple):
                     index, error = batch
@@ -163,7 +165,7 @@ class Recognizer:
                 for window, scores in zip(batch, self._log_probs(batch), strict=True):
                     if window.source not in failed:
                         log_probs.setdefault(window.source, []).append(window.kept(scores))
-                searches |= {source: self.decoder.start() for source in log_probs.keys() - searches.keys()}
+                searches |= {source: self.decoder.start(searching) for source in log_probs.keys() - searches.keys()}
                 finished = {window.source: window.end for window in batch if window.is_last}
                 results = pool.map(
                     advance_search,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 
 import numpy as np
@@ -94,7 +95,7 @@ class Aligner(BaseDecoder):
         check_scores(log_probs, lengths, self.vocabulary)
         return [[self.align(row[:length])] for row, length in zip(log_probs, lengths, strict=True)]
 
-    def start(self) -> Search:
+    def start(self, pool: Executor | None = None) -> Search:
         """Begin an alignment to one recording."""
         return AlignmentSearch(self)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from typing import Protocol
 
 import numpy as np
@@ -43,8 +44,8 @@ class Decoder(Protocol):
     def search(self, frames: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
         """Return the n best hypotheses, best first, of each utterance of padded frames (N, T, D), lengths (N,)."""
 
-    def start(self) -> Search:
-        """Begin a search over one recording."""
+    def start(self, pool: Executor | None = None) -> Search:
+        """Begin a search over one recording, parts of which threads of the ``pool`` may search at the same time."""
 
     def words(self, hypothesis: Hypothesis) -> list[tuple[str, int, int]]:
         """Return the words of a hypothesis (of phones: every phone): (text, first label, last label + 1)."""

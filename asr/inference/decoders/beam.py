@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -112,11 +113,14 @@ class BeamDecoder(BaseDecoder):
             log_probs, lengths, self.vocabulary.blank, self.options, self.graph, self.models.neural, self._text_of
         )
 
-    def start(self) -> Search:
+    def start(self, pool: Executor | None = None) -> Search:
         """Begin a search over one recording, which is searched in segments between pauses if it is long."""
         labels, blank = len(self.vocabulary), self.vocabulary.blank
-        search = CTCBeamSearch(labels, blank, self.options, self.graph, self.models.neural, self._text_of)
-        return SegmentedSearch(search)
+
+        def make_search() -> CTCBeamSearch:
+            return CTCBeamSearch(labels, blank, self.options, self.graph, self.models.neural, self._text_of)
+
+        return SegmentedSearch(make_search, pool)
 
     @property
     def _text_of(self) -> ctc_beam.TextOf | None:

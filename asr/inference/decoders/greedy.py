@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
+
 import numpy as np
 
 from asr.decoding.ctc import greedy
@@ -22,7 +24,7 @@ class GreedyDecoder(BaseDecoder):
         check_scores(log_probs, lengths, self.vocabulary)
         return [[hypothesis] for hypothesis in greedy.search(log_probs, lengths, self.vocabulary.blank)]
 
-    def start(self) -> Search:
+    def start(self, pool: Executor | None = None) -> Search:
         """Begin a search over one recording."""
         return GreedySearch(len(self.vocabulary), self.vocabulary.blank)
 

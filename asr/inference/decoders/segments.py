@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from itertools import chain
 
@@ -15,6 +17,7 @@ from asr.errors import InputError
 MIN_PAUSE_FRAMES = 15  # of blank, where a segment may end
 MIN_SEGMENT_FRAMES = 1000  # before a segment may end
 MAX_SEGMENT_FRAMES = 4000  # without a pause a segment ends within these
+MAX_RUNNING = 8  # segments whose scores are held for the threads that search them
 
 PAUSE_LOG_PROB = np.log(0.9)  # of blank, from which on a frame counts as a pause
 
@@ -22,41 +25,69 @@ PAUSE_LOG_PROB = np.log(0.9)  # of blank, from which on a frame counts as a paus
 class SegmentedSearch:
     """A beam search over a recording of any length, one segment between pauses after another.
 
-    A pause is where a language model may assume the end of a sentence, and memory stays bounded.
+    A pause is where a language model may assume the end of a sentence, and memory stays bounded. Where segments end
+    depends on the frames alone, so several can be searched at the same time; the result is the same.
 
     Args:
-        search: the search over one segment; it is started anew for each.
+        make_search: makes a search over one segment; a search is used again for later segments.
+        pool: threads that search segments while further frames are fed; None: `feed` and `finish` search them.
     """
 
-    def __init__(self, search: CTCBeamSearch) -> None:
-        self.search = search
-        self.frames = 0  # fed so far
-        self._waiting = np.zeros((0, search.labels), dtype=np.float32)
-        self._finished: list[Hypothesis] = []  # the best one of each segment
+    def __init__(self, make_search: Callable[[], CTCBeamSearch], pool: Executor | None = None) -> None:
+        self._make_search = make_search
+        self._pool = pool
+        self._idle = [make_search()]
+        self._labels, self._blank = self._idle[0].labels, self._idle[0].blank
+        self._waiting = np.zeros((0, self._labels), dtype=np.float32)
         self._begin = 0  # frame of the recording at which the current segment begins
+        self._running: deque[Future[list[Hypothesis]]] = deque()
+        self._finished: list[list[Hypothesis]] = []  # of the first segments, n best each
+
+    @property
+    def frames(self) -> int:
+        """Number of frames fed so far."""
+        return self._begin + len(self._waiting)
 
     def feed(self, frames: np.ndarray) -> None:
         """Take in the next log-probabilities (T, V), natural. Raises InputError for scores of another shape."""
-        if frames.ndim != 2 or frames.shape[1] != self.search.labels:
-            raise InputError(f"scores have the shape {frames.shape}: use (frames, {self.search.labels})")
-        self.frames += len(frames)
+        if frames.ndim != 2 or frames.shape[1] != self._labels:
+            raise InputError(f"scores have the shape {frames.shape}: use (frames, {self._labels})")
         self._waiting = np.concatenate([self._waiting, frames])
-        while (end := segment_end(self._waiting[:, self.search.blank])) is not None:
-            self._search_segment(end)
+        while (end := segment_end(self._waiting[:, self._blank])) is not None:
+            self._submit(end)
 
-    def _search_segment(self, frames: int) -> list[Hypothesis]:
-        self.search.start()
-        self.search.feed(self._waiting[:frames])
-        hypotheses = [shift_frames(hypothesis, self._begin) for hypothesis in self.search.finish()]
+    def _submit(self, frames: int) -> None:
+        """Search the next frames as a segment, now or on the pool."""
+        segment, begin = self._waiting[:frames], self._begin
         self._waiting = self._waiting[frames:]
         self._begin += frames
-        self._finished.append(hypotheses[0])
+        if self._pool is None:
+            self._finished.append(self._search_segment(segment, begin))
+            return
+        self._running.append(self._pool.submit(self._search_segment, segment, begin))
+        while len(self._running) > MAX_RUNNING:
+            self._finished.append(self._running.popleft().result())
+
+    def _search_segment(self, frames: np.ndarray, begin: int) -> list[Hypothesis]:
+        """Return the n best hypotheses of a segment, by a search that no other thread uses."""
+        try:
+            search = self._idle.pop()
+        except IndexError:
+            search = self._make_search()
+        search.start()
+        search.feed(frames)
+        hypotheses = [shift_frames(hypothesis, begin) for hypothesis in search.finish()]
+        self._idle.append(search)
         return hypotheses
 
     def finish(self) -> list[Hypothesis]:
         """Return the n best hypotheses, best first; of a recording of several segments only the best one."""
-        hypotheses = self._search_segment(len(self._waiting))
-        return hypotheses if len(self._finished) == 1 else [concatenate(self._finished)]
+        self._submit(len(self._waiting))
+        while self._running:
+            self._finished.append(self._running.popleft().result())
+        if len(self._finished) == 1:
+            return self._finished[0]
+        return [concatenate([hypotheses[0] for hypotheses in self._finished])]
 
 
 def segment_end(blank: np.ndarray) -> int | None:

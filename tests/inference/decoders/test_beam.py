@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 
 from asr.decoding.ctc import beam as ctc_beam
 from asr.errors import InputError
+from asr.inference.decoders import segments
 from asr.inference.decoders.base import Decoder
 from asr.inference.decoders.beam import BeamDecoder
 from asr.inference.decoders.factory import make_decoder
@@ -133,6 +135,34 @@ class TestLongRecordings:
         search = decoder.start()
         search.feed(log_probs[0])
         assert [search.finish()] == decoder.search(log_probs, np.array([7]))
+
+    def test_threads_find_what_one_alone_finds(self, lm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Segment by segment, however the frames come in, and of one segment all of the n best."""
+        monkeypatch.setattr(segments, "MIN_SEGMENT_FRAMES", 40)
+        monkeypatch.setattr(segments, "MAX_SEGMENT_FRAMES", 90)
+        monkeypatch.setattr(segments, "MAX_RUNNING", 3)
+        logits = np.random.default_rng(0).normal(0, 2.5, (1500, len(CHARACTERS)))
+        log_probs = logits - np.logaddexp.reduce(logits, 1, keepdims=True)
+        decoder = make_decoder(CHARACTERS, {"type": "beam", "lm": lm, "beam": 20, "nbest": 3})
+        with ThreadPoolExecutor(3) as pool:
+            for frames in (60, 1500):
+                alone, together = decoder.start(), decoder.start(pool)
+                alone.feed(log_probs[:frames])
+                for piece in np.array_split(log_probs[:frames], 11):
+                    together.feed(piece)
+                expected = alone.finish()
+                assert together.finish() == expected and together.frames == alone.frames == frames
+                assert len(expected) == (3 if frames == 60 else 1)
+
+    def test_the_error_of_a_thread_arrives(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(segments, "MIN_SEGMENT_FRAMES", 20)
+        monkeypatch.setattr(segments, "MAX_SEGMENT_FRAMES", 40)
+        log_probs = np.full((400, len(CHARACTERS)), -np.inf)
+        with ThreadPoolExecutor(2) as pool:
+            search = make_decoder(CHARACTERS, {"type": "beam"}).start(pool)
+            search.feed(log_probs[:200])
+            with pytest.raises(InputError, match="frame 0"):
+                search.finish()
 
 
 @pytest.fixture
