@@ -45,9 +45,9 @@ class CTCTask(SpeechTask):
     differ by masks and dropout but not by timing. ``consistency`` times the divergence of each view's scores from the
     other's is added to the loss. A batch then takes twice the work.
 
-    CTC-CRF (Xiang & Ou 2019): ``crf`` times the log of the sum over all label sequences is added to the loss of the last
-    layer, see `asr.modules.ctc_crf`. The label trigrams are in `label_models`, where a training job puts them; a model
-    in use needs none.
+    CTC-CRF (Xiang & Ou 2019): ``crf`` times the log of the sum over all label sequences is added to the loss of the
+    last layer, see `asr.modules.ctc_crf`. The label trigrams are in `label_models`, where a training job puts them; a
+    model in use needs none.
 
     Args:
         features: feature extractor.
