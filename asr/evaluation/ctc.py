@@ -7,13 +7,13 @@ from pathlib import Path
 
 from asr.evaluation.base import Evaluation, EvaluationOptions, single_model
 from asr.evaluation.speech import evaluate_recognizer, read_cuts
-from asr.inference.decoders.base import Decoder
+from asr.inference.decoders.base import HeadDecoder
 from asr.inference.decoders.greedy import GreedyDecoder
 from asr.inference.recognizer import Recognizer
 from asr.tasks.speech_frontend import SpeechTask
 
 
-def greedy_decoders(task: SpeechTask) -> dict[str, Decoder]:
+def greedy_decoders(task: SpeechTask) -> dict[str, HeadDecoder]:
     """Return the greedy CTC decoder of each head."""
     return {head: GreedyDecoder(vocabulary) for head, vocabulary in task.vocabularies.items()}
 

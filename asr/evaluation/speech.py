@@ -16,7 +16,7 @@ from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.evaluation.base import Evaluation, EvaluationOptions
 from asr.evaluation.report import Report, evaluate_pairs, merged_summaries
-from asr.inference.decoders.base import Decoder
+from asr.inference.decoders.base import HeadDecoder
 from asr.inference.recognizer import Recognizer
 from asr.metrics.error_rate import UNITS, Kind
 from asr.tasks.speech_frontend import SpeechTask
@@ -47,7 +47,7 @@ class DecodedTexts:
         speakers: by utterance id; None: unknown.
     """
 
-    def __init__(self, decoders: Mapping[str, Decoder], speakers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, decoders: Mapping[str, HeadDecoder], speakers: Mapping[str, str] | None = None) -> None:
         self.decoders = decoders
         self.speakers = speakers
         # (id, reference, hypothesis, confidence of each token or None) of each utterance
@@ -104,7 +104,7 @@ def output_batches(
 def evaluate_task(
     task: SpeechTask,
     dataset: SpeechDataset,
-    decoders: Mapping[str, Decoder],
+    decoders: Mapping[str, HeadDecoder],
     *,
     max_seconds: float = 240.0,
     by: Mapping[str, str] | None = None,
@@ -129,7 +129,7 @@ def evaluate_task(
 
 def evaluate_recognizer(
     recognizer: Recognizer,
-    decoders: Mapping[str, Decoder],
+    decoders: Mapping[str, HeadDecoder],
     cuts: Sequence[MonoCut],
     by: Mapping[str, str] | None,
     options: EvaluationOptions,

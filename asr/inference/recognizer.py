@@ -15,7 +15,7 @@ import torch
 
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
-from asr.inference.decoders.base import Decoder, Search
+from asr.inference.decoders.base import HeadDecoder, Search
 from asr.inference.decoders.factory import lexicon_for, make_aligner, make_decoder
 from asr.inference.decoders.greedy import GreedyDecoder
 from asr.inference.inputs import (
@@ -60,7 +60,7 @@ class Recognizer:
         *,
         batch_seconds: float = 240.0,
         head: str | None = None,
-        decoder: Decoder | None = None,
+        decoder: HeadDecoder | None = None,
     ) -> None:
         check_batch_seconds(batch_seconds)
         self.task = task.eval()

@@ -30,7 +30,7 @@ class Search(Protocol):
         """Return the n best hypotheses, best first."""
 
 
-class Decoder(Protocol):
+class HeadDecoder(Protocol):
     """Turns the network's output frames into text.
 
     Attributes:

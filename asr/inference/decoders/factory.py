@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from asr.decoding.ctc.options import OPTION_ALIASES, CTCBeamOptions
 from asr.errors import InputError
-from asr.inference.decoders.base import Decoder, check_lexicon
+from asr.inference.decoders.base import HeadDecoder, check_lexicon
 from asr.inference.decoders.greedy import GreedyDecoder
 from asr.inference.decoders.hotwords import HotWords, parse_hotwords
 from asr.inference.pronouncer import Pronouncer
@@ -117,10 +117,10 @@ def beam_decoder(
 
 
 # decoders by the ``type`` of their configuration; their keyword arguments are the options
-DECODERS: dict[str, Callable[..., Decoder]] = {"greedy": GreedyDecoder, "beam": beam_decoder}
+DECODERS: dict[str, Callable[..., HeadDecoder]] = {"greedy": GreedyDecoder, "beam": beam_decoder}
 
 
-def make_decoder(vocabulary: Vocabulary, config: Mapping[str, Any]) -> Decoder:
+def make_decoder(vocabulary: Vocabulary, config: Mapping[str, Any]) -> HeadDecoder:
     """Build the decoder of one head from a configuration (group ``decoder``).
 
     Args:
@@ -134,7 +134,7 @@ def make_decoder(vocabulary: Vocabulary, config: Mapping[str, Any]) -> Decoder:
     config = rename_keys(config, OPTION_ALIASES)
     if "type" not in config:
         config = {"type": implied_type(config), **config}
-    decoder: Decoder = build(DECODERS, config, "decoder", vocabulary=vocabulary)
+    decoder: HeadDecoder = build(DECODERS, config, "decoder", vocabulary=vocabulary)
     return decoder
 
 

@@ -16,7 +16,7 @@ from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.evaluation.report import Report
 from asr.evaluation.speech import DecodedTexts, error_kinds, evaluate_task
-from asr.inference.decoders.base import Decoder
+from asr.inference.decoders.base import HeadDecoder
 from asr.models import card
 from asr.text.outside import log_refused
 from asr.text.vocabulary import Vocabulary
@@ -44,7 +44,7 @@ class RecognitionJob(SpeechDataJob):
         self.monitor = dev_figure(config["trainer"]["monitor"], self.task.vocabularies, self.dev_data)
 
     @abstractmethod
-    def make_decoders(self) -> dict[str, dict[str, Decoder]]:
+    def make_decoders(self) -> dict[str, dict[str, HeadDecoder]]:
         """Build the decoders that dev and test are scored with, see the class."""
 
     def prepare_heads(self, trained: Collection[str]) -> None:
@@ -138,7 +138,7 @@ class ErrorRateScorer:
         decoders: by head, the primary one first; they turn hypotheses into text.
     """
 
-    def __init__(self, decoders: Mapping[str, Decoder]) -> None:
+    def __init__(self, decoders: Mapping[str, HeadDecoder]) -> None:
         self.texts = DecodedTexts(decoders)
 
     def add(self, batch: SpeechBatch, predictions: Mapping[str, Sequence[Hypothesis]]) -> None:

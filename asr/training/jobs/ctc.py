@@ -12,7 +12,7 @@ from asr.data.batch import Targets
 from asr.data.speech_dataset import SpeechDataset
 from asr.errors import InputError
 from asr.evaluation.ctc import greedy_decoders
-from asr.inference.decoders.base import Decoder
+from asr.inference.decoders.base import HeadDecoder
 from asr.inference.decoders.factory import make_decoder
 from asr.models import store
 from asr.modules.ctc_crf import estimate_trigram
@@ -46,7 +46,7 @@ class CTCJob(RecognitionJob):
         """Build an untrained task; its vocabularies come from the configuration and the training manifests."""
         return make_task(self.config, self.cuts("train"))
 
-    def make_decoders(self) -> dict[str, dict[str, Decoder]]:
+    def make_decoders(self) -> dict[str, dict[str, HeadDecoder]]:
         """Build the greedy decoders of all heads, and the one of the group ``decoder``, named ", beam" say.
 
         Raises:

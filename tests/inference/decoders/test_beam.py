@@ -14,7 +14,7 @@ import torch
 from asr.decoding.ctc import beam as ctc_beam
 from asr.errors import InputError
 from asr.inference.decoders import segments
-from asr.inference.decoders.base import Decoder
+from asr.inference.decoders.base import HeadDecoder
 from asr.inference.decoders.beam import BeamDecoder
 from asr.inference.decoders.factory import make_decoder
 from asr.inference.decoders.segments import MAX_SEGMENT_FRAMES, MIN_PAUSE_FRAMES, MIN_SEGMENT_FRAMES, segment_end
@@ -58,7 +58,7 @@ def saying(vocabulary: Vocabulary, tokens: list[str], p: float = 0.9) -> np.ndar
     return scores(vocabulary, *({token: p} for token in tokens))
 
 
-def best(decoder: Decoder, log_probs: np.ndarray) -> str:
+def best(decoder: HeadDecoder, log_probs: np.ndarray) -> str:
     ((found, *_),) = decoder.search(log_probs, np.array([log_probs.shape[1]]))
     return decoder.text(found)
 
@@ -187,7 +187,7 @@ def test_a_network_of_characters_scores_hypotheses(neural_lm: Path, caplog: pyte
     assert f"1 of {len(CHARACTERS) - 1} labels cannot be used here: '{CHARACTERS.tokens[-1]}'" in caplog.text
     task = store.load(neural_lm, LanguageTask)
 
-    def label_sequences(decoder: Decoder) -> dict[tuple[int, ...], float]:  # not merged to texts
+    def label_sequences(decoder: HeadDecoder) -> dict[tuple[int, ...], float]:  # not merged to texts
         assert isinstance(decoder, BeamDecoder)
         models = decoder.graph, decoder.models.neural
         hypotheses = ctc_beam.search(log_probs, np.array([3]), CHARACTERS.blank, decoder.options, *models)[0]

@@ -15,14 +15,14 @@ from safetensors.numpy import load_file, save_file
 
 from asr.errors import InputError
 from asr.inference.decoders.aligner import Aligner
-from asr.inference.decoders.base import Decoder
+from asr.inference.decoders.base import HeadDecoder
 from asr.inference.decoders.factory import make_decoder
 from asr.inference.decoders.hotwords import parse_hotwords
 from asr.text.vocabulary import Vocabulary
 
 LETTERS = Vocabulary("characters", ("<blank>", " ", "a"))
 
-DECODERS: dict[str, Callable[[], Decoder]] = {
+DECODERS: dict[str, Callable[[], HeadDecoder]] = {
     "greedy": lambda: make_decoder(LETTERS, {"type": "greedy"}),
     "beam": lambda: make_decoder(LETTERS, {"type": "beam"}),
     "hot words": lambda: make_decoder(LETTERS, {"hotwords": parse_hotwords("a a=3")}),
