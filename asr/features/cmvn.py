@@ -153,24 +153,28 @@ class FeatureNormalizer(nn.Module):
             for row, known in enumerate(statistics or ()):
                 if known is not None:
                     mean[row], std[row] = known
-            if self.floor is not None:
-                lowest = (mean - self.floor).float()[:, None, : self.num_bands]
-                bands = features[:, :, : self.num_bands]
-                torch.maximum(bands, lowest, out=bands)
-            usual = self.mean if self.mode == "both" else torch.zeros_like(mean[0])
-            offset = torch.lerp(usual.to(mean.dtype), mean, self.mean_fraction)
-            if self.level:
-                # the part of the level that the offset leaves is subtracted as well, the same from all bands
-                offset[:, : self.level] += (mean - offset)[:, : self.level].mean(1, keepdim=True)
-            features.sub_(offset.float()[:, None])
-            if self.scale:
-                features.div_(safe_std(std).float()[:, None])
-            elif self.mode == "both":
-                features.div_(safe_std(self.std))
+            self.normalize_by(features, mean, std)
         if len(features) > 1:  # a single utterance has no padding
             beyond = torch.arange(features.shape[1], device=lengths.device) >= lengths[:, None]
             features.masked_fill_(beyond[:, :, None], 0)
         return features
+
+    def normalize_by(self, features: Tensor, mean: Tensor, std: Tensor) -> None:
+        """Normalize features (N, T, dim) in place by the statistics (N, dim) of their utterances; see the class."""
+        if self.floor is not None:
+            lowest = (mean - self.floor).float()[:, None, : self.num_bands]
+            bands = features[:, :, : self.num_bands]
+            torch.maximum(bands, lowest, out=bands)
+        usual = self.mean if self.mode == "both" else torch.zeros_like(mean[0])
+        offset = torch.lerp(usual.to(mean.dtype), mean, self.mean_fraction)
+        if self.level:
+            # the part of the level that the offset leaves is subtracted as well, the same from all bands
+            offset[:, : self.level] += (mean - offset)[:, : self.level].mean(1, keepdim=True)
+        features.sub_(offset.float()[:, None])
+        if self.scale:
+            features.div_(safe_std(std).float()[:, None])
+        elif self.mode == "both":
+            features.div_(safe_std(self.std))
 
     @torch.no_grad()
     def fit(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
@@ -193,7 +197,7 @@ class FeatureNormalizer(nn.Module):
             return *moments(features), lengths[:, None]
         steps = loudness(features, self.num_bands)
         inside = torch.arange(steps.shape[1], device=steps.device) < lengths.to(steps.device)[:, None]
-        counts = torch.zeros(len(steps), 2 * MAX_STEPS + 1, dtype=torch.int64, device=steps.device)
+        counts = torch.zeros(steps.shape[0], 2 * MAX_STEPS + 1, dtype=torch.int64, device=steps.device)
         counts.scatter_add_(1, steps, inside.long())
         is_active = (steps >= first_active(counts, *self.active)[:, None]) & inside
         return *moments(features, is_active), is_active.sum(1, keepdim=True)
@@ -283,10 +287,13 @@ def moments(features: Tensor, included: Tensor | None = None) -> tuple[Tensor, T
     dtype = torch.float32 if features.device.type == "mps" else torch.float64  # MPS has no float64
     total = features.new_zeros(features.shape[0], features.shape[2], dtype=dtype)
     total_of_squares = torch.zeros_like(total)
-    for begin in range(0, features.shape[1], 4096):  # bounds the memory of the float64 copy
-        values = features[:, begin : begin + 4096].to(dtype)
+    frames = features.shape[1]
+    # blocks bound the memory of the float64 copy; an exported graph has no loop
+    blocks = [slice(frames)] if torch.compiler.is_exporting() else [slice(b, b + 4096) for b in range(0, frames, 4096)]
+    for block in blocks:
+        values = features[:, block].to(dtype)
         if included is not None:
-            values = values * included[:, begin : begin + 4096, None]
+            values = values * included[:, block, None]
         total += values.sum(1)
         total_of_squares += values.square().sum(1)
     return total, total_of_squares

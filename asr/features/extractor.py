@@ -342,12 +342,12 @@ def append_deltas(static: Tensor, lengths: Tensor, order: int, out: Tensor) -> N
             rows = (starts + torch.minimum(times, last)).flatten()
             context = static.flatten(0, 1).index_select(0, rows).view(n, -1, dim)  # (N, REACH + T' + REACH, D)
             for d, (weights, sign) in enumerate(DERIVATIVES[:order], start=1):
-                out[:, begin:end, d * dim : (d + 1) * dim] = _derivative(context, weights, sign)
+                out[:, begin:end, d * dim : (d + 1) * dim] = filter_derivative(context, weights, sign)
 
     map_blocks(derive, static)
 
 
-def _derivative(context: Tensor, weights: list[float], sign: int) -> Tensor:
+def filter_derivative(context: Tensor, weights: list[float], sign: int) -> Tensor:
     """Filter ``context`` (N, REACH + T + REACH, D) over time to (N, T, D)."""
     size = context.shape[1] - 2 * REACH
     result = context[:, REACH : REACH + size] * weights[0]

@@ -22,7 +22,12 @@ MARGIN_SECONDS = 0.5
 
 
 def silent_frames(
-    waveforms: Tensor, lengths: Tensor, sample_rate: int, num_frames: Tensor, frame_seconds: float
+    waveforms: Tensor,
+    lengths: Tensor,
+    sample_rate: int,
+    num_frames: Tensor,
+    frame_seconds: float,
+    total: int | None = None,
 ) -> Tensor:
     """Find the output frames further than `MARGIN_SECONDS` from any signal.
 
@@ -35,58 +40,74 @@ def silent_frames(
         sample_rate: in Hz.
         num_frames: output frames of each, ``(N,)``.
         frame_seconds: from one output frame to the next, in seconds.
+        total: number T of columns of the result; None: the largest of ``num_frames``.
 
     Returns:
-        ``(N, T)`` bool, T the largest of ``num_frames``; False beyond a row's own frames.
+        ``(N, T)`` bool; False beyond a row's own frames.
     """
+    device = waveforms.device
     chunk = _chunk_samples(sample_rate)
-    result = torch.zeros(len(waveforms), int(num_frames.max()), dtype=torch.bool, device=waveforms.device)
-    noise_chunks = round(NOISE_SECONDS * sample_rate / chunk)
+    is_signal = _signal_chunks(waveforms, lengths.to(device), chunk, round(NOISE_SECONDS * sample_rate / chunk))
+    counts = torch.nn.functional.pad(is_signal.cumsum(1), (1, 0))  # (N, C + 1) chunks with signal before each
     frame = frame_seconds * sample_rate / chunk  # in chunks, as the margin
     margin = MARGIN_SECONDS * sample_rate / chunk
-    for row, (length, frames) in enumerate(zip(lengths.tolist(), num_frames.tolist(), strict=True)):
-        is_signal = _signal_chunks(waveforms[row, :length], chunk, noise_chunks)
-        if is_signal.all():
-            continue
-        counts = torch.nn.functional.pad(is_signal.cumsum(0), (1, 0))  # (C + 1,) chunks with signal before each
-        begin = torch.arange(frames, device=is_signal.device) * frame
-        near = _between(counts, (begin - margin).floor().long(), (begin + frame + margin).ceil().long())
-        result[row, :frames] = near == 0
-    return result
+    index = torch.arange(int(num_frames.max()) if total is None else total, device=device)
+    begin = index * frame
+    near = _between(counts, (begin - margin).floor().long(), (begin + frame + margin).ceil().long())
+    return (near == 0) & (index < num_frames.to(device)[:, None])
 
 
 def has_signal(waveform: Tensor, sample_rate: int) -> bool:
     """Return whether anything in a waveform (S,), sampled at ``sample_rate`` Hz, is above about -80 dBFS."""
-    return bool(_signal_chunks(waveform, _chunk_samples(sample_rate)).any())
+    length = torch.tensor([len(waveform)], device=waveform.device)
+    return bool(_signal_chunks(waveform[None], length, _chunk_samples(sample_rate)).any())
 
 
 def _chunk_samples(sample_rate: int) -> int:
     return max(round(CHUNK_SECONDS * sample_rate), 1)
 
 
-def _signal_chunks(waveform: Tensor, chunk: int, noise_chunks: int | None = None) -> Tensor:
-    """Which chunks (C,) of a waveform (S,) hold a signal; of ``noise_chunks`` or more, only those above the noise."""
-    levels = _chunk_levels(waveform, chunk)
+def _signal_chunks(waveforms: Tensor, lengths: Tensor, chunk: int, noise_chunks: int | None = None) -> Tensor:
+    """Find the chunks (N, C) of waveforms (N, S) of ``lengths`` (N,) that hold a signal.
+
+    Of a waveform with ``noise_chunks`` loud ones or more, only those above the noise do.
+    """
+    levels = _chunk_levels(waveforms, lengths, chunk)  # 0 beyond a waveform's own chunks
     loud = levels > FLOOR
-    if noise_chunks is not None and (count := int(loud.sum())) >= noise_chunks:
-        quiet = levels[loud].kthvalue(max(1, round(NOISE_QUANTILE * count))).values
-        loud = levels > (quiet * NOISE_MARGIN).clamp(min=FLOOR)
-    counts = torch.nn.functional.pad(loud.cumsum(0), (1, 0))  # (C + 1,) loud chunks before each
-    index = torch.arange(len(loud), device=loud.device)
+    if noise_chunks is not None:
+        number = loud.sum(1, keepdim=True)
+        rank = (NOISE_QUANTILE * number.double()).round().long().clamp(min=1) - 1
+        quiet = torch.where(loud, levels, torch.inf).sort(1).values.gather(1, rank)
+        above_noise = levels > (quiet * NOISE_MARGIN).clamp(min=FLOOR)
+        loud = loud & (above_noise | (number < noise_chunks))
+    counts = torch.nn.functional.pad(loud.cumsum(1), (1, 0))  # (N, C + 1) loud chunks before each
+    index = torch.arange(loud.shape[1], device=loud.device)
     around = _between(counts, index - NEIGHBORHOOD // 2, index + NEIGHBORHOOD // 2)
-    return loud & (around >= min(MIN_CHUNKS, len(loud)))
+    own = (lengths + chunk - 1) // chunk
+    return loud & (around >= own.clamp(max=MIN_CHUNKS)[:, None])
 
 
-def _chunk_levels(waveform: Tensor, chunk: int) -> Tensor:
-    """RMS about the mean, (C,), of chunks of a waveform (S,); the last one ends with it and may overlap."""
-    whole = waveform[: len(waveform) // chunk * chunk].float()
-    levels = [whole.view(-1, chunk).std(1, correction=0)] if len(whole) else []
-    if len(whole) < len(waveform):
-        levels.append(waveform[-chunk:].float().std(0, correction=0, keepdim=True))
-    return torch.cat(levels)
+def _chunk_levels(waveforms: Tensor, lengths: Tensor, chunk: int) -> Tensor:
+    """Return the RMS about the mean, (N, C), of chunks of waveforms (N, S); 0 beyond ``lengths`` (N,).
+
+    The last chunk of a waveform ends with it and may overlap the one before.
+    """
+    n, samples = waveforms.shape
+    total = (samples + chunk - 1) // chunk
+    padded = torch.nn.functional.pad(waveforms.float(), (0, total * chunk - samples))
+    levels = padded.view(n, total, chunk).std(-1, correction=0)
+    place = (lengths - chunk).clamp(min=0)[:, None] + torch.arange(chunk, device=lengths.device)  # (N, chunk)
+    inside = place < lengths[:, None]
+    last = padded.gather(1, place) * inside
+    size = inside.sum(1, keepdim=True)
+    deviation = (last - last.sum(1, keepdim=True) / size) * inside
+    last_level = (deviation.square().sum(1, keepdim=True) / size).sqrt()  # (N, 1)
+    index = torch.arange(total, device=lengths.device)
+    whole, own = (lengths // chunk)[:, None], ((lengths + chunk - 1) // chunk)[:, None]
+    return torch.where(index < whole, levels, torch.where(index < own, last_level, 0.0))
 
 
 def _between(counts: Tensor, first: Tensor, end: Tensor) -> Tensor:
-    """Differences of cumulative ``counts`` (C + 1,) from ``first`` to ``end``, both clamped to 0 to C."""
-    last = len(counts) - 1
-    return counts[end.clamp(0, last)] - counts[first.clamp(0, last)]
+    """Differences (N, K) of cumulative ``counts`` (N, C + 1) from ``first`` to ``end`` (K,), clamped to 0 to C."""
+    last = counts.shape[1] - 1
+    return counts[:, end.clamp(0, last)] - counts[:, first.clamp(0, last)]

@@ -47,8 +47,8 @@ def reversal(lengths: Tensor, frames: int) -> Tensor:
     """
     time = torch.arange(frames, device=lengths.device)[:, None]  # (T, 1)
     source = torch.where(time < lengths, lengths - 1 - time, time)  # (T, N)
-    columns = torch.arange(len(lengths), device=lengths.device)
-    return (source * len(lengths) + columns).flatten()
+    batch = lengths.shape[0]  # not len(), which an export would take for a constant
+    return (source * batch + torch.arange(batch, device=lengths.device)).flatten()
 
 
 def reverse(x: Tensor, index: Tensor) -> Tensor:

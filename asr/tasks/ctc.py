@@ -22,6 +22,7 @@ from asr.tasks._builders import build_task
 from asr.tasks.base import Loss, Validation
 from asr.tasks.speech_frontend import SpeechTask, build_speech_frontend
 from asr.text.vocabulary import Vocabulary
+from asr.utils.masks import length_mask
 
 # Of labels other than blank where there is no signal: less than what any search adds to a word.
 SILENCE_LOG_PROB = -100.0
@@ -179,8 +180,15 @@ class CTCTask(SpeechTask):
             x, lengths = self.features(inputs, lengths, statistics)  # (N, T, F)
             if self.training:
                 x, lengths = self._augment(x, lengths, views)
-            if silent is not None:
-                x, lengths = cut_frames(x, lengths, silent.repeat_interleave(self.encoder.stride, 1))
+        return self.encode_features(x, lengths, silent)
+
+    def encode_features(
+        self, x: Tensor, lengths: Tensor, silent: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, list[dict[str, Tensor]]]:
+        """Compute the encoder outputs of features (N, T, F) of ``lengths`` (N,) frames; see `encode`."""
+        if silent is not None:
+            time = torch.arange(x.shape[1], device=x.device)
+            x, lengths = cut_frames(x, lengths, silent[:, time // self.encoder.stride])
         if not self.self_condition:
             return *self.encoder(x, lengths), []
         lower: list[dict[str, Tensor]] = []
@@ -241,26 +249,27 @@ class CTCTask(SpeechTask):
             return self._scores(x, names), frames
         frames = self.output_lengths(lengths)
         silent = silent_frames(inputs, lengths, rate, frames, self.frame_seconds)
-        x, kept, _ = self.encode(inputs, lengths, statistics, silent=silent if silent.any() else None)
-        scores = self._scores(x, names)
-        if silent.any():
-            scores = {head: self._with_silence(head, log_probs, kept, silent) for head, log_probs in scores.items()}
-        return scores, frames
+        x, _, _ = self.encode(inputs, lengths, statistics, silent=silent if silent.any() else None)
+        return self.scores_with_silence(x, names, silent if silent.any() else None), frames
 
-    def _with_silence(self, head: str, log_probs: Tensor, kept: Tensor, silent: Tensor) -> Tensor:
-        """Return log-probabilities (N, T', V): of a certain blank in ``silent`` frames (N, T'), else those given.
+    def scores_with_silence(self, x: Tensor, heads: Iterable[str], silent: Tensor | None) -> dict[str, Tensor]:
+        """Compute log-probabilities (N, T', V) by head: of a certain blank in silent frames, else by the network.
 
         Args:
-            head: the head.
-            log_probs: of the frames that are not silent, in order, (N, K, V).
-            kept: their number, (N,).
-            silent: False beyond the frames of an utterance.
+            x: encoder outputs of the frames that are not silent, in order, (N, K, H).
+            heads: the heads to compute.
+            silent: (N, T') bool; None: no frame is silent.
         """
-        result = self._blanks(head, log_probs).repeat(*silent.shape, 1)
-        for row, count in enumerate(kept.tolist()):
-            places = (~silent[row]).nonzero()[:count, 0]
-            result[row, places] = log_probs[row, : len(places)]
-        return result
+        scores = self._scores(x, heads)
+        if silent is None:
+            return scores
+        place = ((~silent).cumsum(1) - 1).clamp(0, x.shape[1] - 1)  # (N, T') of each frame in x
+        return {
+            head: self._silenced(
+                head, log_probs.gather(1, place[:, :, None].expand(-1, -1, log_probs.shape[2])), silent
+            )
+            for head, log_probs in scores.items()
+        }
 
     def _silenced(self, head: str, log_probs: Tensor, silent: Tensor) -> Tensor:
         """Return log-probabilities (N, T', V) with those of a certain blank where frames are ``silent`` (N, T')."""
@@ -403,13 +412,19 @@ def cut_frames(x: Tensor, lengths: Tensor, cut: Tensor) -> tuple[Tensor, Tensor]
     Args:
         x: (N, T, F), padded.
         lengths: (N,) frames of each.
-        cut: (N, at least T) bool.
+        cut: (N, T) bool.
 
     Returns:
         As ``x`` and ``lengths``, zero beyond the new lengths.
     """
-    rows = []
-    for row, length in enumerate(lengths.tolist()):
-        kept = x[row, :length][~cut[row, :length]]
-        rows.append(kept if len(kept) else x[row, :1])
-    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths.new_tensor([len(row) for row in rows])
+    total = x.shape[1]
+    time = torch.arange(total, device=x.device)
+    kept = length_mask(lengths.to(x.device), total) & ~cut
+    kept = kept | ((time == 0) & ~kept.any(1, keepdim=True))
+    counts = kept.sum(1)
+    order = torch.where(kept, time, total).sort(1).values.clamp(max=total - 1)  # the kept ones first
+    if not torch.compiler.is_exporting():  # an exported graph knows no sizes that depend on values
+        order = order[:, : int(counts.max())]
+    result = x.gather(1, order[:, :, None].expand(-1, -1, x.shape[2]))
+    beyond = ~length_mask(counts, order.shape[1])
+    return result.masked_fill(beyond[:, :, None], 0), counts.to(lengths)
