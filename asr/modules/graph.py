@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import InputError
-from asr.modules.cells import GRU, LSTM, Cell, TanhRNN
+from asr.modules.cells import GRU, LSTM, TanhRNN
 from asr.modules.rnn import RNN
 
 # Of each cell: ONNX's operator, the order of torch's gates in it, and its further attributes.
