@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import os
-import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from numbers import Real
 from pathlib import Path
 
 from asr.errors import InputError
+from asr.output.cues import Cue, CueLimits, make_cues
 from asr.output.transcript import Transcript, Word
 from asr.utils.escape import to_json
 from asr.utils.options import check_choice
 
-# What a viewer can read at a glance: the usual limits of subtitling guides.
-CUE_LINE_CHARACTERS = 42
-CUE_LINES = 2
-# half-width katakana; Thai, Lao, Tibetan, Burmese, Khmer
-UNSPACED = ((0xFF66, 0xFF9D), (0x0E00, 0x0EFF), (0x0F00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF))
-NO_LINE_START = frozenset(
-    "、。，．・：；？！」』）］｝〉》】〕〗〙〛’”…‥ーぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ々〻,.:;?!)]}%"
-)
-NO_LINE_END = frozenset("「『（［｛〈《【〔〖〘〚‘“([{")
-CUE_MILLISECONDS = 7000
-CUE_PAUSE_MILLISECONDS = 600
-
 
 @dataclass(frozen=True)
 class Format:
-    """A file format.
+    """A file format: functions of what a file holds and of the limits of its cues, if it has any.
 
     Attributes:
         one: renders the content of a file with one transcript.
@@ -39,9 +26,9 @@ class Format:
             None.
     """
 
-    one: Callable[[Transcript], str]
-    several: Callable[[Sequence[Transcript]], str] | None = None
-    channels: Callable[[Sequence[Transcript]], str] | None = None
+    one: Callable[[Transcript, CueLimits], str]
+    several: Callable[[Sequence[Transcript], CueLimits], str] | None = None
+    channels: Callable[[Sequence[Transcript], CueLimits], str] | None = None
 
 
 def check_format(format: str) -> None:
@@ -57,28 +44,30 @@ def parse_formats(formats: str) -> list[str]:
     return names
 
 
-def render(transcripts: Transcript | Sequence[Transcript], format: str) -> str:
+def render(transcripts: Transcript | Sequence[Transcript], format: str, limits: CueLimits | None = None) -> str:
     """Return the content of a file, which ends in a newline unless it is empty.
 
     Args:
         transcripts: one or a sequence. Formats that hold several render a sequence of one as a sequence (json: an
             array). The others hold one, or the channels or speakers of one recording.
         format: a key of `FORMATS`, which describes them.
+        limits: of the cues of subtitles; None: the defaults.
 
     Raises:
         InputError: another format, or several transcripts in a format that holds one.
     """
     check_format(format)
+    row, limits = FORMATS[format], limits or CueLimits()
     if isinstance(transcripts, Transcript):
-        return FORMATS[format].one(transcripts)
-    if (several := FORMATS[format].several) is not None:
-        return several(transcripts)
-    if (channels := FORMATS[format].channels) is not None and _are_channels(transcripts):
-        return channels(transcripts)
+        return row.one(transcripts, limits)
+    if row.several is not None:
+        return row.several(transcripts, limits)
+    if row.channels is not None and _are_channels(transcripts):
+        return row.channels(transcripts, limits)
     if len(transcripts) != 1:
         many = ", ".join(name for name, row in FORMATS.items() if row.several)
         raise InputError(f"a {format} file holds one transcript, not {len(transcripts)}; several fit in: {many}")
-    return FORMATS[format].one(transcripts[0])
+    return row.one(transcripts[0], limits)
 
 
 def _are_channels(transcripts: Sequence[Transcript]) -> bool:
@@ -98,11 +87,6 @@ def _json(content: object) -> str:
 
 def _line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _milliseconds(seconds: float) -> int:
-    # Rounded before it is split up, so that 59.9996 s becomes 1:00.000 and never 0:60.000.
-    return round(seconds * 1000)
 
 
 def _object(transcript: Transcript) -> object:
@@ -125,144 +109,12 @@ def _rounded(value: object) -> object:
     return round(float(value), 4) if isinstance(value, Real) and not isinstance(value, int) else value
 
 
-@dataclass(frozen=True)
-class _Cue:
-    start: int  # milliseconds
-    end: int
-    text: str
-
-
-def _cues(transcript: Transcript) -> Iterator[_Cue]:
-    """Cues of the text; the whole text is one if there are no word times."""
-    words = [part for word in transcript.words for part in _parts(word)]
-    if not words:
-        if text := _line(transcript.text):
-            parts = _parts(Word(text, 0.0, max(0.001, transcript.duration), 1.0))
-            for part in parts:
-                start = _milliseconds(part.start)
-                yield _Cue(start, max(start + 1, _milliseconds(part.end)), part.text)
-        return
-    first = 0
-    for last in range(1, len(words) + 1):
-        if last == len(words) or _ends_before(words[first:last], words[last]):
-            start = _milliseconds(words[first].start)
-            # WebVTT requires an end after the start.
-            end = max(start + 1, _milliseconds(words[last - 1].end))
-            if text := _joined(words[first:last]):
-                yield _Cue(start, end, text)
-            first = last
-
-
-def _cues_of_channels(transcripts: Sequence[Transcript]) -> list[_Cue]:
+def _cues_of_channels(transcripts: Sequence[Transcript], limits: CueLimits) -> list[Cue]:
     """Cues in order of time; each of several channels or speakers begins with its number or name."""
     if len(transcripts) == 1:
-        return list(_cues(transcripts[0]))
-    cues = [(cue, transcript) for transcript in transcripts for cue in _cues(transcript)]
-    cues.sort(key=lambda pair: pair[0].start)
-    return [_Cue(cue.start, cue.end, f"[{t.speaker or t.channel or '?'}] {cue.text}") for cue, t in cues]
-
-
-def _ends_before(cue: Sequence[Word], following: Word) -> bool:
-    """Whether a cue ends before the following word."""
-    pause = _milliseconds(following.start) - _milliseconds(cue[-1].end)
-    length = _milliseconds(following.end) - _milliseconds(cue[0].start)
-    if pause > CUE_PAUSE_MILLISECONDS or length > CUE_MILLISECONDS:
-        return True
-    return len(_wrapped(_joined([*cue, following]))) > CUE_LINES
-
-
-def _joined(words: Sequence[Word]) -> str:
-    """The text of words, with a space between those of scripts that have it."""
-    text = ""
-    for word in words:
-        part = _line(word.text)
-        if text and part and not (_is_unspaced(text[-1]) and _is_unspaced(part[0])):
-            text += " "
-        text += part
-    return text
-
-
-def _parts(word: Word) -> list[Word]:
-    """A word as it is, or what of a script without spaces is too long for a cue in parts that share its time.
-
-    Parts are as long as two lines; or shorter, so that none takes longer than a cue may.
-    """
-    text = _line(word.text)
-    pieces = list(_pieces(text))
-    total, length = _columns(text), _milliseconds(word.end) - _milliseconds(word.start)
-    if not any(not space for space, _ in pieces[1:]) or (
-        len(_wrapped(text)) <= CUE_LINES and length <= CUE_MILLISECONDS
-    ):
-        return [word]
-    limit = total * CUE_MILLISECONDS / length if length > 0 else math.inf  # columns of a cue's time
-    texts: list[str] = []
-    now = ""
-    for space, piece in pieces:
-        longer = f"{now}{space}{piece}" if now else piece
-        if now and (len(_wrapped(longer)) > CUE_LINES or _columns(longer) > limit):
-            texts.append(now)
-            longer = piece
-        now = longer
-    texts.append(now)
-    seconds = word.end - word.start
-    parts, before, all_columns = [], 0, sum(map(_columns, texts))
-    for text in texts:
-        after = before + _columns(text)
-        start, end = (word.start + seconds * min(1.0, at / all_columns) for at in (before, after))
-        parts.append(Word(text, round(start, 6), min(word.end, round(end, 6)), word.confidence))
-        before = after
-    return parts
-
-
-def _wrapped(text: str) -> list[str]:
-    """Lines of at most `CUE_LINE_CHARACTERS` columns; a word that is longer has a line of its own.
-
-    Scripts without spaces may be broken anywhere but before closing and after opening punctuation. Wide characters take
-    two columns.
-    """
-    lines: list[str] = []
-    line = ""
-    for space, piece in _pieces(text):
-        longer = f"{line}{space}{piece}" if line else piece
-        if line and _columns(longer) > CUE_LINE_CHARACTERS:
-            lines.append(line)
-            longer = piece
-        line = longer
-    return [*lines, line] if line else lines
-
-
-def _pieces(text: str) -> Iterator[tuple[str, str]]:
-    """Parts of a text between which a line may end, each with the space before it, or none."""
-    for number, word in enumerate(text.split()):
-        space = " " if number else ""
-        begin = 0
-        for at in range(1, len(word)):
-            if _is_break(word[at - 1], word[at]):
-                yield space, word[begin:at]
-                space, begin = "", at
-        yield space, word[begin:]
-
-
-def _is_break(before: str, after: str) -> bool:
-    """Whether a line may end between two characters of a word: beside one of a script without spaces."""
-    if before in NO_LINE_END or after in NO_LINE_START or unicodedata.category(after)[0] == "M":
-        return False
-    return _is_unspaced(before) or _is_unspaced(after)
-
-
-def _is_unspaced(character: str) -> bool:
-    """Whether a character belongs to a script that is written without spaces between words."""
-    if character.isascii():
-        return False
-    if unicodedata.east_asian_width(character) in "WF":
-        # Hangul has spaces, as syllables and as letters (in decomposed text)
-        return not (0xAC00 <= ord(character) <= 0xD7A3 or 0x1100 <= ord(character) <= 0x115F)
-    return any(first <= ord(character) <= last for first, last in UNSPACED)
-
-
-def _columns(text: str) -> int:
-    """Columns that a text takes on a screen at most: combining characters count, as not all players combine them."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+        return make_cues(transcripts[0], limits)
+    cues = [cue for t in transcripts for cue in make_cues(t, limits, f"[{t.speaker or t.channel or '?'}]")]
+    return sorted(cues, key=lambda cue: cue.start)
 
 
 def _clock(milliseconds: int, decimal: str) -> str:
@@ -272,27 +124,27 @@ def _clock(milliseconds: int, decimal: str) -> str:
     return f"{hours:02}:{minutes:02}:{seconds:02}{decimal}{fraction:03}"
 
 
-def _srt(transcripts: Sequence[Transcript]) -> str:
+def _srt(transcripts: Sequence[Transcript], limits: CueLimits) -> str:
     """SubRip: cues are numbered, followed by an empty line."""
     return "".join(
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n" + "\n".join(_wrapped(cue.text)) + "\n\n"
-        for number, cue in enumerate(_cues_of_channels(transcripts), 1)
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n" + "\n".join(cue.lines) + "\n\n"
+        for number, cue in enumerate(_cues_of_channels(transcripts, limits), 1)
     )
 
 
-def _vtt(transcripts: Sequence[Transcript]) -> str:
+def _vtt(transcripts: Sequence[Transcript], limits: CueLimits) -> str:
     """WebVTT (https://www.w3.org/TR/webvtt1/)."""
     cues = []
-    for cue in _cues_of_channels(transcripts):
-        text = "\n".join(_wrapped(cue.text))
+    for cue in _cues_of_channels(transcripts, limits):
+        text = "\n".join(cue.lines)
         text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         cues.append(f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{text}\n")
     return "WEBVTT\n" + "".join(cues)
 
 
-def _tsv(transcripts: Sequence[Transcript]) -> str:
+def _tsv(transcripts: Sequence[Transcript], limits: CueLimits) -> str:
     return "start\tend\ttext\n" + "".join(
-        f"{cue.start}\t{cue.end}\t{cue.text}\n" for cue in _cues_of_channels(transcripts)
+        f"{cue.start}\t{cue.end}\t{cue.text}\n" for cue in _cues_of_channels(transcripts, limits)
     )
 
 
@@ -386,18 +238,20 @@ def _praat_time(microseconds: int) -> str:
 
 # - txt: one line per transcript
 # - json: an object for a transcript, an array for a sequence of them
-# - srt, vtt: cues of at most two lines of 42 characters and 7 s, which end at pauses above 0.6 s
+# - srt, vtt: cues, see `asr.output.cues`
 # - tsv: the same cues in milliseconds, as Whisper writes them
 # - ctm: NIST's ``file channel start duration word confidence``
 # - TextGrid: Praat's interval tier ``words``, or a tier for each channel, and a tier ``phones`` if there are any
 FORMATS = {
-    "txt": Format(lambda transcript: _txt([transcript]), _txt),
+    "txt": Format(lambda transcript, _: _txt([transcript]), lambda transcripts, _: _txt(transcripts)),
     "json": Format(
-        lambda transcript: _json(_object(transcript)), lambda transcripts: _json(list(map(_object, transcripts)))
+        lambda transcript, _: _json(_object(transcript)), lambda transcripts, _: _json(list(map(_object, transcripts)))
     ),
-    "srt": Format(lambda transcript: _srt([transcript]), channels=_srt),
-    "vtt": Format(lambda transcript: _vtt([transcript]), channels=_vtt),
-    "tsv": Format(lambda transcript: _tsv([transcript]), channels=_tsv),
-    "ctm": Format(lambda transcript: _ctm([transcript]), _ctm),
-    "TextGrid": Format(lambda transcript: _textgrid([transcript]), channels=_textgrid),
+    "srt": Format(lambda transcript, limits: _srt([transcript], limits), channels=_srt),
+    "vtt": Format(lambda transcript, limits: _vtt([transcript], limits), channels=_vtt),
+    "tsv": Format(lambda transcript, limits: _tsv([transcript], limits), channels=_tsv),
+    "ctm": Format(lambda transcript, _: _ctm([transcript]), lambda transcripts, _: _ctm(transcripts)),
+    "TextGrid": Format(
+        lambda transcript, _: _textgrid([transcript]), channels=lambda transcripts, _: _textgrid(transcripts)
+    ),
 }
