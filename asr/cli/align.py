@@ -10,11 +10,13 @@ from typing import Annotated
 import typer
 
 from asr.cli._audio_options import Channel, Strict, Track, parse_channel
+from asr.cli._cue_options import DEFAULTS, CueCharacters, CueLines, CueSeconds
 from asr.cli._decoder_options import Lexicon, Pronouncer
 from asr.cli._inputs import end, open_inputs
 from asr.cli._streams import print_json
 from asr.errors import InputError
 from asr.models import pretrained
+from asr.output.cues import CueLimits
 from asr.utils.text_files import read_text
 
 
@@ -63,6 +65,9 @@ def align(
         bool, typer.Option("--spell-numbers", help="Write numbers as English words: 1984 is nineteen eighty four.")
     ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    cue_characters: CueCharacters = DEFAULTS.characters,
+    cue_lines: CueLines = DEFAULTS.lines,
+    cue_seconds: CueSeconds = DEFAULTS.seconds,
 ) -> None:
     """Find the times of the words of a text in a recording, which may be hours long (forced alignment).
 
@@ -78,6 +83,7 @@ def align(
     from asr.output.paths import plan_outputs, write_text_atomic
 
     formats = parse_formats(format)
+    limits = CueLimits(cue_characters, cue_lines, cue_seconds)
     if output is not None and output_dir is not None:
         raise InputError("--output and --output-dir: use one of them")
     if output_dir is None and (len(formats) > 1 or skip_existing):
@@ -109,16 +115,16 @@ def align(
         for source, (_, parts) in zip(open_inputs(names), given, strict=True)
     ]
     options = {"head": head, "lexicon": lexicon, "pronouncer": pronouncer, "device": device}
-    results = align_files(files, model, **options, gap=close_gaps, strict=strict, outputs=outputs)  # type: ignore[arg-type]
+    results = align_files(files, model, **options, gap=close_gaps, strict=strict, outputs=outputs, limits=limits)  # type: ignore[arg-type]
     for index, result in results:
         if isinstance(result, InputError):
             if not corpus:
                 raise result
             failed[index] = result
         elif output is not None:
-            write_text_atomic(output, render(result[0], format))
+            write_text_atomic(output, render(result[0], format, limits))
         elif output_dir is None:
-            (print_json if format == "json" else print)(render(result[0], format), end="")
+            (print_json if format == "json" else print)(render(result[0], format, limits), end="")
     count = len(given) + len(unusable)
     if outputs is not None and (skipped := sum(not paths for paths in outputs)):
         print(f"{skipped} of {count} files had their outputs already", file=sys.stderr)

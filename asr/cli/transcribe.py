@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asr.cli._audio_options import ChannelOrAll, Strict, Track, parse_channels
+from asr.cli._cue_options import DEFAULTS, CueCharacters, CueLines, CueSeconds
 from asr.cli._decoder_options import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, NBest, decoder_config
 from asr.cli._inputs import end, find_inputs, open_inputs
 from asr.cli._progress import progress_bar
 from asr.cli._streams import print_json
 from asr.errors import InputError
 from asr.models import pretrained
+from asr.output.cues import CueLimits
 from asr.utils.escape import escape_control
 
 if TYPE_CHECKING:
@@ -57,6 +59,9 @@ def transcribe(
     lexicon: Lexicon = None,
     hotwords: HotWords = "",
     decoder: Decoder = None,
+    cue_characters: CueCharacters = DEFAULTS.characters,
+    cue_lines: CueLines = DEFAULTS.lines,
+    cue_seconds: CueSeconds = DEFAULTS.seconds,
 ) -> None:
     """Transcribe audio files.
 
@@ -77,6 +82,7 @@ def transcribe(
         raise InputError(f"--format {format}: several formats need --output-dir")
     if output_dir is None and len(names) > 1 and FORMATS[format].several is None:
         raise InputError(f"--format {format} of several files needs --output-dir")
+    limits = CueLimits(cue_characters, cue_lines, cue_seconds)
     options = decoder_config(beam, lm, lexicon, hotwords, decoder, nbest)
     channels = parse_channels(channel)
     find(model)
@@ -97,10 +103,11 @@ def transcribe(
         channel=channels,
         track=track,
         strict=strict,
+        limits=limits,
         progress=progress_bar,
     )
     failed: dict[int, InputError] = {}
-    printer = Printer(names, formats[0])
+    printer = Printer(names, formats[0], limits)
     done = 0
     try:
         for index, result in results:
@@ -125,11 +132,13 @@ class Printer:
     Args:
         names: of the files.
         format: of the output.
+        limits: of the cues of subtitles.
     """
 
-    def __init__(self, names: Sequence[str], format: str) -> None:
+    def __init__(self, names: Sequence[str], format: str, limits: CueLimits) -> None:
         self.names = names
         self.format = format
+        self.limits = limits
         self.waiting: dict[int, Sequence[Transcript]] = {}
         self.next = 0
 
@@ -160,5 +169,5 @@ class Printer:
         transcripts = [transcript for _, channels in sorted(self.waiting.items()) for transcript in channels]
         if transcripts:
             alone = len(self.names) == len(transcripts) == 1
-            text = render(transcripts[0] if alone else transcripts, self.format)
+            text = render(transcripts[0] if alone else transcripts, self.format, self.limits)
             (print_json if self.format == "json" else print)(text, end="")

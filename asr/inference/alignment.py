@@ -14,6 +14,7 @@ from asr.inference.recognizer import Recognizer
 from asr.inference.transcription import render_channels
 from asr.models import directory as directory_module
 from asr.models.decoder_files import decoder_config
+from asr.output.cues import CueLimits
 from asr.output.paths import write_text_atomic
 from asr.output.transcript import Transcript, Word, close_gaps
 
@@ -59,6 +60,7 @@ def align_files(
     gap: float = 0.0,
     strict: bool = False,
     outputs: Sequence[Sequence[Path]] | None = None,
+    limits: CueLimits | None = None,
 ) -> Iterator[tuple[int, list[Transcript] | InputError]]:
     """Find the times of the words of known texts in files, with a model directory (`asr align`).
 
@@ -73,6 +75,7 @@ def align_files(
         strict: a text that does not fit its recording is an error.
         outputs: for each file the outputs to write, named by their formats, as soon as it is aligned; files without any
             are left out. None: none are written.
+        limits: of the cues of subtitles; None: the defaults.
 
     Returns:
         An iterator over the index of each file and its transcript, or those of its speakers, see `join_segments`; or an
@@ -109,7 +112,7 @@ def align_files(
                 continue
             transcripts = [close_gaps(transcript, gap) for transcript in join_segments(aligned)]
             for path in outputs[index] if outputs is not None and transcripts else ():
-                write_text_atomic(path, render_channels(transcripts, path.suffix[1:]))
+                write_text_atomic(path, render_channels(transcripts, path.suffix[1:], limits))
             yield index, _in_all(errors, files[index]) if errors else transcripts
             aligned, errors = [], []
 

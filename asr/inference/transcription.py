@@ -15,6 +15,7 @@ from asr.errors import InputError
 from asr.inference.inputs import File, Recording, Source, as_source, audio_infos, is_file, source_name
 from asr.inference.recognizer import Recognizer
 from asr.models import directory as directory_module
+from asr.output.cues import CueLimits
 from asr.output.formats import parse_formats, render
 from asr.output.paths import plan_outputs, write_text_atomic
 from asr.output.transcript import Transcript
@@ -38,6 +39,7 @@ def transcribe_files(
     channel: int | Literal["mix", "all"] = "mix",
     track: int | None = None,
     strict: bool = False,
+    limits: CueLimits | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[tuple[int, list[Transcript] | InputError]]:
     """Transcribe files with a model directory, the longest first (`asr transcribe`).
@@ -58,6 +60,7 @@ def transcribe_files(
             ``"all"``: each by itself.
         track: number of the audio track of media files, from 1; None: the first.
         strict: refuse files that are damaged or cut short, instead of a warning.
+        limits: of the cues of subtitles; None: the defaults.
         progress: draws a progress bar, in seconds of audio.
 
     Returns:
@@ -82,7 +85,7 @@ def transcribe_files(
     recordings = [
         Recording(cast(File, source), own, track, strict) if is_file(source) else source for source in sources
     ]
-    return _transcribe(recognizer, recordings, names, channel == "all", outputs, progress)
+    return _transcribe(recognizer, recordings, names, channel == "all", outputs, limits, progress)
 
 
 def _transcribe(
@@ -91,6 +94,7 @@ def _transcribe(
     names: Sequence[str],
     each_channel: bool,
     outputs: Sequence[Sequence[Path]] | None,
+    limits: CueLimits | None,
     progress: Progress,
 ) -> Iterator[tuple[int, list[Transcript] | InputError]]:
     items: list[tuple[float, int, Source]] = []  # seconds, index of the source, the source or a channel of it
@@ -121,11 +125,11 @@ def _transcribe(
             done.setdefault(index, []).append(result)
             if waiting[index] == 0 and index not in failed:
                 transcripts = sorted(done.pop(index), key=lambda transcript: transcript.channel or 0)
-                error = _write(transcripts, outputs[index]) if outputs is not None else None
+                error = _write(transcripts, outputs[index], limits) if outputs is not None else None
                 yield index, error or transcripts
 
 
-def _write(transcripts: Sequence[Transcript], paths: Sequence[Path]) -> InputError | None:
+def _write(transcripts: Sequence[Transcript], paths: Sequence[Path], limits: CueLimits | None) -> InputError | None:
     """Write the transcripts of a source in the formats of the paths' extensions; return an error of one source alone.
 
     Raises:
@@ -133,7 +137,7 @@ def _write(transcripts: Sequence[Transcript], paths: Sequence[Path]) -> InputErr
     """
     try:
         for path in paths:
-            write_text_atomic(path, render_channels(transcripts, path.suffix[1:]))
+            write_text_atomic(path, render_channels(transcripts, path.suffix[1:], limits))
     except InputError as error:
         return error
     except OSError as error:
@@ -161,6 +165,6 @@ def _parts(recognizer: Recognizer, source: Source, each_channel: bool) -> list[t
     return [(info.duration, replace(checked, channel=channel)) for channel in channels]
 
 
-def render_channels(transcripts: Sequence[Transcript], format: str) -> str:
+def render_channels(transcripts: Sequence[Transcript], format: str, limits: CueLimits | None = None) -> str:
     """Return the content of a file with the transcript, or the transcripts of all channels, of one recording."""
-    return render(transcripts[0] if len(transcripts) == 1 else transcripts, format)
+    return render(transcripts[0] if len(transcripts) == 1 else transcripts, format, limits)

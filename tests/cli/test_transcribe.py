@@ -71,6 +71,21 @@ def test_every_format(format: str, asr: Command, model: Path, corpus: Path, text
     assert (tmp_path / f"train0.{format}").read_text() == printed.out
 
 
+def test_limits_of_subtitles(asr: Command, model: Path, corpus: Path, texts: list[str], tmp_path: Path) -> None:
+    file = corpus / "train0.wav"
+    options = ("--model", model, "--format", "srt", "--cue-lines", "1", "--cue-characters", "5")
+    printed = asr("transcribe", file, *options).out
+    cues = [block.split("\n")[2:] for block in printed.strip().split("\n\n")]
+    assert [word for lines in cues for word in lines[0].split()] == texts[0].split()
+    assert all(len(lines) == 1 and (len(lines[0]) <= 5 or " " not in lines[0]) for lines in cues)
+    asr("transcribe", file, *options, "--output-dir", tmp_path)
+    assert (tmp_path / "train0.srt").read_text() == printed
+    (tmp_path / "train0.txt").write_text(texts[0])
+    aligned = asr("align", file, tmp_path / "train0.txt", *options).out
+    assert len(aligned.strip().split("\n\n")) == len(cues)
+    asr("transcribe", file, "--model", model, "--cue-seconds", "nan").check_refusal("seconds=nan: use a number above 0")
+
+
 def test_json_of_several(asr: Command, model: Path, corpus: Path, texts: list[str]) -> None:
     files = [corpus / f"train{i}.wav" for i in (4, 1)]
     found = json.loads(asr("transcribe", *files, "--model", model, "--format", "json").out)

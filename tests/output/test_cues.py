@@ -159,7 +159,7 @@ def test_lines_end_at_punctuation_and_are_evenly_long() -> None:
 def test_limits_are_checked() -> None:
     for values in ({"characters": 0}, {"lines": -1}, {"seconds": math.nan}, {"characters_per_second": math.inf}):
         with pytest.raises(InputError, match=f"subtitles: {next(iter(values))}=.*above 0"):
-            CueLimits(**values)  # type: ignore[arg-type]
+            CueLimits(**values)
     with pytest.raises(InputError, match=r"seconds=0\.5: use 1\.0 or more"):
         CueLimits(seconds=0.5)
 
