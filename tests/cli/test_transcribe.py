@@ -83,7 +83,7 @@ def test_limits_of_subtitles(asr: Command, model: Path, corpus: Path, texts: lis
     (tmp_path / "train0.txt").write_text(texts[0])
     aligned = asr("align", file, tmp_path / "train0.txt", *options).out
     assert len(aligned.strip().split("\n\n")) == len(cues)
-    asr("transcribe", file, "--model", model, "--cue-seconds", "nan").check_refusal("seconds=nan: use a number above 0")
+    asr("transcribe", file, "--model", model, "--cue-seconds", "inf").check_refusal("subtitles: seconds=inf")
 
 
 def test_json_of_several(asr: Command, model: Path, corpus: Path, texts: list[str]) -> None:
