@@ -20,6 +20,7 @@ from asr.cli.caption import caption
 from asr.cli.classify import classify
 from asr.cli.compare import compare
 from asr.cli.evaluate import evaluate
+from asr.cli.export import export
 from asr.cli.generate import generate
 from asr.cli.info import info
 from asr.cli.prepare import PrepareCommand, prepare
@@ -41,7 +42,20 @@ app = typer.Typer(
 
 
 app.command(cls=PrepareCommand)(prepare)
-for command in (train, evaluate, compare, transcribe, align, tune, generate, classify, pronounce, caption, info):
+for command in (
+    train,
+    evaluate,
+    compare,
+    transcribe,
+    align,
+    tune,
+    generate,
+    classify,
+    pronounce,
+    caption,
+    info,
+    export,
+):
     app.command(cls=Command)(command)
 app.add_typer(lm.app, name="lm")
 

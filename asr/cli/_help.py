@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 SECTIONS = {
     "Train a model": ("prepare", "train", "lm", "tune"),
     "Score and compare": ("evaluate", "compare", "info"),
-    "Use a recognizer": ("transcribe", "align"),
+    "Use a recognizer": ("transcribe", "align", "export"),
     "Use other models": ("classify", "generate", "pronounce", "caption"),
 }
 
@@ -43,6 +43,10 @@ EXAMPLES = {
         "asr align talk.mp3 talk.txt --model runs/mine/seed=1 --format TextGrid",
         "asr align recordings/ --model runs/mine/seed=1 --output-dir out --close-gaps 0.1",
         "asr align test.jsonl.gz --output-dir out --format TextGrid,ctm",
+    ),
+    "export": (
+        "asr export english --output english-onnx     # the English model of the package",
+        "asr export runs/mine/seed=1 --int8 --output mine-int8",
     ),
     "tune": ("asr tune runs/mine/seed=1 data/mine/dev.jsonl.gz --lm lm.arpa.gz",),
     "generate": ("asr generate runs/shakespeare/seed=1 --prompt 'ROMEO:' --temperature 0.7",),

@@ -93,7 +93,7 @@ def output_batches(
     Yields:
         Each batch, its frames (N, T, D) by head (log-probabilities of CTC), and their lengths (N,).
     """
-    was_training, device = task.training, next(task.parameters()).device
+    was_training, device = task.training, task.device
     task.eval()
     for batch in batches(dataset, max_seconds):
         outputs, lengths = task(batch.inputs.to(device), batch.lengths.to(device), heads)

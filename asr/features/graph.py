@@ -28,9 +28,9 @@ class FeatureGraph(nn.Module):
 
     ``forward(inputs, lengths, mean, std)`` takes waveforms (N, S), or features (N, T, D) for `Precomputed`, padded with
     any values, and ``lengths`` (N,) in samples or frames. It returns features (N, T, dim), zero beyond each utterance's
-    own frames, and their number (N,). T may be larger than that of the longest utterance. ``mean`` and ``std``, (N, dim)
-    or (1, dim), are the statistics of the recordings that the utterances are parts of, as `Extractor.forward` takes
-    them; NaN: an utterance's own. Other normalizations than "utterance" and "both" do not look at them.
+    own frames, and their number (N,). T may be larger than the longest utterance's number. ``mean`` and ``std``,
+    (N, dim) or (1, dim), are the statistics of the recordings that the utterances are parts of, as `Extractor.forward`
+    takes them; NaN: an utterance's own. Other normalizations than "utterance" and "both" do not look at them.
 
     Args:
         extractor: with its statistics fitted.
@@ -45,9 +45,12 @@ class FeatureGraph(nn.Module):
         self.static = _static_features(extractor)
 
     @property
-    def takes_statistics(self) -> bool:
-        """Whether the statistics of a recording make a difference."""
-        return self.extractor.normalization.mode in PER_UTTERANCE
+    def statistics(self) -> tuple[str, ...]:
+        """Which statistics of a recording make a difference: mean and std, mean, or none."""
+        normalizer = self.extractor.normalization
+        if normalizer.mode not in PER_UTTERANCE:
+            return ()
+        return ("mean", "std") if normalizer.scale else ("mean",)
 
     def forward(self, inputs: Tensor, lengths: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
         """Compute features; see the class."""
@@ -102,6 +105,7 @@ class SpectralFeatures(nn.Module):
 
     basis: Tensor
     filters: Tensor
+    transform: Tensor | None
 
     def __init__(
         self, basis: np.ndarray, filters: np.ndarray, hop: int, floor: float, transform: Tensor | None = None

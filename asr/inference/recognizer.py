@@ -31,6 +31,7 @@ from asr.inference.inputs import (
 from asr.inference.windows import Window, cut_windows, make_batches, pad_windows
 from asr.models import decoder_files, store
 from asr.models import directory as directory_module
+from asr.models.onnx_task import OnnxTask
 from asr.output.transcript import Alternative, Transcript, Word
 from asr.tasks.ctc import CTCTask
 from asr.tasks.speech_frontend import SpeechTask
@@ -64,7 +65,7 @@ class Recognizer:
     ) -> None:
         check_batch_seconds(batch_seconds)
         self.task = task.eval()
-        self.device = next(task.parameters()).device
+        self.device = task.device
         self.batch_seconds = batch_seconds
         self.head = task.primary if head is None else head
         self.decoder = decoder or GreedyDecoder(task.vocabularies[self.head])
@@ -82,8 +83,8 @@ class Recognizer:
         """Load a speech recognizer.
 
         Args:
-            model: a model directory, or the directory of a training run.
-            device: of torch: cpu, cuda, cuda:1 …
+            model: a model directory, the directory of a training run, or a ``model.onnx`` of `asr export`.
+            device: of torch: cpu, cuda, cuda:1 …; an exported model runs on the cpu.
             batch_seconds: see `Recognizer`.
             head: the head whose labels are decoded; None: the one that the model directory's decoder is made for, or
                 else the first.
@@ -96,7 +97,10 @@ class Recognizer:
                 used.
         """
         directory = directory_module.find(model)
-        task = store.on_device(store.load(directory, CTCTask), device)
+        if directory_module.is_exported(directory):
+            task: SpeechTask = OnnxTask.load(directory, device)
+        else:
+            task = store.on_device(store.load(directory, CTCTask), device)
         head, options = decoder_files.decoder_config(directory, decoder, head)
         if head not in task.vocabularies:
             raise InputError(f"{model} has no head {head!r}; it has {', '.join(task.vocabularies)}")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # torch, which a command needs only after it has checked its 
     from asr.tasks.base import Task
 
 CONFIG, WEIGHTS, METRICS, CARD = "config.yaml", "weights.safetensors", "metrics.json", "README.md"
+ONNX = "model.onnx"  # in place of the weights: the network as `asr export` writes it
 
 
 def system_of(config: Mapping[str, Any]) -> System:
@@ -58,7 +59,8 @@ def dump_config(config: Mapping[str, Any]) -> bytes:
 def find(model: str | Path) -> Path:
     """Return the model directory at a path: the path itself, or ``model/`` in it if the path is a training run.
 
-    A name of `asr.models.pretrained` stands for that model, unless one of that name is in the current folder.
+    The path of a model directory's file ``model.onnx`` stands for the directory, and a name of `asr.models.pretrained`
+    for that model, unless one of that name is in the current folder.
 
     Raises:
         InputError: no model is there, or it may not be read. The message lists the runs of a folder of training runs,
@@ -70,6 +72,8 @@ def find(model: str | Path) -> Path:
     if str(model) in pretrained.names() and not ((directory / CONFIG).exists() or (directory / "model").is_dir()):
         return pretrained.FOLDER / str(model)
     check_readable(directory)
+    if directory.suffix == Path(ONNX).suffix and directory.is_file():
+        return _directory_of(directory)
     inner = directory / "model"
     for place in (directory, inner):
         if not place.exists() and (previous := previous_directory(place)).is_dir():
@@ -85,6 +89,30 @@ def find(model: str | Path) -> Path:
             f"{model}: the training has not ended, so there is no model yet; train on with resume=auto ({last})"
         )
     return directory
+
+
+def _directory_of(network: Path) -> Path:
+    """Return the model directory of an exported network. Raises InputError for a file of another name, or alone."""
+    if network.name != ONNX:
+        raise InputError(f"{network}: an exported network is called {ONNX}, beside the other files of its model")
+    if not (network.parent / CONFIG).is_file():
+        raise InputError(
+            f"{network}: the files that asr export writes beside it are missing ({CONFIG}, vocabularies, the decoder's)"
+        )
+    return network.parent
+
+
+def is_exported(directory: Path) -> bool:
+    """Return whether a model directory holds an exported network in place of weights.
+
+    Raises:
+        InputError: it holds both.
+    """
+    if not (directory / ONNX).exists():
+        return False
+    if (directory / WEIGHTS).exists():
+        raise InputError(f"{directory}: holds {WEIGHTS} and {ONNX}; a model directory has one of them")
+    return True
 
 
 def _how_to_train(model: Path) -> str:

@@ -37,7 +37,7 @@ def read(model: str | Path) -> dict[str, Any]:
         "directory": str(directory),
         "name": training.get("name", directory.name),
         "bytes": sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()),
-        "weights": weights(directory / store.WEIGHTS),
+        "weights": weights(directory),
         "vocabularies": vocabularies,
         "config": config,
         "trained_on": {key: training[key] for key in SHOWN if training.get(key) is not None},
@@ -45,12 +45,17 @@ def read(model: str | Path) -> dict[str, Any]:
     }
 
 
-def weights(path: Path) -> int:
-    """Return the number of weights in a safetensors file, from its header.
+def weights(directory: Path) -> int:
+    """Return the number of weights of a model, from the header of its file.
 
     Raises:
-        InputError: the file is missing or is not safetensors.
+        InputError: the file is missing or cannot be read.
     """
+    if store.is_exported(directory):
+        from asr.models.onnx_task import NetworkFile  # imports torch
+
+        return NetworkFile.open(directory / store.ONNX).weights
+    path = directory / store.WEIGHTS
     check_readable(path)
     try:
         with safe_open(path, framework="numpy") as file:

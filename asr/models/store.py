@@ -24,6 +24,7 @@ from asr.models.directory import (
     METRICS,
     WEIGHTS,
     dump_config,
+    is_exported,
     previous_directory,
     read_config,
     system_of,
@@ -113,13 +114,13 @@ def save(
         text = json.dumps(metrics or {}, indent=2, ensure_ascii=False) + "\n"
         (new / METRICS).write_text(text, encoding="utf-8")
         (new / CARD).write_text(card, encoding="utf-8")
-        _put_in_place(new, directory)
+        put_in_place(new, directory)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
 
 
-def _put_in_place(new: Path, directory: Path) -> None:
+def put_in_place(new: Path, directory: Path) -> None:
     """Rename ``new`` to ``directory``; see `save` for what happens to one that is there."""
     previous = previous_directory(directory)
     replaces = directory.exists()
@@ -145,6 +146,16 @@ def on_device(task: T, device: str) -> T:
         raise InputError(f"device {device!r} cannot be used: {error}") from error
 
 
+def load_vocabularies(directory: Path, config: Mapping[str, Any]) -> dict[str, Vocabulary]:
+    """Read the vocabularies of a model directory by head, the primary one first.
+
+    Raises:
+        InputError: a file is missing or damaged; the message names it.
+    """
+    heads = list(config["task"]["heads"])
+    return {head: Vocabulary.load(directory / vocabulary_file(head, heads[0])) for head in heads}
+
+
 def load(directory: str | Path, kind: type[T]) -> T:
     """Read a model directory and return its task, in evaluation mode.
 
@@ -157,17 +168,18 @@ def load(directory: str | Path, kind: type[T]) -> T:
         kind: class of the task, `asr.tasks.ctc.CTCTask` say.
 
     Raises:
-        InputError: a file is missing or damaged, the weights do not fit the configuration, or the model is of another
-            type; the message names the file.
+        InputError: a file is missing or damaged, the weights do not fit the configuration, the model is of another
+            type, or it is exported; the message names the file.
     """
     flush_denormals()
     directory = Path(directory)
     config = read_config(directory)
+    if is_exported(directory):
+        raise InputError(f"{directory}: an exported model has no weights; use the model that it was exported from")
     if task_class(config) is not kind:
         wanted = next(system.noun for system in SYSTEMS.values() if system.load("task") is kind)
         raise InputError(f"{directory}: a {system_of(config).noun}; a {wanted} is needed")
-    heads = list(config["task"]["heads"])
-    vocabularies = {head: Vocabulary.load(directory / vocabulary_file(head, heads[0])) for head in heads}
+    vocabularies = load_vocabularies(directory, config)
     try:
         task = make_task(config, vocabularies)
         assert isinstance(task, kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from asr.modules.cells import GRU, LSTM, TanhRNN
 from asr.modules.rnn import RNN
 
 # Of each cell: ONNX's operator, the order of torch's gates in it, and its further attributes.
-OPERATORS = {
+OPERATORS: dict[type, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     LSTM: ("LSTM", (0, 3, 1, 2), {}),  # torch: input, forget, cell, output; ONNX: input, output, forget, cell
     GRU: ("GRU", (1, 0, 2), {"linear_before_reset": 1}),  # torch: reset, update, new; ONNX: update, reset, new
     TanhRNN: ("RNN", (0,), {}),
@@ -52,15 +53,19 @@ class RNNGraph(nn.Module):
 class _Layer(nn.Module):
     """One layer in one or two directions: (T, N, F) to (T, N, H * directions)."""
 
-    def __init__(self, cells: Sequence[nn.Module]) -> None:
+    weight_ih: Tensor
+    weight_hh: Tensor
+    bias: Tensor
+
+    def __init__(self, cells: Sequence[Any]) -> None:
         super().__init__()
         if type(cells[0]) not in OPERATORS:
             raise InputError(f"cell {type(cells[0]).__name__} has no operator in ONNX")
         self.operator, gates, attributes = OPERATORS[type(cells[0])]
-        self.hidden_size = cells[0].hidden_size
+        self.hidden_size: int = cells[0].hidden_size
         self.directions = len(cells)
         direction = "bidirectional" if self.directions == 2 else "forward"
-        self.attributes = {"hidden_size": self.hidden_size, "direction": direction, **attributes}
+        self.attributes: dict[str, Any] = {"hidden_size": self.hidden_size, "direction": direction, **attributes}
         self.register_buffer("weight_ih", torch.stack([_reordered(cell.weight_ih_l0, gates) for cell in cells]))
         self.register_buffer("weight_hh", torch.stack([_reordered(cell.weight_hh_l0, gates) for cell in cells]))
         biases = [torch.cat([_reordered(b, gates) for b in (cell.bias_ih_l0, cell.bias_hh_l0)]) for cell in cells]

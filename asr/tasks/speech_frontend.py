@@ -81,6 +81,11 @@ class SpeechTask(Task):
         self.vocabularies = dict(vocabularies)
 
     @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return next(self.parameters()).device
+
+    @property
     def alignment_head(self) -> str:
         """Name of the head for forced alignment."""
         return self.primary
