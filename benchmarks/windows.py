@@ -1,6 +1,6 @@
 """Difference between transcribing 3-minute recordings in windows and as a whole, for a trained model.
 
-    python benchmarks/windows.py MODEL MANIFEST [--minutes 3] [--core 60] [--context 15] [--quick] [--json FILE]
+    python benchmarks/windows.py MODEL MANIFEST [--minutes 3] [--longest 60] [--context 3] [--quick] [--json FILE]
 
 Utterances of a manifest are joined, speaker by speaker, into recordings, which are transcribed in windows and as a
 whole. The difference is the edit distance of both texts in characters (phones for a phone head), relative to the length
@@ -45,7 +45,7 @@ def recordings(path: str, seconds: float, rate: int, vocabulary: Vocabulary) -> 
 
 
 def main() -> None:
-    options = arguments(__doc__, "model", "manifest", minutes=3.0, core=60.0, context=15.0)
+    options = arguments(__doc__, "model", "manifest", minutes=3.0, longest=60.0, context=3.0)
     model = Recognizer.load(options.model)
     kind: Kind = "per" if model.vocabulary.kind == "phones" else "cer"
     rate = model.sample_rate
@@ -57,16 +57,17 @@ def main() -> None:
         raise SystemExit(f"{options.manifest}: no speaker has {options.minutes} minutes")
     totals = {name: ErrorCounts() for name in ("differ", "windows", "whole")}
     for waveform, reference in long_recordings:
-        windows.CORE_SECONDS, windows.CONTEXT_SECONDS = options.core, options.context
+        windows.MIN_CORE_SECONDS, windows.MAX_CORE_SECONDS = options.longest / 2, options.longest
+        windows.CONTEXT_SECONDS = options.context
         in_windows = model.transcribe(waveform).text
-        windows.CORE_SECONDS = len(waveform) / rate
+        windows.MAX_CORE_SECONDS = len(waveform) / rate
         whole = model.transcribe(waveform).text
         reference = model.vocabulary.normalize_for_scoring(reference)
         pairs = {"differ": (whole, in_windows), "windows": (reference, in_windows), "whole": (reference, whole)}
         totals = {name: totals[name] + count_errors(kind, *pair) for name, pair in pairs.items()}
     rates = {name: counts.rate for name, counts in totals.items()}
     report = Report()
-    case = f"{len(long_recordings)} x {options.minutes:g} min, {options.core:g} + 2 x {options.context:g} s"
+    case = f"{len(long_recordings)} x {options.minutes:g} min, up to {options.longest:g} + 2 x {options.context:g} s"
     report.add(f"{case}: differ", rates["differ"], TARGET, "target", "of labels")
     report.add(f"{case}: errors", rates["windows"], rates["whole"], "whole", "of labels")
     report.write(options.json)

@@ -48,7 +48,7 @@ class Recognizer:
     """Transcribes recordings, and aligns texts to them, with one task. Not thread-safe: use one for each thread.
 
     Args:
-        task: the network; it stays on its device. Called with (inputs, lengths, heads, statistics) it returns output
+        task: the network; it stays on its device. Called with (inputs, lengths, heads) it returns output
             frames (N, T, D) by head, which the decoder searches, and their lengths (N,).
         batch_seconds: seconds of audio in a batch, padding included; less takes less memory.
         head: the head whose labels are decoded; None: the task's primary one.
@@ -191,14 +191,14 @@ class Recognizer:
 
     def _batches(self, sources: Sequence[Source]) -> Iterator[list[Window] | tuple[int, InputError]]:
         features = self.task.features
-        windows_of = partial(cut_windows, features=features, frame_seconds=self.task.frame_seconds, device=self.device)
+        windows_of = partial(cut_windows, features=features, frame_seconds=self.task.frame_seconds)
         return make_batches(sources, windows_of, self.batch_seconds * input_rate(features))
 
     @torch.inference_mode()
     def _log_probs(self, batch: Sequence[Window]) -> list[np.ndarray]:
         """Log-probabilities (T, V) of each window."""
         inputs, lengths = pad_windows(batch, self.device)
-        scores, lengths = self.task(inputs, lengths, [self.head], [window.statistics for window in batch])
+        scores, lengths = self.task(inputs, lengths, [self.head])
         log_probs = scores[self.head].cpu().numpy()
         return [row[:length] for row, length in zip(log_probs, lengths.tolist(), strict=True)]
 

@@ -16,15 +16,14 @@ from torch import Tensor
 from asr.data.batch import pad
 from asr.errors import InputError
 from asr.features import Extractor
-from asr.features.cmvn import Statistics
 from asr.inference.inputs import Source, as_source, input_rate, read_blocks
 
-# A long recording is cut into windows of CORE seconds whose scores are kept, with CONTEXT seconds more on both sides
-# that only the network sees. What is no longer than a window with both contexts is never cut.
-# Measured on 3 minutes: with networks trained on utterances of 2 s, 5 s of context changed 3 to 6 % of the characters
-# that the whole file gives, 15 s 1 to 3 %; with one of LibriSpeech 15 s changed 0.005 % (benchmarks/windows.py).
-CORE_SECONDS = 60.0
-CONTEXT_SECONDS = 15.0
+# A long recording is cut where it is quietest, every MIN_CORE to MAX_CORE seconds, and the network sees CONTEXT seconds
+# more on both sides. What is no longer than MIN_CORE and MAX_CORE together is never cut.
+MIN_CORE_SECONDS = 30.0
+MAX_CORE_SECONDS = 60.0
+CONTEXT_SECONDS = 3.0
+PAUSE_SECONDS = 0.3  # over which the level is averaged, so that a stop within a word is no pause
 
 
 @dataclass
@@ -37,7 +36,6 @@ class Window:
         skip: number of frames of scores to drop at the beginning.
         keep: number of frames of scores to keep after these; None: all.
         is_last: whether it is the last window of the source.
-        statistics: of the whole source, by which its features are normalized; None: the window's own.
         end: samples (or feature frames) of the source up to the end of the window.
     """
 
@@ -46,7 +44,6 @@ class Window:
     skip: int = 0
     keep: int | None = None
     is_last: bool = True
-    statistics: Statistics | None = None
     end: int = 0
 
     def kept(self, frames: np.ndarray) -> np.ndarray:
@@ -54,9 +51,7 @@ class Window:
         return frames[self.skip : None if self.keep is None else self.skip + self.keep]
 
 
-def cut_windows(
-    index: int, source: Source, features: Extractor, frame_seconds: float, device: torch.device
-) -> Iterator[Window]:
+def cut_windows(index: int, source: Source, features: Extractor, frame_seconds: float) -> Iterator[Window]:
     """Read a source in windows, in order.
 
     Args:
@@ -64,39 +59,47 @@ def cut_windows(
         source: what `asr.inference.inputs.read_blocks` reads.
         features: the model's feature extractor.
         frame_seconds: seconds from one frame of scores to the next.
-        device: where the extractor is.
 
     Raises:
         InputError: the source cannot be read.
     """
     unit = round(frame_seconds * input_rate(features))  # samples (or feature frames) per frame of scores
-    core = round(CORE_SECONDS / frame_seconds)
-    context = round(CONTEXT_SECONDS / frame_seconds)
-    statistics: Statistics | None = None  # of the whole source, once it turns out to be long
+    shortest, longest, context, pause = (
+        round(seconds / frame_seconds)
+        for seconds in (MIN_CORE_SECONDS, MAX_CORE_SECONDS, CONTEXT_SECONDS, PAUSE_SECONDS)
+    )
     waiting = np.zeros(0, dtype=np.float32)  # input from frame `begin` on
     begin = first = 0  # frames: of the window, of its core
-    source = as_source(source, features)
-    for block in read_blocks(source, features):
+    for block in read_blocks(as_source(source, features), features):
         waiting = np.concatenate([waiting, block]) if len(waiting) else block
-        while len(waiting) > (first - begin + core + 2 * context) * unit:
-            if first == 0:
-                statistics = features.recording_statistics(_as_batches(source, features, device))
-            # the context after the core, and as much again waits: the last window is not a stub
-            window = waiting[: (first - begin + core + context) * unit]
-            end = begin * unit + len(window)
-            yield Window(index, torch.from_numpy(window.copy()), first - begin, core, False, statistics, end)
+        # the rest is never shorter than a core may be
+        while len(waiting) > (first - begin + longest + max(shortest, context)) * unit:
+            at = (first - begin) * unit
+            core = quietest_frame(waiting[at : at + longest * unit], unit, shortest, pause)
+            window = waiting[: at + (core + context) * unit]
+            yield Window(index, torch.from_numpy(window.copy()), first - begin, core, False, begin * unit + len(window))
             first += core
             next_begin = max(first - context, 0)
             waiting = waiting[(next_begin - begin) * unit :]
             begin = next_begin
-    end = begin * unit + len(waiting)
-    yield Window(index, torch.from_numpy(waiting.copy()), first - begin, None, True, statistics, end)
+    yield Window(index, torch.from_numpy(waiting.copy()), first - begin, None, True, begin * unit + len(waiting))
 
 
-def _as_batches(source: Source, features: Extractor, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    """Blocks of a source as batches of one: (1, S, …) and lengths (1,)."""
-    for block in read_blocks(source, features):
-        yield torch.from_numpy(block)[None].to(device), torch.tensor([len(block)])
+def quietest_frame(inputs: np.ndarray, unit: int, first: int, width: int) -> int:
+    """Return the end of the frame at which a recording is quietest, in frames; of equally quiet ones that of the last.
+
+    Args:
+        inputs: (S,) samples, or features (T, F), whose level is not known: then it is the end.
+        unit: samples in a frame.
+        first: the first frame that counts.
+        width: frames over which the level is averaged.
+    """
+    frames = len(inputs) // unit
+    if inputs.ndim != 1 or first >= frames:
+        return frames
+    power = inputs[: frames * unit].reshape(frames, unit).var(1, dtype=np.float64)
+    level = np.convolve(power, np.ones(max(1, width)), "same")[first:]
+    return frames - int(level[::-1].argmin())
 
 
 def make_batches(

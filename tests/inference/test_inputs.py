@@ -116,11 +116,9 @@ def test_every_kind_of_file(trained: Recognizer, wave: np.ndarray, tmp_path: Pat
     assert [results[index].text for index in range(3)] == [expected.text] * 3  # type: ignore[union-attr]
 
 
-def test_a_long_stream_that_cannot_seek_is_read_twice(
-    trained: Recognizer, wave: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The statistics of a long recording are those of the whole."""
-    monkeypatch.setattr("asr.inference.windows.CORE_SECONDS", 1.0)
+def test_a_long_stream_that_cannot_seek(trained: Recognizer, wave: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asr.inference.windows.MIN_CORE_SECONDS", 0.5)
+    monkeypatch.setattr("asr.inference.windows.MAX_CORE_SECONDS", 1.0)
     monkeypatch.setattr("asr.inference.windows.CONTEXT_SECONDS", 0.5)
     buffer = io.BytesIO()
     soundfile.write(buffer, np.tile(wave, 5), RATE, format="WAV")

@@ -66,13 +66,14 @@ def frame_local(stack: int = 1, stride: int = 1, features: Any = None) -> Recogn
     return Recognizer(task)
 
 
-def with_windows(patch: pytest.MonkeyPatch, core: float, context: float) -> None:
-    patch.setattr(windows, "CORE_SECONDS", core)
+def with_windows(patch: pytest.MonkeyPatch, longest: float, context: float) -> None:
+    patch.setattr(windows, "MIN_CORE_SECONDS", longest / 2)
+    patch.setattr(windows, "MAX_CORE_SECONDS", longest)
     patch.setattr(windows, "CONTEXT_SECONDS", context)
 
 
 def windows_of(model: Recognizer, source: Any) -> Iterator[Window]:
-    return cut_windows(0, source, model.task.features, model.task.frame_seconds, model.device)
+    return cut_windows(0, source, model.task.features, model.task.frame_seconds)
 
 
 def assert_same(found: Transcript, expected: Transcript) -> None:
@@ -182,7 +183,9 @@ def test_a_search_that_fails_is_reported_once(trained: Recognizer, monkeypatch: 
         raise AudioError("damaged: cut short")
 
     monkeypatch.setattr(audio, "stream", damaged)
-    monkeypatch.setattr(trained.decoder, "start", lambda: Failing(len(trained.vocabulary), trained.vocabulary.blank))
+    monkeypatch.setattr(
+        trained.decoder, "start", lambda pool: Failing(len(trained.vocabulary), trained.vocabulary.blank)
+    )
     monkeypatch.setattr(trained, "batch_seconds", 1.0)
     with_windows(monkeypatch, 1.0, 0.2)
     results = list(trained.transcribe_all(["damaged", np.zeros(RATE, np.float32)]))
@@ -338,16 +341,32 @@ def test_windows_change_nothing_for_a_model_without_context(
         assert_same(found.transcribe("in blocks"), expected)
         seen = [(w.skip, w.keep, w.is_last, len(w.inputs)) for w in windows_of(found, "in blocks")]
     assert [last for _, _, last, _ in seen] == [False] * (len(seen) - 1) + [True]
-    assert max(size for *_, size in seen) <= (core + 3 * context) * unit
-    if length > (core + 2 * context) * unit:
+    rest = max(round(core / 2), context)
+    assert max(size for *_, size in seen) <= (core + context + rest) * unit
+    if length > (core + rest) * unit:
         assert len(seen) > 1
-        assert seen[-1][3] > (2 * context) * unit  # the last window is not a stub
+        assert seen[-1][3] > rest * unit  # the last window is not a stub
+        assert all(round(core / 2) <= (keep or core) <= core for _, keep, _, _ in seen)
 
 
 def test_what_fits_in_one_window_is_not_cut(trained: Recognizer) -> None:
     for seconds, count in ((1.0, 1), (89.9, 1), (90.0, 1), (90.1, 2), (150.0, 2), (150.1, 3)):
         waveform = np.zeros(round(seconds * RATE), np.float32)
         assert len(list(windows_of(trained, waveform))) == count
+
+
+def test_windows_end_where_it_is_quietest(trained: Recognizer) -> None:
+    """Of several pauses in the quietest one; a click in it makes no difference, 50 ms of zeros are no pause."""
+    generator = np.random.default_rng(0)
+    waveform = generator.normal(0, 0.1, 200 * RATE).astype(np.float32)
+    for start, seconds, level in ((33.0, 1.0, 0.01), (41.0, 0.5, 0.003), (50.0, 0.05, 0.0), (80.0, 0.4, 0.01)):
+        part = slice(round(start * RATE), round((start + seconds) * RATE))
+        waveform[part] *= level / 0.1
+    waveform[round(41.2 * RATE)] = 0.01
+    ends = np.cumsum([window.keep or 0 for window in windows_of(trained, waveform)]) * trained.task.frame_seconds
+    assert 41.1 < ends[0] < 41.4 and 80.1 < ends[1] < 80.3
+    loud = [window.keep or 0 for window in windows_of(trained, np.tile(waveform[: 30 * RATE], 4))]
+    assert all(30 <= keep * trained.task.frame_seconds <= 60 for keep in loud[:-1])
 
 
 def test_three_minutes_in_windows_equal_the_whole(
@@ -357,7 +376,7 @@ def test_three_minutes_in_windows_equal_the_whole(
     waveform = np.concatenate([tones(text, i) for i, text in enumerate(texts)])[: 180 * RATE]
     assert len(waveform) == 180 * RATE
     joined = trained.transcribe(waveform)
-    assert len(list(windows_of(trained, waveform))) == 3
+    assert 3 <= len(list(windows_of(trained, waveform))) <= 5
     with_windows(monkeypatch, 1000.0, 5.0)
     whole = trained.transcribe(waveform)
     assert len(whole.text) > 1000
@@ -378,7 +397,7 @@ def test_a_long_file_is_held_a_window_at_a_time(trained: Recognizer, monkeypatch
     tracemalloc.start()
     kept = 0
     for window in windows_of(trained, "an hour"):
-        assert len(window.inputs) <= 90 * RATE
+        assert len(window.inputs) <= 93 * RATE
         kept += window.keep or 0
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -77,6 +77,12 @@ def robust(tmp_path_factory: pytest.TempPathFactory, tiny_config: Any, tone_corp
     return asr.load(run_dir / "model")
 
 
+def with_windows(patch: pytest.MonkeyPatch, longest: float, context: float) -> None:
+    patch.setattr(windows, "MIN_CORE_SECONDS", longest / 2)
+    patch.setattr(windows, "MAX_CORE_SECONDS", longest)
+    patch.setattr(windows, "CONTEXT_SECONDS", context)
+
+
 @pytest.mark.parametrize("decoder", [None, {"type": "beam", "beam": 8}], ids=["greedy", "beam"])
 @pytest.mark.parametrize(
     "waveform",
@@ -94,8 +100,7 @@ def test_without_signal_there_are_no_words(eager: Recognizer, waveform: np.ndarr
 def test_without_signal_there_are_no_words_in_windows(
     eager: Recognizer, monkeypatch: pytest.MonkeyPatch, tones: Callable[..., np.ndarray]
 ) -> None:
-    monkeypatch.setattr(windows, "CORE_SECONDS", 2.0)
-    monkeypatch.setattr(windows, "CONTEXT_SECONDS", 0.5)
+    with_windows(monkeypatch, 2.0, 0.5)
     check_no_words(eager.transcribe(zeros(20)), 20)
     speech = tones("abc def", 3)
     result = eager.transcribe(np.concatenate([zeros(9), speech, zeros(9)]))
@@ -123,9 +128,8 @@ def test_without_signal_there_are_no_words_whatever_the_normalization(
     speech = tones("abc def", 3)
     task.features.fit([(torch.from_numpy(speech)[None], torch.tensor([len(speech)]))])
     model = forget_blank(Recognizer(task))
-    for core, context in ((60.0, 15.0), (4.0, 1.0)):  # whole, and in windows
-        monkeypatch.setattr(windows, "CORE_SECONDS", core)
-        monkeypatch.setattr(windows, "CONTEXT_SECONDS", context)
+    for core, context in ((60.0, 3.0), (4.0, 1.0)):  # whole, and in windows
+        with_windows(monkeypatch, core, context)
         for waveform in (zeros(10), zeros(10) + np.float32(0.25), noise(10, -85), noise(10, -40)):
             check_no_words(model.transcribe(waveform), 10)
         assert model.transcribe(bursts(10, -30)).words
@@ -188,8 +192,7 @@ def test_long_noise_around_soft_speech(
     monkeypatch: pytest.MonkeyPatch,
     core: float,
 ) -> None:
-    monkeypatch.setattr(windows, "CORE_SECONDS", core)
-    monkeypatch.setattr(windows, "CONTEXT_SECONDS", 5.0)
+    with_windows(monkeypatch, core, 5.0)
     text = tone_texts(8)[1]
     speech = tones(text, 1)
     level = 20 * np.log10(speech.std())
