@@ -4,7 +4,8 @@
 >>> recognizer = asr.load("models/digits")
 >>> print(recognizer.transcribe("speech.wav").text)
 
-`load` opens a model of any system and returns its runner. Nothing heavy is imported until it is used.
+`load` opens a model of any system and returns its runner. `Decoder` and `align` work on the scores of any CTC network,
+`error_rate` on texts. Nothing heavy is imported until it is used.
 """
 
 from __future__ import annotations
@@ -16,31 +17,44 @@ from asr._version import __version__
 if TYPE_CHECKING:
     from asr.inference.captioner import Captioner
     from asr.inference.classifier import Classifier
+    from asr.inference.ctc_scores.alignment import align
+    from asr.inference.ctc_scores.decoder import Decoder, DecoderStream, Decoding
     from asr.inference.generator import Generator
     from asr.inference.load import load
     from asr.inference.pronouncer import Pronouncer
     from asr.inference.recognizer import Recognizer
+    from asr.metrics.error_rate import error_rate
     from asr.output.transcript import Transcript, Word
 
 _LAZY = {
     "Captioner": "asr.inference.captioner",
     "Classifier": "asr.inference.classifier",
+    "Decoder": "asr.inference.ctc_scores.decoder",
+    "DecoderStream": "asr.inference.ctc_scores.decoder",
+    "Decoding": "asr.inference.ctc_scores.decoder",
     "Generator": "asr.inference.generator",
     "Pronouncer": "asr.inference.pronouncer",
     "Recognizer": "asr.inference.recognizer",
     "Transcript": "asr.output.transcript",
     "Word": "asr.output.transcript",
+    "align": "asr.inference.ctc_scores.alignment",
+    "error_rate": "asr.metrics.error_rate",
     "load": "asr.inference.load",
 }
 __all__ = [
     "Captioner",
     "Classifier",
+    "Decoder",
+    "DecoderStream",
+    "Decoding",
     "Generator",
     "Pronouncer",
     "Recognizer",
     "Transcript",
     "Word",
     "__version__",
+    "align",
+    "error_rate",
     "load",
 ]
 

@@ -25,6 +25,7 @@ from asr.cli.generate import generate
 from asr.cli.info import info
 from asr.cli.prepare import PrepareCommand, prepare
 from asr.cli.pronounce import pronounce
+from asr.cli.score import score
 from asr.cli.train import train
 from asr.cli.transcribe import transcribe
 from asr.cli.tune import tune
@@ -45,6 +46,7 @@ app.command(cls=PrepareCommand)(prepare)
 for command in (
     train,
     evaluate,
+    score,
     compare,
     transcribe,
     align,

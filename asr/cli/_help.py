@@ -9,7 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 
 SECTIONS = {
     "Train a model": ("prepare", "train", "lm", "tune"),
-    "Score and compare": ("evaluate", "compare", "info"),
+    "Score and compare": ("evaluate", "score", "compare", "info"),
     "Use a recognizer": ("transcribe", "align", "export"),
     "Use other models": ("classify", "generate", "pronounce", "caption"),
 }
@@ -28,6 +28,11 @@ EXAMPLES = {
     "evaluate": (
         "asr evaluate runs/mine/seed=1 data/mine/test.jsonl.gz --worst 10",
         "asr evaluate runs/mine/seed=1 data/mine/test.jsonl.gz --details test.jsonl",
+    ),
+    "score": (
+        "asr score ref.trn hyp.trn                    # or ref.stm hyp.ctm, or Kaldi's text",
+        "asr score test.jsonl.gz theirs.txt --normalization english --by-speaker",
+        "asr score ref.txt hyp.txt --plain --metric cer",
     ),
     "compare": (
         "asr compare runs/a/seed=1 runs/b/seed=1 data/mine/test.jsonl.gz",

@@ -71,12 +71,13 @@ def read_stm(path: Path, tier: str = "") -> Lines:
 
 def _segment(path: Path, number: int, line: str) -> TimedText | InputError:
     where = f"{path}, line {number}"
-    recording, _, speaker, *rest = [*line.split(maxsplit=5), "", "", ""]
+    recording, channel, speaker, *rest = [*line.split(maxsplit=5), "", "", ""]
     start, end = (_number(field) for field in rest[:2])
     if math.isnan(start) or math.isnan(end):
         return InputError(f"{where}: {line[:60]!r} is not: recording channel speaker start end text")
     text = _ALTERNATIVES.sub(lambda match: match[1].replace("@", ""), _STM_LABEL.sub("", rest[2], count=1))
-    return _checked(where, start, end) or TimedText(start, end, " ".join(text.split()), speaker, number, recording)
+    text = " ".join(text.split())
+    return _checked(where, start, end) or TimedText(start, end, text, speaker, number, recording, channel)
 
 
 def read_ctm(path: Path, tier: str = "") -> Lines:
@@ -88,7 +89,22 @@ def read_ctm(path: Path, tier: str = "") -> Lines:
     Raises:
         InputError: a line is not a word, so that a segment would lack it.
     """
-    words: dict[str, dict[str, list[TimedText]]] = {}  # by recording and channel
+    segments: list[TimedText] = []
+    for channels in read_ctm_words(path).values():
+        tiers = {name: list(_segments(own)) for name, own in channels.items()}
+        segments += choose_tier(path, tiers, tier)
+    return segments
+
+
+def read_ctm_words(path: Path) -> dict[str, dict[str, list[TimedText]]]:
+    """Read the words of a time-marked conversation file by recording and channel, in order of time.
+
+    Of alternatives the first one is taken.
+
+    Raises:
+        InputError: a line is not a word.
+    """
+    words: dict[str, dict[str, list[TimedText]]] = {}
     is_alternative = False
     for number, line in _content(path):
         recording, channel, first, second, word, *_ = [*line.split(), "", "", "", "", ""]
@@ -101,11 +117,10 @@ def read_ctm(path: Path, tier: str = "") -> Lines:
         if not is_alternative and word not in _NO_WORDS:
             text = TimedText(start, start + length, word, line=number, recording=recording)
             words.setdefault(recording, {}).setdefault(channel, []).append(text)
-    segments: list[TimedText] = []
-    for channels in words.values():
-        tiers = {name: list(_segments(sorted(own, key=lambda w: w.start))) for name, own in channels.items()}
-        segments += choose_tier(path, tiers, tier)
-    return segments
+    return {
+        recording: {channel: sorted(own, key=lambda word: word.start) for channel, own in channels.items()}
+        for recording, channels in words.items()
+    }
 
 
 def _segments(words: list[TimedText]) -> Iterator[TimedText]:

@@ -27,6 +27,7 @@ class TimedText:
         speaker: as the file names it; empty where it does not.
         line: of the file, from 1; 0 where it has no lines to name.
         recording: its name in a file that names it; empty elsewhere.
+        channel: as a file names it that has segments of several channels; empty elsewhere.
     """
 
     start: float
@@ -35,6 +36,7 @@ class TimedText:
     speaker: str = ""
     line: int = 0
     recording: str = ""
+    channel: str = ""
 
 
 def choose_tier(path: Path, tiers: Mapping[str, Sequence[TimedText]], tier: str) -> list[TimedText]:

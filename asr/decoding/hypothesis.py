@@ -16,6 +16,7 @@ class Hypothesis:
         confidence: probability of each label; empty if unknown.
         words: words (number, first label, last label + 1) of a search with a lexicon; the number of a word outside the
             lexicon is -1.
+        model_score: what language models, bonuses and hot words added to the score.
     """
 
     labels: tuple[int, ...]
@@ -23,6 +24,7 @@ class Hypothesis:
     frames: tuple[tuple[int, int], ...] = ()
     confidence: tuple[float, ...] = ()
     words: tuple[tuple[int, int, int], ...] = ()
+    model_score: float = 0.0
 
 
 @dataclass(frozen=True)

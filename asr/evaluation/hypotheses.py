@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from asr.data import manifest
-from asr.data.manifest_files import COMPRESSED, manifest_kind, records
+from asr.data.manifest_files import manifest_kind, records
 from asr.data.segments import READERS
 from asr.data.tables import TABLES
+from asr.data.timed_lines import read_ctm_words, read_stm
+from asr.data.timed_text import TimedText
 from asr.errors import InputError
 from asr.utils.text_files import read_lines
 
@@ -20,10 +22,11 @@ from asr.utils.text_files import read_lines
 _IDS = ("id", "utt_id", "utterance_id", "source", "audio_filepath", "audio", "path")
 _HYPOTHESES = ("hypothesis", "hyp", "pred_text", "prediction")
 _REFERENCES = ("reference", "ref", "text")
+TIME_MARKS = (".ctm", ".stm")  # NIST's formats of words and of segments with their times
 _TRN = re.compile(r"(.*)\(([^()]+)\)\s*")
 FORMATS = (
-    "the JSON lines of asr evaluate --details, the JSON of asr transcribe, .trn ('text (id)'), "
-    "or other text with an id and its text on each line"
+    "the JSON lines of asr evaluate --details, the JSON of asr transcribe, .trn ('text (id)'), .ctm (words with their "
+    "times), or other text with an id and its text on each line"
 )
 
 
@@ -109,9 +112,11 @@ def _value(record: Mapping[str, Any], names: tuple[str, ...], where: str) -> str
 
 
 def _texts_by_id(path: Path) -> dict[str, str]:
-    """Read lines of sclite's trn format, ``text (id)``, or ``id text``."""
-    suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSED]
-    is_trn = suffixes[-1:] == [".trn"]
+    """Read lines of sclite's trn format, ``text (id)``, or ``id text``; or of time marks, by recording."""
+    kind = manifest_kind(path)
+    if kind in TIME_MARKS:
+        return _texts_by_recording(path, kind)
+    is_trn = kind == ".trn"
     texts: dict[str, str] = {}
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip() or line.startswith(";;"):
@@ -130,6 +135,38 @@ def _texts_by_id(path: Path) -> dict[str, str]:
     if not texts:
         raise InputError(f"{path}: is empty; accepted is {FORMATS}")
     return texts
+
+
+def _texts_by_recording(path: Path, kind: str) -> dict[str, str]:
+    """Read the texts of recordings, or of the channels of those that have several, from a file of time marks."""
+    texts: dict[str, list[str]] = {}
+    if kind == ".ctm":
+        for recording, channels in read_ctm_words(path).items():
+            for channel, words in channels.items():
+                id = recording if len(channels) == 1 else f"{recording}-{channel}"
+                texts[id] = [word.text for word in words]
+    else:
+        segments = stm_segments(path)
+        channels_of: dict[str, set[str]] = {}
+        for segment in segments:
+            channels_of.setdefault(segment.recording, set()).add(segment.channel)
+        for segment in sorted(segments, key=lambda segment: segment.start):
+            several = len(channels_of[segment.recording]) > 1
+            id = f"{segment.recording}-{segment.channel}" if several else segment.recording
+            texts.setdefault(id, []).append(segment.text)
+    if not texts:
+        raise InputError(f"{path}: is empty; accepted is {FORMATS}")
+    return {id: " ".join(parts) for id, parts in texts.items()}
+
+
+def stm_segments(path: Path) -> list[TimedText]:
+    """Return the segments of an STM file. Raises InputError for a line that is none."""
+    segments = []
+    for line in read_stm(path):
+        if isinstance(line, InputError):
+            raise line
+        segments.append(line)
+    return segments
 
 
 @dataclass(frozen=True)
@@ -176,7 +213,8 @@ def read_references(paths: Sequence[str]) -> References:
     speakers: dict[str, str] = {}
     files: dict[str, str] = {}
     for path in paths:
-        if Path(path).is_dir() or manifest_kind(Path(path)) in (".json", ".jsonl", *TABLES, *READERS):
+        kind = manifest_kind(Path(path))
+        if Path(path).is_dir() or (kind in (".json", ".jsonl", *TABLES, *READERS) and kind not in TIME_MARKS):
             cuts = manifest.read(path)
             own = {cut.id: manifest.text(cut) for cut in cuts}
             speakers |= {cut.id: name for cut in cuts if (name := manifest.speaker(cut))}

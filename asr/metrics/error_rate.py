@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 
 from rapidfuzz.distance import Levenshtein
 
+from asr.errors import InputError
 from asr.utils.options import check_choice
 
 Kind = Literal["wer", "cer", "per"]
@@ -133,6 +134,30 @@ def tokens(kind: Kind, text: str, fold: Fold | None = None) -> list[str]:
 def count_errors(kind: Kind, reference: str, hypothesis: str, fold: Fold | None = None) -> ErrorCounts:
     """Count the errors of one text over its `tokens`. Raises InputError for an unknown kind."""
     return count(tokens(kind, reference, fold), tokens(kind, hypothesis, fold))
+
+
+def error_rate(references: str | Sequence[str], hypotheses: str | Sequence[str], kind: Kind = "wer") -> float:
+    """Return the error rate of texts: all errors over all reference tokens.
+
+    Args:
+        references: correct texts, or one text.
+        hypotheses: a text for each reference. Texts are compared as they are, except for white space.
+        kind: "wer" of words, "cer" of characters, "per" of phones.
+
+    Returns:
+        The rate as a fraction: 0.05 is 5 %; it is above 1 where there are more errors than reference tokens. NaN
+        without a reference token.
+
+    Raises:
+        InputError: an unknown kind, or not one hypothesis for each reference.
+    """
+    check_choice("kind", kind, UNITS)
+    pairs = [[texts] if isinstance(texts, str) else list(texts) for texts in (references, hypotheses)]
+    if len(pairs[0]) != len(pairs[1]):
+        raise InputError(f"{len(pairs[0])} references and {len(pairs[1])} hypotheses: give one for each")
+    if strange := [text for texts in pairs for text in texts if not isinstance(text, str)]:
+        raise InputError(f"references and hypotheses are texts; {strange[0]!r} is none")
+    return sum((count_errors(kind, *pair) for pair in zip(*pairs, strict=True)), ErrorCounts()).rate
 
 
 class ErrorRates:

@@ -1,7 +1,9 @@
 """New prefixes of the CTC prefix beam search with models: a lexicon, n-gram models, a neural model.
 
 With a lexicon, an entry is extended along the arcs of its node. Where words outside the lexicon are possible, or there
-is no lexicon, it is extended by labels as well. In both cases (``prob`` is the probability without the models)::
+is no lexicon, it is extended by labels as well. Word pieces of which some begin a word have a function of their own:
+many labels are possible at a node, and one label can end a word and begin the next one. In all cases (``prob`` is the
+probability without the models)::
 
     prob = (in_blank if the label is repeated else in_blank + in_label) * p[label]
     if prob * (upper bound of factor) cannot compete, or the child is in the beam:  next
@@ -32,7 +34,7 @@ from asr.decoding.ctc._state import (
     Work,
     child_row,
 )
-from asr.decoding.ctc.fusion import score_word
+from asr.decoding.ctc.fusion import find_arcs, score_word, word_at
 from asr.lm.ngram import step
 from asr.utils.numba_cache import njit
 from asr.utils.numba_options import INLINE_KERNEL, KERNEL
@@ -60,6 +62,9 @@ def extend_with_models(p: np.ndarray, count: int, worst: float, data: SearchData
     candidates = beam.counts[ENTRIES]
     for i in range(beam.counts[ENTRIES]):
         node = tree.rows[beam.node[i], NODE]
+        if graph.has_pieces:
+            candidates, worst = _extend_by_pieces(i, count, label_bound, candidates, worst, data)
+            continue
         if graph.has_words and node != len(graph.arc_offsets) - 1:  # not within an unknown word
             candidates, worst = _extend_along_arcs(i, label_bound, candidates, worst, data)
         # all labels without a lexicon; else those of an unknown word, or a separator before the first word
@@ -134,6 +139,64 @@ def _extend_by_labels(
                 factor = np.exp(score - graph.lookahead[node])
         candidates, worst = _list_candidate(
             i, label, NONE, target, word, word_state, prob, factor, candidates, worst, data
+        )
+    return candidates, worst
+
+
+@njit(**INLINE_KERNEL)
+def _extend_by_pieces(
+    i: int, count: int, label_bound: float, candidates: int, worst: float, data: SearchData
+) -> tuple[int, float]:
+    """List the new prefixes of entry ``i`` by word pieces; return the new ``candidates`` and ``worst``."""
+    tree, beam, work, graph = data.tree, data.beam, data.work, data.graph
+    prefix, frame = beam.node[i], beam.counts[FRAMES]
+    node, last, state = tree.rows[prefix, NODE], tree.rows[prefix, LABEL], tree.rows[prefix, WORD_STATE]
+    in_blank, total = beam.in_blank[i], beam.in_blank[i] + beam.in_label[i]
+    unknown_node = len(graph.arc_offsets) - 1
+    # a label within a word raises the look-ahead only where it makes the word unknown
+    inside = np.exp(max(graph.lookahead[unknown_node] - graph.lookahead[node], 0.0)) if graph.is_open else 1.0
+    begin = np.exp(graph.max_word_bonus - graph.lookahead[node] + graph.max_begin)
+    inside, begin = inside * label_bound, begin * label_bound
+    word, word_state, end_factor = NONE, state, -1.0  # of the word that the next one's first label ends; once needed
+    for k in range(count):
+        label = work.top_labels[k]
+        label_prob = work.label_prob[label]
+        if total * label_prob * max(inside, begin) <= worst:  # labels are sorted: the following ones are no better
+            break
+        begins = graph.begins_word[label]
+        prob = (in_blank if label == last else total) * label_prob
+        if prob * (begin if begins else inside) <= worst or work.child_frame[label, i] == frame:
+            continue
+        if begins and end_factor < 0:
+            end_factor = np.exp(-graph.lookahead[node])
+            if node > lexicon_trie.EMPTY:
+                word = word_at(graph, node)
+                if word == NONE:
+                    end_factor = 0.0  # no word can end here
+                else:
+                    word_state, score = score_word(graph, data.cache, state, word)
+                    end_factor = np.exp(score - graph.lookahead[node])
+        if begins and end_factor == 0:
+            continue
+        # a text may begin within a word
+        source = lexicon_trie.ROOT if begins else max(node, lexicon_trie.EMPTY)
+        low, high = find_arcs(graph, source, label)
+        if low == high and not graph.is_open:
+            continue
+        target = graph.arc_target[low] if low < high else unknown_node
+        factor = (end_factor if begins else np.exp(-graph.lookahead[node])) * np.exp(graph.lookahead[target])
+        candidates, worst = _list_candidate(
+            i,
+            label,
+            NONE,
+            target,
+            word if begins else NONE,
+            word_state if begins else state,
+            prob,
+            factor,
+            candidates,
+            worst,
+            data,
         )
     return candidates, worst
 

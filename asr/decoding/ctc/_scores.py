@@ -40,7 +40,7 @@ def to_probs(scores: np.ndarray, kind: str, first_frame: int) -> tuple[np.ndarra
         total = (scores[row] if kind == "probs" else np.exp(scores[row])).sum()
         raise InputError(
             f"the probabilities of frame {first_frame + row} sum to {total:.4g}, not 1, with scores={kind!r} "
-            f"(CTCBeamOptions(scores=…) knows {others} too)"
+            f"(other kinds are {others})"
         )
     return p, log_unit
 
@@ -56,6 +56,21 @@ def check_log_probs(log_probs: np.ndarray, labels: int, first_frame: int = 0) ->
     if log_probs.ndim != 2 or log_probs.shape[1] != labels:
         raise InputError(f"scores have the shape {log_probs.shape}: use (frames, {labels})")
     to_probs(log_probs, "log_probs", first_frame)
+
+
+def checked_log_probs(scores: np.ndarray, kind: str, first_frame: int = 0) -> np.ndarray:
+    """Convert scores (T, V) of a kind of `SCORES` to natural-log probabilities (T, V), and check that they are of it.
+
+    Raises:
+        InputError: as `to_probs`; or probabilities are called logits.
+    """
+    to_probs(scores, kind, first_frame)
+    sums = scores.sum(1, dtype=np.float64) if kind == "logits" and len(scores) and (scores >= 0).all() else np.zeros(1)
+    if (np.abs(sums - 1) <= TOLERANCE).all():
+        raise InputError(
+            'scores="logits", but each frame sums to 1 and nothing is negative: these are probabilities, use "probs"'
+        )
+    return to_log_probs(scores, kind)
 
 
 def to_log_probs(scores: np.ndarray, kind: str) -> np.ndarray:

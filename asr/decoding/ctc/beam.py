@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -208,25 +209,28 @@ class CTCBeamSearch:
         log_probs = to_log_probs(fed, self.options.scores)
         free = log_probs.max(1)
         if self.text is None:
-            chosen = [
-                (*self._prefix(rank, int(words[rank])), float(scores[rank])) for rank in best[: self.options.nbest]
-            ]
+            chosen = [(rank, float(scores[rank])) for rank in best[: self.options.nbest]]
         else:
             chosen = self._merge_texts(best, words, scores)[: self.options.nbest]
-        return [
-            align_hypothesis(log_probs, labels, self.blank, score, prefix_words, free)
-            for labels, prefix_words, score in chosen
-        ]
+        hypotheses = []
+        for rank, score in chosen:
+            labels, prefix_words = self._prefix(rank, int(words[rank]))
+            hypothesis = align_hypothesis(log_probs, labels, self.blank, score, prefix_words, free)
+            model_score = float(np.log(self._tree.factor[self._chain(rank)]).sum() + ends[rank])
+            hypotheses.append(replace(hypothesis, model_score=model_score))
+        return hypotheses
 
-    def _merge_texts(
-        self, best: list[int], last_words: np.ndarray, scores: np.ndarray
-    ) -> list[tuple[Labels, Words, float]]:
-        """Return labels, words and summed score of each text, best first, of entries of the beam, best first.
+    def best_prefix(self) -> tuple[Labels, Words]:
+        """Return the labels of the best prefix so far, and its words as in `Hypothesis`, but for one that may go on."""
+        return self._prefix(0, NONE)
+
+    def _merge_texts(self, best: list[int], last_words: np.ndarray, scores: np.ndarray) -> list[tuple[int, float]]:
+        """Return the best entry and the summed score of each text, best first, of entries of the beam, best first.
 
         Of words that share their labels, as homophones do, the first counts alone: they share their paths too.
         """
         assert self.text is not None
-        merged: dict[Hashable, tuple[Labels, Words]] = {}
+        merged: dict[Hashable, int] = {}
         by_text: dict[Hashable, dict[Labels, float]] = {}
         for rank in best:
             score = float(scores[rank])
@@ -234,29 +238,36 @@ class CTCBeamSearch:
                 break
             labels, words = self._prefix(rank, int(last_words[rank]))
             text = self.text(labels, words)
-            merged.setdefault(text, (labels, words))
+            merged.setdefault(text, rank)
             by_text.setdefault(text, {}).setdefault(labels, score)
         totals = {
             text: next(iter(own.values())) if len(own) == 1 else float(np.logaddexp.reduce(list(own.values())))
             for text, own in by_text.items()
         }
-        return [(*merged[text], totals[text]) for text in sorted(totals, key=lambda text: -totals[text])]
+        return [(merged[text], totals[text]) for text in sorted(totals, key=lambda text: -totals[text])]
 
     def _prefix_scores(self) -> np.ndarray:
         """Return the natural-log scores of the beam's entries."""
         entries = slice(self._beam.counts[state.ENTRIES])
         return np.log(self._beam.in_blank[entries] + self._beam.in_label[entries]) + self._beam.log_scale[0]
 
-    def _prefix(self, rank: int, last_word: int) -> tuple[Labels, Words]:
-        """Return the labels of an entry, and its words as in `Hypothesis`, ``last_word`` at the end included."""
+    def _chain(self, rank: int) -> np.ndarray:
+        """Return the nodes (L,) of an entry's labels."""
         node, parents = int(self._beam.node[rank]), self._tree.rows[:, state.PARENT]
         chain = []
         while node != state.ROOT:
             chain.append(node)
             node = int(parents[node])
-        rows = self._tree.rows[np.array(chain[::-1], dtype=np.int64)]
+        return np.array(chain[::-1], dtype=np.int64)
+
+    def _prefix(self, rank: int, last_word: int) -> tuple[Labels, Words]:
+        """Return the labels of an entry, and its words as in `Hypothesis`, ``last_word`` at the end included."""
+        rows = self._tree.rows[self._chain(rank)]
         labels = rows[:, state.LABEL].tolist()
-        ends = [(word, at) for at, word in enumerate(rows[:, state.WORD].tolist(), start=1) if word != NONE]
+        first_end = (
+            0 if self.graph.has_pieces else 1
+        )  # a piece ends the word before it, a separator that before and itself
+        ends = [(word, at) for at, word in enumerate(rows[:, state.WORD].tolist(), start=first_end) if word != NONE]
         if last_word != NONE:
             ends.append((last_word, len(labels)))
         words, first = [], 0

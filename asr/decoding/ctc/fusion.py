@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from asr.decoding.ctc.lexicon_trie import NONE, ROOT, LexiconTrie
+from asr.decoding.ctc.lexicon_trie import EMPTY, NONE, ROOT, LexiconTrie
 from asr.decoding.ctc.phrases import favor_phrases
 from asr.errors import InputError
 from asr.lm import compact
@@ -37,7 +37,7 @@ class WordModel:
         weight: factor of the model's natural logs (α).
         bonus: added for each word (β); above 0 it makes up for the cost of each word.
         unknown: None: only words of the lexicon are possible. Else others are possible too, at this natural-log score
-            in addition to that of the model's <unk>; the lexicon needs a separator then.
+            in addition to that of the model's <unk>; the lexicon needs a separator, or labels that begin words, then.
         hotwords: natural-log scores that are added for some of the words.
         phrases: natural-log scores that are added for phrases of two words or more, where their last word ends.
     """
@@ -80,11 +80,15 @@ class Graph(NamedTuple):
     arc_target: np.ndarray
     arc_word: np.ndarray
     separator: int
+    has_pieces: bool  # whether labels begin words (``begins_word``), so that no separator ends them
+    begins_word: np.ndarray
+    node_word: np.ndarray
     is_open: bool  # whether words outside the lexicon are possible; the node within one is len(arc_offsets) - 1
     lookahead: np.ndarray  # (nodes + 1,): best score of a word below a node, which prefixes there have in advance
     arc_bound: np.ndarray  # (arcs,): the factor of a probability along an arc; an upper bound where a word ends
     word_bonus: np.ndarray  # (words + 1,): score of a word besides the n-gram model's; the last is of unknown words
     max_word_bonus: float
+    max_begin: float  # of word pieces: the largest look-ahead after a label that begins a word
     ngram_id: np.ndarray  # (words + 1,): id of each word in the n-gram model of words
     has_word_lm: bool
     is_compact: bool  # whether the n-gram model of words is ``compact_lm`` instead of ``word_lm``
@@ -92,13 +96,13 @@ class Graph(NamedTuple):
     compact_lm: CompactTrie
     word_lm_size: int  # size of its vocabulary
     word_lm_start: int
-    word_lm_end: int
+    word_lm_end: int  # NONE: the sentence goes on after the last frame
     word_lm_weight: float
     has_label_lm: bool
     label_lm: Trie
     label_lm_id: np.ndarray  # (labels,): id of each label in the n-gram model of labels
     label_lm_start: int
-    label_lm_end: int
+    label_lm_end: int  # NONE: as above
     label_lm_weight: float
     label_lm_bonus: float
     has_neural_lm: bool  # whether each frame comes with the log-probabilities of a neural model
@@ -144,8 +148,10 @@ def make_graph(
     """
     lexicon = words.lexicon if words else _no_lexicon()
     is_open = words is not None and words.unknown is not None
-    if is_open and lexicon.separator == NONE:
+    if is_open and lexicon.separator == NONE and not lexicon.has_pieces:
         raise InputError("words outside the lexicon need a separator: a label that ends every word")
+    if lexicon.has_pieces and len(lexicon.begins_word) != labels:
+        raise InputError(f"the lexicon is of {len(lexicon.begins_word)} labels, the scores have {labels}")
     if len(lexicon.arc_label) and not 0 <= lexicon.arc_label.min() <= lexicon.arc_label.max() < labels:
         raise InputError(f"the lexicon has labels up to {lexicon.arc_label.max()}, the scores {labels} labels")
     if label_lm and len(label_lm.names) != labels:
@@ -178,11 +184,15 @@ def make_graph(
         arc_target=lexicon.arc_target,
         arc_word=lexicon.arc_word,
         separator=lexicon.separator,
+        has_pieces=lexicon.has_pieces,
+        begins_word=lexicon.begins_word,
+        node_word=lexicon.node_word,
         is_open=is_open,
         lookahead=lookahead,
         arc_bound=_arc_bounds(lexicon, lookahead, word_bonus + peak),
         word_bonus=word_bonus,
         max_word_bonus=float(word_bonus.max()) + peak,
+        max_begin=_max_begin(lexicon, lookahead, is_open) if lexicon.has_pieces else 0.0,
         ngram_id=ngram_id,
         has_word_lm=word_lm is not None,
         is_compact=isinstance(word_lm, CompactNGram),
@@ -245,11 +255,20 @@ def _word_bonus(words: WordModel, floor: float = -np.inf) -> np.ndarray:
 def _lookahead(lexicon: LexiconTrie, word_score: np.ndarray) -> np.ndarray:
     """Return the best score of a word below each node, 0 at the root; and last the score of unknown words."""
     lookahead = np.full(lexicon.num_nodes + 1, -np.inf)
+    if lexicon.has_pieces:
+        ends = lexicon.node_word != NONE
+        lookahead[:-1][ends] = word_score[lexicon.node_word[ends]]
     if lexicon.num_nodes > 1 or len(lexicon.arc_label):
         _best_below(lexicon.arc_offsets, lexicon.arc_target, lexicon.arc_word, word_score, lookahead)
     lookahead[ROOT] = 0.0
     lookahead[-1] = word_score[-1]
     return lookahead
+
+
+def _max_begin(lexicon: LexiconTrie, lookahead: np.ndarray, is_open: bool) -> float:
+    """Return the largest look-ahead after a label that begins a word."""
+    below = lookahead[lexicon.arc_target[: lexicon.arc_offsets[1]]]
+    return float(max(below.max(initial=-np.inf), lookahead[-1] if is_open else -np.inf))
 
 
 @njit(cache=True)
@@ -275,7 +294,7 @@ def _arc_bounds(lexicon: LexiconTrie, lookahead: np.ndarray, word_bonus: np.ndar
 
 
 @njit(**KERNEL)
-def _step_words(graph: Graph, state: int, ngram_id: int) -> tuple[int, float]:
+def step_words(graph: Graph, state: int, ngram_id: int) -> tuple[int, float]:
     """Return the state of the n-gram model of words after a word, and the word's log-probability."""
     if graph.is_compact:
         return compact.step(graph.compact_lm, state, ngram_id)
@@ -294,13 +313,13 @@ def score_word(graph: Graph, cache: NGramCache, state: int, word: int) -> tuple[
     key = np.int64(state) * graph.word_lm_size + ngram_id
     slot = (key ^ (key >> 16)) % CACHE_SIZE
     if cache.key[slot] != key:
-        cache.state[slot], cache.log_prob[slot] = _step_words(graph, state, ngram_id)
+        cache.state[slot], cache.log_prob[slot] = step_words(graph, state, ngram_id)
         cache.key[slot] = key
     return cache.state[slot], graph.word_lm_weight * cache.log_prob[slot] + graph.word_bonus[word]
 
 
 @njit(**KERNEL)
-def _find_arcs(graph: Graph, node: int, label: int) -> tuple[int, int]:
+def find_arcs(graph: Graph, node: int, label: int) -> tuple[int, int]:
     """Return the range (first, last + 1) of the arcs of a label from a node of the lexicon."""
     if node == len(graph.arc_offsets) - 1:  # in an unknown word
         return 0, 0
@@ -309,6 +328,17 @@ def _find_arcs(graph: Graph, node: int, label: int) -> tuple[int, int]:
     while high < end and graph.arc_label[high] == label:
         high += 1
     return low, high
+
+
+@njit(**KERNEL)
+def word_at(graph: Graph, node: int) -> int:
+    """Return the word that may end at a node below `EMPTY`, of a lexicon of word pieces, or NONE."""
+    word = NONE
+    if node < len(graph.node_word):
+        word = graph.node_word[node]
+    if word == NONE and graph.is_open:
+        word = len(graph.word_bonus) - 1
+    return word
 
 
 @njit(**KERNEL)
@@ -328,9 +358,16 @@ def score_end(graph: Graph, cache: NGramCache, node: int, word_state: int, label
     """
     word, score = NONE, 0.0
     if graph.has_words:
-        if node != ROOT:  # the last word may lack the separator
+        if graph.has_pieces:
+            if node > EMPTY:
+                word, score = word_at(graph, node), -np.inf
+                if word != NONE:
+                    word_state, score = score_word(graph, cache, word_state, word)
+            if node != ROOT:
+                score -= graph.lookahead[node]
+        elif node != ROOT:  # the last word may lack the separator
             score, state = -np.inf, word_state
-            low, high = _find_arcs(graph, node, graph.separator)
+            low, high = find_arcs(graph, node, graph.separator)
             for arc in range(low, high):
                 arc_state, arc_score = score_word(graph, cache, word_state, graph.arc_word[arc])
                 if arc_score > score:
@@ -340,9 +377,9 @@ def score_end(graph: Graph, cache: NGramCache, node: int, word_state: int, label
                 state, score = score_word(graph, cache, word_state, word)
             score -= graph.lookahead[node]
             word_state = state
-        if graph.has_word_lm and score > -np.inf:
-            score += graph.word_lm_weight * _step_words(graph, word_state, graph.word_lm_end)[1]
-    if graph.has_label_lm:
+        if graph.has_word_lm and graph.word_lm_end != NONE and score > -np.inf:
+            score += graph.word_lm_weight * step_words(graph, word_state, graph.word_lm_end)[1]
+    if graph.has_label_lm and graph.label_lm_end != NONE:
         score += graph.label_lm_weight * step(graph.label_lm, label_state, graph.label_lm_end)[1]
     return word, score
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from asr.errors import InputError
 
 NONE = -1
 ROOT = 0
+EMPTY = 1  # of word pieces: the node at the beginning of a word, before its first character
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,10 @@ class LexiconTrie:
     Where a label sequence is a word and also begins longer words, there are two arcs of the same label; each homophone
     has an arc of its own. The root is node 0, and a node has a lower number than the nodes below it.
 
+    With word pieces, of which some begin a word, no arc ends a word: the next label that begins one does, or the end.
+    Node 1 is the beginning of a word of which there is no character yet, and a node can be reached by several arcs (see
+    `asr.decoding.ctc.pieces`).
+
     Attributes:
         arc_offsets: (nodes + 1,) int32; arcs of node n are ``arc_offsets[n]`` to ``arc_offsets[n + 1] - 1``, sorted by
             label.
@@ -27,6 +32,9 @@ class LexiconTrie:
         arc_target: (arcs,) int32; the node that an arc leads to.
         arc_word: (arcs,) int32; the number of the word that an arc ends, or NONE.
         separator: the label that ends every word, or NONE. The last word of an utterance may lack it.
+        begins_word: (labels,) bool; of word pieces, whether a label begins a word. Empty for other labels.
+        node_word: (nodes,) int32; of word pieces, the number of the word that may end at a node, or NONE. Empty for
+            other labels.
     """
 
     arc_offsets: np.ndarray
@@ -34,6 +42,13 @@ class LexiconTrie:
     arc_target: np.ndarray
     arc_word: np.ndarray
     separator: int = NONE
+    begins_word: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    node_word: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
+
+    @property
+    def has_pieces(self) -> bool:
+        """Whether the labels are word pieces."""
+        return len(self.begins_word) > 0
 
     @property
     def num_nodes(self) -> int:
@@ -69,7 +84,7 @@ def build(entries: Sequence[tuple[int, Sequence[int]]], separator: int | None = 
         row[:length] = [*labels, *end]
     order = np.lexsort(rows.T[::-1])
     rows, words, lengths = rows[order], words[order], lengths[order]
-    node, is_new = _number_nodes(rows, lengths)
+    node, is_new = number_nodes(rows, lengths)
     # an arc into each node but the root, and an arc for the last label of each word
     last = np.arange(len(rows)), lengths - 1
     above = np.concatenate([np.full((len(rows), 1), ROOT, dtype=np.int32), node[:, :-1]], axis=1)
@@ -84,7 +99,7 @@ def build(entries: Sequence[tuple[int, Sequence[int]]], separator: int | None = 
     return LexiconTrie(offsets, arc_label, arc_target, arc_word, NONE if separator is None else separator)
 
 
-def _number_nodes(rows: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def number_nodes(rows: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Give each proper prefix of the sorted, padded words (W, L) a node: its number, and whether it is new in its row.
 
     The number is 0 at and after the last label of a word.

@@ -167,17 +167,22 @@ def normalize_hotwords(
         else:
             phrases[parts] = bonus
     if missing:
-        some = ", ".join(repr(name) for name in missing[:MAX_NAMED]) + ("…" if len(missing) > MAX_NAMED else "")
         why = (
             "the model has no labels for their characters"
             if lexicon is None
             else "the pronunciation dictionary does not have them, or not in phones of the model"
         )
-        message = f"hot words that cannot be used: {some}: {why}"
-        if not phrases:
-            raise InputError(message)
-        log.warning("%s", message)
+        log_unusable(missing, why, fatal=not phrases)
     return phrases
+
+
+def log_unusable(hotwords: Sequence[str], why: str, fatal: bool) -> None:
+    """Log hot words that cannot be used; InputError if none is left (``fatal``)."""
+    some = ", ".join(repr(name) for name in hotwords[:MAX_NAMED]) + ("…" if len(hotwords) > MAX_NAMED else "")
+    message = f"hot words that cannot be used: {some}: {why}"
+    if fatal:
+        raise InputError(message)
+    log.warning("%s", message)
 
 
 def _spellings(

@@ -125,4 +125,5 @@ def concatenate(hypotheses: Sequence[Hypothesis]) -> Hypothesis:
         frames=tuple(chain.from_iterable(hypothesis.frames for hypothesis in hypotheses)),
         confidence=tuple(chain.from_iterable(hypothesis.confidence for hypothesis in hypotheses)),
         words=tuple(words),
+        model_score=sum(hypothesis.model_score for hypothesis in hypotheses),
     )

@@ -166,7 +166,7 @@ class TestScores:
         with_nan[6, 2] = np.nan
         impossible = np.array([[-np.inf, 0.0], [-np.inf, 0.0], [0.0, -np.inf]])
         for scores, message in (
-            (2 * good, "utterance 0: the probabilities of frame 0 sum to .*CTCBeamOptions.*'probs' and 'logits'"),
+            (2 * good, "utterance 0: the probabilities of frame 0 sum to .*other kinds are 'probs' and 'logits'"),
             (with_nan, "frame 6 holds a score that is not a number"),
             (np.full((3, 4), -np.inf), "frame 0 sum to 0"),
         ):
