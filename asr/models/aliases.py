@@ -50,6 +50,8 @@ def rename_settings(config: Mapping[str, Any], overrides: Collection[str] = (), 
     for former, present in aliases.items():
         if former in config and f"{group}.{present}" not in overrides:
             renamed[present] = config[former]
+    if group in ("encoder", "label_rnn") and config.get("cell") == "gru" and "init" not in config:
+        renamed["cell"] = "gru_reset_after"  # that was the only one before there was the setting ``init``
     return renamed
 
 

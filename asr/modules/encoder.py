@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from asr.errors import InputError
+from asr.modules.cells import CellOptions
 from asr.modules.convolution import Convolution
 from asr.modules.dropout import Dropout
 from asr.modules.frame_stacking import FrameStacking
@@ -23,18 +24,25 @@ class Encoder(nn.Module):
         input_size: features per frame.
         hidden_size: units of a recurrent layer in one direction.
         num_layers: number of recurrent layers.
-        cell: recurrent cell, a name in `asr.modules.cells.CELLS`: ``"lstm"``, ``"gru"`` or ``"tanh"``.
+        cell: recurrent cell, a name in `asr.modules.cells.CELLS`.
         bidirectional: whether each layer also reads the utterance backwards.
+        merge: how the outputs of the two directions are joined: ``"concat"``, ``"sum"``, ``"mean"`` or ``"max"``.
+        residual: whether the input of each layer but the lowest is added to its output.
+        layer_norm: whether the output of each layer is normalized, before a residual is added.
+        init: first weights of the recurrent layers, see `asr.modules.cells.initialization.initialize`.
+        forget_bias: first bias of the forget gate; None: as ``init`` says.
+        periods: of the modules of the cell ``clockwork``; None: 1, 2, 4, 8, 16.
         dropout: probability, between layers and of the output, in training.
         stack: number of consecutive frames that are joined to one input of the RNN.
         stride: frames from one input of the RNN to the next.
         channels: output channels of `Convolution` layers, which then replace the stacking; empty: no convolutions.
 
     Attributes:
-        output_size: elements of an output vector, ``hidden_size`` times the number of directions.
+        output_size: elements of an output vector, ``hidden_size``; twice as many where directions are concatenated.
 
     Raises:
-        InputError: a size is not a positive integer, the cell is unknown, or both ``channels`` and ``stack`` are given.
+        InputError: a size is not a positive integer, the cell, merge or init is unknown, the cell lacks an option that
+            is given, or both ``channels`` and ``stack`` are given.
     """
 
     def __init__(
@@ -45,6 +53,12 @@ class Encoder(nn.Module):
         *,
         cell: str = "lstm",
         bidirectional: bool = True,
+        merge: str = "concat",
+        residual: bool = False,
+        layer_norm: bool = False,
+        init: str = "default",
+        forget_bias: float | None = None,
+        periods: Sequence[int] | None = None,
         dropout: float = 0.0,
         stack: int = 1,
         stride: int = 1,
@@ -68,6 +82,10 @@ class Encoder(nn.Module):
             bidirectional=bidirectional,
             dropout=dropout,
             cell=cell,
+            merge=merge,
+            residual=residual,
+            layer_norm=layer_norm,
+            options=CellOptions(init, forget_bias, periods),
         )
         self.dropout = Dropout(dropout)
         self.num_layers = num_layers

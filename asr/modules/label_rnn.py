@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import InputError
-from asr.modules.cells import CellState, check_sizes, find_cell, make_layers
+from asr.modules.cells import CellOptions, CellState, cells_of, check_sizes, find_cell, make_layers
+from asr.modules.cells.initialization import UNIFORM_RANGE
 from asr.modules.dropout import Dropout
 from asr.utils.masks import length_mask
 
@@ -35,7 +36,7 @@ class State:
     """State of `LabelRNN` after the labels read so far; each row is a label sequence of its own.
 
     Attributes:
-        layers: state of each layer's cell, tensors ``(1, R, H)``: (h, c) of an LSTM, (h,) of the others.
+        layers: state of each layer's cell, tensors ``(1, R, H)``: (h, c) of an LSTM, (h,) of most others.
         memory: what rows attend to; None without attention.
         attended: sum of the attention weights so far, ``(R, S)``; None without attention.
     """
@@ -62,12 +63,19 @@ class LabelRNN(nn.Module):
         embedding_size: elements of a label's embedding.
         hidden_size: units H of a recurrent layer.
         num_layers: number of recurrent layers.
-        cell: recurrent cell, a name in `asr.modules.cells.CELLS`: ``"lstm"``, ``"gru"`` or ``"tanh"``.
+        cell: recurrent cell, a name in `asr.modules.cells.CELLS`.
+        residual: whether the output of the layer below is added to that of each layer but the lowest.
+        layer_norm: whether the output of each layer is normalized, before a residual is added.
+        init: first weights of the recurrent layers, see `asr.modules.cells.initialization.initialize`; ``"uniform"``
+            is that of all others too.
+        forget_bias: first bias of the forget gate; None: as ``init`` says.
+        periods: of the modules of the cell ``clockwork``; None: 1, 2, 4, 8, 16.
         dropout: probability, of each layer's input and of the output layer's, in training.
         memory_size: elements M of the vectors attended to; None: no attention.
 
     Raises:
-        InputError: the cell is unknown or a size is not a positive integer.
+        InputError: the cell or init is unknown, a size is not a positive integer, or the cell lacks an option that is
+            given.
     """
 
     def __init__(
@@ -78,6 +86,11 @@ class LabelRNN(nn.Module):
         hidden_size: int = 512,
         num_layers: int = 1,
         cell: str = "lstm",
+        residual: bool = False,
+        layer_norm: bool = False,
+        init: str = "default",
+        forget_bias: float | None = None,
+        periods: Sequence[int] | None = None,
         dropout: float = 0.0,
         memory_size: int | None = None,
     ) -> None:
@@ -87,10 +100,17 @@ class LabelRNN(nn.Module):
         self.hidden_size = hidden_size
         self.embedding = nn.Embedding(labels, embedding_size)
         upper_size = hidden_size + (memory_size or 0)  # a layer's output and the context
-        self.layers = make_layers(cell, [embedding_size] + [upper_size] * (num_layers - 1), hidden_size)
+        sizes = [embedding_size] + [upper_size] * (num_layers - 1)
+        self.layers = make_layers(cell, sizes, hidden_size, CellOptions(init, forget_bias, periods))
+        self.residual = residual
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden_size) for _ in sizes if layer_norm)
         self.key = None if memory_size is None else nn.Linear(memory_size, hidden_size, bias=False)
         self.output = nn.Linear(upper_size, labels)
         self.dropout = Dropout(dropout)
+        if init == "uniform":
+            for module in (self.embedding, self.key, self.output):
+                for parameter in module.parameters() if module is not None else ():
+                    nn.init.uniform_(parameter, -UNIFORM_RANGE, UNIFORM_RANGE)
 
     @property
     def device(self) -> torch.device:
@@ -120,7 +140,7 @@ class LabelRNN(nn.Module):
             rows: number R of label sequences.
             memory: vectors that the rows attend to, ``(R, S, M)``.
             lengths: number of vectors of each row, ``(R,)``; None: all of them.
-            hidden: initial states of the layers' cells, tensors ``(1, R, H)``; None: zeros.
+            hidden: initial states of the layers' cells, `num_states` tensors ``(1, R, H)`` each; None: zeros.
 
         Raises:
             InputError: a memory is given to a network without attention, or none to a network with it.
@@ -132,6 +152,7 @@ class LabelRNN(nn.Module):
         if hidden is None:
             zeros = self.output.weight.new_zeros(1, rows, self.hidden_size)
             hidden = [(zeros,) * self.num_states] * len(self.layers)
+        hidden = [layer.start(parts) for layer, parts in zip(cells_of(self.layers), hidden, strict=True)]
         if memory is None or self.key is None:
             return State(tuple(hidden))
         positions = memory.shape[1]
@@ -161,12 +182,17 @@ class LabelRNN(nn.Module):
     def _run_layers(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Map embeddings (R, U, E) to what the output layer reads, (U, R, H + M), and the state after the last."""
         x = self.dropout(x).transpose(0, 1)  # (U, R, E): the kernels read time-major rows fastest
-        new_states, context, attended = [], None, state.attended
-        for number, (layer, hidden) in enumerate(zip(self.layers, state.layers, strict=True)):
+        new_states, context, attended, below = [], None, state.attended, None
+        for number, (layer, hidden) in enumerate(zip(cells_of(self.layers), state.layers, strict=True)):
+            lower = x
             if number:
                 x = self.dropout(x if context is None else torch.cat([x, context], -1))
-            x, new_hidden = layer(x, hidden)
+            x, new_hidden, below = layer.run(x, hidden, below)
             new_states.append(new_hidden)
+            if self.norms:
+                x = self.norms[number](x)
+            if self.residual and number:
+                x = x + lower
             if number == 0 and state.memory is not None and attended is not None:
                 context, weights = self._attend(x, state.memory)
                 attended = attended + weights.sum(1)  # over U

@@ -7,16 +7,25 @@ end. Here every utterance is reversed within its own length instead, run forward
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from asr.modules.cells import check_sizes, make_layers
+from asr.modules.cells import CellOptions, cells_of, check_sizes, make_layers
 from asr.modules.dropout import Dropout
 from asr.modules.parallel import side_by_side
 from asr.utils.masks import length_mask
+from asr.utils.options import check_choice
+
+# How the outputs (T, N, H) of two directions are joined.
+MERGES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "concat": lambda forwards, backwards: torch.cat([forwards, backwards], -1),
+    "sum": lambda forwards, backwards: forwards + backwards,
+    "mean": lambda forwards, backwards: (forwards + backwards) / 2,
+    "max": torch.maximum,
+}
 
 
 class _TakeRows(torch.autograd.Function):
@@ -57,11 +66,11 @@ def reverse(x: Tensor, index: Tensor) -> Tensor:
 
 
 class RNN(nn.Module):
-    """A stack of recurrent layers, each in one or two directions (concatenated), with dropout between layers.
+    """A stack of recurrent layers, each in one or two directions, with dropout between layers.
 
-    Equations 3-7 of Graves, Mohamed & Hinton (2013, arXiv 1303.5778) without peepholes for ``cell="lstm"``, equations
-    8-10 (the deep bidirectional stack) for the composition. Outputs and gradients equal those of
-    ``nn.LSTM(bidirectional=True)`` over a ``PackedSequence``; `from_torch` copies the weights of one.
+    Equations 3-7 of Graves, Mohamed & Hinton (2013, arXiv 1303.5778) for ``cell="peephole_lstm"``, without peepholes
+    for ``cell="lstm"``; equations 8-10 (the deep bidirectional stack) for the composition. Outputs and gradients equal
+    those of ``nn.LSTM(bidirectional=True)`` over a ``PackedSequence``; `from_torch` copies the weights of one.
 
     Maps ``(N, T, input_size)`` and lengths ``(N,)`` (integers from 1 to T) to ``(N, T, output_size)``, zero beyond
     each length.
@@ -73,12 +82,17 @@ class RNN(nn.Module):
         bidirectional: whether each layer also runs backwards.
         dropout: probability, of the input of each layer but the lowest, in training.
         cell: name in `asr.modules.cells.CELLS`.
+        merge: how the two directions are joined: ``"concat"``, ``"sum"``, ``"mean"`` or ``"max"`` of each unit.
+        residual: whether the input of each layer but the lowest is added to its output.
+        layer_norm: whether the output of each layer is normalized, before a residual is added (Ba et al. 2016, arXiv
+            1607.06450, outside the recurrence).
+        options: of the cells; None: the defaults.
 
     Attributes:
-        output_size: elements of an output frame, ``hidden_size`` times the number of directions.
+        output_size: elements of an output frame, ``hidden_size``; twice as many where two directions are concatenated.
 
     Raises:
-        InputError: the cell is unknown or a size is not a positive integer.
+        InputError: the cell or the merge is unknown, a size is not a positive integer, or the cell lacks an option.
     """
 
     def __init__(
@@ -90,13 +104,21 @@ class RNN(nn.Module):
         bidirectional: bool = True,
         dropout: float = 0.0,
         cell: str = "lstm",
+        merge: str = "concat",
+        residual: bool = False,
+        layer_norm: bool = False,
+        options: CellOptions | None = None,
     ) -> None:
         super().__init__()
         check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        self.output_size = hidden_size * (2 if bidirectional else 1)
+        check_choice("merge", merge, MERGES)
+        self.merge = MERGES[merge]
+        self.residual = residual
+        self.output_size = hidden_size * (2 if bidirectional and merge == "concat" else 1)
         sizes = [input_size] + [self.output_size] * (num_layers - 1)
-        self.forwards = make_layers(cell, sizes, hidden_size)
-        self.backwards = make_layers(cell, sizes if bidirectional else [], hidden_size)
+        self.forwards = make_layers(cell, sizes, hidden_size, options)
+        self.backwards = make_layers(cell, sizes if bidirectional else [], hidden_size, options)
+        self.norms = nn.ModuleList(nn.LayerNorm(self.output_size) for _ in sizes if layer_norm)
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, lengths: Tensor, between: Callable[[int, Tensor], Tensor] | None = None) -> Tensor:
@@ -115,30 +137,57 @@ class RNN(nn.Module):
         lengths = lengths.to(x.device)
         x = x.transpose(0, 1).contiguous()  # (T, N, F): the kernels read time-major rows fastest
         index = reversal(lengths, frames) if self.backwards else None
-        for layer, forwards in enumerate(self.forwards):
+        below: tuple[Tensor, ...] = ()  # what cells that read the layer below see of it, by direction
+        for layer in range(len(self.forwards)):
             if layer:
                 x = self.dropout(x)
                 if between is not None:
                     x = between(layer, x)
-            x = forwards(x)[0] if index is None else self._both_directions(layer, x, index)
+            y, below = self._one_direction(layer, x, below) if index is None else self._two(layer, x, index, below)
+            if self.norms:
+                y = self.norms[layer](y)
+            x = x + y if self.residual and layer else y
         mask = length_mask(lengths, frames).T[..., None]  # (T, N, 1)
         return x.masked_fill(~mask, 0).transpose(0, 1)
 
-    def _both_directions(self, layer: int, x: Tensor, index: Tensor) -> Tensor:
-        """Return the outputs of a bidirectional layer, (T, N, F) to (T, N, 2H)."""
-        directions = self.forwards[layer], self.backwards[layer]
+    def _one_direction(self, layer: int, x: Tensor, below: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the outputs of a layer, (T, N, F) to (T, N, H), and what the layer above sees besides."""
+        y, _, above = cells_of(self.forwards)[layer].run(x, None, below[0] if below else None)
+        return y, () if above is None else (above,)
 
-        def run(number: int, x: Tensor) -> Tensor:
-            if number == 0:
-                return directions[0](x)[0]
-            return reverse(directions[1](reverse(x, index))[0], index)
+    def _two(self, layer: int, x: Tensor, index: Tensor, below: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the merged outputs of a bidirectional layer, and what the layer above sees besides, by direction."""
+        cells = cells_of(self.forwards)[layer], cells_of(self.backwards)[layer]
+        if x.device.type != "cpu":
+            others = (below[0], reverse(below[1], index)) if below else (None, None)
+            (y, above), (z, under) = cells[0].run_directions(cells, (x, reverse(x, index)), others)
+            z = reverse(z, index)
+            if above is None or under is None:
+                return self.merge(y, z), ()
+            return self.merge(y, z), (above, reverse(under, index))
+        passes_on = cells[0].reads_below and layer + 1 < len(self.forwards)
+        sizes = [x.shape[-1], *(part.shape[-1] for part in below)]
+        packed = torch.cat([x, *below], -1) if below else x  # one tensor, whose gradient both halves add up to
 
-        return torch.cat(side_by_side(run, directions, x), -1)
+        def run(number: int, packed: Tensor) -> Tensor:
+            packed = reverse(packed, index) if number else packed
+            x, *others = packed.split(sizes, -1)
+            y, _, above = cells[number].run(x, None, others[number] if others else None)
+            y = torch.cat([y, above], -1) if passes_on and above is not None else y
+            return reverse(y, index) if number else y
+
+        results = side_by_side(run, cells, packed)
+        if not passes_on:
+            return self.merge(*results), ()
+        (y, above), (z, under) = (result.chunk(2, -1) for result in results)
+        return self.merge(y, z), (above, under)
 
     @classmethod
     def from_torch(cls, network: nn.RNNBase) -> RNN:
-        """Copy a ``torch.nn.LSTM``, ``GRU`` or tanh ``RNN`` (with biases), its weights included."""
-        cell = {"RNN_TANH": "tanh"}.get(network.mode, network.mode.lower())
+        """Copy a ``torch.nn.LSTM``, ``GRU`` or ``RNN`` (with biases), its weights included."""
+        cell = {"RNN_TANH": "tanh", "RNN_RELU": "relu", "GRU": "gru_reset_after"}.get(
+            network.mode, network.mode.lower()
+        )
         rnn = cls(
             network.input_size,
             network.hidden_size,

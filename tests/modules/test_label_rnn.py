@@ -136,7 +136,7 @@ def test_the_beam_search_runs_on_it() -> None:
 
 
 def test_wrong_options_and_states() -> None:
-    with pytest.raises(InputError, match="cell='rnn' is not one of lstm, gru, tanh"):
+    with pytest.raises(InputError, match="cell='rnn' is not one of tanh, relu, lstm"):
         network("rnn")
     with pytest.raises(InputError, match="num_layers=0: positive integers"):
         network(layers=0)

@@ -180,7 +180,7 @@ def test_encoder_batch_gives_what_singles_give(stack: int, stride: int) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cell": "qrnn"}, "cell='qrnn' is not one of lstm, gru, tanh"),
+        ({"cell": "qrnn"}, "cell='qrnn' is not one of tanh, relu, lstm"),
         ({"num_layers": 0}, "num_layers=0: positive integers"),
         ({"hidden_size": 0}, "hidden_size=0: positive integers"),
     ],
