@@ -68,7 +68,7 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def _has_one_dnn(*tensors: Tensor) -> bool:
     """Whether a product of these runs in oneDNN."""
-    if torch.compiler.is_compiling() or not all(_supported(x.dtype, x.device) and x.numel() for x in tensors):
+    if is_recorded() or not all(_supported(x.dtype, x.device) and x.numel() for x in tensors):
         return False
     return torch.backends.mkldnn.is_available() and bool(torch.backends.mkldnn.enabled) and _HAS_OPERATIONS
 
@@ -107,7 +107,12 @@ class _InputProduct(torch.autograd.Function):
 
 def is_compiled(x: Tensor) -> bool:
     """Whether the compiled kernels (`asr.modules.cells._kernels`) can read a tensor of directions (T, D, N, G)."""
-    return x.dtype == torch.float32 and x.device.type == "cpu" and x.shape[1] == 1 and not torch.compiler.is_compiling()
+    return x.dtype == torch.float32 and x.device.type == "cpu" and x.shape[1] == 1 and not is_recorded()
+
+
+def is_recorded() -> bool:
+    """Whether torch records operations, to compile or export them, so that all must be torch's documented ones."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
 def array(x: Tensor) -> np.ndarray[Any, Any]:

@@ -15,6 +15,7 @@ from asr.modules.cells._products import (
     array,
     input_product,
     is_compiled,
+    is_recorded,
     recurrent_product,
     state_type,
     weight_gradient,
@@ -26,11 +27,13 @@ class TanhRNN(nn.RNN, Cell):
     """Simple recurrent network with tanh units (Elman 1990): h = tanh(W x + U h' + b); the state is (h,)."""
 
     def forward(self, x: Tensor, state: CellState | None = None) -> tuple[Tensor, CellState]:  # type: ignore[override]
-        """See `Cell`; on a GPU torch's own layer."""
-        if x.device.type != "cpu" or not len(x):
+        """See `Cell`; on a GPU, and for export, by torch's own layer."""
+        if x.device.type != "cpu" or is_recorded():
             y, h = super().forward(x, None if state is None else state[0])
             return y, (h,)
         first = x.new_zeros(1, x.shape[1], self.hidden_size) if state is None else state[0]
+        if not len(x):
+            return x.new_zeros(0, *first.shape[1:]), (first,)
         weight_ih, weight_hh, bias_ih, bias_hh = self._parameters.values()  # names of the form weight_ih_l0
         assert weight_ih is not None and bias_ih is not None and bias_hh is not None
         sums = input_product(x, weight_ih, bias_ih + bias_hh)
