@@ -25,6 +25,7 @@ from asr.cli.generate import generate
 from asr.cli.info import info
 from asr.cli.prepare import PrepareCommand, prepare
 from asr.cli.pronounce import pronounce
+from asr.cli.punctuation import punctuation
 from asr.cli.score import score
 from asr.cli.train import train
 from asr.cli.transcribe import transcribe
@@ -51,6 +52,7 @@ for command in (
     transcribe,
     align,
     tune,
+    punctuation,
     generate,
     classify,
     pronounce,

@@ -8,7 +8,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 SECTIONS = {
-    "Train a model": ("prepare", "train", "lm", "tune"),
+    "Train a model": ("prepare", "train", "lm", "tune", "punctuation"),
     "Score and compare": ("evaluate", "score", "compare", "info"),
     "Use a recognizer": ("transcribe", "align", "export"),
     "Use other models": ("classify", "generate", "pronounce", "caption"),
@@ -41,6 +41,7 @@ EXAMPLES = {
     ),
     "transcribe": (
         "asr transcribe talk.mp3                      # with the English model of the package",
+        "asr transcribe talk.mp3 --digits             # numbers with digits; --plain: no punctuation, small letters",
         "asr transcribe calls/ --model runs/mine/seed=1 --format srt --output-dir out",
         "asr transcribe talk.mp3 --model runs/mine/seed=1 --hotwords 'anna,new york=3'",
     ),
@@ -54,6 +55,10 @@ EXAMPLES = {
         "asr export runs/mine/seed=1 --int8 --output mine-int8",
     ),
     "tune": ("asr tune runs/mine/seed=1 data/mine/dev.jsonl.gz --lm lm.arpa.gz",),
+    "punctuation": (
+        "asr punctuation books/*.txt --model runs/mine/seed=1 --numbers english",
+        "asr punctuation books/*.txt --model runs/mine/seed=1 --speech talks.jsonl.gz --held-out other.txt",
+    ),
     "generate": ("asr generate runs/shakespeare/seed=1 --prompt 'ROMEO:' --temperature 0.7",),
     "classify": (
         "asr classify one.wav more/ --model runs/classify_fsdd/seed=1 --top 3",

@@ -49,6 +49,10 @@ def transcribe(
     batch_seconds: Annotated[
         float, typer.Option(min=1.0, help="Seconds of audio in a batch; fewer take less memory.")
     ] = 240.0,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Bare words, without the punctuation and capitals that the model may add.")
+    ] = False,
+    digits: Annotated[bool, typer.Option("--digits", help="Write numbers with digits: twenty three is 23.")] = False,
     channel: ChannelOrAll = "mix",
     track: Track = None,
     strict: Strict = False,
@@ -100,6 +104,8 @@ def transcribe(
         batch_seconds=batch_seconds,
         head=head,
         decoder=options,
+        plain=plain,
+        digits=digits,
         channel=channels,
         track=track,
         strict=strict,

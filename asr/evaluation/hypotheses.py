@@ -85,7 +85,7 @@ def of_records(name: str, rows: Iterator[tuple[str, Mapping[str, Any] | InputErr
             raise InputError(f"{where}: no {', '.join(_IDS[:4])} among the keys {', '.join(record)}")
         hypothesis, reference = _value(record, _HYPOTHESES, where), _value(record, _REFERENCES, where)
         if hypothesis is None and "text" in record:
-            hypothesis, reference = reference, None
+            hypothesis, reference = _spoken(record) or reference, None
         if hypothesis is None:
             raise InputError(f"{where}: no hypothesis, pred_text or text among the keys {', '.join(record)}")
         if id in texts:
@@ -99,6 +99,14 @@ def of_records(name: str, rows: Iterator[tuple[str, Mapping[str, Any] | InputErr
     if not texts:
         raise InputError(f"{name}: is empty; accepted is {FORMATS}")
     return Hypotheses(name, texts, references, speakers, is_phones)
+
+
+def _spoken(record: Mapping[str, Any]) -> str | None:
+    """The bare words of a transcript whose text has punctuation or digits."""
+    words = record.get("spoken")
+    if not isinstance(words, list) or not all(isinstance(word, dict) and "text" in word for word in words):
+        return None
+    return " ".join(str(word["text"]) for word in words)
 
 
 def _value(record: Mapping[str, Any], names: tuple[str, ...], where: str) -> str | None:

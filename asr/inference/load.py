@@ -20,8 +20,9 @@ def load(model: str | Path = pretrained.DEFAULT, **options: Any) -> Any:
 
     Args:
         model: a model directory, the directory of a training run, or a name of `asr.models.pretrained`.
-        **options: those of the runner's ``load``: ``device`` (all); ``head``, ``decoder``, ``batch_seconds``
-            (Recognizer); ``batch_seconds``, ``window`` (Classifier); ``ensemble`` (Captioner, Pronouncer).
+        **options: those of the runner's ``load``: ``device`` (all); ``head``, ``decoder``, ``plain``, ``digits``,
+            ``batch_seconds`` (Recognizer); ``batch_seconds``, ``window`` (Classifier); ``ensemble`` (Captioner,
+            Pronouncer).
 
     Raises:
         InputError: a path that holds no model, an option that the runner does not have, or what its ``load`` raises.

@@ -29,10 +29,11 @@ from asr.inference.inputs import (
     source_name,
 )
 from asr.inference.windows import Window, cut_windows, make_batches, pad_windows
-from asr.models import decoder_files, store
+from asr.models import decoder_files, store, writing_files
 from asr.models import directory as directory_module
 from asr.models.onnx_task import OnnxTask
 from asr.output.transcript import Alternative, Transcript, Word
+from asr.output.writing import Writer, text_of
 from asr.tasks.ctc import CTCTask
 from asr.tasks.speech_frontend import SpeechTask
 from asr.text.lexicon import Lexicon
@@ -53,6 +54,7 @@ class Recognizer:
         batch_seconds: seconds of audio in a batch, padding included; less takes less memory.
         head: the head whose labels are decoded; None: the task's primary one.
         decoder: from the head's scores to text; None: greedy decoding.
+        writer: from recognized words to readable text; None: transcripts have the bare words.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Recognizer:
         batch_seconds: float = 240.0,
         head: str | None = None,
         decoder: HeadDecoder | None = None,
+        writer: Writer | None = None,
     ) -> None:
         check_batch_seconds(batch_seconds)
         self.task = task.eval()
@@ -69,6 +72,7 @@ class Recognizer:
         self.batch_seconds = batch_seconds
         self.head = task.primary if head is None else head
         self.decoder = decoder or GreedyDecoder(task.vocabularies[self.head])
+        self.writer = None if self.decoder.scoring_vocabulary.kind == "phones" else writer
 
     @classmethod
     def load(
@@ -79,6 +83,8 @@ class Recognizer:
         batch_seconds: float = 240.0,
         head: str | None = None,
         decoder: Mapping[str, Any] | None = None,
+        plain: bool = False,
+        digits: bool = False,
     ) -> Recognizer:
         """Load a speech recognizer.
 
@@ -91,10 +97,12 @@ class Recognizer:
             decoder: options of `asr.inference.decoders.factory.make_decoder`, such as ``{"lm": PATH, "beam": 200}``.
                 They replace those of the model directory, which `asr tune` writes; with a ``type`` (greedy or beam)
                 they stand alone. None: the model directory's, or else greedy decoding.
+            plain: leave out the punctuation and capitals of a model that writes them (`asr.models.writing_files`).
+            digits: write numbers with digits.
 
         Raises:
-            InputError: a path that holds no recognizer, an unknown head or decoder option, or a device that cannot be
-                used.
+            InputError: a path that holds no recognizer, an unknown head or decoder option, digits of a model that does
+                not say how they are written, or a device that cannot be used.
         """
         directory = directory_module.find(model)
         if directory_module.is_exported(directory):
@@ -104,7 +112,13 @@ class Recognizer:
         head, options = decoder_files.decoder_config(directory, decoder, head)
         if head not in task.vocabularies:
             raise InputError(f"{model} has no head {head!r}; it has {', '.join(task.vocabularies)}")
-        return cls(task, batch_seconds=batch_seconds, head=head, decoder=make_decoder(task.vocabularies[head], options))
+        return cls(
+            task,
+            batch_seconds=batch_seconds,
+            head=head,
+            decoder=make_decoder(task.vocabularies[head], options),
+            writer=writing_files.read_writer(directory, plain=plain, digits=digits),
+        )
 
     def __repr__(self) -> str:
         heads = ", ".join(self.task.vocabularies)
@@ -210,8 +224,8 @@ class Recognizer:
             for word in self._words(hypotheses[0])
         )
         channel = source.channel if isinstance(source, Recording) else "mix"
-        return Transcript(
-            text=" ".join(word.text for word in words),
+        transcript = Transcript(
+            text=text_of(words),
             words=words,
             duration=duration,
             confidence=float(np.mean([word.confidence for word in words])) if words else None,
@@ -225,6 +239,7 @@ class Recognizer:
             fits=getattr(hypotheses[0], "fits", None),
             warnings=getattr(hypotheses[0], "warnings", ()),
         )
+        return transcript if self.writer is None else self.writer.transcript(transcript)
 
     def _phones(self, hypothesis: Hypothesis) -> Iterator[Word]:
         """The phones of the words that a head of phones was searched for."""
@@ -250,6 +265,8 @@ class Recognizer:
         for hypothesis in hypotheses[1:]:
             if (text := self.decoder.text(hypothesis)) not in seen:
                 seen.add(text)
+                if self.writer is not None:
+                    text = text_of(self.writer.words(tuple(self._words(hypothesis))))
                 yield Alternative(text, hypotheses[0].score - hypothesis.score)
 
     def align(

@@ -36,6 +36,8 @@ def transcribe_files(
     batch_seconds: float = 240.0,
     head: str | None = None,
     decoder: Mapping[str, Any] | None = None,
+    plain: bool = False,
+    digits: bool = False,
     channel: int | Literal["mix", "all"] = "mix",
     track: int | None = None,
     strict: bool = False,
@@ -56,6 +58,8 @@ def transcribe_files(
         batch_seconds: as in `Recognizer.load`.
         head: as in `Recognizer.load`.
         decoder: as in `Recognizer.load`.
+        plain: as in `Recognizer.load`.
+        digits: as in `Recognizer.load`.
         channel: number of the channel of each file that is transcribed, from 1; ``"mix"``: the mean of all;
             ``"all"``: each by itself.
         track: number of the audio track of media files, from 1; None: the first.
@@ -80,7 +84,9 @@ def transcribe_files(
         outputs = plan_outputs(names, output_dir, formats, overwrite, skip_existing)
     runner = directory_module.system_of(directory_module.read_config(directory_module.find(model))).load("runner")
     recognizer_class = runner if issubclass(runner, Recognizer) else Recognizer  # which refuses the model
-    recognizer = recognizer_class.load(model, device=device, batch_seconds=batch_seconds, head=head, decoder=decoder)
+    recognizer = recognizer_class.load(
+        model, device=device, batch_seconds=batch_seconds, head=head, decoder=decoder, plain=plain, digits=digits
+    )
     own = "mix" if channel == "all" else channel
     recordings = [
         Recording(cast(File, source), own, track, strict) if is_file(source) else source for source in sources

@@ -155,7 +155,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     heads = config["task"].get("heads")
     if not isinstance(heads, dict) or not heads or not all(isinstance(options, dict) for options in heads.values()):
         raise InputError(f"{path}: task.heads is not a mapping of heads to their options")
-    for group in ("augmentation", "decoder"):
+    for group in ("augmentation", "decoder", "writing"):
         if not isinstance(config.get(group) or {}, dict):
             raise InputError(f"{path}: {group} is not a mapping")
     return rename_settings(config)

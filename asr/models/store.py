@@ -31,6 +31,7 @@ from asr.models.directory import (
     task_class,
     vocabulary_file,
 )
+from asr.models.writing_files import copy_writing_files
 from asr.systems import SYSTEMS
 from asr.tasks.base import Task
 from asr.text.vocabulary import Vocabulary
@@ -88,7 +89,7 @@ def save(
         task: whose vocabularies and weights are written.
         directory: made with its parents where they are missing.
         config: the groups that `make_task` reads; what else it holds (seed, data, versions) is kept as it is. The files
-            and models that its group ``decoder`` names are copied.
+            and models that its groups ``decoder`` and ``writing`` name are copied.
         metrics: JSON values.
         card: Markdown.
 
@@ -105,6 +106,8 @@ def save(
         config = {**config, "asr_version": __version__}
         if config.get("decoder"):
             config["decoder"] = copy_decoder_files(config["decoder"], new)
+        if config.get("writing"):
+            config["writing"] = copy_writing_files(config["writing"], new)
         (new / CONFIG).write_bytes(dump_config(config))
         for head, vocabulary in task.vocabularies.items():
             vocabulary.save(new / vocabulary_file(head, task.primary))

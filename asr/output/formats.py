@@ -91,7 +91,7 @@ def _line(text: str) -> str:
 
 def _object(transcript: Transcript) -> object:
     fields = asdict(transcript)
-    for name in ("alternatives", "phones", "warnings", "speaker"):
+    for name in ("alternatives", "phones", "warnings", "speaker", "spoken"):
         if not fields[name]:
             del fields[name]
     for name in ("channel", "fits"):
@@ -149,7 +149,10 @@ def _tsv(transcripts: Sequence[Transcript], limits: CueLimits) -> str:
 
 
 def _ctm(transcripts: Sequence[Transcript]) -> str:
-    """NIST's time-marked conversation; a file is named by its stem, or by more of its path if stems are equal."""
+    """NIST's time-marked conversation, of the bare words, as scoring tools want them.
+
+    A file is named by its stem, or by more of its path if stems are equal.
+    """
     stems = [Path(transcript.source).stem for transcript in transcripts]
     if len(set(stems)) < len({transcript.source for transcript in transcripts}):
         stems = [os.path.splitext(transcript.source)[0] for transcript in transcripts]
@@ -158,7 +161,7 @@ def _ctm(transcripts: Sequence[Transcript]) -> str:
     lines: list[tuple[str, int, float, str]] = []
     for stem, transcript in zip(stems, transcripts, strict=True):
         name = "_".join(stem.split()) or "audio"
-        for word in transcript.words:
+        for word in transcript.plain.words:
             if text := "_".join(word.text.split()):
                 start, seconds = word.start, word.end - word.start
                 channel = transcript.channel or 1
@@ -240,7 +243,7 @@ def _praat_time(microseconds: int) -> str:
 # - json: an object for a transcript, an array for a sequence of them
 # - srt, vtt: cues, see `asr.output.cues`
 # - tsv: the same cues in milliseconds, as Whisper writes them
-# - ctm: NIST's ``file channel start duration word confidence``
+# - ctm: NIST's ``file channel start duration word confidence``, always of the bare words
 # - TextGrid: Praat's interval tier ``words``, or a tier for each channel, and a tier ``phones`` if there are any
 FORMATS = {
     "txt": Format(lambda transcript, _: _txt([transcript]), lambda transcripts, _: _txt(transcripts)),

@@ -58,6 +58,8 @@ class Transcript:
         fits: whether a text that was aligned fits the recording; None: it was not given, but recognized.
         warnings: what is doubtful about an alignment.
         speaker: who speaks, if it is known.
+        spoken: the bare words that were recognized, where ``words`` have punctuation, capitals or digits; empty where
+            they have not.
     """
 
     text: str
@@ -71,6 +73,14 @@ class Transcript:
     fits: bool | None = None
     warnings: tuple[str, ...] = ()
     speaker: str = ""
+    spoken: tuple[Word, ...] = ()
+
+    @property
+    def plain(self) -> Transcript:
+        """The transcript with the bare words that were recognized as words and text."""
+        if not self.spoken:
+            return self
+        return replace(self, text=" ".join(word.text for word in self.spoken), words=self.spoken, spoken=())
 
     def __str__(self) -> str:
         return self.text
@@ -78,7 +88,12 @@ class Transcript:
 
 def close_gaps(transcript: Transcript, seconds: float) -> Transcript:
     """Return a transcript whose words, and phones, meet in the middle of gaps of up to ``seconds``."""
-    return replace(transcript, words=_closed(transcript.words, seconds), phones=_closed(transcript.phones, seconds))
+    return replace(
+        transcript,
+        words=_closed(transcript.words, seconds),
+        phones=_closed(transcript.phones, seconds),
+        spoken=_closed(transcript.spoken, seconds),
+    )
 
 
 def _closed(words: tuple[Word, ...], seconds: float) -> tuple[Word, ...]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 # fmt: off
-_SMALL = [
+SMALL = [
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 ]
-_TENS = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_THOUSANDS = ["", "thousand", "million", "billion", "trillion", "quadrillion", "quintillion"]
+TENS = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+THOUSANDS = ["", "thousand", "million", "billion", "trillion", "quadrillion", "quintillion"]
 MONTHS = [
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 ]
 # fmt: on
-_ORDINALS = {
+ORDINALS = {
     "one": "first",
     "two": "second",
     "three": "third",
@@ -23,19 +23,19 @@ _ORDINALS = {
     "nine": "ninth",
     "twelve": "twelfth",
 }
-MAX_DIGITS = 3 * len(_THOUSANDS)
+MAX_DIGITS = 3 * len(THOUSANDS)
 
 
 def cardinal(number: int) -> str:
     """Return the words of a whole number from 0, of at most `MAX_DIGITS` digits: 120 is one hundred twenty."""
     if number < 100:
         tens, ones = divmod(number, 10)
-        return _SMALL[number] if number < 20 else f"{_TENS[tens]} {_SMALL[ones]}" if ones else _TENS[tens]
+        return SMALL[number] if number < 20 else f"{TENS[tens]} {SMALL[ones]}" if ones else TENS[tens]
     if number < 1000:
         rest = number % 100
-        return f"{_SMALL[number // 100]} hundred" + (f" {cardinal(rest)}" if rest else "")
+        return f"{SMALL[number // 100]} hundred" + (f" {cardinal(rest)}" if rest else "")
     words: list[str] = []
-    for name in _THOUSANDS:
+    for name in THOUSANDS:
         number, group = divmod(number, 1000)
         if group:
             words.insert(0, f"{cardinal(group)} {name}".rstrip())
@@ -50,9 +50,9 @@ def whole(number: str) -> str:
 def ordinal(number: int) -> str:
     """Return the words of an ordinal: 21 is twenty first."""
     *words, last = cardinal(number).split()
-    if last not in _ORDINALS:
+    if last not in ORDINALS:
         last = f"{last[:-1]}ieth" if last.endswith("y") else f"{last}th"
-    return " ".join([*words, _ORDINALS.get(last, last)])
+    return " ".join([*words, ORDINALS.get(last, last)])
 
 
 def decimal(number: str) -> str:
@@ -63,7 +63,7 @@ def decimal(number: str) -> str:
 
 def digits(number: str) -> str:
     """Return the digits of a text, one by one: 555-1234 is five five five one two three four."""
-    return " ".join(_SMALL[int(digit)] for digit in number if digit.isdigit())
+    return " ".join(SMALL[int(digit)] for digit in number if digit.isdigit())
 
 
 def is_year(number: str) -> bool:

@@ -73,7 +73,7 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     trainer.fit(module, train_loader, dev_loader, ckpt_path=resume, weights_only=True)
     figures = finish(job, config["seed"], trainer, began)
     if trainer.is_global_zero:
-        groups = ("task", *job.task.groups, "augmentation", "decoder")
+        groups = ("task", *job.task.groups, "augmentation", "decoder", "writing")
         saved = {group: config[group] for group in groups if group in config} | {"training": dict(config)}
         store.save(job.task, run_dir / "model", saved, figures, job.card(figures))
         log.info("model: %s", run_dir / "model")

@@ -26,7 +26,7 @@ from asr.utils.options import check_choice, check_options, check_value
 
 # Settings and groups of a training.
 NAMES = ["name", "seed", "run_dir", "init", "resume", "trainer", "optimizer", "data", "task"]
-NAMES += ["features", "encoder", "augmentation", "image_encoder", "label_rnn", "search", "decoder"]
+NAMES += ["features", "encoder", "augmentation", "image_encoder", "label_rnn", "search", "decoder", "writing"]
 
 Paths = Path | Sequence[Path] | Mapping[str, Path]
 

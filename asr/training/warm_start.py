@@ -24,8 +24,9 @@ HEAD_PARTS = ("heads", "feedback")  # modules with one child per head, whose wei
 def complete_from_model(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration whose ``task`` names no heads with the groups of the model that ``init`` names.
 
-    Task, network, augmentation, decoder and vocabularies are those of the model; settings of ``config`` replace single
-    ones, but a ``decoder`` with a type the whole decoder. A configuration that names heads is returned as it is.
+    Task, network, augmentation, decoder, writing and vocabularies are those of the model; settings of ``config``
+    replace single ones, but a ``decoder`` with a type the whole decoder. A configuration that names heads is returned
+    as it is.
 
     Raises:
         InputError: ``init`` names no model, or one of another type.
@@ -55,6 +56,10 @@ def complete_from_model(config: Mapping[str, Any]) -> dict[str, Any]:
         head, options = decoder_config(directory, config.get("decoder"))
         completed["decoder"] = {"head": head, **options}
         completed["decoder"].setdefault("type", implied_type(options))
+    if writing := model.get("writing"):
+        completed["writing"] = dict(writing)
+        if writing.get("punctuation") is not None:
+            completed["writing"]["punctuation"] = str(directory / str(writing["punctuation"]))
     return completed
 
 

@@ -1,0 +1,90 @@
+"""From recognized words to readable text: punctuation, letter case, digits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from asr.output.transcript import Transcript, Word
+from asr.text.digits import Number, find_numbers
+from asr.text.punctuation import Punctuator
+
+# by the value of ``writing.numbers`` of a model: what finds the numbers among words in small letters
+NUMBERS: Mapping[str, Callable[[Sequence[str]], list[Number]]] = {"english": find_numbers}
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes recognized words as people do.
+
+    Attributes:
+        punctuator: restores punctuation and letter case; None: they stay out.
+        numbers: a key of `NUMBERS`: numbers are written with digits; None: they stay words.
+    """
+
+    punctuator: Punctuator | None = None
+    numbers: str | None = None
+
+    def words(self, words: Sequence[Word], is_final: bool = True) -> tuple[Word, ...]:
+        """Return written words: marks follow their word, and a number of several words is one.
+
+        It has the time of all of them and the lowest of their confidences. A number ends before a mark.
+
+        Args:
+            words: bare words in small letters; their times tell the pauses between them.
+            is_final: whether the text ends here; the end of a part of one has no mark.
+        """
+        spoken = [word.text for word in words]
+        if self.punctuator is None:
+            restored = [(text, "") for text in spoken]
+        else:
+            restored = self.punctuator.restore(spoken, pauses_between(words), is_final)
+        written: list[Word] = []
+        at = 0
+        for number in self._numbers(spoken, [mark for _, mark in restored]):
+            written += map(_written, words[at : number.first], restored[at : number.first])
+            written.append(_merged(words[number.first : number.end], number.text, restored[number.end - 1][1]))
+            at = number.end
+        return (*written, *map(_written, words[at:], restored[at:]))
+
+    def _numbers(self, spoken: Sequence[str], marks: Sequence[str]) -> list[Number]:
+        """The numbers of a text, none of them across a mark."""
+        if self.numbers is None:
+            return []
+        found = []
+        first = 0
+        for end in range(1, len(spoken) + 1):
+            if marks[end - 1] or end == len(spoken):
+                part = NUMBERS[self.numbers](spoken[first:end])
+                found += [Number(first + number.first, first + number.end, number.text) for number in part]
+                first = end
+        return found
+
+    def transcript(self, transcript: Transcript) -> Transcript:
+        """Return a transcript of bare words with written words and text; its bare ones become ``spoken``."""
+        words = self.words(transcript.words)
+        return replace(transcript, text=text_of(words), words=words, spoken=transcript.words)
+
+
+def pauses_between(words: Sequence[Word]) -> list[float]:
+    """Return the seconds between each word and the next one (N - 1,)."""
+    return [max(0.0, after.start - before.end) for before, after in pairwise(words)]
+
+
+def text_of(words: Sequence[Word]) -> str:
+    """Return the text of words, with single spaces between them."""
+    return " ".join(word.text for word in words)
+
+
+def _written(word: Word, form_and_mark: tuple[str, str]) -> Word:
+    return replace(word, text=_joined(*form_and_mark))
+
+
+def _joined(form: str, mark: str) -> str:
+    """A form and the mark behind it; a full stop is not doubled after that of an abbreviation."""
+    return form if mark == "." and form.endswith(".") else form + mark
+
+
+def _merged(words: Sequence[Word], text: str, mark: str) -> Word:
+    return Word(_joined(text, mark), words[0].start, words[-1].end, min(word.confidence for word in words))
