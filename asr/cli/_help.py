@@ -41,7 +41,7 @@ EXAMPLES = {
     ),
     "transcribe": (
         "asr transcribe talk.mp3                      # with the English model of the package",
-        "asr transcribe talk.mp3 --digits             # numbers with digits; --plain: no punctuation, small letters",
+        "asr transcribe talk.mp3 --digits             # 23; --plain: bare words",
         "asr transcribe calls/ --model runs/mine/seed=1 --format srt --output-dir out",
         "asr transcribe talk.mp3 --model runs/mine/seed=1 --hotwords 'anna,new york=3'",
     ),
@@ -57,7 +57,7 @@ EXAMPLES = {
     "tune": ("asr tune runs/mine/seed=1 data/mine/dev.jsonl.gz --lm lm.arpa.gz",),
     "punctuation": (
         "asr punctuation books/*.txt --model runs/mine/seed=1 --numbers english",
-        "asr punctuation books/*.txt --model runs/mine/seed=1 --speech talks.jsonl.gz --held-out other.txt",
+        "asr punctuation books/*.txt --model runs/mine/seed=1 --speech talks.jsonl.gz",
     ),
     "generate": ("asr generate runs/shakespeare/seed=1 --prompt 'ROMEO:' --temperature 0.7",),
     "classify": (
