@@ -131,7 +131,13 @@ class Alphabet:
                 groups.append([])
             groups[-1].append((position, text))
         words = [(self._join([text for _, text in group]), group[0][0], group[-1][0] + 1) for group in groups if group]
-        return [word for word in words if word[0]]
+        return [(word, self.first_written(labels, first), end) for word, first, end in words if word]
+
+    def first_written(self, labels: Sequence[int], first: int) -> int:
+        """Return the index of the first label from ``first`` on that has a character: ``▁`` alone has none."""
+        while self.kind == "pieces" and self.texts.get(labels[first]) == WORD_START:
+            first += 1
+        return first
 
     def text(self, labels: Sequence[int]) -> str:
         """Return the text of labels: its words with single spaces between them."""

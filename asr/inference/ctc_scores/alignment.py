@@ -66,6 +66,7 @@ def align(
     unit = frame_seconds or 1.0
     words = []
     for word, first, end in found.words:
+        first = alphabet.first_written(found.labels, first)
         confidence = 1.0
         for label_confidence in found.confidence[first:end]:
             confidence *= label_confidence

@@ -270,7 +270,7 @@ class Decoder:
             (fusion.names[word] if word != NONE else self.alphabet.text(labels[first:end]), first, end)
             for word, first, end in words
         ]
-        return [word for word in named if word[0]]
+        return [(word, self.alphabet.first_written(labels, first), end) for word, first, end in named if word]
 
     def _decoding(self, hypotheses: Iterable[Hypothesis], fusion: Fusion, context: str) -> Decoding:
         best, *others = [self._one(hypothesis, fusion, context) for hypothesis in hypotheses]

@@ -109,6 +109,8 @@ class FusionSource:
             self._check_words()
             self._lexicon = self._read_lexicon(lexicon)
             self._base = self._word_model(self._lexicon)
+            if lexicon is not None and self._unknown is not None:
+                self._base = self._with_unlisted(self._base, self._unknown)
 
     def combine(self, hotwords: Mapping[str, float]) -> Fusion:
         """Return the models with hot words or phrases, and what each of them adds to the score.
@@ -131,10 +133,19 @@ class FusionSource:
             single = {phrase[0]: bonus for phrase, bonus in phrases.items() if len(phrase) == 1}
             several = {phrase: bonus for phrase, bonus in phrases.items() if len(phrase) > 1}
             assert words is not None
-            words = replace(words, hotwords=single, phrases=several)
+            single = {word: bonus + words.hotwords.get(word, 0.0) for word, bonus in single.items()}
+            words = replace(words, hotwords={**words.hotwords, **single}, phrases=several)
         graph = make_graph(len(self.alphabet.labels), words, self._labels)
         names = words.words if words else ()
         return Fusion(graph, names, {name: number for number, name in enumerate(names)})
+
+    def _with_unlisted(self, words: WordModel, unknown: float) -> WordModel:
+        """Add the words of the language model that the lexicon lacks: unknown words of which the model knows more."""
+        if not (unlisted := list(dict.fromkeys(words_of_model(self._ngram)).keys() - set(words.words))):
+            return words
+        both = self._word_model([*words.words, *sorted(unlisted)], log=False)
+        known = set(words.words)
+        return replace(both, hotwords={word: unknown for word in both.words if word not in known})
 
     def _check_words(self) -> None:
         if self.alphabet.kind == "characters" and self.alphabet.space is None:
