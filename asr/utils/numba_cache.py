@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -11,7 +13,9 @@ from typing import Any, TypeVar
 
 import numba
 from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 
+log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -23,12 +27,19 @@ class _OptionalCache(FunctionCache):
         return (*super()._index_key(sig, codegen), _sources())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return the compiled function of a signature; None if the cache lacks it or is damaged."""
+        """Return the compiled function of a signature; None if the cache lacks it or is damaged.
+
+        Numba's own method prepares the compiler as well, which takes 0.5 s and is not needed for machine code.
+        """
+        overload = None
         try:
-            return super().load_overload(sig, target_context)
+            rtsys.initialize(target_context)
+            overload = self._load_overload(sig, target_context)
         except Exception:  # whatever unpickling a damaged file raises
             self.disable()
-            return None
+        if overload is None:
+            _announce_compiling()
+        return overload
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep the compiled function of a signature, unless the disk is full or not writable any more."""
@@ -36,6 +47,23 @@ class _OptionalCache(FunctionCache):
             super().save_overload(sig, data)
         except OSError:
             self.disable()
+
+
+def _refuse_python(compiled: Any, name: str) -> None:
+    """Have a function without a wrapper for Python's arguments raise TypeError for them, instead of crash."""
+
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise TypeError(f"{name} is for compiled functions alone: it has no_cpython_wrapper")
+
+    compiled._compile_for_args = refuse
+    compiled._insert = lambda *overload: None  # or the dispatcher would find what is compiled for another function
+
+
+@cache
+def _announce_compiling() -> None:
+    """Tell somebody who waits at a terminal, once, what takes so long."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        log.info("first use on this machine: compiling, about 10 s")
 
 
 @cache
@@ -61,6 +89,8 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[F], F]:
 
     def compile_(function: F) -> F:
         compiled = numba.njit(**options)(function)
+        if options.get("no_cpython_wrapper") and hasattr(compiled, "_insert"):  # not with NUMBA_DISABLE_JIT
+            _refuse_python(compiled, function.__qualname__)
         if not cache:
             return compiled
         with suppress(RuntimeError, OSError):  # "cannot cache function: no locator available"

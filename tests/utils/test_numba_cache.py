@@ -43,6 +43,35 @@ def test_a_change_in_another_file_compiles_anew(tmp_path: Path, monkeypatch: pyt
     assert again(3) == 6 and not sum(again.stats.cache_hits.values())
 
 
+def test_what_is_loaded_goes_together_with_what_is_compiled(tmp_path: Path) -> None:
+    """Machine code is loaded without Numba's compiler, which another function needs later in the same process."""
+    (tmp_path / "functions.py").write_text(
+        "import numpy as np\nfrom asr.utils.numba_cache import njit\n"
+        "@njit(cache=True)\ndef ones(n):\n    return np.full(n, 1.0)\n"
+        "@njit()\ndef more(n):\n    return np.full(n, 2.0)[:2] + ones(2)\n"
+    )
+    code = (
+        "import numba, functions\nassert functions.ones(3).tolist() == [1, 1, 1]\n"
+        "hits = sum(functions.ones.stats.cache_hits.values())\n"
+        "assert functions.more(3).tolist() == [3, 3]\nprint(hits)"
+    )
+    environment = os.environ | {
+        "PYTHONPATH": f"{tmp_path}:{PACKAGE.parent}",
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+    }
+    for hits in "01":
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        assert (done.returncode, done.stdout.strip()) == (0, hits), done.stderr
+
+
+def test_a_function_without_a_wrapper_refuses_python() -> None:
+    inner: Any = njit(no_cpython_wrapper=True)(lambda x: x + 1)
+    outer: Any = njit()(lambda x: inner(x) + 1)
+    assert outer(1) == 3
+    with pytest.raises(TypeError, match="for compiled functions alone"):
+        inner(1)
+
+
 def test_without_a_place_for_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
     assert njit(cache=True)(_double)(3) == 6

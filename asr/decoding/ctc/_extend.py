@@ -6,10 +6,10 @@ import numpy as np
 
 from asr.decoding.ctc._state import ENTRIES, FRAMES, LABEL, ORIGIN, SearchData
 from asr.utils.numba_cache import njit
-from asr.utils.numba_options import KERNEL
+from asr.utils.numba_options import INNER_KERNEL
 
 
-@njit(**KERNEL)
+@njit(**INNER_KERNEL)
 def extend(p: np.ndarray, count: int, worst: float, data: SearchData) -> int:
     """List the new prefixes of a probability above ``worst`` as candidates, after the entries of the beam.
 

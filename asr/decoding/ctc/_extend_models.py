@@ -37,10 +37,10 @@ from asr.decoding.ctc._state import (
 from asr.decoding.ctc.fusion import find_arcs, score_word, word_at
 from asr.lm.ngram import step
 from asr.utils.numba_cache import njit
-from asr.utils.numba_options import INLINE_KERNEL, KERNEL
+from asr.utils.numba_options import INLINE_KERNEL, INNER_KERNEL
 
 
-@njit(**KERNEL)
+@njit(**INNER_KERNEL)
 def extend_with_models(p: np.ndarray, count: int, worst: float, data: SearchData) -> int:
     """List the new prefixes of a probability above ``worst``, the models' factors included, after the entries.
 
@@ -235,7 +235,7 @@ def _list_candidate(
     return candidates, worst
 
 
-@njit(**KERNEL)
+@njit(**INNER_KERNEL)
 def _drop_worst(work: Work, entries: int, width: int) -> tuple[int, float]:
     """Drop new prefixes that cannot be among the best ``width``, as there is no room; ``candidates`` and ``worst``."""
     prob, info = work.prob, work.info

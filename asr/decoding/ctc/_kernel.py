@@ -150,7 +150,7 @@ def _top_labels(
             work.top_labels[count] = label
             count += 1
     count = keep_largest(p, work.top_labels, count, max_labels, work.scratch)
-    sort_by_key(p, work.top_labels, count)
+    sort_by_key(p, work.top_labels, count, work.chosen)
     return count
 
 
@@ -162,7 +162,7 @@ def _choose(work: Work, candidates: int, width: int, min_ratio: float) -> int:
         work.chosen[count] = k
         count += work.prob[k] > 0
     count = keep_largest(work.prob, work.chosen, count, width, work.scratch)
-    sort_by_key(work.prob, work.chosen, count)
+    sort_by_key(work.prob, work.chosen, count, work.next_node)
     while count and work.prob[work.chosen[count - 1]] < min_ratio * work.prob[work.chosen[0]]:
         count -= 1
     return count

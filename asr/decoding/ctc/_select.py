@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from asr.utils.numba_cache import njit
-from asr.utils.numba_options import ALLOCATING_KERNEL, KERNEL
+from asr.utils.numba_options import INNER_KERNEL
 
 INSERTION = 128  # up to this many indices an insertion sort is faster than a merge sort: they are nearly sorted
+RUN = 32  # length of the runs that a merge sort begins with
 
 
-@njit(**KERNEL)
+@njit(**INNER_KERNEL)
 def keep_largest(key: np.ndarray, chosen: np.ndarray, count: int, keep: int, scratch: np.ndarray) -> int:
     """Move the indices of the largest keys to the front, in their order.
 
@@ -42,7 +43,7 @@ def keep_largest(key: np.ndarray, chosen: np.ndarray, count: int, keep: int, scr
     return kept
 
 
-@njit(**KERNEL)
+@njit(**INNER_KERNEL)
 def kth_largest(values: np.ndarray, count: int, k: int) -> float:
     """Return the ``k``-th largest of the first ``count`` values, whose order is changed (Hoare 1961, algorithm 65)."""
     low, high, rank = 0, count - 1, k - 1
@@ -69,22 +70,39 @@ def kth_largest(values: np.ndarray, count: int, k: int) -> float:
     return values[rank]
 
 
-@njit(**KERNEL)
-def sort_by_key(key: np.ndarray, chosen: np.ndarray, count: int) -> None:
-    """Sort the first ``count`` indices into ``key`` in place, largest key first; equal keys keep their order."""
-    if count > INSERTION:
-        _merge_sort(key, chosen[:count])
-        return
-    for r in range(1, count):
-        k = chosen[r]
-        j = r
-        while j > 0 and key[chosen[j - 1]] < key[k]:
-            chosen[j] = chosen[j - 1]
-            j -= 1
-        chosen[j] = k
+@njit(**INNER_KERNEL)
+def sort_by_key(key: np.ndarray, chosen: np.ndarray, count: int, buffer: np.ndarray) -> None:
+    """Sort the first ``count`` indices into ``key`` in place, largest key first; equal keys keep their order.
 
+    A merge sort of runs that an insertion sort has sorted. (NumPy's sorting within a compiled function takes 5 seconds
+    to compile.)
 
-@njit(**ALLOCATING_KERNEL)
-def _merge_sort(key: np.ndarray, chosen: np.ndarray) -> None:
-    """Sort indices as `sort_by_key` does."""
-    chosen[:] = chosen[np.argsort(-key[chosen], kind="mergesort")]
+    Args:
+        key: the keys.
+        chosen: indices into ``key``.
+        count: number of indices.
+        buffer: (count or more,), overwritten.
+    """
+    run = INSERTION if count <= INSERTION else RUN
+    for begin in range(0, count, run):
+        for r in range(begin + 1, min(begin + run, count)):
+            k = chosen[r]
+            j = r
+            while j > begin and key[chosen[j - 1]] < key[k]:
+                chosen[j] = chosen[j - 1]
+                j -= 1
+            chosen[j] = k
+    while run < count:
+        for begin in range(0, count, 2 * run):
+            left, middle, end = begin, min(begin + run, count), min(begin + 2 * run, count)
+            right = middle
+            for r in range(begin, end):
+                if right == end or (left < middle and key[chosen[left]] >= key[chosen[right]]):
+                    buffer[r] = chosen[left]
+                    left += 1
+                else:
+                    buffer[r] = chosen[right]
+                    right += 1
+        for r in range(count):
+            chosen[r] = buffer[r]
+        run *= 2

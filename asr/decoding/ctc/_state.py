@@ -10,7 +10,7 @@ import numpy as np
 from asr.decoding.ctc import lexicon_trie
 from asr.decoding.ctc.fusion import Graph, NGramCache
 from asr.utils.numba_cache import njit
-from asr.utils.numba_options import INLINE_KERNEL
+from asr.utils.numba_options import INLINE_KERNEL, KERNEL
 
 ROOT = 0
 NONE = -1
@@ -60,7 +60,7 @@ class Work(NamedTuple):
     prob: np.ndarray  # (candidates,): total probability
     info: np.ndarray  # (candidates, 7) int32: the entry that is extended (ORIGIN), and fields as in `Tree.rows`
     factor: np.ndarray  # (candidates,): factor of the probability by the models
-    chosen: np.ndarray  # (candidates,) int32: the candidates that become the beam, best first
+    chosen: np.ndarray  # (candidates or labels,) int32: the candidates that become the beam, best first
     stay_blank: np.ndarray  # (width,): `Beam.in_blank` after the frame of the prefixes that stay
     stay_label: np.ndarray  # (width,): `Beam.in_label` after it
     child_frame: (
@@ -101,12 +101,16 @@ def grow(tree: Tree) -> Tree:
     return Tree(*(np.concatenate([array, array]) for array in tree))  # new rows are written before they are read
 
 
-@njit(cache=True, nogil=True)
 def compact(tree: Tree, beam: Beam) -> None:
     """Remove the prefixes that no prefix in the beam begins with; the others keep their order."""
+    _compact(tree, beam, np.full(beam.counts[NODES], NONE, dtype=np.int32))
+
+
+@njit(**KERNEL)
+def _compact(tree: Tree, beam: Beam, new_node: np.ndarray) -> None:
+    """Do what `compact` does; ``new_node`` (nodes,) is NONE, and then the new number of each prefix."""
     nodes, entries = beam.counts[NODES], beam.counts[ENTRIES]
     rows, factor = tree
-    new_node = np.full(nodes, NONE, dtype=np.int32)
     new_node[ROOT] = ROOT
     for i in range(entries):
         node = beam.node[i]
@@ -120,7 +124,8 @@ def compact(tree: Tree, beam: Beam) -> None:
             continue
         new_node[node] = kept
         parent = new_node[rows[node, PARENT]]
-        rows[kept] = rows[node]
+        for column in range(rows.shape[1]):
+            rows[kept, column] = rows[node, column]
         rows[kept, PARENT], rows[kept, CHILD], rows[kept, SIBLING] = parent, NONE, rows[parent, CHILD]
         rows[parent, CHILD] = kept
         factor[kept] = factor[node]
@@ -146,7 +151,7 @@ def make_work(width: int, labels: int, graph: Graph) -> Work:
         prob=np.empty(candidates),
         info=np.full((candidates, 7), NONE, dtype=np.int32),
         factor=np.ones(candidates),
-        chosen=np.empty(candidates, dtype=np.int32),
+        chosen=np.empty(max(candidates, labels), dtype=np.int32),
         stay_blank=np.empty(width),
         stay_label=np.empty(width),
         child_frame=np.full((labels + most_arcs, width), NONE, dtype=np.int32),

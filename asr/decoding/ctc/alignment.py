@@ -9,7 +9,7 @@ import numpy as np
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.utils.numba_cache import njit
-from asr.utils.numba_options import KERNEL
+from asr.utils.numba_options import INNER_KERNEL, KERNEL
 
 # Frames from one whose scores are kept (a checkpoint) to the next. From the last checkpoint to the first, the frames
 # between two are searched again, over the labels that the best path can have reached. So 3 hours of 30-ms frames and
@@ -134,7 +134,7 @@ def _compare(behind: np.ndarray, frames: np.ndarray, owners: np.ndarray | None) 
     return np.bincount(nearest[is_near], weights=behind[at[is_near]], minlength=len(frames))
 
 
-@njit(**KERNEL)
+@njit(**INNER_KERNEL)
 def _step(
     p: np.ndarray,
     labels: np.ndarray,
@@ -167,53 +167,76 @@ def _step(
         new_blanks[i] = max(blanks[i], in_labels[i]) + p[blank]
 
 
-@njit(cache=True, nogil=True)
 def _viterbi(log_probs: np.ndarray, labels: np.ndarray, blank: int, interval: int) -> tuple[np.ndarray, float]:
     """Find the best path through the states blank, label 0, blank, label 1, …, blank, and its score.
 
-    Forward over all frames, keeping the scores before every ``interval``-th; then block by block from the end: forward
-    again, keeping all scores of the block, and back along the best path.
+    Forward over all frames, keeping the scores before every ``interval``-th; then block by block from the end:
+    forward again, keeping all scores of the block, and back along the best path.
     """
     frames, count = len(log_probs), len(labels)
+    block = min(frames, interval)
     jump = np.zeros(count)
-    for i in range(1, count):
-        if labels[i] == labels[i - 1]:
-            jump[i] = -np.inf
-    now, then = np.full((2, count + 1), -np.inf), np.full((2, count + 1), -np.inf)
-    now[0, 0] = 0.0  # before the first frame
-    last_block = (frames - 1) // interval
-    checkpoints = np.empty((last_block + 1, 2, count + 1))
-    for t in range(last_block * interval):
-        if t % interval == 0:
-            checkpoints[t // interval] = now
-        # only labels that can be reached from the start and can still reach the end; other scores are not read
-        _step(log_probs[t], labels, jump, blank, now, then, max(0, count - frames + t), min(count, t + 1))
-        now, then = then, now
-    checkpoints[last_block] = now
+    jump[1:][labels[1:] == labels[:-1]] = -np.inf
     path = np.full(frames, -1)
+    scores = np.full((2, 2, count + 1), -np.inf)
+    scores[0, 0, 0] = 0.0  # before the first frame
+    checkpoints = np.empty((-(-frames // block), 2, count + 1))
+    # a block cannot have more labels than frames
+    rows = np.empty((block + 1, 2, min(count, block + 1) + 1))
+    score = _search_path(log_probs, labels, jump, blank, block, scores, checkpoints, rows, path)
+    return path, score
+
+
+@njit(**KERNEL)
+def _search_path(
+    log_probs: np.ndarray,
+    labels: np.ndarray,
+    jump: np.ndarray,
+    blank: int,
+    interval: int,
+    scores: np.ndarray,
+    checkpoints: np.ndarray,
+    rows: np.ndarray,
+    path: np.ndarray,
+) -> float:
+    """Do what `_viterbi` does, in its arrays: write ``path`` and return its score. A block has ``interval`` frames."""
+    frames, count = len(log_probs), len(labels)
+    now, then = scores[0], scores[1]
+    last_block = len(checkpoints) - 1
+    for t in range(last_block * interval + 1):
+        if t % interval == 0:
+            for state in range(2):
+                for k in range(count + 1):
+                    checkpoints[t // interval, state, k] = now[state, k]
+        if t < last_block * interval:
+            # only labels that can be reached from the start and can still reach the end; other scores are not read
+            _step(log_probs[t], labels, jump, blank, now, then, max(0, count - frames + t), min(count, t + 1))
+            now, then = then, now
     score, i, in_label = -np.inf, count, False  # the state after the last frame: label i, or the blank before it
     for block in range(last_block, -1, -1):
         begin, end = block * interval, min((block + 1) * interval, frames)
         high = i + 1 if in_label else i
-        low = max(0, high - (end - begin) - 1)  # the block cannot have more labels than frames
-        rows = np.full((end - begin + 1, 2, high - low + 1), -np.inf)
-        rows[0] = checkpoints[block, :, low : high + 1]
+        low = max(0, high - (end - begin) - 1)
+        for t in range(end - begin + 1):
+            for state in range(2):
+                for k in range(high - low + 1):
+                    rows[t, state, k] = checkpoints[block, state, low + k] if t == 0 else -np.inf
         for t in range(begin, end):
             first, last = max(low, high - (end - t)), min(high, t + 1)
             before, after = rows[t - begin], rows[t - begin + 1]
             _step(log_probs[t], labels[low:], jump[low:], blank, before, after, first - low, last - low)
         if block == last_block:
-            final = rows[end - begin, :, count - low]
-            in_label = final[1] > final[0]
-            score = max(final[1], final[0])
+            blanks, in_labels = rows[end - begin]
+            in_label = in_labels[count - low] > blanks[count - low]
+            score = max(in_labels[count - low], blanks[count - low])
             if score == -np.inf:
-                return path, score
+                return score
             i -= in_label
         i, in_label = _trace_back(rows, jump, path[begin:end], low, i, in_label)
-    return path, score
+    return score
 
 
-@njit(**KERNEL)
+@njit(**INNER_KERNEL)
 def _trace_back(
     rows: np.ndarray, jump: np.ndarray, path: np.ndarray, low: int, i: int, in_label: bool
 ) -> tuple[int, bool]:

@@ -15,7 +15,7 @@ from asr.lm import compact
 from asr.lm.compact import CompactNGram, CompactTrie
 from asr.lm.ngram import EOS, UNK, NGram, Trie, lower_bound, step
 from asr.utils.numba_cache import njit
-from asr.utils.numba_options import INLINE_KERNEL, KERNEL
+from asr.utils.numba_options import INLINE_KERNEL, INNER_KERNEL, KERNEL
 
 if TYPE_CHECKING:
     from asr.decoding.ctc.neural_lm import NeuralModel
@@ -271,7 +271,7 @@ def _max_begin(lexicon: LexiconTrie, lookahead: np.ndarray, is_open: bool) -> fl
     return float(max(below.max(initial=-np.inf), lookahead[-1] if is_open else -np.inf))
 
 
-@njit(cache=True)
+@njit(**KERNEL)
 def _best_below(
     arc_offsets: np.ndarray, arc_target: np.ndarray, arc_word: np.ndarray, word_score: np.ndarray, best: np.ndarray
 ) -> None:
@@ -318,7 +318,7 @@ def score_word(graph: Graph, cache: NGramCache, state: int, word: int) -> tuple[
     return cache.state[slot], graph.word_lm_weight * cache.log_prob[slot] + graph.word_bonus[word]
 
 
-@njit(**KERNEL)
+@njit(**INNER_KERNEL)
 def find_arcs(graph: Graph, node: int, label: int) -> tuple[int, int]:
     """Return the range (first, last + 1) of the arcs of a label from a node of the lexicon."""
     if node == len(graph.arc_offsets) - 1:  # in an unknown word
@@ -330,7 +330,7 @@ def find_arcs(graph: Graph, node: int, label: int) -> tuple[int, int]:
     return low, high
 
 
-@njit(**KERNEL)
+@njit(**INNER_KERNEL)
 def word_at(graph: Graph, node: int) -> int:
     """Return the word that may end at a node below `EMPTY`, of a lexicon of word pieces, or NONE."""
     word = NONE
@@ -341,7 +341,7 @@ def word_at(graph: Graph, node: int) -> int:
     return word
 
 
-@njit(**KERNEL)
+@njit(**INNER_KERNEL)
 def score_end(graph: Graph, cache: NGramCache, node: int, word_state: int, label_state: int) -> tuple[int, float]:
     """Score the end of the utterance after a prefix.
 
@@ -384,12 +384,25 @@ def score_end(graph: Graph, cache: NGramCache, node: int, word_state: int, label
     return word, score
 
 
-@njit(cache=True, nogil=True)
 def score_ends(
     graph: Graph, cache: NGramCache, node: np.ndarray, word_state: np.ndarray, label_state: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Score the end of the utterance after each of several prefixes: `score_end` for arrays (n,)."""
     words, scores = np.empty(len(node), dtype=np.int64), np.empty(len(node))
+    _score_ends(graph, cache, node, word_state, label_state, words, scores)
+    return words, scores
+
+
+@njit(**KERNEL)
+def _score_ends(
+    graph: Graph,
+    cache: NGramCache,
+    node: np.ndarray,
+    word_state: np.ndarray,
+    label_state: np.ndarray,
+    words: np.ndarray,
+    scores: np.ndarray,
+) -> None:
+    """Write what `score_ends` returns to ``words`` and ``scores``."""
     for i in range(len(node)):
         words[i], scores[i] = score_end(graph, cache, node[i], word_state[i], label_state[i])
-    return words, scores

@@ -14,7 +14,6 @@ from asr.errors import InputError
 from asr.inference.decoders.base import HeadDecoder, check_lexicon
 from asr.inference.decoders.greedy import GreedyDecoder
 from asr.inference.decoders.hotwords import HotWords, parse_hotwords
-from asr.inference.pronouncer import Pronouncer
 from asr.models import directory, store
 from asr.registry import build
 from asr.text import lexicon as lexicon_
@@ -211,6 +210,8 @@ def lexicon_for(
     else:
         lexicon = read_lexicon(dictionary, keep_stress) if dictionary is not None else {}
     if model is not None and (missing := [word for word in dict.fromkeys(words) if word not in lexicon]):
+        from asr.inference.pronouncer import Pronouncer
+
         log.info("%d words that the dictionary lacks are pronounced by %s", len(missing), model)
         lexicon = {**lexicon, **Pronouncer.load(model).pronunciations(missing, keep_stress)}
     return lexicon
