@@ -14,7 +14,7 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	touch $@
 
-# Train on the spoken digits and commands that ship with the repository, score, transcribe two held-out files.
+# Transcribe two real recordings; train on the spoken digits and commands that ship with the repository, score, transcribe.
 demo: $(VENV)/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh recipes/digits/demo.sh
 

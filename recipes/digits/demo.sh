@@ -1,10 +1,26 @@
 #!/bin/sh
-# Train, score and transcribe: what `make demo` runs. Needs nothing but an installed asr.
+# Transcribe real speech, then train, score and transcribe: what `make demo` runs. Needs nothing but an installed asr; pictures
+# are drawn where matplotlib is installed too.
 set -eu
 cd "$(dirname "$0")/../.."
 data=recipes/digits/data
+clips=recipes/english/clips
 rm -rf runs/demo   # the demo's own folder, so that it can be run again
 
+echo "== Two real recordings, by the model of English that is part of the package (its very first use compiles the search)"
+asr transcribe $clips/commission.opus $clips/idle-hour.opus
+echo "what is said:"
+cat $clips/commission.txt $clips/idle-hour.txt
+echo
+echo "the second with the start, duration and confidence of every word:"
+asr transcribe $clips/idle-hour.opus --plain --format ctm
+if python -c "import matplotlib" 2> /dev/null; then
+    mkdir -p runs/demo
+    python docs/transcript.py $clips/idle-hour.opus runs/demo/idle-hour.png
+    echo "and as a picture: runs/demo/idle-hour.png"
+fi
+
+echo
 echo "== Training a deep bidirectional LSTM on spoken digits and commands"
 asr train recipes/digits/ctc.yaml run_dir=runs/demo
 
