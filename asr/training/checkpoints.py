@@ -14,6 +14,8 @@ from asr.errors import InputError
 from asr.utils.atomic import name_file
 from asr.utils.state_dict import check_shapes
 
+CHOSEN = "chosen.ckpt"  # of a first training that is at its end
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its place and renames it, so that the one before is whole until the new one is.
@@ -44,26 +46,39 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 raise
 
 
-def find_checkpoint(resume: str | None, run_dir: Path) -> Path | None:
+def find_checkpoint(resume: str | None, run_dir: Path, first_dir: Path | None = None) -> Path | None:
     """Return the checkpoint to resume from, or None to begin.
 
     Args:
         resume: "auto" for the last checkpoint of ``run_dir`` if there is one; "none" or None to begin; or a path.
         run_dir: folder of the run.
+        first_dir: folder of a training that comes before the run's own, if there is one. Its last checkpoint is resumed
+            from where the run has none, and before that the one that `end_first` has left.
 
     Raises:
         InputError: the path does not exist, or a run that is to begin has a checkpoint already.
     """
-    last = run_dir / "checkpoints" / "last.ckpt"
+    possible = [run_dir / "checkpoints" / "last.ckpt"]
+    if first_dir is not None:
+        possible += [first_dir / "checkpoints" / name for name in (CHOSEN, "last.ckpt")]
+    existing = [path for path in possible if path.exists()]
     if resume == "auto":
-        return last if last.exists() else None
+        return existing[0] if existing else None
     if resume in (None, "none"):
-        if last.exists():
+        if existing:
             raise InputError(f"{run_dir} holds a run already: choose resume=auto, or another run_dir")
         return None
     if not Path(resume).is_file():
         raise InputError(f"resume={resume}: no such checkpoint (accepted: auto, none, or a path)")
     return Path(resume)
+
+
+def end_first(folder: Path) -> Path:
+    """Mark a training as one that is at its end: its best checkpoint is renamed to `CHOSEN`, and returned."""
+    chosen = folder / "checkpoints" / CHOSEN
+    os.replace(folder / "checkpoints" / "best.ckpt", chosen)
+    (folder / "checkpoints" / "last.ckpt").unlink(missing_ok=True)
+    return chosen
 
 
 def check_checkpoint(path: Path, task: torch.nn.Module) -> None:

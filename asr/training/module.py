@@ -66,6 +66,7 @@ class TrainingModule(L.LightningModule):
         batches: number of batches in an epoch.
         mode: "min" or "max": where the figure ``monitor`` is best.
         weight_noise: standard deviation of `WeightNoise`.
+        weight_noise_per: "batch" or "step": how often it is drawn, where a step has several batches.
         fit_minutes: the one-cycle schedule, and the training, ends with the last epoch that fits into this many
             minutes (`Pace`); None: after all epochs.
         make_scorer: makes the scorer of one pass over dev data.
@@ -84,6 +85,7 @@ class TrainingModule(L.LightningModule):
         *,
         mode: str = "min",
         weight_noise: float = 0.0,
+        weight_noise_per: str = "batch",
         fit_minutes: float | None = None,
         make_scorer: Callable[[], DevScorer] = NoScorer,
     ) -> None:
@@ -95,6 +97,7 @@ class TrainingModule(L.LightningModule):
         self.mode = mode
         self.batches = batches
         self.weight_noise = WeightNoise(task.parameters(), weight_noise)
+        self.weight_noise_per = weight_noise_per
         self.pace = Pace(60 * fit_minutes) if fit_minutes else None
         self.make_scorer = make_scorer
         self.scorer = make_scorer()
@@ -142,7 +145,12 @@ class TrainingModule(L.LightningModule):
         return loss.value
 
     def on_after_backward(self) -> None:
-        """Restore the weights that the gradient was taken at with noise."""
+        """Restore the weights that the gradient was taken at with noise, if the next batch shall have other noise."""
+        if self.weight_noise_per == "batch":
+            self.weight_noise.remove()
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Restore the weights in any case."""
         self.weight_noise.remove()
 
     # -- validation

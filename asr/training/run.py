@@ -15,7 +15,7 @@ import torch
 from asr.models import store
 from asr.models.aliases import rename_settings
 from asr.models.directory import system_of
-from asr.training.checkpoints import check_checkpoint, find_checkpoint
+from asr.training.checkpoints import CHOSEN, check_checkpoint, end_first, find_checkpoint
 from asr.training.jobs.base import Job
 from asr.training.memory import share_one_heap
 from asr.training.module import TrainingModule
@@ -26,6 +26,7 @@ from asr.utils.threads import flush_denormals
 
 log = logging.getLogger(__name__)
 
+WITHOUT_NOISE = "without_noise"  # folder of a run for the training that comes before that with weight noise
 PATIENCE = 5  # epochs that the hint at early stopping proposes
 
 
@@ -54,7 +55,8 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     flush_denormals()  # before the first parallel operation
     torch.manual_seed(config["seed"])
     run_dir = Path(config["run_dir"])
-    resume = find_checkpoint(config["resume"], run_dir)
+    first_dir = run_dir / WITHOUT_NOISE if config["trainer"]["weight_noise_from"] == "best_loss" else None
+    resume = find_checkpoint(config["resume"], run_dir, first_dir)
     job: Job = system_of(config).load("job")(config)
     trained: Collection[str] = ()
     if resume is not None:
@@ -68,10 +70,16 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     if resume is None and not config["init"]:
         job.fit_statistics()
     job.describe()
+    if first_dir is not None and (resume is None or resume.absolute().parents[1] == first_dir.absolute()):
+        train_without_noise(job, first_dir, resume, interactive)
+        resume = None
     train_loader, dev_loader = job.loaders(trainer.global_rank, trainer.world_size)
     module = make_module(job, len(train_loader))
     trainer.fit(module, train_loader, dev_loader, ckpt_path=resume, weights_only=True)
     figures = finish(job, config["seed"], trainer, began)
+    if first_dir is not None:
+        chosen = torch.load(first_dir / "checkpoints" / CHOSEN, map_location="cpu", weights_only=True)
+        figures["training"]["best_epoch_without_noise"] = chosen["epoch"] + 1
     if trainer.is_global_zero:
         groups = ("task", *job.task.groups, "augmentation", "decoder", "writing")
         saved = {group: config[group] for group in groups if group in config} | {"training": dict(config)}
@@ -82,36 +90,68 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     return figures
 
 
-def make_module(job: Job, batches: int) -> TrainingModule:
-    """Make the module that trains a job's task in epochs of ``batches`` batches."""
+def train_without_noise(job: Job, folder: Path, resume: Path | None, interactive: bool) -> None:
+    """Train a job's task without weight noise to its lowest dev loss, and load the weights of that epoch.
+
+    Graves, Mohamed & Hinton (2013): first to the highest log-probability of the dev set, then from there with noise.
+
+    Args:
+        job: to train.
+        folder: for checkpoints and TensorBoard files.
+        resume: checkpoint of this training, or the one that it has ended with.
+        interactive: show a progress bar.
+    """
+    if resume is None or resume.name != CHOSEN:
+        log.info("without weight noise, to the lowest dev loss")
+        trainer = make_trainer(job.config["trainer"], "dev_loss", "min", folder, interactive)
+        train_loader, dev_loader = job.loaders(trainer.global_rank, trainer.world_size)
+        module = make_module(job, len(train_loader), noise=False)
+        trainer.fit(module, train_loader, dev_loader, ckpt_path=resume, weights_only=True)
+        resume = folder / "checkpoints" / CHOSEN
+        if trainer.is_global_zero:
+            end_first(folder)
+        trainer.strategy.barrier()
+    epoch = load_weights(job, resume)
+    log.info("with weight noise, from epoch %d of %s", epoch, resume)
+
+
+def make_module(job: Job, batches: int, *, noise: bool = True) -> TrainingModule:
+    """Make the module that trains a job's task in epochs of ``batches`` batches; without ``noise``: the first of two."""
+    settings = job.config["trainer"]
     return TrainingModule(
         job.task,
         job.config["optimizer"],
         job.config["seed"],
-        job.monitor,
+        job.monitor if noise else "dev_loss",
         batches,
-        mode=job.mode,
-        weight_noise=job.config["trainer"]["weight_noise"],
-        fit_minutes=job.config["trainer"].get("fit_minutes"),
+        mode=job.mode if noise else "min",
+        weight_noise=settings["weight_noise"] if noise else 0.0,
+        weight_noise_per=settings["weight_noise_per"],
+        fit_minutes=settings.get("fit_minutes"),
         make_scorer=job.dev_scorer,
     )
 
 
-def finish(job: Job, seed: int, trainer: L.Trainer, began: float) -> dict[str, Any]:
-    """Load the best weights into the task and score it; return the figures of training, dev and test."""
-    path = Path(trainer.checkpoint_callback.best_model_path)  # type: ignore[union-attr]
+def load_weights(job: Job, path: Path) -> int:
+    """Load the weights of a checkpoint into a job's task; return the number of its epoch, counted from 1."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     job.task.load_state_dict({name.removeprefix("task."): value for name, value in state["state_dict"].items()})
+    return int(state["epoch"]) + 1
+
+
+def finish(job: Job, seed: int, trainer: L.Trainer, began: float) -> dict[str, Any]:
+    """Load the best weights into the task and score it; return the figures of training, dev and test."""
+    best = load_weights(job, Path(trainer.checkpoint_callback.best_model_path))  # type: ignore[union-attr]
     job.task.cpu()
     training = {
         "epochs": trainer.current_epoch,
-        "best_epoch": state["epoch"] + 1,
+        "best_epoch": best,
         "minutes": round((time.perf_counter() - began) / 60, 2),
         **job.training_size(),
         "seed": seed,
         "hardware": hardware(trainer),
     }
-    log.info("%s", best_epoch(training["best_epoch"], trainer.current_epoch))
+    log.info("%s", best_epoch(best, trainer.current_epoch))
     return {"training": training, **job.figures()}
 
 

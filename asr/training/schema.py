@@ -45,8 +45,11 @@ class Trainer:
     strategy: str
     threads: int | None = field(metadata={"min": 1})
     gradient_clip: float | None = field(metadata={"min": 0})
+    gradient_clip_by: Literal["norm", "value"]
     accumulate_batches: int = field(metadata={"min": 1})
     weight_noise: float = field(metadata={"min": 0})
+    weight_noise_per: Literal["batch", "step"]
+    weight_noise_from: Literal["start", "best_loss"]
     monitor: str
     early_stopping: int | None = field(metadata={"min": 1})
 
@@ -187,6 +190,8 @@ def check_settings(config: Mapping[str, Any]) -> None:
         check(SCHEDULES, schedule, "optimizer.schedule", ["optimizer", "max_lr", "total_steps", "mode"])
         if schedule["type"] == "one_cycle" and "lr" not in optimizer:
             raise InputError("optimizer: the schedule one_cycle needs the option lr")
+    if config["trainer"]["weight_noise_from"] == "best_loss" and not config["trainer"]["weight_noise"]:
+        raise InputError("trainer.weight_noise_from=best_loss: trainer.weight_noise is needed too, such as 0.075")
     if config["trainer"].get("fit_minutes") and (schedule or {}).get("type") != "one_cycle":
         raise InputError("trainer.fit_minutes: only the schedule one_cycle can be made to end in time")
     heads = config["task"].get("heads") or {}

@@ -58,6 +58,7 @@ def make_trainer(settings: Mapping[str, Any], monitor: str, mode: str, run_dir: 
             max_epochs=settings["epochs"],
             max_time={"minutes": settings["max_minutes"]} if settings.get("max_minutes") else None,
             gradient_clip_val=settings["gradient_clip"],
+            gradient_clip_algorithm=settings["gradient_clip_by"],
             accumulate_grad_batches=settings["accumulate_batches"],
             callbacks=callbacks,
             plugins=[AtomicCheckpointIO()],

@@ -213,8 +213,7 @@ def gradients(cell: str, dtype: torch.dtype, steps: int) -> list[Tensor]:
     outputs = run(cell, layer, inputs, list(layer.parameters()))
     generator = torch.Generator().manual_seed(1)
     weights = [torch.randn(y.shape, generator=generator, dtype=torch.float64).to(dtype) for y in outputs]
-    total = sum((y * w).sum() for y, w in zip(outputs, weights, strict=True))
-    assert isinstance(total, Tensor)
+    total = torch.stack([(y * w).sum() for y, w in zip(outputs, weights, strict=True)]).sum()
     return [y.detach() for y in outputs] + list(torch.autograd.grad(total, [*inputs, *layer.parameters()]))
 
 
@@ -240,7 +239,7 @@ def test_two_directions_at_once_equal_each_alone(cell: str) -> None:
     layers = [make(cell, torch.float64), make(cell, torch.float64)]
     with torch.no_grad():
         for parameter in layers[1].parameters():
-            parameter += 0.1
+            parameter.add_(0.1)
     inputs, others = [data(cell, 5 + n)[0][:5] for n in (0, 1)], [data(cell, 5 + n)[2] for n in (0, 1)]
     others = [None if part is None else part[:5] for part in others]
     results = []

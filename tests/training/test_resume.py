@@ -196,6 +196,23 @@ def test_resuming_keeps_the_schedule(
         assert last(tmp_path)["optimizer_states"][0]["param_groups"][0]["lr"] < 2e-2
 
 
+@pytest.mark.parametrize("step", [BATCHES + 1, STEPS - 1, STEPS + 1])  # in the first phase, at its end, in the second
+def test_resumed_in_either_of_two_phases(
+    step: int, tmp_path: Path, tiny_config: Config, corpus: Path, recorder: Recorder
+) -> None:
+    config = with_dropout(tiny_config, tmp_path / "one", corpus, **{"trainer.weight_noise_from": "best_loss"})
+    train(config)
+    batches, recorder.batches = recorder.batches, []
+    assert len(batches) == 2 * STEPS
+    recorder.at[step] = kill(signal.SIGTERM)
+    config["run_dir"] = str(tmp_path / "other")
+    with pytest.raises(Interruption):
+        train(config)
+    train(config | {"resume": "auto"})
+    assert recorder.batches == batches
+    assert_same_training(tmp_path / "one", tmp_path / "other")
+
+
 def test_resuming_with_accumulated_gradients(
     tmp_path: Path, tiny_config: Config, corpus: Path, uninterrupted: Any, recorder: Recorder
 ) -> None:
