@@ -116,7 +116,7 @@ def train_without_noise(job: Job, folder: Path, resume: Path | None, interactive
 
 
 def make_module(job: Job, batches: int, *, noise: bool = True) -> TrainingModule:
-    """Make the module that trains a job's task in epochs of ``batches`` batches; without ``noise``: the first of two."""
+    """Make the module that trains a job's task in epochs of ``batches`` batches; ``noise``: as configured, or none."""
     settings = job.config["trainer"]
     return TrainingModule(
         job.task,
