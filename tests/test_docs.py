@@ -69,6 +69,33 @@ def test_the_examples_of_the_python_api_run(
     assert (tmp_path / "one.srt").read_text().startswith("1\n")
 
 
+def test_the_examples_of_decoding_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from asr.lm import arpa
+    from asr.lm.estimate import encode_sentences, kneser_ney
+
+    texts = ["the cat sat", "the dog sat", "a cat", "the cat ran"]
+    arpa.write(kneser_ney(encode_sentences([text.split() for text in texts]), 2), tmp_path / "lm.arpa")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "docs"}
+    exec(compile(blocks(DOCS / "decoding.md", "python"), "docs/decoding.md", "exec"), names)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("the cot sat ") and "the cat sat" in printed
+    assert names["found"].text == "the cot sat" and names["second"].context == "the dog"
+    assert [one.text for one in names["results"]] == ["the cot sat", "a dog"]
+    assert names["aligned"].fits and printed[-1] == "0.4"
+
+
+def test_the_options_of_the_decoder_are_on_its_page() -> None:
+    import inspect
+
+    import asr
+
+    page = (DOCS / "decoding.md").read_text(encoding="utf-8")
+    assert not [name for name in inspect.signature(asr.Decoder).parameters if name not in page]
+
+
 def test_the_functions_that_the_page_of_the_python_api_names_exist() -> None:
     import importlib
 

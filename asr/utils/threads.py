@@ -1,4 +1,7 @@
-"""CPU cores, torch's threads, and a pool of further threads."""
+"""CPU cores, torch's threads, and a pool of further threads.
+
+torch is imported where it is used: the decoders of scores do without.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-
-import torch
 
 CGROUP = Path("/sys/fs/cgroup")  # of this process, as a container shows it
 
@@ -44,12 +45,16 @@ def flush_denormals() -> None:
     Weights and gradients of long trained networks have many, and each makes a step of an LSTM 10 to 100 times as slow.
     Threads inherit the setting, so call this where a program starts, before the first parallel operation.
     """
+    import torch
+
     torch.set_flush_denormal(True)
 
 
 @contextmanager
 def torch_threads(number: int) -> Iterator[None]:
     """Set the number of threads of torch's operations within a ``with`` block."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
@@ -71,6 +76,8 @@ def pool(workers: int, number: int) -> ThreadPoolExecutor:
 @lru_cache(maxsize=2)
 def _pool(workers: int, number: int, process: int) -> ThreadPoolExecutor:
     """Make a pool for each process: a forked process has none of its parent's threads."""
+    import torch
+
     executor = ThreadPoolExecutor(workers, "asr", torch.set_num_threads, (number,))
     # the number that a thread sets becomes the default of new threads, until the caller resets it
     executor.submit(int).result()

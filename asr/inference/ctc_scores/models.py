@@ -194,22 +194,20 @@ class FusionSource:
         if not words:
             raise InputError("a language model or lexicon of words has no word")
         spelled = [word if word.isascii() else "".join(plain_characters(word, self.alphabet.units)) for word in words]
-        usable = [n for n, word in enumerate(spelled) if self.alphabet.can_spell(word)]
-        kept: list[int] = []
-        if usable:
-            size = len(self.alphabet.labels)
-            trie, bad = pieces.build([spelled[n] for n in usable], self.alphabet.texts, size, self.alphabet.space)
-            kept = usable
-            if bad:
-                without = set(bad)
-                kept = [n for place, n in enumerate(usable) if place not in without]
-        possible = {*kept}
-        if log or not kept:
-            log_uncovered("words", len(words), [word for n, word in enumerate(words) if n not in possible])
-        if len(kept) < len(usable):
-            trie, _ = pieces.build([spelled[n] for n in kept], self.alphabet.texts, size, self.alphabet.space)
-        names = [words[n] for n in kept]
-        return WordModel(trie, names, self._ngram, weight, bonus, self._unknown)
+        number_of: dict[str, int] = {}  # of words that are spelled alike the one that is spelled as it is
+        for number, spelling in enumerate(spelled):
+            if self.alphabet.can_spell(spelling) and (spelling not in number_of or spelling == words[number]):
+                number_of[spelling] = number
+        usable = list(number_of.values())
+        size, space = len(self.alphabet.labels), self.alphabet.space
+        trie, bad = pieces.build(list(number_of), self.alphabet.texts, size, space) if usable else (None, [])
+        # those that the trie lacks keep their numbers, and never occur
+        possible = number_of.keys() - {spelled[usable[place]] for place in bad}
+        if log or not possible:
+            missing = [word for word, spelling in zip(words, spelled, strict=True) if spelling not in possible]
+            log_uncovered("words", len(words), missing)
+        assert trie is not None
+        return WordModel(trie, [words[n] for n in usable], self._ngram, weight, bonus, self._unknown)
 
     def _spell(self, hotwords: Mapping[str, float], known: set[str]) -> dict[tuple[str, ...], float]:
         """Return hot words as tuples of words that can be written, in the case in which they can be."""

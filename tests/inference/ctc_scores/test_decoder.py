@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +76,8 @@ def test_labels_that_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.INFO):
         decoder = asr.Decoder(["a", "b", "*", "/"], blank="*", space=3)
     assert (
-        ("4 labels, characters, blank '*' (2), space '/' (3)" in caplog.text
-        and caplog.text.strip() in repr(decoder))
-        or True
-    )
+        "4 labels, characters, blank '*' (2), space '/' (3)" in caplog.text and caplog.text.strip() in repr(decoder)
+    ) or True
     assert decoder.decode(saying("ab*/", "ab/b")).text == "ab b"
     (tmp_path / "tokens.txt").write_text("<blk> 0\n▁a 2\nb 1\n")
     assert Alphabet.of(tmp_path / "tokens.txt").labels == ("<blk>", "b", "▁a")
@@ -148,7 +148,7 @@ def test_batches_are_as_one_by_one(lm: Path) -> None:
     assert decoder.decode_batch(torch.from_numpy(batch), torch.tensor(lengths), nbest=2) == alone
     assert decoder.decode_batch([row[:n] for row, n in zip(batch, lengths, strict=True)], nbest=2) == alone
     batch[4] += 1
-    with pytest.raises(InputError, match="utterance 4: the probabilities of frame 0 sum to 2.718"):
+    with pytest.raises(InputError, match=r"utterance 4: the probabilities of frame 0 sum to 2.718"):
         decoder.decode_batch(batch)
     with pytest.raises(InputError, match="2 lengths for 6 utterances"):
         decoder.decode_batch(batch, [1, 2])
@@ -280,3 +280,20 @@ def test_alignment_of_what_cannot_be_written(caplog: pytest.LogCaptureFixture) -
             asr.align(saying(LABELS, "the"), text, LABELS)
     with pytest.raises(InputError, match="2 frames have no path"):
         asr.align(saying(LABELS, "th"), "the cat", LABELS)
+
+
+def test_words_that_are_spelled_alike(tmp_path: Path) -> None:
+    """A word with an invisible character does not take the place of the word itself."""
+    texts = ["the cat sat", "the cat sat", "the cat\u2060 ran"]
+    arpa.write(kneser_ney(encode_sentences([line.split() for line in texts]), 1), tmp_path / "lm.arpa")
+    for labels in (LABELS, ["<pad>", "▁the", "▁c", "at", "▁sat", "▁ran"]):
+        tokens = "the|cat" if labels is LABELS else ["▁the", "▁c", "at"]
+        assert asr.Decoder(labels, lm=tmp_path / "lm.arpa").decode(saying(labels, tokens)).text == "the cat"
+
+
+def test_torch_is_not_needed() -> None:
+    code = (
+        "import sys, asr; d = asr.Decoder(['<pad>', '|', 'a']); p = [[-1e-9, -50.0, -50.0]]; d.decode(p); "
+        "asr.align([[-50.0, -50.0, -1e-9]], 'a', ['<pad>', '|', 'a']); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
