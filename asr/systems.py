@@ -43,7 +43,15 @@ SYSTEMS = {
         task="asr.tasks.ctc:CTCTask",
         job="asr.training.jobs.ctc:CTCJob",
         data="asr.training.schema:SpeechData",
-        evaluate="asr.evaluation.ctc:evaluate",
+        evaluate="asr.evaluation.recognition:evaluate",
+        runner="asr.inference.recognizer:Recognizer",
+    ),
+    "transducer": System(
+        noun="transducer",
+        task="asr.tasks.transducer:TransducerTask",
+        job="asr.training.jobs.transducer:TransducerJob",
+        data="asr.training.schema:TransducerData",
+        evaluate="asr.evaluation.recognition:evaluate",
         runner="asr.inference.recognizer:Recognizer",
     ),
     "classification": System(

@@ -34,6 +34,7 @@ GROUPS = {
 PARTS = {
     "task": {
         "recognizers": ("characters", "characters_and_phones", "phones", "phones_and_characters", "sentencepiece"),
+        "transducers": ("transducer",),
         "classifiers": ("classification",),
         "seq2seq models": ("seq2seq",),
         "captioners": ("captioning",),
@@ -41,6 +42,7 @@ PARTS = {
     },
     "data": {
         "recognizers": ("manifests",),
+        "transducers": ("transcripts",),
         "classifiers": ("utterances",),
         "seq2seq models": ("pairs",),
         "captioners": ("captions",),

@@ -40,13 +40,14 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
 # parameters that the program gives
 GIVEN = {
     "encoder": {"input_size"},
-    "label_rnn": {"labels", "memory_size"},
-    "decoder": {"vocabulary"},
+    "label_rnn": {"labels", "memory_size", "outputs"},
+    "decoder": {"vocabulary", "network"},
     "task": {
         "features",
         "encoder",
         "vocabularies",
         "network",
+        "prediction",
         "options",
         "augmentation",
         "weights",
@@ -61,7 +62,7 @@ OTHERS = {
     "image_encoder": {"weights"},
     "decoder": {"head"},
     "optimizer": {"schedule"},
-    "task": {"heads", "attention"},
+    "task": {"heads", "attention", "joint_size"},
 }
 # options of torch's optimizers that are of no use here
 LEFT_OUT = {"optimizer": {"maximize", "capturable", "differentiable"}}

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations_with_replacement, product
 
 import numpy as np
+import torch
+from torch import Tensor
 
 Labels = tuple[int, ...]
 # natural-log probabilities (V,) in a frame after a prefix
@@ -89,3 +91,45 @@ def random_scores(seed: int, frames: int, labels: int, deviation: float = 1.5) -
         return store[t, prefix]
 
     return scores
+
+
+class ScoredNetwork:
+    """A transducer whose scores are those of a function; outputs and states are the labels read so far.
+
+    Frames (…, 1) hold their own numbers. It counts the prefixes that it steps.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(self, scores: Scores, labels: int, blank: int = 0, longest: int = 40) -> None:
+        self.scores, self.labels, self.blank, self.longest = scores, labels, blank, longest
+        self.steps = 0
+
+    def start(self, rows: int) -> tuple[Tensor, Tensor]:
+        states = torch.full((rows, self.longest), -1.0)
+        return states, states
+
+    def step(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        self.steps += len(labels)
+        longer = states.clone()
+        longer[torch.arange(len(labels)), (states >= 0).sum(1)] = labels.float()
+        return longer, longer
+
+    def predict(self, labels: Tensor) -> Tensor:
+        states, _ = self.start(len(labels))
+        outputs = [states]
+        for column in labels.T:
+            outputs.append(self.step(outputs[-1], column)[0])
+        return torch.stack(outputs, 1)
+
+    def log_probs(self, frames: Tensor, predicted: Tensor) -> Tensor:
+        shape = torch.broadcast_shapes(frames.shape[:-1], predicted.shape[:-1])
+        numbers = frames[..., 0].expand(shape).flatten().long().tolist()
+        prefixes = predicted.expand(*shape, -1).reshape(-1, self.longest).long().tolist()
+        rows = [self.scores(t, tuple(k for k in y if k >= 0)) for t, y in zip(numbers, prefixes, strict=True)]
+        return torch.tensor(np.array(rows), dtype=torch.float32).reshape(*shape, self.labels)
+
+
+def numbered(frames: int) -> Tensor:
+    """Return the frames (T, 1) of a `ScoredNetwork`."""
+    return torch.arange(float(frames))[:, None]

@@ -9,6 +9,7 @@ from typing import Any
 from asr.errors import InputError
 
 DATA = ("data.train", "data.dev", "data.test")  # a path, a list of paths, or a mapping of names to paths
+MAPPINGS = (*DATA, "init")  # a path, or a mapping of names to paths
 PATHS = frozenset(DATA) | {
     "data.cache", "data.perturbation.noise", "data.perturbation.impulse_responses", "run_dir", "init", "resume",
     "decoder.lm", "decoder.lexicon", "decoder.character_lm", "decoder.neural_lm",
@@ -19,8 +20,8 @@ def hydra_overrides(overrides: Sequence[str], multirun: bool = False) -> list[st
     """Return settings KEY=VALUE in Hydra's grammar, the keys by their present names.
 
     A value is taken as it is typed where the setting is a path, or where Hydra's grammar does not have it. A comma
-    separates the values of a sweep with ``multirun`` only. A mapping for data.train, data.dev or data.test replaces
-    that of the recipe, where Hydra would merge them.
+    separates the values of a sweep with ``multirun`` only. A mapping for one of `MAPPINGS` replaces that of the recipe,
+    where Hydra would merge them.
 
     Raises:
         InputError: a setting without a value.
@@ -41,7 +42,7 @@ def _convert(override: str, multirun: bool) -> Iterator[str]:
         raise InputError(f"{override}: a setting needs a value: {override}=VALUE")
     if prefix == "+" and "." in key:
         prefix = "++"  # Hydra's + refuses a setting that is there already, with its default value
-    mapping = _mapping(value) if key in DATA else None
+    mapping = _mapping(value) if key in MAPPINGS else None
     if mapping is not None:
         if not prefix:
             yield f"~{key}"

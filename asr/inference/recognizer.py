@@ -17,7 +17,6 @@ from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.inference.decoders.base import HeadDecoder, Search
 from asr.inference.decoders.factory import lexicon_for, make_aligner, make_decoder
-from asr.inference.decoders.greedy import GreedyDecoder
 from asr.inference.inputs import (
     Recording,
     Source,
@@ -34,7 +33,7 @@ from asr.models import directory as directory_module
 from asr.models.onnx_task import OnnxTask
 from asr.output.transcript import Alternative, Transcript, Word
 from asr.output.writing import Writer, text_of
-from asr.tasks.ctc import CTCTask
+from asr.tasks.recognition import RecognitionTask
 from asr.tasks.speech_frontend import SpeechTask
 from asr.text.lexicon import Lexicon
 from asr.text.lexicon import words as words_of_text
@@ -43,6 +42,8 @@ from asr.utils.options import check_choice
 from asr.utils.threads import available_cores
 
 log = logging.getLogger(__name__)
+
+GREEDY = {"type": "greedy"}  # options of a decoder
 
 
 class Recognizer:
@@ -71,7 +72,7 @@ class Recognizer:
         self.device = task.device
         self.batch_seconds = batch_seconds
         self.head = task.primary if head is None else head
-        self.decoder = decoder or GreedyDecoder(task.vocabularies[self.head])
+        self.decoder = decoder or make_decoder(task.vocabularies[self.head], GREEDY, task.transducer)
         self.writer = None if self.decoder.scoring_vocabulary.kind == "phones" else writer
 
     @classmethod
@@ -108,7 +109,7 @@ class Recognizer:
         if directory_module.is_exported(directory):
             task: SpeechTask = OnnxTask.load(directory, device)
         else:
-            task = store.on_device(store.load(directory, CTCTask), device)
+            task = store.on_device(store.load(directory, RecognitionTask), device)
         head, options = decoder_files.decoder_config(directory, decoder, head)
         if head not in task.vocabularies:
             raise InputError(f"{model} has no head {head!r}; it has {', '.join(task.vocabularies)}")
@@ -116,7 +117,7 @@ class Recognizer:
             task,
             batch_seconds=batch_seconds,
             head=head,
-            decoder=make_decoder(task.vocabularies[head], options),
+            decoder=make_decoder(task.vocabularies[head], options, task.transducer),
             writer=writing_files.read_writer(directory, plain=plain, digits=digits),
         )
 
@@ -303,7 +304,7 @@ class Recognizer:
         check_choice("head", head, self.task.vocabularies)
         if not isinstance(text, str):
             raise InputError(f"a text of type {type(text).__name__}; a string is needed")
-        aligner = make_aligner(self.task.vocabularies[head], text, lexicon, pronouncer)
+        aligner = make_aligner(self.task.vocabularies[head], text, lexicon, pronouncer, self.task.transducer)
         runner = Recognizer(self.task, batch_seconds=self.batch_seconds, head=head, decoder=aligner)
         transcript = runner.transcribe(source, sample_rate)
         name = describe_source(source)

@@ -42,6 +42,13 @@ def model_name(model: str) -> str:
     return Path(model).name
 
 
+def started_from(init: str | Mapping[str, str]) -> str:
+    """Return the model, or the models of the parts, that the setting ``init`` names."""
+    if isinstance(init, Mapping):
+        return ", ".join(f"the model `{model_name(model)}` ({part})" for part, model in init.items())
+    return f"the model `{model_name(init)}`"
+
+
 def model_card(
     config: Mapping[str, Any],
     figures: Figures,
@@ -66,7 +73,7 @@ def model_card(
         note: a sentence before the pointer to the configuration.
     """
     training = figures["training"]
-    init = f" It started from the weights of the model `{model_name(config['init'])}`." if config["init"] else ""
+    init = f" It started from the weights of {started_from(config['init'])}." if config["init"] else ""
     trained = (
         f"Trained on {data} for {training['epochs']} epochs ({training['minutes']:.1f} minutes on "
         f"{training['hardware']}), seed {training['seed']}; the weights are those of epoch {training['best_epoch']}, "

@@ -168,7 +168,7 @@ def load(directory: str | Path, kind: type[T]) -> T:
 
     Args:
         directory: holds ``config.yaml``, a vocabulary for each head, and ``weights.safetensors``.
-        kind: class of the task, `asr.tasks.ctc.CTCTask` say.
+        kind: class of the task, `asr.tasks.ctc.CTCTask` say, or a base class of it.
 
     Raises:
         InputError: a file is missing or damaged, the weights do not fit the configuration, the model is of another
@@ -179,8 +179,8 @@ def load(directory: str | Path, kind: type[T]) -> T:
     config = read_config(directory)
     if is_exported(directory):
         raise InputError(f"{directory}: an exported model has no weights; use the model that it was exported from")
-    if task_class(config) is not kind:
-        wanted = next(system.noun for system in SYSTEMS.values() if system.load("task") is kind)
+    if not issubclass(task_class(config), kind):
+        wanted = next(system.noun for system in SYSTEMS.values() if issubclass(system.load("task"), kind))
         raise InputError(f"{directory}: a {system_of(config).noun}; a {wanted} is needed")
     vocabularies = load_vocabularies(directory, config)
     try:

@@ -72,6 +72,8 @@ class LabelRNN(nn.Module):
         periods: of the modules of the cell ``clockwork``; None: 1, 2, 4, 8, 16.
         dropout: probability, of each layer's input and of the output layer's, in training.
         memory_size: elements M of the vectors attended to; None: no attention.
+        outputs: size O of the output layer; None: the number of labels, to predict these. Another size is for a network
+            that reads the outputs, see `outputs`.
 
     Raises:
         InputError: the cell or init is unknown, a size is not a positive integer, or the cell lacks an option that is
@@ -93,6 +95,7 @@ class LabelRNN(nn.Module):
         periods: Sequence[int] | None = None,
         dropout: float = 0.0,
         memory_size: int | None = None,
+        outputs: int | None = None,
     ) -> None:
         super().__init__()
         self.num_states = find_cell(cell).num_states
@@ -105,7 +108,7 @@ class LabelRNN(nn.Module):
         self.residual = residual
         self.norms = nn.ModuleList(nn.LayerNorm(hidden_size) for _ in sizes if layer_norm)
         self.key = None if memory_size is None else nn.Linear(memory_size, hidden_size, bias=False)
-        self.output = nn.Linear(upper_size, labels)
+        self.output = nn.Linear(upper_size, labels if outputs is None else outputs)
         self.dropout = Dropout(dropout)
         if init == "uniform":
             for module in (self.embedding, self.key, self.output):
@@ -174,6 +177,11 @@ class LabelRNN(nn.Module):
         x, new_state = self._run_layers(self.embedding(labels), state)
         log_probs = self.output(self.dropout(x)).float().log_softmax(-1).transpose(0, 1)  # (R, U, V)
         return log_probs, new_state
+
+    def outputs(self, labels: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return what the output layer puts out, (R, U, O), after each label; otherwise as `forward`."""
+        x, new_state = self._run_layers(self.embedding(labels), state)
+        return self.output(self.dropout(x)).transpose(0, 1), new_state
 
     def feed_inputs(self, vectors: Tensor, state: State) -> State:
         """Return the state after ``vectors`` (R, U, embedding_size), which are read in place of embedded labels."""

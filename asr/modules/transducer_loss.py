@@ -253,7 +253,9 @@ def compiled_lattice(
     cut = [[x[row, :t, : u + (i % 2 == 0)] for i, x in enumerate(arrays)] for row, (t, u) in enumerate(sizes)]
     alphas = [torch.empty(own[0].shape, dtype=torch.float64).numpy() for own in cut]
     betas = [torch.empty(own[0].shape, dtype=torch.float64).numpy() for own in cut]
-    sweeps = [(lattice.forward, own[0], own[1], alpha) for own, alpha in zip(cut, alphas, strict=True)]
+    sweeps: list[tuple[Any, ...]] = [
+        (lattice.forward, own[0], own[1], alpha) for own, alpha in zip(cut, alphas, strict=True)
+    ]
     sweeps += [(lattice.backward, own[0], own[1], beta) for own, beta in zip(cut, betas, strict=True)]
     _run_all(sweeps)
     _run_all(

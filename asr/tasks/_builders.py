@@ -50,18 +50,22 @@ def build_encoder(config: Mapping[str, Any], input_size: int) -> Encoder:
     return encoder
 
 
-def build_label_rnn(config: Mapping[str, Any], labels: int, memory_size: int | None = None) -> LabelRNN:
+def build_label_rnn(
+    config: Mapping[str, Any], labels: int, memory_size: int | None = None, outputs: int | None = None
+) -> LabelRNN:
     """Build the label RNN of the group ``label_rnn``.
 
     Args:
         config: with the group ``label_rnn``.
         labels: number of labels.
         memory_size: elements of the vectors that it attends to; None: no attention.
+        outputs: size of its output layer; None: the number of labels.
 
     Raises:
         InputError: an option is unknown or out of range.
     """
-    network: LabelRNN = build(LABEL_RNNS, config["label_rnn"], "label_rnn", labels=labels, memory_size=memory_size)
+    given = {"labels": labels, "memory_size": memory_size, "outputs": outputs}
+    network: LabelRNN = build(LABEL_RNNS, config["label_rnn"], "label_rnn", **given)
     return network
 
 

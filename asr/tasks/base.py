@@ -63,10 +63,12 @@ class Task(nn.Module):
 
     Attributes:
         groups: configuration groups that the task is built from, besides ``task``.
+        parts: what can start from the weights of another model, see `weights_of_part`.
         vocabularies: by head; the first one, `primary`, is what the task outputs by default.
     """
 
     groups: ClassVar[tuple[str, ...]]
+    parts: ClassVar[tuple[str, ...]] = ()
     vocabularies: dict[str, Vocabulary]
 
     @classmethod
@@ -92,6 +94,22 @@ class Task(nn.Module):
 
     def load_training_state(self, state: Any) -> None:
         """Restore what `training_state` returned."""
+
+    def weights_of_part(self, part: str, model: Task, where: str) -> dict[str, Tensor]:
+        """Return what a part of this task takes over from another model.
+
+        Args:
+            part: one of `parts`.
+            model: the other model.
+            where: the setting that names it, for messages.
+
+        Returns:
+            Weights by their names in this task.
+
+        Raises:
+            InputError: a model of that kind does not have the part.
+        """
+        raise NotImplementedError
 
     @property
     def primary(self) -> str:

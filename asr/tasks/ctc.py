@@ -14,24 +14,20 @@ from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.features import Extractor
 from asr.features.cmvn import Statistics
-from asr.features.silence import silent_frames
 from asr.modules.ctc_crf import MOST_LABELS, LabelTrigram, log_partition
 from asr.modules.ctc_head import CTCHead
 from asr.modules.encoder import Encoder
 from asr.tasks._builders import build_task
 from asr.tasks.base import Loss, Validation
-from asr.tasks.speech_frontend import SpeechTask, build_speech_frontend
+from asr.tasks.recognition import RecognitionTask, with_silence
+from asr.tasks.speech_frontend import build_speech_frontend
 from asr.text.vocabulary import Vocabulary
-from asr.utils.masks import length_mask
 
 # Of labels other than blank where there is no signal: less than what any search adds to a word.
 SILENCE_LOG_PROB = -100.0
 
-# Training silence around an utterance is all blank but for this much, in seconds, next to the utterance.
-MARGIN_BEFORE, MARGIN_AFTER = 0.1, 0.3
 
-
-class CTCTask(SpeechTask):
+class CTCTask(RecognitionTask):
     """Features, augmentation (in training), encoder, and a linear layer of labels for each head.
 
     Several heads share one encoder, for characters and phones say. The first one is the primary: its labels become text
@@ -176,19 +172,13 @@ class CTCTask(SpeechTask):
         Raises:
             InputError: as `Extractor.forward`.
         """
-        with torch.no_grad():
-            x, lengths = self.features(inputs, lengths, statistics)  # (N, T, F)
-            if self.training:
-                x, lengths = self._augment(x, lengths, views)
-        return self.encode_features(x, lengths, silent)
+        return self.encode_features(*self.input_frames(inputs, lengths, statistics, views), silent)
 
     def encode_features(
         self, x: Tensor, lengths: Tensor, silent: Tensor | None = None
     ) -> tuple[Tensor, Tensor, list[dict[str, Tensor]]]:
         """Compute the encoder outputs of features (N, T, F) of ``lengths`` (N,) frames; see `encode`."""
-        if silent is not None:
-            time = torch.arange(x.shape[1], device=x.device)
-            x, lengths = cut_frames(x, lengths, silent[:, time // self.encoder.stride])
+        x, lengths = self.without_silence(x, lengths, silent)
         if not self.self_condition:
             return *self.encoder(x, lengths), []
         lower: list[dict[str, Tensor]] = []
@@ -202,18 +192,6 @@ class CTCTask(SpeechTask):
             return y
 
         return *self.encoder(x, lengths, condition), lower
-
-    def _augment(self, x: Tensor, lengths: Tensor, views: int) -> tuple[Tensor, Tensor]:
-        """Apply the augmentations; views differ by those that keep the timing, so that their frames correspond."""
-        for augment in self.augmentation:
-            if augment.changes_time:
-                x, lengths = augment(x, lengths)
-        if views > 1:
-            x, lengths = x.repeat(views, 1, 1), lengths.repeat(views)
-        for augment in self.augmentation:
-            if not augment.changes_time:
-                x, lengths = augment(x, lengths)
-        return x, lengths
 
     def _scores(self, x: Tensor, heads: Iterable[str]) -> dict[str, Tensor]:
         return {head: self.heads[head](x) for head in heads}
@@ -244,13 +222,9 @@ class CTCTask(SpeechTask):
             InputError: as `Extractor.forward`.
         """
         names: Iterable[str] = heads or self.vocabularies
-        if self.training or (rate := self.features.sample_rate) is None:
-            x, frames, _ = self.encode(inputs, lengths, statistics)
-            return self._scores(x, names), frames
-        frames = self.output_lengths(lengths)
-        silent = silent_frames(inputs, lengths, rate, frames, self.frame_seconds)
-        x, _, _ = self.encode(inputs, lengths, statistics, silent=silent if silent.any() else None)
-        return self.scores_with_silence(x, names, silent if silent.any() else None), frames
+        silent = self.silent_frames(inputs, lengths)
+        x, frames, _ = self.encode(inputs, lengths, statistics, silent=silent)
+        return self.scores_with_silence(x, names, silent), frames if silent is None else self.output_lengths(lengths)
 
     def scores_with_silence(self, x: Tensor, heads: Iterable[str], silent: Tensor | None) -> dict[str, Tensor]:
         """Compute log-probabilities (N, T', V) by head: of a certain blank in silent frames, else by the network.
@@ -263,12 +237,8 @@ class CTCTask(SpeechTask):
         scores = self._scores(x, heads)
         if silent is None:
             return scores
-        place = ((~silent).cumsum(1) - 1).clamp(0, x.shape[1] - 1)  # (N, T') of each frame in x
         return {
-            head: self._silenced(
-                head, log_probs.gather(1, place[:, :, None].expand(-1, -1, log_probs.shape[2])), silent
-            )
-            for head, log_probs in scores.items()
+            head: with_silence(log_probs, silent, self._blanks(head, log_probs)) for head, log_probs in scores.items()
         }
 
     def _silenced(self, head: str, log_probs: Tensor, silent: Tensor) -> Tensor:
@@ -290,7 +260,7 @@ class CTCTask(SpeechTask):
         """
         views = self._views
         x, lengths, lower = self.encode(batch.inputs, batch.lengths, views=views)
-        silent = self._padded_frames(batch, lengths, x.shape[1])
+        silent = self.padded_frames(batch, lengths, x.shape[1])
         targets = {head: target.repeat(views, len(batch.inputs)) for head, target in batch.targets.items()}
         scores = self._scores(x, self.vocabularies)
         loss, skipped = self._loss_of_views(scores, lengths, targets, silent)
@@ -350,22 +320,6 @@ class CTCTask(SpeechTask):
         nats = log_partition(log_probs[rows], lengths[rows], self.label_models[head], blank).sum()
         return self.weights[head] * self.crf[head] * nats / targets.lengths.sum()
 
-    def _padded_frames(self, batch: SpeechBatch, lengths: Tensor, total: int) -> Tensor | None:
-        """Frames (N, total) of the silence around utterances, of ``lengths`` (N,) frames; None if there is none."""
-        if batch.padding is None or self.features.sample_rate is None:
-            return None
-        copies = len(lengths) // len(batch.lengths)
-        samples, padding = batch.lengths.repeat(copies), batch.padding.repeat(copies, 1)
-        rate = self.features.sample_rate
-        first = padding[:, 0] - round(MARGIN_BEFORE * rate)
-        last = samples - padding[:, 1] + round(MARGIN_AFTER * rate)
-        frame = torch.arange(total, device=samples.device)
-        # augmentation may have changed the tempo
-        position = (frame + 0.5) * (samples / lengths.to(samples.device))[:, None]
-        return ((position < first[:, None]) | (position > last[:, None])) & (
-            frame < lengths.to(samples.device)[:, None]
-        )
-
     def loss(self, scores: Mapping[str, Tensor], lengths: Tensor, targets: Mapping[str, Targets]) -> tuple[Tensor, int]:
         """Compute the weighted sum over heads of `CTCHead.loss`.
 
@@ -404,27 +358,3 @@ class CTCTask(SpeechTask):
             head: greedy.search(log_probs.detach().cpu().numpy(), frames, self.vocabularies[head].blank)
             for head, log_probs in scores.items()
         }
-
-
-def cut_frames(x: Tensor, lengths: Tensor, cut: Tensor) -> tuple[Tensor, Tensor]:
-    """Cut frames out of utterances; of an utterance that would have none left the first one stays.
-
-    Args:
-        x: (N, T, F), padded.
-        lengths: (N,) frames of each.
-        cut: (N, T) bool.
-
-    Returns:
-        As ``x`` and ``lengths``, zero beyond the new lengths.
-    """
-    total = x.shape[1]
-    time = torch.arange(total, device=x.device)
-    kept = length_mask(lengths.to(x.device), total) & ~cut
-    kept = kept | ((time == 0) & ~kept.any(1, keepdim=True))
-    counts = kept.sum(1)
-    order = torch.where(kept, time, total).sort(1).values.clamp(max=total - 1)  # the kept ones first
-    if not torch.compiler.is_exporting():  # an exported graph knows no sizes that depend on values
-        order = order[:, : int(counts.max())]
-    result = x.gather(1, order[:, :, None].expand(-1, -1, x.shape[2]))
-    beyond = ~length_mask(counts, order.shape[1])
-    return result.masked_fill(beyond[:, :, None], 0), counts.to(lengths)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from asr.errors import InputError
 from asr.features import MFCC, Extractor, FilterBank, KaldiFilterBank, KaldiMFCC, Precomputed
 from asr.features.specaugment import SpecAugment, SpectrogramWarp
 from asr.modules.encoder import Encoder
@@ -15,6 +16,9 @@ from asr.registry import build
 from asr.tasks._builders import build_encoder
 from asr.tasks.base import Task
 from asr.text.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from asr.modules.transducer_head import TransducerHead
 
 FEATURES = {
     "filterbank": FilterBank,
@@ -62,7 +66,8 @@ class SpeechTask(Task):
             ``changes_time``.
     """
 
-    groups = ("features", "encoder")
+    groups: ClassVar[tuple[str, ...]] = ("features", "encoder")
+    parts: ClassVar[tuple[str, ...]] = ("encoder",)
 
     features: Extractor
     encoder: Encoder
@@ -80,10 +85,25 @@ class SpeechTask(Task):
         self.encoder = encoder
         self.vocabularies = dict(vocabularies)
 
+    def weights_of_part(self, part: str, model: Task, where: str) -> dict[str, Tensor]:
+        """See `Task.weights_of_part`: the encoder of another task on speech, with the statistics of its features."""
+        if not isinstance(model, SpeechTask):
+            raise InputError(f"{where}: a model without an encoder of speech")
+        own = [name for name in self.state_dict() if name.split(".")[0] in ("features", "encoder")]
+        state = model.state_dict()
+        if missing := [name for name in own if name not in state]:
+            raise InputError(f"{where}: has no {missing[0]}, which the network of this configuration has")
+        return {name: state[name] for name in own}
+
     @property
     def device(self) -> torch.device:
         """Device of the weights."""
         return next(self.parameters()).device
+
+    @property
+    def transducer(self) -> TransducerHead | None:
+        """The networks that a search runs besides reading the output frames; None where these are log-probabilities."""
+        return None
 
     @property
     def alignment_head(self) -> str:

@@ -21,7 +21,7 @@ from asr.training.memory import share_one_heap
 from asr.training.module import TrainingModule
 from asr.training.schema import check_settings
 from asr.training.trainer import hardware, make_trainer, quiet_lightning
-from asr.training.warm_start import complete_from_model, init_from_model
+from asr.training.warm_start import complete_from_model, init_from_model, init_parts
 from asr.utils.threads import flush_denormals
 
 log = logging.getLogger(__name__)
@@ -62,12 +62,15 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     if resume is not None:
         check_checkpoint(resume, job.task)
         trained = job.task.vocabularies
+    elif isinstance(config["init"], Mapping):
+        init_parts(job.task, config["init"])
     elif config["init"]:
         trained = init_from_model(job.task, config["init"])
     job.prepare_heads(trained)
     trainer = make_trainer(config["trainer"], job.monitor, job.mode, run_dir, interactive)
     run_dir.mkdir(parents=True, exist_ok=True)
-    if resume is None and not config["init"]:
+    with_features = "encoder" in config["init"] if isinstance(config["init"], Mapping) else config["init"]
+    if resume is None and not with_features:
         job.fit_statistics()
     job.describe()
     if first_dir is not None and (resume is None or resume.absolute().parents[1] == first_dir.absolute()):

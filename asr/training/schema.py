@@ -69,11 +69,17 @@ class ClassificationData:
 
 
 @dataclass
-class SpeechData(ClassificationData):
-    """The group ``data`` of a recognizer: manifests of transcribed speech."""
+class TransducerData(ClassificationData):
+    """The group ``data`` of a transducer: manifests of transcribed speech."""
+
+    unknown_text: Literal["skip", "error"]
+
+
+@dataclass
+class SpeechData(TransducerData):
+    """The group ``data`` of a recognizer with CTC."""
 
     too_short: Literal["skip", "error"]
-    unknown_text: Literal["skip", "error"]
 
 
 @dataclass

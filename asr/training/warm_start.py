@@ -13,6 +13,7 @@ from asr.models import directory as model_directory
 from asr.models import store
 from asr.models.decoder_files import decoder_config
 from asr.tasks.base import Task
+from asr.utils.options import check_choice
 from asr.utils.state_dict import check_shapes
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def complete_from_model(config: Mapping[str, Any]) -> dict[str, Any]:
     task = config.get("task")
     if not isinstance(task, Mapping) or "heads" in task:
         return dict(config)
-    if not config.get("init"):
+    if not config.get("init") or isinstance(config["init"], Mapping):
         raise InputError("init names no model to adapt: set init=MODEL, such as init=runs/english/seed=1")
     directory = model_directory.find(config["init"])
     model = model_directory.read_config(directory)
@@ -119,6 +120,33 @@ def init_from_model(task: Task, path: str | Path) -> list[str]:
         note = f"; newly initialized heads, as their vocabulary differs: {new_heads}" if new_heads else ""
     log.info("weights from %s%s", directory, note)
     return same_heads if same_type else []
+
+
+def init_parts(task: Task, models: Mapping[str, str | Path]) -> None:
+    """Copy the weights of parts of an untrained task from a model each, such as an encoder from a CTC recognizer.
+
+    Args:
+        task: changed in place; its `Task.parts` name what there is.
+        models: a model directory or training run by part.
+
+    Raises:
+        InputError: an unknown part, a path that holds no model, or one whose weights are of another kind or shape.
+    """
+    kind = type(task).__name__.removesuffix("Task").lower()
+    if not models or not task.parts:
+        raise InputError(f"init={dict(models)}: name one model, or one for each part of: {', '.join(task.parts)}")
+    for part, path in models.items():
+        check_choice(f"init: part of a {kind} model", part, task.parts)
+        directory = model_directory.find(path)
+        config = model_directory.read_config(directory)
+        model = store.load(directory, model_directory.task_class(config))
+        where = f"init.{part}={path}"
+        source = task.weights_of_part(part, model, where)
+        target = {name: value for name, value in task.state_dict().items() if name in source}
+        if difference := check_shapes(source, target):
+            raise InputError(f"{where}: does not fit the network of this configuration: {difference}")
+        task.load_state_dict(source, strict=False)
+        log.info("%s: weights from %s", part, directory)
 
 
 def _tokens(model: Task, head: str) -> tuple[str, ...] | None:

@@ -174,7 +174,7 @@ def test_labels_lie_within_the_utterance_and_the_silence_around_it_is_blank() ->
     padded = SpeechBatch(**vars(batch) | {"padding": torch.tensor([[0, 0], [4000, 4800]])})
     x, frames, _ = task.encode(inputs, lengths)
     scores = task.heads["text"](x)
-    silent = task._padded_frames(padded, frames, x.shape[1])
+    silent = task.padded_frames(padded, frames, x.shape[1])
     assert silent is not None and not silent[0].any()
     seconds = (np.flatnonzero(~silent[1, : int(frames[1])].numpy()) + 0.5) * 1.5 / int(frames[1])
     assert seconds[0] == pytest.approx(0.5 - 0.1, abs=0.02) and seconds[-1] == pytest.approx(0.9 + 0.3, abs=0.02)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from asr.decoding.ctc.alignment import align_hypothesis
 from asr.decoding.ctc.fusion import NONE, Graph, make_cache, make_graph, score_ends
 from asr.decoding.ctc.options import CTCBeamOptions
 from asr.decoding.hypothesis import Hypothesis
+from asr.decoding.prefixes import Labels, TextOf, Words, find_words, merge_texts
 from asr.errors import InputError
 from asr.utils.threads import available_cores
 
@@ -27,12 +27,7 @@ if TYPE_CHECKING:
 
 INITIAL_NODES = 4096  # capacity of the tree, besides the beam
 MAX_SCORES = 1 << 20  # scores converted at a time
-NEGLIGIBLE = 20.0  # nats below the best score from which on a label sequence adds nothing to a text's probability
 NO_LOG_PROBS = np.zeros((1, 1), dtype=np.float32)  # in place of a neural model's
-
-Labels = tuple[int, ...]
-Words = tuple[tuple[int, int, int], ...]  # as in `Hypothesis`
-TextOf = Callable[[Labels, Words], Hashable]
 
 
 def search(
@@ -211,7 +206,8 @@ class CTCBeamSearch:
         if self.text is None:
             chosen = [(rank, float(scores[rank])) for rank in best[: self.options.nbest]]
         else:
-            chosen = self._merge_texts(best, words, scores)[: self.options.nbest]
+            entries = ((rank, *self._prefix(rank, int(words[rank])), float(scores[rank])) for rank in best)
+            chosen = merge_texts(entries, self.text, self.options.nbest)[: self.options.nbest]
         hypotheses = []
         for rank, score in chosen:
             labels, prefix_words = self._prefix(rank, int(words[rank]))
@@ -223,28 +219,6 @@ class CTCBeamSearch:
     def best_prefix(self) -> tuple[Labels, Words]:
         """Return the labels of the best prefix so far, and its words as in `Hypothesis`, but for one that may go on."""
         return self._prefix(0, NONE)
-
-    def _merge_texts(self, best: list[int], last_words: np.ndarray, scores: np.ndarray) -> list[tuple[int, float]]:
-        """Return the best entry and the summed score of each text, best first, of entries of the beam, best first.
-
-        Of words that share their labels, as homophones do, the first counts alone: they share their paths too.
-        """
-        assert self.text is not None
-        merged: dict[Hashable, int] = {}
-        by_text: dict[Hashable, dict[Labels, float]] = {}
-        for rank in best:
-            score = float(scores[rank])
-            if score < scores[best[0]] - NEGLIGIBLE and len(merged) >= self.options.nbest:
-                break
-            labels, words = self._prefix(rank, int(last_words[rank]))
-            text = self.text(labels, words)
-            merged.setdefault(text, rank)
-            by_text.setdefault(text, {}).setdefault(labels, score)
-        totals = {
-            text: next(iter(own.values())) if len(own) == 1 else float(np.logaddexp.reduce(list(own.values())))
-            for text, own in by_text.items()
-        }
-        return [(merged[text], totals[text]) for text in sorted(totals, key=lambda text: -totals[text])]
 
     def _prefix_scores(self) -> np.ndarray:
         """Return the natural-log scores of the beam's entries."""
@@ -263,17 +237,5 @@ class CTCBeamSearch:
     def _prefix(self, rank: int, last_word: int) -> tuple[Labels, Words]:
         """Return the labels of an entry, and its words as in `Hypothesis`, ``last_word`` at the end included."""
         rows = self._tree.rows[self._chain(rank)]
-        labels = rows[:, state.LABEL].tolist()
-        first_end = (
-            0 if self.graph.has_pieces else 1
-        )  # a piece ends the word before it, a separator that before and itself
-        ends = [(word, at) for at, word in enumerate(rows[:, state.WORD].tolist(), start=first_end) if word != NONE]
-        if last_word != NONE:
-            ends.append((last_word, len(labels)))
-        words, first = [], 0
-        for word, end in ends:
-            first += labels[first] == self.graph.separator  # an utterance may begin with one
-            last = end - (labels[end - 1] == self.graph.separator)
-            words.append((word if word < len(self.graph.word_bonus) - 1 else NONE, first, last))
-            first = end
-        return tuple(labels), tuple(words)
+        labels = tuple(rows[:, state.LABEL].tolist())
+        return labels, find_words(labels, rows[:, state.WORD].tolist(), last_word, self.graph)

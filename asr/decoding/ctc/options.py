@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from asr.errors import InputError
+from asr.decoding.options import BeamOptions
 from asr.utils.options import check_choice
 
-MAX_BEAM = 1_000_000  # a wider one would fill the memory
 SCORES = ("log_probs", "probs", "logits")
 
 # former names of options in configurations and model directories: see `asr.utils.aliases.rename_keys`
@@ -15,16 +14,15 @@ OPTION_ALIASES = {"most_labels": "max_labels", "least": "min_label_prob", "behin
 
 
 @dataclass(frozen=True)
-class CTCBeamOptions:
+class CTCBeamOptions(BeamOptions):
     """Options of the CTC prefix beam search.
 
     Args:
-        beam: number of prefixes kept from one frame to the next, at least 1.
-        nbest: number of hypotheses returned, best first, at least 1.
-        max_labels: only this many of a frame's most probable labels extend prefixes; None: all labels.
-        min_label_prob: only labels of at least this probability extend prefixes; from 0 to below 1.
-        beam_threshold: prefixes more than this many nats below the best one are dropped; None: none are dropped. Where
-            the network is confident this leaves a small part of the beam, and little work.
+        beam: see `BeamOptions`.
+        nbest: see `BeamOptions`.
+        max_labels: see `BeamOptions`.
+        min_label_prob: see `BeamOptions`.
+        beam_threshold: see `BeamOptions`.
         scores: kind of the scores that are searched: ``"log_probs"`` (natural logs), ``"probs"``, or ``"logits"``,
             which are normalized first.
 
@@ -32,20 +30,8 @@ class CTCBeamOptions:
         InputError: a value is outside its range.
     """
 
-    beam: int = 100
-    nbest: int = 1
-    max_labels: int | None = None
-    min_label_prob: float = 0.0
-    beam_threshold: float | None = None
     scores: str = "log_probs"
 
     def __post_init__(self) -> None:
-        if self.beam < 1 or self.nbest < 1 or (self.max_labels is not None and self.max_labels < 1):
-            raise InputError(f"beam, nbest and max_labels must be at least 1: {self}")
-        if self.beam > MAX_BEAM:
-            raise InputError(f"beam={self.beam}: use at most {MAX_BEAM}")
-        if not 0 <= self.min_label_prob < 1:
-            raise InputError(f"min_label_prob={self.min_label_prob}: use a probability from 0 to below 1")
-        if self.beam_threshold is not None and not self.beam_threshold > 0:
-            raise InputError(f"beam_threshold={self.beam_threshold}: use a number of nats above 0, or null")
+        super().__post_init__()
         check_choice("scores", self.scores, SCORES)

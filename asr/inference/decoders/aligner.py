@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 import numpy as np
@@ -30,13 +31,20 @@ class Aligner(BaseDecoder):
         vocabulary: of the head that aligns.
         text: the text that is spoken.
         lexicon: pronunciations of the text's words, required for a head of phones.
+        make: makes the aligner of words, by the arguments of `WordAligner`.
 
     Raises:
         InputError: a text without words, or of which no word can be written or pronounced, or a missing or superfluous
             lexicon.
     """
 
-    def __init__(self, vocabulary: Vocabulary, text: str, lexicon: Lexicon | None = None) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        text: str,
+        lexicon: Lexicon | None = None,
+        make: Callable[..., WordAligner] = WordAligner,
+    ) -> None:
         super().__init__(vocabulary)
         check_lexicon(vocabulary, lexicon is not None)
         if lexicon is None:
@@ -52,7 +60,7 @@ class Aligner(BaseDecoder):
         ]
         spaces = [label for label, token in enumerate(vocabulary.tokens) if token == " "]
         separator = tuple(spaces) if vocabulary.kind == "characters" else ()
-        self._words = WordAligner(
+        self._words = make(
             len(vocabulary),
             vocabulary.blank,
             spellings,
@@ -67,8 +75,16 @@ class Aligner(BaseDecoder):
 
     def search(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
         """Align the text to each utterance: log-probabilities (N, T, V) and lengths (N,) to lists of one hypothesis."""
-        check_scores(log_probs, lengths, self.vocabulary)
+        self.check_batch(log_probs, lengths)
         return [[self.align(row[:length])] for row, length in zip(log_probs, lengths, strict=True)]
+
+    def check_batch(self, log_probs: np.ndarray, lengths: np.ndarray) -> None:
+        """Raise InputError unless scores (N, T, V), lengths (N,) are natural-log probabilities of the labels."""
+        check_scores(log_probs, lengths, self.vocabulary)
+
+    def check(self, log_probs: np.ndarray, first_frame: int) -> None:
+        """Raise InputError unless scores (T, V), from frame ``first_frame`` on, are natural-log probabilities."""
+        check_log_probs(log_probs, len(self.vocabulary), first_frame)
 
     def start(self, pool: Executor | None = None) -> Search:
         """Begin an alignment to one recording."""
@@ -101,7 +117,7 @@ class AlignmentSearch:
 
     def feed(self, frames: np.ndarray) -> None:
         """Take in the next log-probabilities (T, V), natural. Raises InputError for scores that are not."""
-        check_log_probs(frames, len(self.aligner.vocabulary), self.frames)
+        self.aligner.check(frames, self.frames)
         self._log_probs.append(frames)
 
     def finish(self) -> list[Hypothesis]:

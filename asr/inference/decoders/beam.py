@@ -17,6 +17,7 @@ from asr.decoding.ctc.fusion import NONE, LabelModel, WordModel, make_graph
 from asr.decoding.ctc.neural_lm import NeuralModel
 from asr.decoding.ctc.options import CTCBeamOptions
 from asr.decoding.hypothesis import Hypothesis
+from asr.decoding.prefixes import TextOf
 from asr.errors import InputError
 from asr.inference.decoders.base import BaseDecoder, Search
 from asr.inference.decoders.segments import SegmentedSearch
@@ -123,7 +124,7 @@ class BeamDecoder(BaseDecoder):
         return SegmentedSearch(make_search, pool)
 
     @property
-    def _text_of(self) -> ctc_beam.TextOf | None:
+    def _text_of(self) -> TextOf | None:
         """What makes label sequences one text: only characters and SentencePiece units spell one in several ways."""
         if self.graph.has_words:
             return lambda labels, words: self.text(Hypothesis(labels, 0.0, words=words))

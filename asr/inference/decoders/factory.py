@@ -25,12 +25,31 @@ if TYPE_CHECKING:
     from asr.decoding.ctc.neural_lm import NeuralModel
     from asr.inference.decoders.aligner import Aligner
     from asr.inference.decoders.beam import BeamDecoder
+    from asr.modules.transducer_head import TransducerHead
 
 log = logging.getLogger(__name__)
 
 
+def greedy_decoder(
+    vocabulary: Vocabulary, network: TransducerHead | None = None, *, calibration: Sequence[float] | None = None
+) -> HeadDecoder:
+    """Build a greedy search.
+
+    Args:
+        vocabulary: of the head that is decoded.
+        network: of a transducer; None: the search is that of CTC.
+        calibration: see `asr.inference.decoders.base.BaseDecoder`.
+    """
+    if network is None:
+        return GreedyDecoder(vocabulary, calibration=calibration)
+    from asr.inference.decoders.transducer import TransducerGreedyDecoder  # imports Numba
+
+    return TransducerGreedyDecoder(vocabulary, network, calibration=calibration)
+
+
 def beam_decoder(
     vocabulary: Vocabulary,
+    network: TransducerHead | None = None,
     *,
     beam: int = 100,
     nbest: int = 1,
@@ -52,10 +71,11 @@ def beam_decoder(
     hotwords: HotWords | None = None,
     calibration: Sequence[float] | None = None,
 ) -> BeamDecoder:
-    """Build a CTC prefix beam search (`asr.decoding.ctc.beam`) and read the models that it uses.
+    """Build a beam search (`asr.decoding.ctc.beam`, `asr.decoding.transducer.beam`) and read the models that it uses.
 
     Args:
         vocabulary: of the head that is decoded.
+        network: of a transducer; None: the search is that of CTC.
         beam: number of prefixes kept after each frame.
         nbest: number of hypotheses returned.
         max_labels: number of the most probable labels of a frame that may extend a prefix; None: all.
@@ -111,21 +131,31 @@ def beam_decoder(
     if character_lm is not None:
         labels = models.label_model(vocabulary, files.read(character_lm).expand(), character_weight, character_bonus)
     if neural_lm is not None:
+        if network is not None:
+            raise InputError("decoder.neural_lm: not for a transducer; use lm or character_lm")
         neural = neural_model(vocabulary, neural_lm, neural_weight, neural_bonus)
-    return BeamDecoder(vocabulary, options, FusionModels(words, labels, neural), calibration=calibration)
+    fused = FusionModels(words, labels, neural)
+    if network is None:
+        return BeamDecoder(vocabulary, options, fused, calibration=calibration)
+    from asr.inference.decoders.transducer import TransducerBeamDecoder
+
+    return TransducerBeamDecoder(vocabulary, network, options, fused, calibration=calibration)
 
 
 # decoders by the ``type`` of their configuration; their keyword arguments are the options
-DECODERS: dict[str, Callable[..., HeadDecoder]] = {"greedy": GreedyDecoder, "beam": beam_decoder}
+DECODERS: dict[str, Callable[..., HeadDecoder]] = {"greedy": greedy_decoder, "beam": beam_decoder}
 
 
-def make_decoder(vocabulary: Vocabulary, config: Mapping[str, Any]) -> HeadDecoder:
+def make_decoder(
+    vocabulary: Vocabulary, config: Mapping[str, Any], network: TransducerHead | None = None
+) -> HeadDecoder:
     """Build the decoder of one head from a configuration (group ``decoder``).
 
     Args:
         vocabulary: of the head that is decoded.
         config: ``type`` (a key of `DECODERS`) and the options of that decoder. Without ``type`` decoding is greedy,
             unless there are options that only the beam search has.
+        network: of a transducer (`asr.tasks.recognition.RecognitionTask.transducer`); None for CTC.
 
     Raises:
         InputError: an unknown type, an option that the decoder does not have, or what the decoder itself refuses.
@@ -133,13 +163,13 @@ def make_decoder(vocabulary: Vocabulary, config: Mapping[str, Any]) -> HeadDecod
     config = rename_keys(config, OPTION_ALIASES)
     if "type" not in config:
         config = {"type": implied_type(config), **config}
-    decoder: HeadDecoder = build(DECODERS, config, "decoder", vocabulary=vocabulary)
+    decoder: HeadDecoder = build(DECODERS, config, "decoder", vocabulary=vocabulary, network=network)
     return decoder
 
 
 def implied_type(options: Iterable[str]) -> str:
     """Return the type of decoder that options without a ``type`` imply: greedy where it has them all, or else beam."""
-    greedy = inspect.signature(GreedyDecoder).parameters
+    greedy = inspect.signature(greedy_decoder).parameters
     if beam := [option for option in options if option not in greedy]:
         log.info("decoding with a beam search, implied by %s", ", ".join(map(str, beam)))
         return "beam"
@@ -151,6 +181,7 @@ def make_aligner(
     text: str,
     lexicon: str | Path | Lexicon | None = None,
     pronouncer: str | Path | None = None,
+    network: TransducerHead | None = None,
 ) -> Aligner:
     """Build the decoder that aligns a text.
 
@@ -159,6 +190,7 @@ def make_aligner(
         text: the text that is spoken.
         lexicon: pronunciation dictionary (CMUdict or Kaldi), or what was read from one, for a head of phones.
         pronouncer: directory of a seq2seq model that pronounces words that ``lexicon`` lacks.
+        network: of a transducer; None for CTC.
 
     Raises:
         InputError: what `Aligner` refuses, or a file that cannot be read.
@@ -167,7 +199,12 @@ def make_aligner(
 
     given = lexicon is not None or pronouncer is not None
     check_lexicon(vocabulary, given)
-    return Aligner(vocabulary, text, lexicon_for(lexicon_.words(text), lexicon, pronouncer) if given else None)
+    pronunciations = lexicon_for(lexicon_.words(text), lexicon, pronouncer) if given else None
+    if network is None:
+        return Aligner(vocabulary, text, pronunciations)
+    from asr.inference.decoders.transducer import TransducerAligner
+
+    return TransducerAligner(vocabulary, text, network, pronunciations)
 
 
 def neural_model(vocabulary: Vocabulary, model: str | Path, weight: float, bonus: float) -> NeuralModel:

@@ -91,15 +91,7 @@ class WordAligner:
             scores = self._with_wildcard(scores)
         hypothesis = self._align(scores, [variants[0] for variants in self.variants])
         if any(len(variants) > 1 for variants in self.variants):
-            starts = [hypothesis.frames[begin][0] for _, begin, _ in hypothesis.words]
-            ends = [hypothesis.frames[end - 1][1] for _, _, end in hypothesis.words]
-            # of each word: from the end of the word before it to the start of the next one
-            surroundings = zip([0, *ends[:-1]], [*starts[1:], len(scores)], strict=True)
-            best = [
-                best_variant(scores[begin:end], variants, self.blank)
-                for variants, (begin, end) in zip(self.variants, surroundings, strict=True)
-            ]
-            hypothesis = self._align(scores, best)
+            hypothesis = self._align(scores, self._best_variants(scores, hypothesis))
         fits, doubts = self._assess(scores, hypothesis)
         hypothesis = self._between_neighbors(hypothesis)
         fields = {field: getattr(hypothesis, field) for field in ("labels", "score", "frames", "confidence", "words")}
@@ -110,7 +102,22 @@ class WordAligner:
         speech = np.log(np.maximum(-np.expm1(np.minimum(log_probs[:, self.blank], 0.0)), 1e-12))
         return np.concatenate([log_probs, speech[:, None].astype(log_probs.dtype)], axis=1)
 
-    def _align(self, log_probs: np.ndarray, spellings: Variants) -> Hypothesis:
+    def _surroundings(self, hypothesis: Hypothesis, frames: int) -> list[tuple[int, int]]:
+        """Return the frames around each word: from the end of the word before it to the start of the next one."""
+        starts = [hypothesis.frames[begin][0] for _, begin, _ in hypothesis.words]
+        ends = [hypothesis.frames[end - 1][1] for _, _, end in hypothesis.words]
+        return list(zip([0, *ends[:-1]], [*starts[1:], frames], strict=True))
+
+    def _best_variants(self, log_probs: np.ndarray, hypothesis: Hypothesis) -> list[tuple[int, ...]]:
+        """Choose the label sequence of each word that fits best where the first one was aligned."""
+        surroundings = self._surroundings(hypothesis, len(log_probs))
+        return [
+            best_variant(log_probs[begin:end], variants, self.blank)
+            for variants, (begin, end) in zip(self.variants, surroundings, strict=True)
+        ]
+
+    def _labels(self, spellings: Variants) -> tuple[list[int], list[tuple[int, int, int]]]:
+        """Return the labels of all words, given those of each, and the words as in `Hypothesis`."""
         labels = list(self.edge)
         words = []
         for number, units in enumerate(spellings):
@@ -120,10 +127,39 @@ class WordAligner:
             words.append((number, len(labels), len(labels) + len(units)))
             labels += units
         labels += self.edge
+        return labels, words
+
+    def _align(self, log_probs: np.ndarray, spellings: Variants) -> Hypothesis:
+        labels, words = self._labels(spellings)
         return align_hypothesis(log_probs, labels, self.blank, words=words)
 
     def _assess(self, log_probs: np.ndarray, hypothesis: Hypothesis) -> tuple[bool, list[str]]:
         """Whether the text fits frames (T, V), and a warning if not or if words do not."""
+        behind, different = self._compare(log_probs, hypothesis)
+        fits = behind + EDIT_NATS * different <= MAX_MISFIT
+        warnings = []
+        if not fits:
+            warnings.append(
+                f"the text does not fit the recording: {100 * different:.0f} % of the labels differ from what is "
+                f"recognized, which is more probable by {behind:.1f} nats a label"
+            )
+        gaps = self._label_gaps(log_probs, hypothesis)
+        doubtful = [
+            number
+            for number, first, end in hypothesis.words
+            if not self.is_wild[number] and end - first >= MIN_LABELS and gaps[first:end].mean() < -MAX_WORD_BEHIND
+        ]
+        if doubtful:
+            some = ", ".join(repr(self.names[number]) for number in doubtful[:MAX_NAMED])
+            some += " …" if len(doubtful) > MAX_NAMED else ""
+            warnings.append(f"{len(doubtful)} words do not fit the recording where they were aligned: {some}")
+        return fits, warnings
+
+    def _compare(self, log_probs: np.ndarray, hypothesis: Hypothesis) -> tuple[float, float]:
+        """Return by how many nats a label the text is less probable than what is recognized, and how it differs.
+
+        The difference is the share of labels that would have to be changed.
+        """
         labels = np.array(hypothesis.labels)
         free = log_probs[:, : self.num_labels].max(1) if len(log_probs) else np.zeros(0)
         path = log_probs[:, : self.num_labels].argmax(1)
@@ -135,29 +171,16 @@ class WordAligner:
         recognized, expected = path[is_start].tolist(), labels[labels != self.wildcard].tolist()
         longest = max(len(recognized), len(expected), 1)
         behind = (float(free.sum(dtype=np.float64)) - hypothesis.score) / longest
-        different = Levenshtein.distance(expected, recognized) / longest
-        fits = behind + EDIT_NATS * different <= MAX_MISFIT
-        warnings = []
-        if not fits:
-            warnings.append(
-                f"the text does not fit the recording: {100 * different:.0f} % of the labels differ from what is "
-                f"recognized, which is more probable by {behind:.1f} nats a label"
-            )
-        doubtful = []
-        for number, first, end in hypothesis.words:
-            if self.is_wild[number] or end - first < MIN_LABELS:
-                continue
-            gaps = [
-                (log_probs[begin:stop, label] - free[begin:stop]).max()
-                for label, (begin, stop) in zip(labels[first:end], hypothesis.frames[first:end], strict=True)
-            ]
-            if np.mean(gaps) < -MAX_WORD_BEHIND:
-                doubtful.append(number)
-        if doubtful:
-            some = ", ".join(repr(self.names[number]) for number in doubtful[:MAX_NAMED])
-            some += " …" if len(doubtful) > MAX_NAMED else ""
-            warnings.append(f"{len(doubtful)} words do not fit the recording where they were aligned: {some}")
-        return fits, warnings
+        return behind, Levenshtein.distance(expected, recognized) / longest
+
+    def _label_gaps(self, log_probs: np.ndarray, hypothesis: Hypothesis) -> np.ndarray:
+        """Return by how many nats (L,) each label is more probable than the most probable one, at its best frame."""
+        free = log_probs[:, : self.num_labels].max(1) if len(log_probs) else np.zeros(0)
+        gaps = [
+            (log_probs[begin:stop, label] - free[begin:stop]).max()
+            for label, (begin, stop) in zip(hypothesis.labels, hypothesis.frames, strict=True)
+        ]
+        return np.array(gaps)
 
     def _between_neighbors(self, hypothesis: Hypothesis) -> Hypothesis:
         """Give words that cannot be written, one after another or alone, the frames between their neighbors."""

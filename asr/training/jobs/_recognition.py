@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -14,10 +13,13 @@ from asr.data.batch import SpeechBatch
 from asr.data.speech_dataset import SpeechDataset
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
+from asr.evaluation.recognition import greedy_decoders
 from asr.evaluation.report import Report
 from asr.evaluation.speech import DecodedTexts, error_kinds, evaluate_task
 from asr.inference.decoders.base import HeadDecoder
+from asr.inference.decoders.factory import make_decoder
 from asr.models import card
+from asr.tasks.recognition import RecognitionTask
 from asr.text.outside import log_refused
 from asr.text.vocabulary import Vocabulary
 from asr.training.jobs._speech_data import SpeechDataJob
@@ -28,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class RecognitionJob(SpeechDataJob):
-    """A job that trains a recognizer; a subclass builds its task and its decoders.
+    """A job that trains a recognizer; a subclass builds its task.
 
     Attributes:
         loss: name of the loss, for the model card.
@@ -36,16 +38,27 @@ class RecognitionJob(SpeechDataJob):
             hypotheses of a validation step into text.
     """
 
+    groups = ("decoder",)
     loss: str
+    task: RecognitionTask
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.decoders = self.make_decoders()
         self.monitor = dev_figure(config["trainer"]["monitor"], self.task.vocabularies, self.dev_data)
 
-    @abstractmethod
     def make_decoders(self) -> dict[str, dict[str, HeadDecoder]]:
-        """Build the decoders that dev and test are scored with, see the class."""
+        """Build the greedy decoders of all heads, and the one of the group ``decoder``, named ", beam" say.
+
+        Raises:
+            InputError: ``decoder.head`` is not a head, or an option of the decoder is wrong.
+        """
+        options = dict(self.config["decoder"])
+        head = options.pop("head", None) or self.task.primary
+        check_choice("decoder.head", head, self.task.vocabularies)
+        decoder = make_decoder(self.task.vocabularies[head], options, self.task.transducer)
+        configured = {} if options["type"] == "greedy" else {f", {options['type']}": {head: decoder}}
+        return {"": greedy_decoders(self.task)} | configured
 
     def prepare_heads(self, trained: Collection[str]) -> None:
         """Freeze the heads that no training utterance has labels for, if they are ``trained``; log a warning.

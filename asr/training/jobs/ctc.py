@@ -11,9 +11,6 @@ from lhotse import MonoCut
 from asr.data.batch import Targets
 from asr.data.speech_dataset import SpeechDataset
 from asr.errors import InputError
-from asr.evaluation.ctc import greedy_decoders
-from asr.inference.decoders.base import HeadDecoder
-from asr.inference.decoders.factory import make_decoder
 from asr.models import store
 from asr.modules.ctc_crf import estimate_trigram
 from asr.tasks.ctc import CTCTask
@@ -27,7 +24,6 @@ log = logging.getLogger(__name__)
 class CTCJob(RecognitionJob):
     """Trains a CTC task on manifests of speech; see `asr.training.jobs.base.Job`."""
 
-    groups = ("decoder",)
     head_options = CTCHeadOptions
     loss = "CTC"
     task: CTCTask
@@ -45,19 +41,6 @@ class CTCJob(RecognitionJob):
     def make_task(self) -> CTCTask:
         """Build an untrained task; its vocabularies come from the configuration and the training manifests."""
         return make_task(self.config, self.cuts("train"))
-
-    def make_decoders(self) -> dict[str, dict[str, HeadDecoder]]:
-        """Build the greedy decoders of all heads, and the one of the group ``decoder``, named ", beam" say.
-
-        Raises:
-            InputError: ``decoder.head`` is not a head, or an option of the decoder is wrong.
-        """
-        options = dict(self.config["decoder"])
-        head = options.pop("head", None) or self.task.primary
-        check_choice("decoder.head", head, self.task.vocabularies)
-        decoder = make_decoder(self.task.vocabularies[head], options)
-        configured = {} if options["type"] == "greedy" else {f", {options['type']}": {head: decoder}}
-        return {"": greedy_decoders(self.task)} | configured
 
 
 def make_task(config: Mapping[str, Any], train_cuts: Sequence[MonoCut]) -> CTCTask:

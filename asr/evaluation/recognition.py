@@ -1,4 +1,4 @@
-"""Evaluate CTC recognizers: word, character and phone error rates on manifests of speech."""
+"""Evaluate recognizers: word, character and phone error rates on manifests of speech."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 from asr.evaluation.base import Evaluation, EvaluationOptions, single_model
 from asr.evaluation.speech import evaluate_recognizer, read_cuts
 from asr.inference.decoders.base import HeadDecoder
-from asr.inference.decoders.greedy import GreedyDecoder
+from asr.inference.decoders.beam import BeamDecoder
+from asr.inference.decoders.factory import make_decoder
 from asr.inference.recognizer import Recognizer
-from asr.tasks.speech_frontend import SpeechTask
+from asr.models.directory import read_config
+from asr.tasks.recognition import RecognitionTask
 
 
-def greedy_decoders(task: SpeechTask) -> dict[str, HeadDecoder]:
-    """Return the greedy CTC decoder of each head."""
-    return {head: GreedyDecoder(vocabulary) for head, vocabulary in task.vocabularies.items()}
+def greedy_decoders(task: RecognitionTask) -> dict[str, HeadDecoder]:
+    """Return the greedy decoder of each head."""
+    return {head: make_decoder(v, {"type": "greedy"}, task.transducer) for head, v in task.vocabularies.items()}
 
 
 def evaluate(models: Sequence[Path], data: Sequence[str], options: EvaluationOptions) -> Evaluation:
@@ -23,11 +25,12 @@ def evaluate(models: Sequence[Path], data: Sequence[str], options: EvaluationOpt
 
     Without a head all heads are scored, unless a beam search is configured, which is made for one head.
     """
-    options.reject("ctc", "html")
-    model = single_model(models, "ctc")
+    kind = read_config(models[0])["task"]["type"]
+    options.reject(kind, "html")
+    model = single_model(models, kind)
     cuts, groups = read_cuts(data, options.by_speaker)
     recognizer = Recognizer.load(model, device=options.device, head=options.head, decoder=options.decoder)
     decoders = {recognizer.head: recognizer.decoder}
-    if options.head is None and type(recognizer.decoder) is GreedyDecoder:
+    if options.head is None and not isinstance(recognizer.decoder, BeamDecoder):
         decoders = greedy_decoders(recognizer.task) | decoders
     return evaluate_recognizer(recognizer, decoders, cuts, groups, options)

@@ -1,0 +1,1 @@
+"""Searches and alignment for transducers."""
