@@ -12,8 +12,8 @@ from asr.errors import InputError
 from asr.modules.cells import CELLS
 from asr.modules.rnn import MERGES, RNN
 
-# Of each cell: ONNX's operator, the places of its gates among the cell's, and further attributes. -1 - n stands for gate
-# n with the opposite sign, whose sigmoid is 1 minus that gate.
+# Of each cell: ONNX's operator, the places of its gates among the cell's, and further attributes. -1 - n stands for
+# gate n with the opposite sign, whose sigmoid is 1 minus that gate.
 OPERATORS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "tanh": ("RNN", (0,), {}),
     "relu": ("RNN", (0,), {"activations": "Relu"}),

@@ -12,10 +12,10 @@ class WeightNoise:
     """Regularize networks by Gaussian noise on their weights.
 
     The noise makes a network simpler, in the amount of information that is needed to describe its weights. Graves,
-    Mohamed & Hinton (2013, arXiv 1303.5778) add noise of standard deviation 0.075 once per training sequence. Call `add`
-    before the forward pass and `remove` after the backward pass, or after those of several batches that shall have the
-    same noise: the gradient is that of the noisy weights, and the optimizer steps from the clean ones. Random numbers
-    are torch's global ones.
+    Mohamed & Hinton (2013, arXiv 1303.5778) add noise of standard deviation 0.075 once per training sequence. Call
+    `add` before the forward pass and `remove` after the backward pass, or after those of several batches that shall
+    have the same noise: the gradient is that of the noisy weights, and the optimizer steps from the clean ones. Random
+    numbers are torch's global ones.
 
     Args:
         parameters: those that need no gradient are left alone.

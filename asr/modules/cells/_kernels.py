@@ -11,62 +11,61 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from asr.modules.cells._math import ELEMENTWISE as ROW
-from asr.modules.cells._math import ONE, ZERO, sigmoid, tanh
+from asr.modules.cells._math import ELEMENTWISE, INNER, ONE, ZERO, sigmoid, tanh
 from asr.utils.numba_cache import njit
 
 # -- loops over the units of a row
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _sum(a: Any, b: Any, total: Any) -> None:
     for j in range(total.shape[0]):
         total[j] = a[j] + b[j]
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _add(x: Any, total: Any) -> None:
     for j in range(total.shape[0]):
         total[j] += x[j]
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _add_products(x: Any, weights: Any, values: Any) -> None:
     for j in range(x.shape[0]):
         x[j] += weights[j] * values[j]
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _sigmoid(x: Any) -> None:
     for j in range(x.shape[0]):
         x[j] = sigmoid(x[j])
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _tanh(x: Any) -> None:
     for j in range(x.shape[0]):
         x[j] = tanh(x[j])
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _cell(i: Any, f: Any, g: Any, before: Any, after: Any) -> None:
     for j in range(i.shape[0]):
         after[j] = f[j] * before[j] + i[j] * g[j]
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _coupled_cell(f: Any, g: Any, before: Any, after: Any) -> None:
     for j in range(f.shape[0]):
         after[j] = g[j] + f[j] * (before[j] - g[j])
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _output(o: Any, cell: Any, h: Any) -> None:
     for j in range(o.shape[0]):
         h[j] = o[j] * tanh(cell[j])
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _output_gradient(dh: Any, o: Any, cell: Any, d_o: Any, dc: Any) -> None:
     """Write the gradient of the output gate's sum to d_o, and add that of the cell by its output to dc."""
     for j in range(o.shape[0]):
@@ -75,31 +74,31 @@ def _output_gradient(dh: Any, o: Any, cell: Any, d_o: Any, dc: Any) -> None:
         dc[j] += dh[j] * o[j] * (ONE - squashed * squashed)
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _gate_gradient(dc: Any, factor: Any, gate: Any, d_gate: Any) -> None:
     for j in range(gate.shape[0]):
         d_gate[j] = dc[j] * factor[j] * gate[j] * (ONE - gate[j])
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _candidate_gradient(dc: Any, i: Any, g: Any, d_g: Any) -> None:
     for j in range(g.shape[0]):
         d_g[j] = dc[j] * i[j] * (ONE - g[j] * g[j])
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _coupled_forget_gradient(dc: Any, f: Any, g: Any, before: Any, d_f: Any) -> None:
     for j in range(f.shape[0]):
         d_f[j] = dc[j] * (before[j] - g[j]) * f[j] * (ONE - f[j])
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _coupled_candidate_gradient(dc: Any, f: Any, g: Any, d_g: Any) -> None:
     for j in range(g.shape[0]):
         d_g[j] = dc[j] * (ONE - f[j]) * (ONE - g[j] * g[j])
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _scale(x: Any, by: Any) -> None:
     for j in range(x.shape[0]):
         x[j] *= by[j]
@@ -126,7 +125,7 @@ def lstm_kernels(coupled: bool, peeps: bool, depth: bool) -> Kernels:
     Without ``peeps`` and ``depth`` their arrays are not read.
     """
 
-    @njit(**ROW)
+    @njit(**ELEMENTWISE)
     def forward(t: Any, x: Any, product: Any, gates: Any, cells: Any, h: Any, peepholes: Any, below: Any) -> None:
         size = cells.shape[2]
         f0 = 0 if coupled else size  # where the forget gates begin
@@ -153,7 +152,7 @@ def lstm_kernels(coupled: bool, peeps: bool, depth: bool) -> Kernels:
             _sigmoid(row[o0:d0])
             _output(row[o0:d0], after, h[t + 1, n])
 
-    @njit(**ROW)
+    @njit(**ELEMENTWISE)
     def backward(
         t: Any,
         dy: Any,
@@ -202,31 +201,31 @@ def lstm_kernels(coupled: bool, peeps: bool, depth: bool) -> Kernels:
 # -- gated recurrent unit
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _products(a: Any, b: Any, c: Any) -> None:
     for j in range(c.shape[0]):
         c[j] = a[j] * b[j]
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _interpolate(z: Any, candidate: Any, before: Any, after: Any) -> None:
     for j in range(z.shape[0]):
         after[j] = candidate[j] + z[j] * (before[j] - candidate[j])
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _update_gradient(dh: Any, z: Any, candidate: Any, before: Any, d_z: Any) -> None:
     for j in range(z.shape[0]):
         d_z[j] = dh[j] * (before[j] - candidate[j]) * z[j] * (ONE - z[j])
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _reset_gradient(product: Any, r: Any, before: Any, d_r: Any) -> None:
     for j in range(r.shape[0]):
         d_r[j] = product[j] * before[j] * r[j] * (ONE - r[j])
 
 
-@njit(**ROW)
+@njit(**ELEMENTWISE)
 def gru_gates(t: Any, x: Any, product: Any, gates: Any, h: Any, reset: Any) -> None:
     """Compute the gates of a step: r, z of gates (T, N, 3H), and r * h (T, N, H) from h (T + 1, N, H).
 
@@ -240,7 +239,7 @@ def gru_gates(t: Any, x: Any, product: Any, gates: Any, h: Any, reset: Any) -> N
         _products(row[:size], h[t, n], reset[t, n])
 
 
-@njit(**ROW)
+@njit(**ELEMENTWISE)
 def gru_output(t: Any, x: Any, product: Any, gates: Any, h: Any) -> None:
     """Compute the candidate of a step, from its recurrent product (N, H), and h[t + 1]."""
     size = h.shape[2]
@@ -251,7 +250,7 @@ def gru_output(t: Any, x: Any, product: Any, gates: Any, h: Any) -> None:
         _interpolate(gates[t, n, size : 2 * size], candidate, h[t, n], h[t + 1, n])
 
 
-@njit(**ROW)
+@njit(**ELEMENTWISE)
 def gru_output_gradient(t: Any, dy: Any, product: Any, gates: Any, h: Any, dh: Any, d_gates: Any) -> None:
     """Compute the gradients by the sums of z and of the candidate.
 
@@ -266,7 +265,7 @@ def gru_output_gradient(t: Any, dy: Any, product: Any, gates: Any, h: Any, dh: A
         _coupled_candidate_gradient(row, z, candidate, d_gates[t, n, 2 * size :])
 
 
-@njit(**ROW)
+@njit(**ELEMENTWISE)
 def gru_gate_gradient(t: Any, product: Any, gates: Any, h: Any, dh: Any, d_gates: Any) -> None:
     """Compute the gradient by the sum of r, from that by r * h (N, H); dh becomes that by h[t], less the products'."""
     size = h.shape[2]
@@ -280,27 +279,27 @@ def gru_gate_gradient(t: Any, product: Any, gates: Any, h: Any, dh: Any, d_gates
 # -- one layer of units without gates
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _tanh_output(x: Any, product: Any, h: Any) -> None:
     for j in range(h.shape[0]):
         h[j] = tanh(x[j] + product[j])
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _relu_output(x: Any, product: Any, h: Any) -> None:
     for j in range(h.shape[0]):
         total = x[j] + product[j]
         h[j] = ZERO if total < ZERO else total  # so written, NaN stays NaN
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _tanh_gradient(dh: Any, h: Any, d_sum: Any) -> None:
     for j in range(h.shape[0]):
         y = h[j]
         d_sum[j] = dh[j] * (ONE - y * y)
 
 
-@njit(**ROW)
+@njit(**INNER)
 def _relu_gradient(dh: Any, h: Any, d_sum: Any) -> None:
     for j in range(h.shape[0]):
         d_sum[j] = ZERO if h[j] <= ZERO else dh[j]
@@ -318,7 +317,7 @@ def simple_kernels(rectifier: bool, clocked: bool) -> Kernels:
     the sums (T, N, H) out.
     """
 
-    @njit(**ROW)
+    @njit(**ELEMENTWISE)
     def forward(t: Any, x: Any, product: Any, active: Any, h: Any) -> None:
         for n in range(h.shape[1]):
             if rectifier:
@@ -331,7 +330,7 @@ def simple_kernels(rectifier: bool, clocked: bool) -> Kernels:
                     if on[j] == 0:
                         h[t + 1, n, j] = h[t, n, j]
 
-    @njit(**ROW)
+    @njit(**ELEMENTWISE)
     def backward(t: Any, dy: Any, product: Any, active: Any, h: Any, dh: Any, d_sums: Any) -> None:
         for n in range(h.shape[1]):
             row = dh[n]

@@ -13,10 +13,11 @@ from numba import types
 from numba.extending import intrinsic
 
 from asr.utils.numba_cache import njit
-from asr.utils.numba_options import KERNEL
+from asr.utils.numba_options import INNER_KERNEL, KERNEL
 
 # Sums and products may be fused, nothing else: NaN and infinity must arrive where the loss is checked.
 ELEMENTWISE: dict[str, Any] = {**KERNEL, "fastmath": {"contract"}}
+INNER: dict[str, Any] = {**INNER_KERNEL, "fastmath": {"contract"}}
 
 _LOG2_E = np.float32(1.44269504088896341)
 _LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)  # ln 2 in two parts, the first one exact
@@ -50,7 +51,7 @@ def _from_bits(context: Any, x: Any) -> Any:
     return types.float32(types.int32), generate
 
 
-@njit(**ELEMENTWISE)
+@njit(**INNER)
 def exp(x: Any) -> Any:
     """Return e to the power of x, which is taken as -87 or 88 beyond these; NaN stays NaN."""
     x = _LARGEST if x > _LARGEST else x
@@ -63,13 +64,13 @@ def exp(x: Any) -> Any:
     return (p * r * r + r + ONE) * _from_bits(np.int32((power + _BIAS) << _MANTISSA))
 
 
-@njit(**ELEMENTWISE)
+@njit(**INNER)
 def sigmoid(x: Any) -> Any:
     """Return 1 / (1 + exp(-x))."""
     return ONE / (ONE + exp(-x))
 
 
-@njit(**ELEMENTWISE)
+@njit(**INNER)
 def tanh(x: Any) -> Any:
     """Return the hyperbolic tangent."""
     return _TWO / (ONE + exp(-_TWO * x)) - ONE
