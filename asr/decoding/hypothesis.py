@@ -17,6 +17,8 @@ class Hypothesis:
         words: words (number, first label, last label + 1) of a search with a lexicon; the number of a word outside the
             lexicon is -1.
         model_score: what language models, bonuses and hot words added to the score.
+        certainty: how sure the network is of what it hears around each label, see
+            `asr.decoding.ctc.alignment.certainties`; empty if unknown.
     """
 
     labels: tuple[int, ...]
@@ -25,6 +27,7 @@ class Hypothesis:
     confidence: tuple[float, ...] = ()
     words: tuple[tuple[int, int, int], ...] = ()
     model_score: float = 0.0
+    certainty: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

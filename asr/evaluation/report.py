@@ -35,6 +35,7 @@ class UtteranceScores:
         group: name of its group, such as its speaker; None without groups.
         speaker: empty where unknown.
         confidence: probability of each token (of the main kind) of the hypothesis; None where unknown.
+        certainty: of each of these tokens, see `asr.decoding.hypothesis.Hypothesis`; None where unknown.
     """
 
     id: str
@@ -44,6 +45,7 @@ class UtteranceScores:
     group: str | None = None
     speaker: str = ""
     confidence: Sequence[float] | None = None
+    certainty: Sequence[float] | None = None
 
     @property
     def errors(self) -> int:
@@ -94,6 +96,12 @@ class Report:
             for utterance in self.utterances
             if utterance.confidence is not None
         ]
+
+    @cached_property
+    def token_certainties(self) -> list[Sequence[float]] | None:
+        """Certainty of each token of the same utterances; None unless all are known."""
+        found = [utterance.certainty for utterance in self.utterances if utterance.confidence is not None]
+        return None if any(certainty is None for certainty in found) else [own for own in found if own is not None]
 
     @cached_property
     def calibration(self) -> Calibration | None:
@@ -210,6 +218,7 @@ def evaluate_pairs(
     speakers: Mapping[str, str] | None = None,
     fold: Fold | None = None,
     confidences: Iterable[Sequence[float] | None] | None = None,
+    certainties: Iterable[Sequence[float] | None] | None = None,
 ) -> Report:
     """Compare hypotheses with references, utterance by utterance.
 
@@ -224,12 +233,14 @@ def evaluate_pairs(
         speakers: speaker of each id; those that it lacks, or that are empty, are unknown.
         fold: mapping of phones for "per", applied to both sides, such as `asr.text.phones.fold`.
         confidences: for each utterance the probability of each token (of the main kind) of its hypothesis, or None.
+        certainties: the same of their certainty.
 
     Raises:
         InputError: the numbers of items differ, an id is given twice or has no group, or a kind is unknown.
     """
     ids, references, hypotheses = list(ids), list(references), list(hypotheses)
     confidence_of = [None] * len(ids) if confidences is None else list(confidences)
+    certainty_of = [None] * len(ids) if certainties is None else list(certainties)
     if not len(ids) == len(references) == len(hypotheses):
         raise InputError(f"{len(ids)} ids, {len(references)} references, {len(hypotheses)} hypotheses: not one of each")
     if len(confidence_of) != len(ids):
@@ -238,7 +249,8 @@ def evaluate_pairs(
         raise InputError(f"no error rate to compute: give some of {', '.join(UNITS)}")
     rates = ErrorRates(kinds, fold)
     utterances: dict[str, UtteranceScores] = {}
-    for id, reference, hypothesis, confidence in zip(ids, references, hypotheses, confidence_of, strict=True):
+    rows = zip(ids, references, hypotheses, confidence_of, certainty_of, strict=True)
+    for id, reference, hypothesis, confidence, certainty in rows:
         if id in utterances:
             raise InputError(f"utterance {id} is given twice")
         if by is not None and id not in by:
@@ -246,7 +258,7 @@ def evaluate_pairs(
         group = by[id] if by is not None else None
         counts = rates.add(reference, hypothesis)
         speaker = (speakers or {}).get(id, "")
-        utterances[id] = UtteranceScores(id, reference, hypothesis, counts, group, speaker, confidence)
+        utterances[id] = UtteranceScores(id, reference, hypothesis, counts, group, speaker, confidence, certainty)
     return Report(list(utterances.values()), tuple(kinds), fold)
 
 

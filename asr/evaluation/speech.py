@@ -50,8 +50,9 @@ class DecodedTexts:
     def __init__(self, decoders: Mapping[str, HeadDecoder], speakers: Mapping[str, str] | None = None) -> None:
         self.decoders = decoders
         self.speakers = speakers
-        # (id, reference, hypothesis, confidence of each token or None) of each utterance
-        self.rows: dict[str, list[tuple[str, str, str, list[float] | None]]] = {head: [] for head in decoders}
+        # (id, reference, hypothesis, confidence and certainty of each token or None) of each utterance
+        self.rows: dict[str, list[tuple[str, str, str, list[float] | None, list[float] | None]]]
+        self.rows = {head: [] for head in decoders}
 
     def add(self, batch: SpeechBatch, hypotheses: Mapping[str, Sequence[Hypothesis]]) -> None:
         """Add the hypotheses of a batch by head; a head skips utterances that have no reference for it."""
@@ -60,9 +61,10 @@ class DecodedTexts:
                 if reference is not None:
                     text = decoder.scoring_vocabulary.normalize_for_scoring(decoder.text(hypothesis))
                     confidence: list[float] | None = decoder.confidence(hypothesis)
+                    certainty = decoder.certainty(hypothesis)
                     if len(confidence or ()) != len(text.split()):
-                        confidence = None  # normalization for scoring has merged or split words
-                    self.rows[head].append((id, reference, text, confidence))
+                        confidence = certainty = None  # normalization for scoring has merged or split words
+                    self.rows[head].append((id, reference, text, confidence, certainty))
 
     def decode(self, batch: SpeechBatch, frames: Mapping[str, np.ndarray], lengths: np.ndarray) -> None:
         """Decode and add a batch: output frames (N, T, D) of the network by head, of ``lengths`` (N,)."""
@@ -73,9 +75,18 @@ class DecodedTexts:
         """Compute the error rates of one head, in groups ``by`` utterance id. Raises InputError without references."""
         if not (rows := self.rows[head]):
             raise InputError(f"no utterance has a reference for the head {head!r} (phones in the manifest?)")
-        ids, references, texts, confidences = zip(*rows, strict=True)
+        ids, references, texts, confidences, certainties = zip(*rows, strict=True)
         kinds = error_kinds(self.decoders[head].scoring_vocabulary)
-        return evaluate_pairs(ids, references, texts, kinds, by=by, speakers=self.speakers, confidences=confidences)
+        return evaluate_pairs(
+            ids,
+            references,
+            texts,
+            kinds,
+            by=by,
+            speakers=self.speakers,
+            confidences=confidences,
+            certainties=certainties,
+        )
 
 
 @torch.inference_mode()

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +144,7 @@ def tune_model(
     error_kind = error_kinds(search.scoring_vocabulary)[0]
     begin(list(grid), error_kind)
     best, trials = tune(search, scores, start, grid, report)
-    confidences = decode_report(search.with_weights(**best.weights), scores).token_confidences
-    calibration = _calibrate(confidences, options)
+    calibration = _calibrate(decode_report(search.with_weights(**best.weights), scores), options)
     if save:
         decoder_files.set_decoder(directory, {"head": head, **options, **best.weights})
         record_tuning(directory, best, error_kind, data)
@@ -168,14 +168,14 @@ def record_tuning(directory: Path, best: Trial, error_kind: str, data: Sequence[
     write_atomic(card, (before.partition(CARD_SECTION)[0] + section).encode())
 
 
-def _calibrate(
-    confidences: Sequence[tuple[Sequence[float], Sequence[bool]]], options: dict[str, Any]
-) -> tuple[Calibration, Calibration] | None:
+def _calibrate(report: Report, options: dict[str, Any]) -> tuple[Calibration, Calibration] | None:
     """Put the calibration into the decoder's options; return the calibration error before and after."""
-    before, after = measure_calibration(*concatenate(confidences)), cross_validate(confidences)
+    words, certainties = report.token_confidences, report.token_certainties
+    before, after = measure_calibration(*concatenate(words)), cross_validate(words, certainties)
     if before is None or after is None:
         return None
-    options["calibration"] = [round(number, 4) for number in fit_calibration(*concatenate(confidences))]
+    certainty = None if certainties is None else list(chain.from_iterable(certainties))
+    options["calibration"] = [round(number, 4) for number in fit_calibration(*concatenate(words), certainty)]
     return before, after
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from asr.metrics.error_rate import align
 NEWTON_STEPS = 100
 # Of the squared slope, in the log-likelihood: it keeps the fit finite where a threshold separates the two classes.
 RIDGE = 1e-6
+FACTOR_RIDGE = 0.01  # of the squared factor of the certainty, which varies little in clean speech
 TOLERANCE = 1e-10  # a Newton step that is smaller ends the fit
 
 
@@ -76,25 +78,37 @@ def concatenate(utterances: Iterable[tuple[Sequence[float], Sequence[bool]]]) ->
     return confidence, correct
 
 
-def fit_calibration(confidence: Sequence[float], correct: Sequence[bool]) -> tuple[float, float]:
-    """Fit the slope and offset of `calibrate` by maximum likelihood: logistic regression on the log-odds.
+def fit_calibration(
+    confidence: Sequence[float], correct: Sequence[bool], certainty: Sequence[float] | None = None
+) -> tuple[float, ...]:
+    """Fit the numbers of `calibrate` by maximum likelihood: logistic regression on log-odds and log-certainties.
 
-    Newton's method with step halving, on the convex negative log-likelihood plus ``RIDGE / 2 * slope**2``.
+    Newton's method with step halving, on the convex negative log-likelihood plus ``RIDGE / 2 * slope**2`` and
+    ``FACTOR_RIDGE / 2 * factor**2``.
+
+    Args:
+        confidence: probability of each token, from 0 to 1.
+        correct: whether each token is correct.
+        certainty: of each token, from 0 to 1; None: not known.
 
     Returns:
-        (1, 0) where all tokens are correct, or none.
+        Slope and offset, and with ``certainty`` the factor of its logarithm, 0 or more. (1, 0) or (1, 0, 0) where all
+        tokens are correct, or none.
     """
+    columns = [log_odds(confidence), np.ones(len(confidence))]
+    if certainty is not None:
+        columns.append(log_certainty(certainty))
     if len(set(correct)) < 2:
-        return 1.0, 0.0
-    x = np.stack([log_odds(confidence), np.ones(len(confidence))], axis=1)  # (tokens, 2)
+        return (1.0, 0.0, 0.0)[: len(columns)]
+    x = np.stack(columns, axis=1)  # (tokens, 2 or 3)
     y = np.asarray(correct, dtype=np.float64)
-    ridge = np.array([RIDGE, 0.0])
+    ridge = np.array([RIDGE, 0.0, FACTOR_RIDGE][: len(columns)])
 
     def loss(weights: np.ndarray) -> float:
         z = x @ weights
         return float((np.logaddexp(0, z) - y * z).sum() + (ridge * weights**2).sum() / 2)
 
-    weights = np.zeros(2)
+    weights = np.zeros(len(columns))
     for _ in range(NEWTON_STEPS):
         p = 1 / (1 + np.exp(-(x @ weights)))
         gradient = x.T @ (p - y) + ridge * weights
@@ -107,17 +121,29 @@ def fit_calibration(confidence: Sequence[float], correct: Sequence[bool]) -> tup
         weights -= step
         if np.abs(step).max() <= TOLERANCE:
             break
-    return float(weights[0]), float(weights[1])
+    if len(weights) == 3 and weights[2] < 0:  # by chance: no certainty makes a token more likely to be wrong
+        return (*fit_calibration(confidence, correct), 0.0)
+    return tuple(weights.tolist())
 
 
-def cross_validate(utterances: Sequence[tuple[Sequence[float], Sequence[bool]]]) -> Calibration | None:
+def cross_validate(
+    utterances: Sequence[tuple[Sequence[float], Sequence[bool]]], certainties: Sequence[Sequence[float]] | None = None
+) -> Calibration | None:
     """Measure calibrated confidences by two-fold cross-validation: each half is calibrated by the fit of the other.
 
     The halves are every other utterance. None without tokens.
+
+    Args:
+        utterances: confidences of each, and which tokens are correct.
+        certainties: of the tokens of each; None: not known.
     """
     halves = [concatenate(utterances[half::2]) for half in (0, 1)]
-    calibrated = [(calibrate(halves[half][0], *fit_calibration(*halves[1 - half])), halves[half][1]) for half in (0, 1)]
-    return measure_calibration(*concatenate((confidence.tolist(), correct) for confidence, correct in calibrated))
+    certainty = [None if certainties is None else list(chain.from_iterable(certainties[half::2])) for half in (0, 1)]
+    calibrated = []
+    for half, (confidence, correct) in enumerate(halves):
+        fit = fit_calibration(*halves[1 - half], certainty[1 - half])
+        calibrated.append((calibrate(confidence, *fit, certainty=certainty[half]).tolist(), correct))
+    return measure_calibration(*concatenate(calibrated))
 
 
 def log_odds(confidence: Sequence[float]) -> np.ndarray:
@@ -126,6 +152,23 @@ def log_odds(confidence: Sequence[float]) -> np.ndarray:
     return np.log(p / (1 - p))
 
 
-def calibrate(confidence: Sequence[float], slope: float, offset: float) -> np.ndarray:
-    """Return confidences with log-odds ``slope * log_odds + offset`` (Platt 1999; Guo et al. 2017, section 4.1)."""
-    return 1 / (1 + np.exp(-(slope * log_odds(confidence) + offset)))
+def log_certainty(certainty: Sequence[float]) -> np.ndarray:
+    """Compute the natural logarithm of certainties, of those below 0.001 that of 0.001."""
+    return np.log(np.maximum(np.asarray(certainty, dtype=np.float64), 1e-3))
+
+
+def calibrate(
+    confidence: Sequence[float],
+    slope: float,
+    offset: float,
+    factor: float = 0.0,
+    certainty: Sequence[float] | None = None,
+) -> np.ndarray:
+    """Return confidences with log-odds ``slope * log_odds + offset`` (Platt 1999; Guo et al. 2017, section 4.1).
+
+    With the ``certainty`` of each token these are ``factor * log(certainty)`` higher.
+    """
+    odds = slope * log_odds(confidence) + offset
+    if certainty is not None:
+        odds = odds + factor * log_certainty(certainty)
+    return 1 / (1 + np.exp(-odds))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.evaluation.report import evaluate_pairs
+from asr.inference.decoders.beam import BeamDecoder
 from asr.inference.decoders.greedy import GreedyDecoder
 from asr.metrics.calibration import (
     RIDGE,
@@ -125,5 +127,34 @@ def test_a_decoder_calibrates_its_words() -> None:
     assert GreedyDecoder(vocabulary).confidence(hypothesis) == pytest.approx([0.4, 0.9])
     own = GreedyDecoder(vocabulary, calibration=[0.5, 0.0])
     assert own.confidence(hypothesis) == pytest.approx(calibrate([0.4, 0.9], 0.5, 0.0))
-    with pytest.raises(InputError, match=r"calibration=\[1\]: expected two numbers, a slope and an offset"):
+    with pytest.raises(InputError, match=r"calibration=\[1\]: expected a slope and an offset, and a factor if"):
         GreedyDecoder(vocabulary, calibration=[1])
+    with pytest.raises(InputError, match="greedy decoding has two numbers"):
+        GreedyDecoder(vocabulary, calibration=[1, 0, 5])
+
+
+def test_a_decoder_counts_certainty() -> None:
+    vocabulary = Vocabulary.characters(" ab")
+    a, space, b = vocabulary.encode("a b")
+    hypothesis = Hypothesis((a, a, space, b), -1.0, ((0, 1),) * 4, (0.5, 0.8, 1.0, 0.9), (), (0.5, 0.7, 0.1, 0.9))
+    own = BeamDecoder(vocabulary, calibration=[0.5, 0.2, 3.0])
+    assert own.certainty(hypothesis) == pytest.approx([0.6, 0.9])
+    odds = [0.5 * math.log(0.4 / 0.6) + 0.2 + 3 * math.log(0.6), 0.5 * math.log(0.9 / 0.1) + 0.2 + 3 * math.log(0.9)]
+    assert own.confidence(hypothesis) == pytest.approx([1 / (1 + math.exp(-x)) for x in odds])
+    assert own.certainty(Hypothesis((a,), -1.0, ((0, 1),), (0.5,))) is None
+
+
+def test_the_fit_finds_how_much_certainty_counts() -> None:
+    rng = np.random.default_rng(0)
+    confidence, certainty = rng.uniform(0.01, 0.99, 20_000), rng.uniform(0.3, 1.0, 20_000)
+    p = calibrate(confidence, 0.4, 1.5, 4.0, certainty)
+    correct = rng.random(20_000) < p
+    slope, offset, factor = fit_calibration(confidence, correct.tolist(), certainty)
+    assert (slope, offset, factor) == pytest.approx((0.4, 1.5, 4.0), abs=0.15)
+    utterances = zip(confidence.reshape(-1, 5), correct.reshape(-1, 5), strict=True)
+    rows = [(own.tolist(), hit.tolist()) for own, hit in utterances]
+    without, with_certainty = cross_validate(rows), cross_validate(rows, certainty.reshape(-1, 5).tolist())
+    assert without is not None and with_certainty is not None and with_certainty.error < 0.015
+    # what counts the wrong way does so by chance
+    assert fit_calibration(confidence, (certainty < 0.6).tolist(), certainty)[2] == 0
+    assert fit_calibration([0.3, 0.9], [True, True], [0.5, 0.5]) == (1.0, 0.0, 0.0)

@@ -53,6 +53,9 @@ class HeadDecoder(Protocol):
     def confidence(self, hypothesis: Hypothesis) -> list[float]:
         """Return the probability, calibrated if the decoder is, that each of `words` is right."""
 
+    def certainty(self, hypothesis: Hypothesis) -> list[float] | None:
+        """Return the certainty of each of `words`; None if it is unknown."""
+
     def text(self, hypothesis: Hypothesis) -> str:
         """Return the text of a hypothesis."""
 
@@ -62,16 +65,18 @@ class BaseDecoder:
 
     Args:
         vocabulary: of the head that is decoded; also the ``scoring_vocabulary``.
-        calibration: slope and offset of `asr.metrics.calibration.calibrate` for the words' confidences; None: leave
-            them as they are.
+        calibration: slope and offset of `asr.metrics.calibration.calibrate` for the words' confidences, and the factor
+            for their certainty, if that counts; None: leave them as they are.
 
     Raises:
-        InputError: ``calibration`` is not two numbers.
+        InputError: ``calibration`` is not two or three numbers.
     """
 
     def __init__(self, vocabulary: Vocabulary, *, calibration: Sequence[float] | None = None) -> None:
-        if calibration is not None and len(calibration) != 2:
-            raise InputError(f"calibration={list(calibration)}: expected two numbers, a slope and an offset")
+        if calibration is not None and len(calibration) not in (2, 3):
+            raise InputError(
+                f"calibration={list(calibration)}: expected a slope and an offset, and a factor if certainty counts"
+            )
         self.vocabulary = vocabulary
         self.scoring_vocabulary = vocabulary
         self.calibration = calibration
@@ -89,7 +94,15 @@ class BaseDecoder:
         `asr.decoding.ctc.alignment.align_hypothesis`.
         """
         products = [float(np.prod(hypothesis.confidence[first:end])) for _, first, end in self.words(hypothesis)]
-        return products if self.calibration is None else calibrate(products, *self.calibration).tolist()
+        if self.calibration is None:
+            return products
+        return calibrate(products, *self.calibration, certainty=self.certainty(hypothesis)).tolist()
+
+    def certainty(self, hypothesis: Hypothesis) -> list[float] | None:
+        """Return the certainty of each of `words`, the mean of its labels'; None if it is unknown."""
+        if len(hypothesis.certainty) != len(hypothesis.labels):
+            return None
+        return [float(np.mean(hypothesis.certainty[first:end])) for _, first, end in self.words(hypothesis)]
 
     def text(self, hypothesis: Hypothesis) -> str:
         """Return the text of a hypothesis: its words with single spaces between them."""

@@ -20,7 +20,7 @@ from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.prefixes import TextOf
 from asr.errors import InputError
 from asr.inference.decoders.base import BaseDecoder, Search
-from asr.inference.decoders.segments import SegmentedSearch
+from asr.inference.decoders.segments import SegmentedSearch, between_pauses, select
 from asr.text.normalization import TextNormalizer
 from asr.text.vocabulary import Vocabulary
 
@@ -53,6 +53,8 @@ class BeamDecoder(BaseDecoder):
         models: language models that take part in the search (shallow fusion). With a model of words over a head of
             phones, texts are compared as words (``scoring_vocabulary``).
         calibration: see `BaseDecoder`.
+        min_confidence: words between two pauses whose mean confidence is below this are left out: they are most likely
+            noise, music or another language. It needs a calibration with certainty.
     """
 
     def __init__(
@@ -62,8 +64,10 @@ class BeamDecoder(BaseDecoder):
         models: FusionModels | None = None,
         *,
         calibration: Sequence[float] | None = None,
+        min_confidence: float = 0.0,
     ) -> None:
         super().__init__(vocabulary, calibration=calibration)
+        self.min_confidence = min_confidence
         self.options = options or CTCBeamOptions()
         self.models = models or FusionModels()
         self.graph = make_graph(len(vocabulary), *self.models)
@@ -110,9 +114,10 @@ class BeamDecoder(BaseDecoder):
         log_probs, lengths = check_batch(log_probs, lengths, self.vocabulary.blank)
         if log_probs.shape[2] != len(self.vocabulary):
             raise InputError(f"scores have {log_probs.shape[2]} labels, the vocabulary has {len(self.vocabulary)}")
-        return ctc_beam.search(
+        found = ctc_beam.search(
             log_probs, lengths, self.vocabulary.blank, self.options, self.graph, self.models.neural, self._text_of
         )
+        return [[self.without_doubtful(hypothesis) for hypothesis in hypotheses] for hypotheses in found]
 
     def start(self, pool: Executor | None = None) -> Search:
         """Begin a search over one recording, which is searched in segments between pauses if it is long."""
@@ -121,7 +126,20 @@ class BeamDecoder(BaseDecoder):
         def make_search() -> CTCBeamSearch:
             return CTCBeamSearch(labels, blank, self.options, self.graph, self.models.neural, self._text_of)
 
-        return SegmentedSearch(make_search, pool)
+        return SegmentedSearch(make_search, pool, self.without_doubtful)
+
+    def without_doubtful(self, hypothesis: Hypothesis) -> Hypothesis:
+        """Leave out the words between two pauses whose mean confidence is below ``min_confidence``."""
+        if not self.min_confidence or self.calibration is None or not any(self.calibration[2:]):
+            return hypothesis  # confidences are not made to tell speech from noise
+        words, confidence = self.words(hypothesis), self.confidence(hypothesis)
+        starts = [0, *(first for _, first, _ in words[1:]), len(hypothesis.labels)]  # separators end a word
+        kept = [
+            (starts[begin], starts[end])
+            for begin, end in between_pauses([hypothesis.frames[first:last] for _, first, last in words])
+            if np.mean(confidence[begin:end]) >= self.min_confidence
+        ]
+        return select(hypothesis, kept)
 
     @property
     def _text_of(self) -> TextOf | None:

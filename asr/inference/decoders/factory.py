@@ -70,6 +70,7 @@ def beam_decoder(
     neural_bonus: float = 0.0,
     hotwords: HotWords | None = None,
     calibration: Sequence[float] | None = None,
+    min_confidence: float = 0.2,
 ) -> BeamDecoder:
     """Build a beam search (`asr.decoding.ctc.beam`, `asr.decoding.transducer.beam`) and read the models that it uses.
 
@@ -100,6 +101,8 @@ def beam_decoder(
             string such as ``"adam, new york=3"``, see `asr.inference.decoders.hotwords.parse_hotwords`. They are
             normalized as texts are.
         calibration: see `asr.inference.decoders.base.BaseDecoder`.
+        min_confidence: words between two pauses whose mean confidence is below this are left out, as noise, music and
+            other languages have them; 0: none are. Without effect unless the calibration has a factor for certainty.
 
     Raises:
         InputError: a file that cannot be read, options that make no sense, or models that do not fit the vocabulary.
@@ -117,6 +120,8 @@ def beam_decoder(
         if weight is not None and not math.isfinite(weight):
             raise InputError(f"decoder.{name}={weight}: use a finite number")
     favored = parse_hotwords(hotwords)
+    if not 0 <= min_confidence <= 1:
+        raise InputError(f"decoder.min_confidence={min_confidence}: use a probability from 0 to 1")
     words = labels = neural = None
     if pronouncer is not None and lm is None and lexicon is None and not favored:
         raise InputError("a pronouncer needs words to pronounce: give lm, lexicon or hotwords as well")
@@ -136,7 +141,7 @@ def beam_decoder(
         neural = neural_model(vocabulary, neural_lm, neural_weight, neural_bonus)
     fused = FusionModels(words, labels, neural)
     if network is None:
-        return BeamDecoder(vocabulary, options, fused, calibration=calibration)
+        return BeamDecoder(vocabulary, options, fused, calibration=calibration, min_confidence=min_confidence)
     from asr.inference.decoders.transducer import TransducerBeamDecoder
 
     return TransducerBeamDecoder(vocabulary, network, options, fused, calibration=calibration)

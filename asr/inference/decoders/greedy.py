@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Executor
 
 import numpy as np
@@ -9,11 +10,22 @@ import numpy as np
 from asr.decoding.ctc import greedy
 from asr.decoding.ctc._scores import check_log_probs
 from asr.decoding.hypothesis import Hypothesis
+from asr.errors import InputError
 from asr.inference.decoders.base import BaseDecoder, Search, check_scores
+from asr.text.vocabulary import Vocabulary
 
 
 class GreedyDecoder(BaseDecoder):
-    """Best-path decoding (`asr.decoding.ctc.greedy`) of one head; for arguments see `BaseDecoder`."""
+    """Best-path decoding (`asr.decoding.ctc.greedy`) of one head; for arguments see `BaseDecoder`.
+
+    Raises:
+        InputError: a ``calibration`` with a factor for the certainty, which is not known here.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, *, calibration: Sequence[float] | None = None) -> None:
+        if calibration is not None and len(calibration) == 3:
+            raise InputError(f"calibration={list(calibration)}: greedy decoding has two numbers, a slope and an offset")
+        super().__init__(vocabulary, calibration=calibration)
 
     def search(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
         """Return the one hypothesis of each utterance: log-probabilities (N, T, V), lengths (N,) to lists of one.

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -31,11 +31,18 @@ class SegmentedSearch:
     Args:
         make_search: makes a search over one segment; a search is used again for later segments.
         pool: threads that search segments while further frames are fed; None: `feed` and `finish` search them.
+        revise: what is done to each hypothesis of a segment.
     """
 
-    def __init__(self, make_search: Callable[[], CTCBeamSearch], pool: Executor | None = None) -> None:
+    def __init__(
+        self,
+        make_search: Callable[[], CTCBeamSearch],
+        pool: Executor | None = None,
+        revise: Callable[[Hypothesis], Hypothesis] = lambda hypothesis: hypothesis,
+    ) -> None:
         self._make_search = make_search
         self._pool = pool
+        self._revise = revise
         self._idle = [make_search()]
         self._labels, self._blank = self._idle[0].labels, self._idle[0].blank
         self._waiting = np.zeros((0, self._labels), dtype=np.float32)
@@ -76,7 +83,7 @@ class SegmentedSearch:
             search = self._make_search()
         search.start()
         search.feed(frames)
-        hypotheses = [shift_frames(hypothesis, begin) for hypothesis in search.finish()]
+        hypotheses = [shift_frames(self._revise(hypothesis), begin) for hypothesis in search.finish()]
         self._idle.append(search)
         return hypotheses
 
@@ -107,6 +114,36 @@ def segment_end(blank: np.ndarray) -> int | None:
     return half + int(blank[half:MAX_SEGMENT_FRAMES].argmax())
 
 
+def between_pauses(words: Sequence[Sequence[tuple[int, int]]]) -> list[tuple[int, int]]:
+    """Return (first, last + 1) of the words between two pauses of `MIN_PAUSE_FRAMES`.
+
+    Args:
+        words: the frames (first, last + 1) of the labels of each word.
+    """
+    gaps = [after[0][0] - before[-1][1] for before, after in pairwise(words)]
+    ends = [number for number, gap in enumerate(gaps, 1) if gap >= MIN_PAUSE_FRAMES]
+    return list(pairwise([0, *ends, len(words)])) if words else []
+
+
+def select(hypothesis: Hypothesis, spans: Sequence[tuple[int, int]]) -> Hypothesis:
+    """Return a hypothesis with some of its labels only, in spans (first, last + 1) that no word crosses."""
+    if list(spans) == [(0, len(hypothesis.labels))]:
+        return hypothesis
+    parts = [
+        replace(
+            hypothesis,
+            labels=hypothesis.labels[first:end],
+            score=0.0,
+            frames=hypothesis.frames[first:end],
+            confidence=hypothesis.confidence[first:end],
+            certainty=hypothesis.certainty[first:end],
+            words=tuple((word, a - first, b - first) for word, a, b in hypothesis.words if first <= a < end),
+        )
+        for first, end in spans
+    ]
+    return replace(concatenate(parts), score=hypothesis.score)
+
+
 def shift_frames(hypothesis: Hypothesis, offset: int) -> Hypothesis:
     """Return a hypothesis whose frames are ``offset`` later."""
     return replace(hypothesis, frames=tuple((first + offset, end + offset) for first, end in hypothesis.frames))
@@ -126,4 +163,5 @@ def concatenate(hypotheses: Sequence[Hypothesis]) -> Hypothesis:
         confidence=tuple(chain.from_iterable(hypothesis.confidence for hypothesis in hypotheses)),
         words=tuple(words),
         model_score=sum(hypothesis.model_score for hypothesis in hypotheses),
+        certainty=tuple(chain.from_iterable(hypothesis.certainty for hypothesis in hypotheses)),
     )

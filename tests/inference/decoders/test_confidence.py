@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from asr.decoding.ctc.alignment import REACH, align, align_hypothesis
+from asr.decoding.ctc.alignment import AROUND, REACH, align, align_hypothesis
 from asr.inference.decoders.factory import make_decoder
 from asr.lm import arpa
 from asr.lm.estimate import encode_sentences, kneser_ney
@@ -72,6 +72,49 @@ def test_a_lexicon_of_phones(tmp_path: Path) -> None:
     spoken = saying(["b", "iy", "k", "ae", "t"], vocabulary=PHONES)
     (bee, p_bee), (at, p_at) = confidences(spoken, PHONES, lexicon=tmp_path / "lexicon.txt")
     assert (bee, at) == ("bee", "at") and p_bee > 0.99 and p_at < 1e-4
+
+
+def test_certainty_equals_a_plain_implementation() -> None:
+    rng = np.random.default_rng(0)
+    log_probs = np.log(rng.dirichlet(np.full(5, 0.3), 80))
+    found = align_hypothesis(log_probs, (1, 2, 4, 3))
+    for (begin, end), certainty in zip(found.frames, found.certainty, strict=True):
+        near = [frame for t, frame in enumerate(np.exp(log_probs)) if begin - AROUND <= t < end + AROUND]
+        heard = [1 - frame[0] for frame in near]
+        assert certainty == pytest.approx(
+            sum(h * max(frame[1:]) for h, frame in zip(heard, near, strict=True)) / sum(heard)
+        )
+    assert align_hypothesis(log_probs, ()).certainty == ()
+
+
+DOUBTFUL = {"calibration": [0.2, 2.0, 6.0], "min_confidence": 0.2}
+
+
+@pytest.mark.parametrize("models", [True, False], ids=["words", "characters"])
+def test_what_is_most_likely_no_speech_is_left_out(lm: Path, models: bool) -> None:
+    """Between pauses, whole: a weak word beside others stays."""
+    options: dict[str, Any] = {"lm": lm} if models else {}
+    pause, spoken = "?" * 40, "a b a "
+    log_probs = saying(f"{pause}{spoken}{pause}b a {pause}a", 0.9999)
+    begin = 2 * len(pause) + len(spoken)
+    for t in range(begin, begin + 4):  # one of ten letters, but which?
+        frame = np.full(len(LETTERS), 0.001)
+        frame[LETTERS.tokens.index("c") :][:10] = 0.05
+        frame[log_probs[0, t].argmax()] = 0.3
+        log_probs[0, t] = np.log(frame / frame.sum())
+    found = {}
+    for name, changed in {"all": {"min_confidence": 0.0}, "sure": {}, "two": {"calibration": [0.2, 2.0]}}.items():
+        decoder = make_decoder(LETTERS, {"type": "beam", **options, **DOUBTFUL, **changed})
+        (best, *_) = decoder.search(log_probs, np.array([log_probs.shape[1]]))[0]
+        search = decoder.start()
+        search.feed(log_probs[0])
+        assert search.finish()[0] == best
+        found[name] = [(word, best.frames[label]) for word, label, _ in decoder.words(best)]
+        if name == "all":
+            confidence = decoder.confidence(best)
+    assert [word for word, _ in found["all"]] == ["a", "b", "a", "b", "a", "a"] and found["two"] == found["all"]
+    assert max(confidence[3:5]) < 0.2 < 0.8 < min(*confidence[:3], confidence[5])
+    assert found["sure"] == found["all"][:3] + found["all"][5:]
 
 
 def test_equals_a_plain_implementation() -> None:
