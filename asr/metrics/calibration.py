@@ -162,6 +162,7 @@ def calibrate(
     slope: float,
     offset: float,
     factor: float = 0.0,
+    *,
     certainty: Sequence[float] | None = None,
 ) -> np.ndarray:
     """Return confidences with log-odds ``slope * log_odds + offset`` (Platt 1999; Guo et al. 2017, section 4.1).

@@ -136,7 +136,7 @@ def test_a_decoder_calibrates_its_words() -> None:
 def test_a_decoder_counts_certainty() -> None:
     vocabulary = Vocabulary.characters(" ab")
     a, space, b = vocabulary.encode("a b")
-    hypothesis = Hypothesis((a, a, space, b), -1.0, ((0, 1),) * 4, (0.5, 0.8, 1.0, 0.9), (), (0.5, 0.7, 0.1, 0.9))
+    hypothesis = Hypothesis((a, a, space, b), -1.0, ((0, 1),) * 4, (0.5, 0.8, 1.0, 0.9), certainty=(0.5, 0.7, 0.1, 0.9))
     own = BeamDecoder(vocabulary, calibration=[0.5, 0.2, 3.0])
     assert own.certainty(hypothesis) == pytest.approx([0.6, 0.9])
     odds = [0.5 * math.log(0.4 / 0.6) + 0.2 + 3 * math.log(0.6), 0.5 * math.log(0.9 / 0.1) + 0.2 + 3 * math.log(0.9)]
@@ -147,14 +147,14 @@ def test_a_decoder_counts_certainty() -> None:
 def test_the_fit_finds_how_much_certainty_counts() -> None:
     rng = np.random.default_rng(0)
     confidence, certainty = rng.uniform(0.01, 0.99, 20_000), rng.uniform(0.3, 1.0, 20_000)
-    p = calibrate(confidence, 0.4, 1.5, 4.0, certainty)
+    p = calibrate(confidence.tolist(), 0.4, 1.5, 4.0, certainty=certainty.tolist())
     correct = rng.random(20_000) < p
-    slope, offset, factor = fit_calibration(confidence, correct.tolist(), certainty)
+    slope, offset, factor = fit_calibration(confidence.tolist(), correct.tolist(), certainty.tolist())
     assert (slope, offset, factor) == pytest.approx((0.4, 1.5, 4.0), abs=0.15)
     utterances = zip(confidence.reshape(-1, 5), correct.reshape(-1, 5), strict=True)
     rows = [(own.tolist(), hit.tolist()) for own, hit in utterances]
     without, with_certainty = cross_validate(rows), cross_validate(rows, certainty.reshape(-1, 5).tolist())
     assert without is not None and with_certainty is not None and with_certainty.error < 0.015
     # what counts the wrong way does so by chance
-    assert fit_calibration(confidence, (certainty < 0.6).tolist(), certainty)[2] == 0
+    assert fit_calibration(confidence.tolist(), (certainty < 0.6).tolist(), certainty.tolist())[2] == 0
     assert fit_calibration([0.3, 0.9], [True, True], [0.5, 0.5]) == (1.0, 0.0, 0.0)

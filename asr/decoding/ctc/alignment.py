@@ -117,7 +117,9 @@ def align_hypothesis(
         confidence = tuple(np.exp(peaks).tolist())
     times = tuple((first, end) for first, end in frames.tolist())
     certainty = tuple(certainties(log_probs, frames, blank).tolist())
-    return Hypothesis(tuple(labels), path_score if score is None else score, times, confidence, tuple(words), certainty)
+    return Hypothesis(
+        tuple(labels), path_score if score is None else score, times, confidence, tuple(words), certainty=certainty
+    )
 
 
 def certainties(log_probs: np.ndarray, frames: np.ndarray, blank: int = 0) -> np.ndarray:

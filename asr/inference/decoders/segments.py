@@ -134,6 +134,7 @@ def select(hypothesis: Hypothesis, spans: Sequence[tuple[int, int]]) -> Hypothes
             hypothesis,
             labels=hypothesis.labels[first:end],
             score=0.0,
+            model_score=0.0,
             frames=hypothesis.frames[first:end],
             confidence=hypothesis.confidence[first:end],
             certainty=hypothesis.certainty[first:end],
@@ -141,7 +142,7 @@ def select(hypothesis: Hypothesis, spans: Sequence[tuple[int, int]]) -> Hypothes
         )
         for first, end in spans
     ]
-    return replace(concatenate(parts), score=hypothesis.score)
+    return replace(concatenate(parts), score=hypothesis.score, model_score=hypothesis.model_score)
 
 
 def shift_frames(hypothesis: Hypothesis, offset: int) -> Hypothesis:

@@ -171,7 +171,7 @@ class ErrorRateScorer:
         """Return reference and hypothesis of two utterances."""
         rows = sorted(next(iter(self.texts.rows.values())))
         step = max(len(rows) // 2, 1)
-        return [line for _, ref, hyp, _ in rows[::step][:2] for line in (f"ref  {ref}", f"hyp  {hyp}")]
+        return [line for _, ref, hyp, *_ in rows[::step][:2] for line in (f"ref  {ref}", f"hyp  {hyp}")]
 
 
 def make_vocabularies(config: Mapping[str, Any], cuts: Sequence[MonoCut]) -> dict[str, Vocabulary]:

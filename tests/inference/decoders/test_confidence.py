@@ -103,7 +103,9 @@ def test_what_is_most_likely_no_speech_is_left_out(lm: Path, models: bool) -> No
         frame[log_probs[0, t].argmax()] = 0.3
         log_probs[0, t] = np.log(frame / frame.sum())
     found = {}
-    for name, changed in {"all": {"min_confidence": 0.0}, "sure": {}, "two": {"calibration": [0.2, 2.0]}}.items():
+    variants: dict[str, dict[str, Any]]
+    variants = {"all": {"min_confidence": 0.0}, "sure": {}, "two": {"calibration": [0.2, 2.0]}}
+    for name, changed in variants.items():
         decoder = make_decoder(LETTERS, {"type": "beam", **options, **DOUBTFUL, **changed})
         (best, *_) = decoder.search(log_probs, np.array([log_probs.shape[1]]))[0]
         search = decoder.start()
