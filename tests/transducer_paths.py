@@ -73,8 +73,9 @@ def graves_search(
             log_probs = scores(t, best)
             done[best] = score + float(log_probs[blank])
             for label in range(labels):
-                if label != blank and (*best, label) not in merged:
-                    waiting[(*best, label)] = score + float(log_probs[label]) + factor(best, label)
+                longer = (*best, label)
+                if label != blank and longer not in merged:
+                    waiting[longer] = score + float(log_probs[label]) + factor(best, label)
         kept = dict(sorted(done.items(), key=lambda item: -item[1])[:beam])
     return kept
 

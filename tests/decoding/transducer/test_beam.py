@@ -18,7 +18,7 @@ from transducer_paths import (
     sequence_score,
 )
 
-from asr.decoding.ctc import lexicon_trie
+from asr.decoding.ctc import lexicon_trie, pieces
 from asr.decoding.ctc.fusion import Graph, LabelModel, WordModel, make_graph
 from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.options import BeamOptions
@@ -194,3 +194,25 @@ class TestModels:
         for y in best:
             spelled = ["".join(str(NAMES[v]) for v in y[first:end]) for _, first, end in by_labels[y].words]
             assert "|".join(spelled) == "".join(str(NAMES[v]) for v in y).strip("|")
+
+    @settings(deadline=None, max_examples=12)
+    @given(frames=st.integers(1, 3), seed=st.integers(0, 999))
+    def test_words_of_pieces_equal_the_enumeration(self, frames: int, seed: int) -> None:
+        texts = {1: "▁a", 2: "b", 3: "▁ab"}
+        model = ngram([line.split() for line in TEXT])
+        trie, missing = pieces.build(self.words, texts, 4)
+        assert missing == [3]  # b can only begin a text, and begins none there
+        graph = make_graph(4, WordModel(trie, self.words, model, 0.7, 0.5))
+        scores = random_scores(seed, frames, 4)
+        by_labels = {h.labels: h for h in nbest(ScoredNetwork(scores, 4), frames, graph, beam=500, nbest=500)}
+        expected: dict[tuple[int, ...], float] = {}
+        for y in all_sequences(4, 4):
+            words = "".join(texts[v] for v in y).replace("▁", " ").split()
+            if all(word in self.words for word in words):
+                models = 0.7 * float(model.log_probs(words).sum()) + 0.5 * len(words)
+                expected[y] = sequence_score(scores, frames, y) + models
+        best = sorted(expected, key=lambda y: -expected[y])[:5]
+        assert {y: by_labels[y].score for y in best} == pytest.approx({y: expected[y] for y in best}, abs=2e-2)
+        for y in best:
+            spelled = ["".join(texts[v] for v in y[first:end]).strip("▁") for _, first, end in by_labels[y].words]
+            assert spelled == "".join(texts[v] for v in y).replace("▁", " ").split()
