@@ -1,15 +1,15 @@
 """Combine the training sets of several corpora, without duplicates and without dev speakers.
 
-    python recipes/english/combine.py LEXICON [LEXICON ...]
+    python recipes/english/combine.py LEXICON [LEXICON ...] [--add MANIFEST ...]
 
-Reads data/{librispeech,minilibri,speechocean762,ljspeech,kathleen}/train.jsonl.gz, writes data/english/train.jsonl.gz,
-with phones from all dictionaries, and data/english/short.jsonl.gz, its utterances of up to 7 s. (The dev sets keep the
-phones that `asr prepare` gave them.)
+Reads data/{librispeech,minilibri,speechocean762,ljspeech,kathleen}/train.jsonl.gz and further manifests of training
+speech, writes data/english/train.jsonl.gz, with phones from all dictionaries, and data/english/short.jsonl.gz, its
+utterances of up to 7 s. (The dev sets keep the phones that `asr prepare` gave them.)
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 
 from asr.corpora.add_phones import add_phones
 from asr.data import manifest
@@ -22,15 +22,20 @@ SHORT = 7.0
 
 def main() -> None:
     """Write the manifests and print the size of each part."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lexicons", nargs="+", metavar="LEXICON", help="pronouncing dictionary; the first one wins")
+    parser.add_argument("--add", nargs="+", default=[], metavar="MANIFEST", help="of more training speech")
+    options = parser.parse_args()
     lexicon: dict[str, list[tuple[str, ...]]] = {}
-    for path in sys.argv[1:]:
+    for path in options.lexicons:
         for word, variants in read_lexicon(path).items():
             lexicon.setdefault(word, variants)
     held_out = {manifest.speaker(cut) for name in SAME_SPEAKERS for cut in manifest.read(f"data/{name}/dev.jsonl.gz")}
     ids: set[str] = set()
     chosen = []
-    for corpus in CORPORA:
-        cuts = manifest.read(f"data/{corpus}/train.jsonl.gz")
+    sources = {corpus: f"data/{corpus}/train.jsonl.gz" for corpus in CORPORA} | {path: path for path in options.add}
+    for corpus, path in sources.items():
+        cuts = manifest.read(path)
         kept = [cut for cut in cuts if cut.id not in ids]
         if corpus in SAME_SPEAKERS:
             kept = [cut for cut in kept if manifest.speaker(cut) not in held_out]
