@@ -177,11 +177,11 @@ def load(directory: str | Path, kind: type[T]) -> T:
     flush_denormals()
     directory = Path(directory)
     config = read_config(directory)
-    if is_exported(directory):
-        raise InputError(f"{directory}: an exported model has no weights; use the model that it was exported from")
     if not issubclass(task_class(config), kind):
         wanted = next(system.noun for system in SYSTEMS.values() if issubclass(system.load("task"), kind))
         raise InputError(f"{directory}: a {system_of(config).noun}; a {wanted} is needed")
+    if is_exported(directory):
+        raise InputError(f"{directory}: an exported model has no weights; use the model that it was exported from")
     vocabularies = load_vocabularies(directory, config)
     try:
         task = make_task(config, vocabularies)
