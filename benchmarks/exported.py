@@ -3,9 +3,9 @@
     python benchmarks/exported.py MODEL [--manifest MANIFEST] [--seconds 10] [--quick] [--json FILE]
 
 Each row compares the network alone, features included, from waveforms to log-probabilities: one utterance of random
-noise, and a batch of eight. Then follow the size of the network's file and, with a manifest, the error rates of
-the model's own decoder, after its first 100 utterances with --quick. "peer" is torch with the model's own weights; all take turns
-in one run, on as many threads as torch has.
+noise, and a batch of eight. With a manifest follow the error rates of the model's own decoder (of its first 100
+utterances with --quick), and last the sizes of the files. The peer is torch with the model's own weights; all take
+turns in one run, on as many threads as torch has.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asr.errors import InputError
-from asr.features.cmvn import PER_UTTERANCE, FeatureNormalizer, mean_and_std, safe_std
+from asr.features.cmvn import FeatureNormalizer, mean_and_std, safe_std
 from asr.features.extractor import DERIVATIVES, REACH, Extractor, filter_derivative
 from asr.features.filterbank import LOG_FLOOR, FilterBank
 from asr.features.mfcc import MFCC
@@ -26,11 +26,9 @@ from asr.utils.masks import length_mask
 class FeatureGraph(nn.Module):
     """The features of an extractor in evaluation mode: static features, derivatives, normalization.
 
-    ``forward(inputs, lengths, mean, std)`` takes waveforms (N, S), or features (N, T, D) for `Precomputed`, padded with
+    ``forward(inputs, lengths)`` takes waveforms (N, S), or features (N, T, D) for `Precomputed`, padded with
     any values, and ``lengths`` (N,) in samples or frames. It returns features (N, T, dim), zero beyond each utterance's
-    own frames, and their number (N,). T may be larger than the longest utterance's number. ``mean`` and ``std``,
-    (N, dim) or (1, dim), are the statistics of the recordings that the utterances are parts of, as `Extractor.forward`
-    takes them; NaN: an utterance's own. Other normalizations than "utterance" and "both" do not look at them.
+    own frames, and their number (N,). T may be larger than the longest utterance's number.
 
     Args:
         extractor: with its statistics fitted.
@@ -44,32 +42,22 @@ class FeatureGraph(nn.Module):
         self.extractor = extractor
         self.static = _static_features(extractor)
 
-    @property
-    def statistics(self) -> tuple[str, ...]:
-        """Which statistics of a recording make a difference: mean and std, mean, or none."""
-        normalizer = self.extractor.normalization
-        if normalizer.mode not in PER_UTTERANCE:
-            return ()
-        return ("mean", "std") if normalizer.scale else ("mean",)
-
-    def forward(self, inputs: Tensor, lengths: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Compute features; see the class."""
         frames = self.extractor.output_lengths(lengths)
         features = append_derivatives(self.static(inputs, lengths), frames, self.extractor.deltas)
         beyond = ~length_mask(frames, features.shape[1])[:, :, None]
         features = features.masked_fill(beyond, 0)
-        return normalize(self.extractor.normalization, features, frames, mean, std).masked_fill(beyond, 0), frames
+        return normalize(self.extractor.normalization, features, frames).masked_fill(beyond, 0), frames
 
 
-def normalize(normalizer: FeatureNormalizer, features: Tensor, frames: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Return normalized features (N, T, dim); see `FeatureGraph` for the statistics ``mean`` and ``std``."""
+def normalize(normalizer: FeatureNormalizer, features: Tensor, frames: Tensor) -> Tensor:
+    """Return normalized features (N, T, dim) of utterances of ``frames`` (N,) frames."""
     if normalizer.mode == "none":
         return features
     if normalizer.mode == "global":
         return (features - normalizer.mean) / safe_std(normalizer.std)
-    own_mean, own_std = mean_and_std(*normalizer.sums(features, frames))
-    mean = torch.where(mean.isnan(), own_mean, mean.to(own_mean.dtype))
-    std = torch.where(std.isnan(), own_std, std.to(own_std.dtype))
+    mean, std = mean_and_std(*normalizer.sums(features, frames))
     features = features.clone()
     normalizer.normalize_by(features, mean, std)
     return features

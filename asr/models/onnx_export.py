@@ -12,11 +12,11 @@ import logging
 import secrets
 import shutil
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +24,6 @@ from torch import Tensor, nn
 
 from asr._version import __version__
 from asr.errors import InputError
-from asr.features.cmvn import Statistics
 from asr.features.graph import FeatureGraph
 from asr.features.silence import silent_frames
 from asr.models import store
@@ -32,11 +31,9 @@ from asr.models.directory import CONFIG, ONNX, WEIGHTS, find, read_config, syste
 from asr.models.onnx_task import (
     FORMAT,
     LENGTHS,
-    MEAN,
     MISSING,
     OUTPUT,
     OUTPUT_LENGTHS,
-    STD,
     OnnxTask,
 )
 from asr.modules.graph import RNNGraph
@@ -70,7 +67,7 @@ class Export:
 class RecognizerGraph(nn.Module):
     """A CTC recognizer in evaluation mode without Python's control flow.
 
-    ``forward(inputs, lengths, mean, std)``: see `FeatureGraph`. Returns the log-probabilities (N, T', V) of each head,
+    ``forward(inputs, lengths)``: see `FeatureGraph`. Returns the log-probabilities (N, T', V) of each head,
     and the number of output frames (N,).
 
     Args:
@@ -86,10 +83,10 @@ class RecognizerGraph(nn.Module):
         self.task = copy.deepcopy(task)
         self.task.encoder.rnn = RNNGraph(self.task.encoder.rnn)  # type: ignore[assignment]
 
-    def forward(self, inputs: Tensor, lengths: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
         """Compute log-probabilities; see the class."""
         task, encoder = self.task, self.task.encoder
-        x, frames = self.features(inputs, lengths, mean, std)
+        x, frames = self.features(inputs, lengths)
         output_lengths = encoder.output_lengths(frames)
         silent = None
         if (rate := task.features.sample_rate) is not None:
@@ -164,24 +161,20 @@ def write_network(task: CTCTask, path: Path, *, int8: bool = False) -> None:
     import onnx
 
     graph = RecognizerGraph(task.cpu()).eval()
-    inputs, lengths = next(utterances(task))[:2]
-    statistics = torch.full((1, task.features.dim), torch.nan)
-    axes = ("samples" if task.features.sample_rate else "frames",)
-    name = AUDIO if task.features.sample_rate else FEATURES
+    name, axis = (AUDIO, "samples") if task.features.sample_rate else (FEATURES, "frames")
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             graph,
-            (inputs, lengths, statistics, statistics.clone()),
+            next(utterances(task)),
             dynamo=True,
             opset_version=OPSET,
-            dynamic_shapes=({0: "batch", 1: axes[0]}, {0: "batch"}, None, None),
-            input_names=[name, LENGTHS, MEAN, STD],
+            dynamic_shapes=({0: "batch", 1: axis}, {0: "batch"}),
+            input_names=[name, LENGTHS],
             output_names=[*(OUTPUT.format(head) for head in task.vocabularies), OUTPUT_LENGTHS],
             verbose=False,
         )
     assert program is not None
     network = program.model_proto
-    _make_statistics_optional(network, graph.features.statistics, task.features.dim)
     _name_axes(network)
     network.producer_name, network.producer_version = "asr", __version__
     for node in network.graph.node:  # of the exporter: paths of this machine among them
@@ -209,19 +202,6 @@ def metadata(task: CTCTask, precision: str) -> dict[str, str]:
         "precision": precision,
         "weights": str(sum(parameter.numel() for parameter in task.parameters())),
     }
-
-
-def _make_statistics_optional(network: Any, used: Collection[str], dim: int) -> None:
-    """Give the inputs ``mean`` and ``std`` the default NaN, an utterance's own; drop those that are not ``used``."""
-    from onnx import numpy_helper
-
-    for value in [value for value in network.graph.input if value.name in (MEAN, STD)]:
-        if value.name not in used:
-            network.graph.input.remove(value)
-            continue
-        value.type.tensor_type.shape.dim[0].dim_param = "1 or batch"
-        default = np.full((1, dim), np.nan, np.float32)
-        network.graph.initializer.append(numpy_helper.from_array(default, value.name))
 
 
 def _name_axes(network: Any) -> None:
@@ -262,11 +242,8 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-Utterances: TypeAlias = "tuple[Tensor, Tensor, list[Statistics | None]]"
-
-
-def utterances(task: CTCTask, seed: int = 0) -> Iterator[Utterances]:
-    """Yield batches of random utterances, for comparisons: inputs, lengths, and statistics as of longer recordings.
+def utterances(task: CTCTask, seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield batches of random utterances, for comparisons: inputs and lengths.
 
     Noise in syllables, of different level and length, one shorter than a window, one with a long pause.
     """
@@ -280,10 +257,7 @@ def utterances(task: CTCTask, seed: int = 0) -> Iterator[Utterances]:
             lengths = [round(s * rate) for s in seconds]
             rows = [_syllables(random, length, rate, pause=length > 3.5 * rate) for length in lengths]
         inputs = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(row) for row in rows], batch_first=True)
-        known: list[Statistics | None] = [None] * len(rows)
-        if len(rows) == 4:
-            known[1] = task.features.recording_statistics([(inputs[3:], torch.tensor(lengths[3:]))])
-        yield inputs, torch.tensor(lengths), known
+        yield inputs, torch.tensor(lengths)
 
 
 def _syllables(random: np.random.Generator, samples: int, rate: int, pause: bool) -> np.ndarray:
@@ -312,9 +286,9 @@ def difference(task: CTCTask, exported: OnnxTask) -> tuple[float, float]:
         The largest and the mean difference of log-probabilities in nats, infinite if numbers of frames differ.
     """
     differences = []
-    for inputs, lengths, statistics in utterances(task, seed=1):
-        expected, frames = task(inputs, lengths, None, statistics)
-        found, found_frames = exported(inputs, lengths, None, statistics)
+    for inputs, lengths in utterances(task, seed=1):
+        expected, frames = task(inputs, lengths)
+        found, found_frames = exported(inputs, lengths)
         if not torch.equal(frames, found_frames):
             return float("inf"), float("inf")
         for row, count in enumerate(frames.tolist()):

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import InputError
-from asr.features.cmvn import Statistics
 from asr.models.directory import CONFIG, ONNX, read_config
 from asr.models.store import load_vocabularies
 from asr.registry import build
@@ -22,7 +21,7 @@ from asr.text.vocabulary import Vocabulary
 from asr.utils.permissions import check_readable
 
 FORMAT = "1"  # of the metadata, inputs and outputs; docs/onnx.md describes it
-LENGTHS, OUTPUT_LENGTHS, MEAN, STD = "lengths", "output_lengths", "mean", "std"
+LENGTHS, OUTPUT_LENGTHS = "lengths", "output_lengths"
 OUTPUT = "log_probs.{}"  # of a head
 
 MISSING = "the extra onnx is not installed (pip install 'asr-recurrent[onnx]')"
@@ -111,14 +110,8 @@ class OnnxTask(SpeechTask):
         self.features = build(FEATURES, config["features"], "features")
         self._heads: Mapping[str, Mapping[str, Any]] = config["task"]["heads"]
         self._check_files()
-        self._input = next(name for name in self._names(file.session.get_inputs()) if name != LENGTHS)
-        optional = self._names(file.session.get_overridable_initializers())
-        self._statistics = [(k, name) for k, name in enumerate((MEAN, STD)) if name in optional]
+        self._input = next(value.name for value in file.session.get_inputs() if value.name != LENGTHS)
         self.eval()
-
-    @staticmethod
-    def _names(values: Sequence[Any]) -> list[str]:
-        return [value.name for value in values]
 
     def _check_files(self) -> None:
         """Raise InputError unless the vocabularies and the configuration are those of the network."""
@@ -170,19 +163,11 @@ class OnnxTask(SpeechTask):
         raise NotImplementedError
 
     def forward(
-        self,
-        inputs: Tensor,
-        lengths: Tensor,
-        heads: Sequence[str] | None = None,
-        statistics: Sequence[Statistics | None] | None = None,
+        self, inputs: Tensor, lengths: Tensor, heads: Sequence[str] | None = None
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Compute log-probabilities (N, T, V) by head, and lengths (N,); see `asr.tasks.ctc.CTCTask.forward`."""
         names = list(heads or self.vocabularies)
         feed = {self._input: inputs.numpy(), LENGTHS: lengths.numpy()}
-        if statistics is not None and any(known is not None for known in statistics):
-            own = (torch.full((self.features.dim,), torch.nan),) * 2  # the network takes the utterance's
-            rows = [known or own for known in statistics]
-            feed |= {name: torch.stack([row[k].float() for row in rows]).numpy() for k, name in self._statistics}
         *scores, frames = self.file.run([OUTPUT.format(head) for head in names] + [OUTPUT_LENGTHS], feed)
         return {head: torch.from_numpy(array) for head, array in zip(names, scores, strict=True)}, torch.from_numpy(
             frames

@@ -44,25 +44,9 @@ def batch(extractor: Extractor, seed: int = 0) -> tuple[torch.Tensor, torch.Tens
 def test_values_are_those_of_the_extractor(extractor: Extractor) -> None:
     inputs, lengths = batch(extractor)
     expected, frames = extractor(inputs, lengths)
-    nan = torch.full((1, extractor.dim), torch.nan)
-    found, found_frames = FeatureGraph(extractor)(inputs, lengths, nan, nan)
+    found, found_frames = FeatureGraph(extractor)(inputs, lengths)
     assert torch.equal(found_frames, frames)
     assert found.shape[1] >= expected.shape[1] and not found[:, expected.shape[1] :].any()
-    torch.testing.assert_close(found[:, : expected.shape[1]], expected, atol=2e-4, rtol=1e-4)
-
-
-def test_statistics_of_a_recording_replace_an_utterances_own(extractor: Extractor) -> None:
-    inputs, lengths = batch(extractor)
-    graph = FeatureGraph(extractor)
-    known = extractor.recording_statistics([(inputs[1:2], lengths[1:2])])
-    if known is None:
-        assert graph.statistics == ()
-        return
-    assert graph.statistics == (("mean", "std") if extractor.normalization.scale else ("mean",))
-    expected, _ = extractor(inputs, lengths, [known, None, known])
-    nan = torch.full((extractor.dim,), torch.nan)
-    mean, std = (torch.stack([values.float(), nan, values.float()]) for values in known)
-    found, _ = graph(inputs, lengths, mean, std)
     torch.testing.assert_close(found[:, : expected.shape[1]], expected, atol=2e-4, rtol=1e-4)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -82,15 +82,14 @@ def test_log_probabilities_are_torchs_in_a_batch_and_alone(model: Path, exported
     task, network = store.load(model, CTCTask), OnnxTask.load(exported)
     assert network.alignment_head == task.alignment_head == "phones"
     assert network.frame_seconds == task.frame_seconds
-    for inputs, lengths, statistics in onnx_export.utterances(task, seed=7):
+    for inputs, lengths in onnx_export.utterances(task, seed=7):
         with torch.inference_mode():
-            expected, frames = task(inputs, lengths, None, statistics)
-        found, found_frames = network(inputs, lengths, None, statistics)
+            expected, frames = task(inputs, lengths)
+        found, found_frames = network(inputs, lengths)
         assert torch.equal(found_frames, frames) and list(found) == list(expected)
         for row, count in enumerate(frames.tolist()):
-            alone, _ = network(
-                inputs[row : row + 1, : lengths[row]], lengths[row : row + 1], ["text"], [statistics[row]]
-            )
+            own = inputs[row : row + 1, : lengths[row]], lengths[row : row + 1]
+            alone, _ = network(*own, ["text"])
             torch.testing.assert_close(alone["text"][0, :count], found["text"][row, :count], atol=1e-4, rtol=0)
             for head in expected:
                 torch.testing.assert_close(found[head][row, :count], expected[head][row, :count], atol=1e-3, rtol=0)
@@ -240,25 +239,38 @@ def test_find(exported: Path) -> None:
     assert directory.find(exported / "model.onnx") == directory.find(exported) == exported
 
 
-class _RNNExport(nn.Module):
-    def __init__(self, rnn: RNN) -> None:
+STACKS: dict[str, dict[str, Any]] = {
+    "gru": {},
+    "gru_reset_after": {"merge": "max", "residual": True},
+    "tanh": {"bidirectional": False, "layer_norm": True},
+    "relu": {"merge": "mean"},
+    "peephole_lstm": {"bidirectional": False, "residual": True},
+    "coupled_lstm": {"merge": "sum", "layer_norm": True},
+}
+
+
+class _Stacks(nn.Module):
+    """The graphs of several stacks of layers, with the same input."""
+
+    def __init__(self, stacks: Sequence[RNN]) -> None:
         super().__init__()
-        self.rnn = RNNGraph(rnn)
+        self.graphs = nn.ModuleList(RNNGraph(rnn) for rnn in stacks)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        return self.rnn(x, lengths)
+    def forward(self, x: Tensor, lengths: Tensor) -> list[Tensor]:
+        return [graph(x, lengths) for graph in self.graphs]
 
 
-@pytest.mark.parametrize(("cell", "bidirectional"), [("gru", True), ("tanh", False)])
-def test_operators_of_the_other_cells(cell: str, bidirectional: bool) -> None:
+def test_operators_of_the_other_cells() -> None:
     import onnxruntime
 
     torch.manual_seed(0)
-    rnn = RNN(5, 6, 2, cell=cell, bidirectional=bidirectional).eval()
+    stacks = [RNN(5, 6, 2, cell=cell, **options).eval() for cell, options in STACKS.items()]
+    for parameter in nn.ModuleList(stacks).parameters():
+        nn.init.normal_(parameter)
     x, lengths = torch.randn(3, 9, 5), torch.tensor([9, 1, 4])
     with torch.no_grad(), onnx_export._quiet():
         program = torch.onnx.export(
-            _RNNExport(rnn),
+            _Stacks(stacks),
             (torch.zeros(2, 5, 5), torch.tensor([5, 3])),
             dynamo=True,
             opset_version=onnx_export.OPSET,
@@ -266,8 +278,19 @@ def test_operators_of_the_other_cells(cell: str, bidirectional: bool) -> None:
             input_names=["x", "lengths"],
             verbose=False,
         )
-        expected = rnn(x, lengths)
+        expected = [rnn(x, lengths).numpy() for rnn in stacks]
     assert program is not None
     session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
-    (found,) = session.run(None, {"x": x.numpy(), "lengths": lengths.numpy()})
-    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+    found = session.run(None, {"x": x.numpy(), "lengths": lengths.numpy()})
+    for cell, theirs, ours in zip(STACKS, found, expected, strict=True):
+        for row, length in enumerate(lengths):
+            np.testing.assert_allclose(theirs[row, :length], ours[row, :length], atol=1e-5, err_msg=cell)
+
+
+@pytest.mark.parametrize("cell", ["clockwork", "depth_gated_lstm"])
+def test_cells_without_an_operator_are_refused(cell: str) -> None:
+    message = (
+        f"cell='{cell}' has no operator in ONNX; tanh, relu, lstm, peephole_lstm, coupled_lstm, gru, gru_reset_after"
+    )
+    with pytest.raises(InputError, match=message):
+        RNNGraph(RNN(5, 16, 2, cell=cell))
