@@ -18,6 +18,7 @@ from asr.errors import InputError
 from asr.features.cmvn import FeatureNormalizer, mean_and_std, safe_std
 from asr.features.extractor import DERIVATIVES, REACH, Extractor, filter_derivative
 from asr.features.filterbank import LOG_FLOOR, FilterBank
+from asr.features.kaldi import KaldiFilterBank, KaldiMFCC, compliance
 from asr.features.mfcc import MFCC
 from asr.features.precomputed import Precomputed
 from asr.utils.masks import length_mask
@@ -89,6 +90,8 @@ class SpectralFeatures(nn.Module):
         hop: samples from one frame to the next.
         floor: lower limit of a filter's output.
         transform: of the logarithms, ``(B, D)``; None: none.
+        mirrored_from: first sample of frame 0, where frames reach beyond a waveform, which is mirrored at its ends;
+            None: frames begin with it, and zeros follow it.
     """
 
     basis: Tensor
@@ -96,7 +99,13 @@ class SpectralFeatures(nn.Module):
     transform: Tensor | None
 
     def __init__(
-        self, basis: np.ndarray, filters: np.ndarray, hop: int, floor: float, transform: Tensor | None = None
+        self,
+        basis: np.ndarray,
+        filters: np.ndarray,
+        hop: int,
+        floor: float,
+        transform: Tensor | None = None,
+        mirrored_from: int | None = None,
     ) -> None:
         super().__init__()
         used = filters.any(axis=0)
@@ -105,14 +114,27 @@ class SpectralFeatures(nn.Module):
         self.register_buffer("transform", transform, persistent=False)
         self.hop = hop
         self.floor = floor
+        self.mirrored_from = mirrored_from
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Compute features; see the class."""
-        inputs = inputs.masked_fill(~length_mask(lengths, inputs.shape[1]), 0)
-        padded = F.pad(inputs, (0, self.basis.shape[2]))  # an utterance may be shorter than a window
-        spectrum = F.conv1d(padded[:, None], self.basis, stride=self.hop)  # (N, K, T)
+        samples = self._mirrored(inputs, lengths) if self.mirrored_from is not None else self._padded(inputs, lengths)
+        spectrum = F.conv1d(samples[:, None], self.basis, stride=self.hop)  # (N, K, T)
         logs = (spectrum.square().transpose(1, 2) @ self.filters).clamp(min=self.floor).log()
         return logs if self.transform is None else logs @ self.transform
+
+    def _padded(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Return waveforms with zeros after them, as an utterance may be shorter than a window."""
+        inputs = inputs.masked_fill(~length_mask(lengths, inputs.shape[1]), 0)
+        return F.pad(inputs, (0, self.basis.shape[2]))
+
+    def _mirrored(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Return waveforms from `mirrored_from` on, for all frames, as `asr.features.kaldi` extends them."""
+        assert self.mirrored_from is not None
+        size = inputs.shape[1] + self.hop + self.basis.shape[2]
+        place = torch.arange(size, device=inputs.device) + self.mirrored_from
+        place = place % (2 * lengths[:, None])
+        return inputs.gather(1, torch.minimum(place, 2 * lengths[:, None] - 1 - place))
 
 
 class _Unchanged(nn.Module):
@@ -130,10 +152,10 @@ def _static_features(extractor: Extractor) -> nn.Module:
         return _filterbank(extractor)
     if type(extractor) is MFCC:
         return _filterbank(extractor.filterbank, extractor.transform)
-    raise InputError(
-        f"features of the type {type(extractor).__name__} have no exportable graph; "
-        "FilterBank, MFCC and Precomputed have"
-    )
+    if isinstance(extractor, KaldiFilterBank | KaldiMFCC) and not extractor.options["use_energy"]:
+        return _kaldi(extractor)
+    energy = " with energy" if isinstance(extractor, KaldiFilterBank | KaldiMFCC) else ""
+    raise InputError(f"features of the type {type(extractor).__name__}{energy} cannot be exported")
 
 
 def _filterbank(extractor: FilterBank, transform: Tensor | None = None) -> SpectralFeatures:
@@ -142,6 +164,29 @@ def _filterbank(extractor: FilterBank, transform: Tensor | None = None) -> Spect
     frame = np.diag(extractor.window.double().numpy()) @ preemphasis_matrix(size, extractor.preemphasis)
     basis = fourier_matrix(extractor.fft_length, size) @ frame
     return SpectralFeatures(basis, extractor.filters.numpy(), extractor.hop_samples, LOG_FLOOR, transform)
+
+
+def _kaldi(extractor: KaldiFilterBank | KaldiMFCC) -> SpectralFeatures:
+    """Return the graph of Kaldi's features, without a column of the energy."""
+    functions, options, size = compliance(), extractor.options, extractor.window_samples
+    fft_length = 1 << (size - 1).bit_length()
+    # _get_window of torchaudio.compliance.kaldi, in the order of its steps
+    frame = np.eye(size) * extractor.gain
+    if options["remove_dc_offset"]:
+        frame = frame - frame.mean(axis=0)
+    frame = preemphasis_matrix(size, options["preemphasis_coefficient"]) @ frame
+    window = functions._feature_window_function(options["window_type"], size, 0.42, torch.device("cpu"), torch.float64)
+    basis = fourier_matrix(fft_length, size) @ (window.numpy()[:, None] * frame)
+    band = options["sample_frequency"], options["low_freq"], options["high_freq"]
+    filters, _ = functions.get_mel_banks(options["num_mel_bins"], fft_length, *band, 100.0, -500.0, 1.0)
+    filters = np.pad(filters.numpy(), ((0, 0), (0, 1))).repeat(2, axis=1)  # of real and imaginary parts
+    transform = None
+    if isinstance(extractor, KaldiMFCC):
+        transform = functions._get_dct_matrix(options["num_ceps"], options["num_mel_bins"])
+        if options["cepstral_lifter"]:
+            transform = transform * functions._get_lifter_coeffs(options["num_ceps"], options["cepstral_lifter"])
+    first = None if extractor.snip_edges else extractor.first_sample
+    return SpectralFeatures(basis, filters, extractor.hop_samples, float(functions.EPSILON), transform, first)
 
 
 def preemphasis_matrix(size: int, factor: float) -> np.ndarray:

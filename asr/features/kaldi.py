@@ -18,7 +18,7 @@ WINDOWS = ("povey", "hanning", "hamming", "blackman", "rectangular")
 INT16_SCALE = 32768.0
 
 
-def _compliance() -> Any:
+def compliance() -> Any:
     """Import ``torchaudio.compliance.kaldi``, which models with other features do not need."""
     import_torchaudio()
     return importlib.import_module("torchaudio.compliance.kaldi")
@@ -78,7 +78,7 @@ class _KaldiExtractor(WaveformExtractor):
         # first sample of frame 0: frames begin with the utterance, or are centered in their hop
         self.first_sample = 0 if snip_edges else self.hop_samples // 2 - self.window_samples // 2
         self.gain = INT16_SCALE if int16_range else 1.0
-        self.compute = getattr(_compliance(), function)
+        self.compute = getattr(compliance(), function)
         self.options = cepstra | {
             "sample_frequency": float(sample_rate),
             "frame_length": window_ms,
@@ -151,7 +151,7 @@ def _check_filters(sample_rate: int, window_samples: int, num_mels: int, low_hz:
     if not 4 <= num_mels <= fft_length // 2:
         raise InputError(f"num_mels={num_mels}: use 4 to {fft_length // 2}, the number of FFT bins")
     options = (float(sample_rate), float(low_hz), float(high_hz), 100.0, -500.0, 1.0)  # the last three: no VTLN
-    filters, _ = _compliance().get_mel_banks(num_mels, fft_length, *options)
+    filters, _ = compliance().get_mel_banks(num_mels, fft_length, *options)
     if not filters.any(1).all():
         raise InputError(
             f"mel filter {int(filters.any(1).int().argmin())} of {num_mels} lies between two FFT bins, "

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from asr.errors import InputError
-from asr.features import MFCC, Extractor, FilterBank, KaldiFilterBank, Precomputed
+from asr.features import MFCC, Extractor, FilterBank, KaldiFilterBank, KaldiMFCC, Precomputed
 from asr.features.graph import FeatureGraph
 
 BOTH = {"normalization": "both", "mean_fraction": 0.7, "scale": False, "remove_level": True, "active": 7, "floor": 7}
@@ -19,6 +19,9 @@ EXTRACTORS: dict[str, tuple[type[Extractor], dict[str, Any]]] = {
     "utterance": (FilterBank, {"normalization": "utterance", "deltas": 1, "preemphasis": 0.97, "mel_scale": "htk"}),
     "none": (FilterBank, {"normalization": "none", "low_hz": 100.0, "high_hz": 3800.0, "sample_rate": 8000}),
     "mfcc": (MFCC, {}),
+    "kaldi": (KaldiFilterBank, {}),
+    "icefall": (KaldiFilterBank, {"high_hz": -400.0, "snip_edges": False, "int16_range": False, "deltas": 1}),
+    "kaldi mfcc": (KaldiMFCC, {"window_type": "hamming", "remove_dc_offset": False}),
     "precomputed": (Precomputed, {"input_dim": 13}),
 }
 
@@ -51,5 +54,5 @@ def test_values_are_those_of_the_extractor(extractor: Extractor) -> None:
 
 
 def test_other_features_are_refused() -> None:
-    with pytest.raises(InputError, match="KaldiFilterBank have no exportable graph; FilterBank, MFCC and Precomputed"):
-        FeatureGraph(KaldiFilterBank())
+    with pytest.raises(InputError, match="features of the type KaldiFilterBank with energy cannot be exported"):
+        FeatureGraph(KaldiFilterBank(energy=True))
