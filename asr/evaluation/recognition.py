@@ -12,10 +12,10 @@ from asr.inference.decoders.beam import BeamDecoder
 from asr.inference.decoders.factory import make_decoder
 from asr.inference.recognizer import Recognizer
 from asr.models.directory import read_config
-from asr.tasks.recognition import RecognitionTask
+from asr.tasks.speech_frontend import SpeechTask
 
 
-def greedy_decoders(task: RecognitionTask) -> dict[str, HeadDecoder]:
+def greedy_decoders(task: SpeechTask) -> dict[str, HeadDecoder]:
     """Return the greedy decoder of each head."""
     return {head: make_decoder(v, {"type": "greedy"}, task.transducer) for head, v in task.vocabularies.items()}
 

@@ -107,7 +107,7 @@ class Recognizer:
         """
         directory = directory_module.find(model)
         if directory_module.is_exported(directory):
-            task: SpeechTask = OnnxTask.load(directory, device)
+            task: RecognitionTask = OnnxTask.load(directory, device)
         else:
             task = store.on_device(store.load(directory, RecognitionTask), device)
         head, options = decoder_files.decoder_config(directory, decoder, head)

@@ -16,7 +16,8 @@ from asr.errors import InputError
 from asr.models.directory import CONFIG, ONNX, read_config
 from asr.models.store import load_vocabularies
 from asr.registry import build
-from asr.tasks.speech_frontend import FEATURES, SpeechTask
+from asr.tasks.recognition import RecognitionTask
+from asr.tasks.speech_frontend import FEATURES
 from asr.text.vocabulary import Vocabulary
 from asr.utils.permissions import check_readable
 
@@ -91,7 +92,7 @@ class NetworkFile:
         return results
 
 
-class OnnxTask(SpeechTask):
+class OnnxTask(RecognitionTask):
     """A recognizer whose network is an exported one. It cannot be trained, and has no weights of torch.
 
     Args:
