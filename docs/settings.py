@@ -34,7 +34,7 @@ GROUPS = {
 PARTS = {
     "task": {
         "recognizers": ("characters", "characters_and_phones", "phones", "phones_and_characters", "sentencepiece"),
-        "transducers": ("transducer",),
+        "transducers": ("transducer", "transducer_phones"),
         "classifiers": ("classification",),
         "seq2seq models": ("seq2seq",),
         "captioners": ("captioning",),
@@ -116,7 +116,8 @@ def rows(group: str, paths: Sequence[Path]) -> Iterator[str]:
     comments: dict[str, str] = {}
     values: dict[str, dict[str, list[str]]] = {}  # by key and value, the files that have it
     if group == "task" and len(paths) > 1:
-        paths = [CONFIGS / "task" / "base" / "ctc.yaml", *paths]
+        kind = "transducer" if paths[0].stem.startswith("transducer") else "ctc"
+        paths = [CONFIGS / "task" / "base" / f"{kind}.yaml", *paths]
     for path in paths:
         for setting in settings(path)[1]:
             key = setting.key
