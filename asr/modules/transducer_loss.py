@@ -162,7 +162,9 @@ class _Scores(torch.autograd.Function):
             states = predicted[row, : count + 1].detach().requires_grad_()
             for chunk in _sized_chunks(frames, count + 1, width, network, encoded[row], states):
                 part = encoded[row, chunk].detach().requires_grad_()
-                with torch.enable_grad(), torch.autocast(encoded.device.type, dtype, enabled=enabled):
+                # no cache of casted weights: it would belong to the graph of one chunk
+                autocast = torch.autocast(encoded.device.type, dtype, enabled=enabled, cache_enabled=False)
+                with torch.enable_grad(), autocast:
                     raw = network(part, states)
                 with torch.no_grad():
                     by_logits = _logit_gradients(

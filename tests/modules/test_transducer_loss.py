@@ -165,6 +165,28 @@ def test_no_more_logits_at_once_than_a_chunk(monkeypatch: pytest.MonkeyPatch) ->
     assert encoded.grad is not None and torch.isfinite(encoded.grad).all()
 
 
+def test_mixed_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHUNK", 100)
+    network = Network(6, 5).float()
+    encoded, predicted = (x.detach().float().requires_grad_() for x in inputs(0, 2, 7, 3, 6))
+    data = torch.tensor([[1, 2, 3], [4, 1, 1]]), torch.tensor([7, 5]), torch.tensor([3, 1])
+    leaves = [encoded, predicted, *network.parameters()]
+
+    def loss() -> Tensor:
+        nll = transducer_loss(network, encoded, predicted, *data, parameters=[*network.parameters()])
+        assert nll.dtype == torch.float32
+        return nll.sum()
+
+    exact = torch.autograd.grad(loss(), leaves)
+    with torch.autocast("cpu", torch.bfloat16):
+        outside = loss()
+        inside = torch.autograd.grad(loss(), leaves)
+    after = torch.autograd.grad(outside, leaves)
+    for gradients in (inside, after):
+        for one, other in zip(gradients, exact, strict=True):
+            torch.testing.assert_close(one, other, atol=0.05, rtol=0.05)
+
+
 def test_frozen_parameters_get_no_gradient() -> None:
     network = Network(3, 3).requires_grad_(False)
     encoded, predicted = inputs(0, 1, 3, 1, 3)
