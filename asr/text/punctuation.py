@@ -25,13 +25,16 @@ from asr.utils.permissions import check_readable
 FORMAT = "asr punctuation 1"
 # positions of the words of each n-gram: from the last word before a gap (0), the first word of a sentence or its last
 # one, the word whose case is asked for
-GAP = ((0,), (1,), (0, 1), (-1, 0), (1, 2), (-1, 0, 1), (0, 1, 2), (-1,), (2,), (-2, -1, 0), (1, 2, 3), (-1, 0, 1, 2))
+GAP = ((0,), (1,), (0, 1), (-1, 0), (1, 2), (-1,), (2,))
 FIRST = ((0,), (0, 1), (0, 1, 2))
 LAST = ((0,), (-1, 0), (-2, -1, 0))
 INSIDE = ((0, 1), (0, 1, 2))
-CAPITAL = ((0,), (-1, 0), (0, 1), (-1, 0, 1), (-1,), (1,), (-2, -1, 0), (0, 1, 2))
-_FACTORS = np.array([0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F], np.uint32)  # primes of xxHash
-MAX_REACH = 3  # words before or behind that an n-gram reaches
+CAPITAL = ((0,), (-1, 0), (0, 1), (-1,), (1,), (-1, 0, 1))
+_FACTORS = np.array([0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D], np.uint32)  # primes of xxHash
+STOP_BONUS = 0.5  # added to the score of a full stop: F1 of ends of sentences is best so, in speech and in prose
+MIN_QUESTION = 1.0  # log-odds above which a sentence is a question
+MIN_PAUSE, USUAL_PAUSE, USUAL_PAUSES = 0.2, 0.6, 10  # seconds, seconds, their number; see `Pauses.relative`
+MAX_REACH = 2  # words before or behind that an n-gram reaches
 _TABLES = ("marks", "questions", "capitals")
 
 
@@ -128,6 +131,8 @@ class Table:
 class Pauses:
     """What the pauses between words say of the marks.
 
+    They count in proportion to those of the same recording, see `relative`.
+
     Args:
         edges: (K,) seconds, ascending; they part the pauses into K + 1 ranges.
         scores: (K + 1, 2) added to the scores of comma and full stop by range.
@@ -141,7 +146,18 @@ class Pauses:
 
     def add(self, scores: np.ndarray, seconds: np.ndarray) -> np.ndarray:
         """Return the scores of text and pause, from those of the text (N, 2) and pauses in seconds (N,)."""
-        return scores * self.text_weights + self.by_range[np.searchsorted(self.edges, seconds, side="right")]
+        ranges = np.searchsorted(self.edges, self.relative(seconds), side="right")
+        return scores * self.text_weights + self.by_range[ranges]
+
+    @staticmethod
+    def relative(seconds: np.ndarray) -> np.ndarray:
+        """Return pauses (N,) of one recording as they would be if its reader's were as long as usual.
+
+        That is by the geometric mean of those that are no mere gap between sounds; as if `USUAL_PAUSES` more of the
+        usual length were there, so that a short recording says little.
+        """
+        logs = np.log(seconds[seconds >= MIN_PAUSE] / USUAL_PAUSE)
+        return seconds / np.exp(logs.sum() / (len(logs) + USUAL_PAUSES))
 
 
 class Punctuator:
@@ -219,7 +235,7 @@ class Punctuator:
         begins = np.append(0, ends + 1)
         begins = begins[begins < len(words)]
         rows, offsets = sentence_rows(hashes, begins, self.tables["questions"].bits)
-        is_question = self.tables["questions"].scores(rows, offsets)[: len(ends), 0] > 0
+        is_question = self.tables["questions"].scores(rows, offsets)[: len(ends), 0] > MIN_QUESTION
         marks[ends[is_question]] = QUESTION
         is_capital = self.capitals(hashes)
         is_capital[begins] = True
@@ -231,6 +247,7 @@ class Punctuator:
         scores = self.mark_scores(hashes)
         if pauses is not None and self.pauses is not None:
             scores[:-1] = self.pauses.add(scores[:-1], np.asarray(pauses))
+        scores[:, 1] += STOP_BONUS
         return np.concatenate([np.zeros((len(scores), 1)), scores], axis=1).argmax(axis=1)
 
     def mark_scores(self, hashes: np.ndarray) -> np.ndarray:

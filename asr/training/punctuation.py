@@ -207,7 +207,7 @@ def fit_pauses(punctuator: Punctuator, speech: Sequence[PunctuatedSpeech], steps
     for part in speech:
         assert part.pauses is not None
         texts.append(punctuator.mark_scores(hash_words([word.word for word in part.words]))[:-1])
-        ranges.append(np.searchsorted(edges, np.asarray(part.pauses), side="right"))
+        ranges.append(np.searchsorted(edges, Pauses.relative(np.asarray(part.pauses)), side="right"))
         labels.append([min(word.mark, STOP) for word in part.words[:-1]])
     text, label = np.concatenate(texts), np.concatenate(labels).astype(int)
     if not ((label == COMMA).any() and (label == STOP).any()):
