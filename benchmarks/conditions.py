@@ -98,7 +98,7 @@ def transcribe(model: Recognizer, waveforms: Sequence[np.ndarray]) -> list[Trans
 
 def main() -> None:
     options = arguments(__doc__, "model", "manifest", every=1, noise="", only="")
-    model = Recognizer.load(options.model)
+    model = Recognizer.load(options.model, plain=True)
     rate, vocabulary = model.sample_rate, model.decoder.scoring_vocabulary
     if rate is None:
         raise SystemExit(f"{options.model} reads features, not audio")

@@ -46,7 +46,7 @@ def recordings(path: str, seconds: float, rate: int, vocabulary: Vocabulary) -> 
 
 def main() -> None:
     options = arguments(__doc__, "model", "manifest", minutes=3.0, longest=60.0, context=3.0)
-    model = Recognizer.load(options.model)
+    model = Recognizer.load(options.model, plain=True)
     kind: Kind = "per" if model.vocabulary.kind == "phones" else "cer"
     rate = model.sample_rate
     if rate is None:

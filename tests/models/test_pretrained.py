@@ -42,6 +42,8 @@ def test_the_default_of_load_is_the_default_model() -> None:
 def test_a_recording_is_transcribed_with_no_model_named() -> None:
     """A synthetic voice says a command; the words of its text are most of what is recognized."""
     transcript = asr.load().transcribe("recipes/digits/data/example-1.opus")
-    assert len(set(transcript.text.split()) & {"open", "the", "door"}) >= 2
+    assert len(set(transcript.plain.text.split()) & {"open", "the", "door"}) >= 2
+    assert transcript.text[0].isupper() and transcript.text[-1] in ".?"  # a sentence
+    assert transcript.text == " ".join(word.text for word in transcript.words)
     assert all(0 <= word.start < word.end <= transcript.duration for word in transcript.words)
     assert all(0 <= word.confidence <= 1 for word in transcript.words)
