@@ -1,7 +1,7 @@
 """Find chapters of LibriSpeech in the books that were read, for speech with punctuation, pauses included.
 
-    python recipes/english/punctuated_speech.py OUTPUT LibriSpeech/train-clean-5 LibriSpeech/dev-clean --books books/*.txt
-    asr prepare folder OUTPUT --output data/punctuated
+    python recipes/english/punctuated_speech.py FOLDER LibriSpeech/train-clean-5 LibriSpeech/dev-clean --books *.txt
+    asr prepare folder FOLDER --output data/punctuated
 
 Utterances of a chapter that follow each other in the book are joined, because LibriSpeech is cut at pauses. A recording
 (.flac) and its text with punctuation (.txt) are written for each stretch, in a folder for each speaker.
@@ -83,9 +83,8 @@ def main() -> None:
             behind = number, end
         for ids, words in stretches:
             write(args.output / ids[0].split("-")[0] / ids[0], chapter.parent, ids, words)
-        print(
-            f"{chapter.stem.partition('.')[0]}: {len(stretches)} stretches, {sum(len(s[0]) for s in stretches)} utterances"
-        )
+        count = sum(len(ids) for ids, _ in stretches)
+        print(f"{chapter.name.removesuffix('.trans.txt')}: {len(stretches)} stretches, {count} utterances")
 
 
 def write(path: Path, folder: Path, ids: Sequence[str], words: Sequence[PunctuatedWord]) -> None:
