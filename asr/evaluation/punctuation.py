@@ -57,14 +57,16 @@ class PunctuationScores:
     Attributes:
         marks: (4, 4) gaps by their mark in the text and the restored one.
         capitals: (2, 2) words within sentences by whether they have a capital in the text, and when restored.
-        words: number of words, without those that begin a sentence or quotation of the text, or are in capitals.
-        right: of these, the words whose written form is the text's, whatever begins a restored sentence included.
+        words: number of words, without those in capitals.
+        right: of these, the words whose restored form is that of the text.
+        bare: those whose bare form is.
     """
 
     marks: np.ndarray = field(default_factory=lambda: np.zeros((4, 4), int))
     capitals: np.ndarray = field(default_factory=lambda: np.zeros((2, 2), int))
     words: int = 0
     right: int = 0
+    bare: int = 0
 
     def precision_recall(self, *classes: int) -> tuple[float, float, float]:
         """Return precision, recall and F1 of marks: of ``STOP, QUESTION`` whether a sentence ends there."""
@@ -83,7 +85,8 @@ class PunctuationScores:
         ]
         lines = ["| | precision % | recall % | F1 % | in the text |", "| --- | --- | --- | --- | --- |"]
         lines += [f"| {name} | {100 * p:.1f} | {100 * r:.1f} | {100 * f:.1f} | {n} |" for name, p, r, f, n in rows]
-        share = f"{100 * self.right / max(1, self.words):.2f} % of {self.words} words within sentences are right"
+        right, bare = (100 * count / max(1, self.words) for count in (self.right, self.bare))
+        share = f"{right:.2f} % of {self.words} words have the letter case of the text, {bare:.2f} % of bare words"
         return "\n".join([*lines, "", share])
 
     def _capitals(self) -> tuple[float, float, float]:
@@ -105,10 +108,11 @@ def score_punctuation(punctuator: Punctuator, texts: Iterable[PunctuatedSpeech])
         np.add.at(scores.marks, (wanted[:-1], found[:-1]), 1)
         begins = True
         for word, (form, mark) in zip(text.words, restored, strict=True):
-            if not word.begins and not (word.form.isupper() and len(word.form) > 1):
+            if not (word.form.isupper() and len(word.form) > 1):
                 scores.words += 1
                 scores.right += form == word.form
-                if not begins:
+                scores.bare += word.word == word.form
+                if not begins and not word.begins:
                     scores.capitals[int(word.form != word.word), int(form != word.word)] += 1
             begins = mark in (MARKS[STOP], MARKS[QUESTION])
     return scores
