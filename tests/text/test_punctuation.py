@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from asr.errors import InputError
 from asr.evaluation.punctuation import PunctuatedSpeech
 from asr.text.punctuated import MARKS, read_paragraph
-from asr.text.punctuation import GAP, Punctuator, Table, hash_words, ngram_rows, sentence_rows
+from asr.text.punctuation import GAP, Pauses, Punctuator, Table, hash_words, ngram_rows, sentence_rows
 from asr.training import punctuation as training
 
 TEXT = "I saw Mr. Brown in London, and he left. Did you see him? We like tea, said Anna, but not coffee. " * 15
@@ -87,7 +87,7 @@ def test_scores_are_sums_of_the_weights_of_ngrams() -> None:
 
 def silent(forms: dict[str, str] | None = None) -> Punctuator:
     """A model that says nothing of any text."""
-    flat = Table(np.zeros((16, 2), np.int8), np.ones(2), np.zeros(2))
+    flat = Table(np.zeros((16, 2), np.int8), np.ones(2), np.full(2, -2.0))
     one = Table(np.zeros((16, 1), np.int8), np.ones(1), np.zeros(1))
     return Punctuator(flat, one, one, forms or {})
 
@@ -99,15 +99,25 @@ def test_pauses_are_learned_from_speech() -> None:
     pauses = [abs(random.normal(lengths[MARKS[word.mark]], 0.02)) for word in words[:-1]]
     learned = training.fit_pauses(punctuator, [PunctuatedSpeech(words, pauses)])
     comma, stop = learned.by_range.T
-    assert comma.argmax() == np.searchsorted(learned.edges, 0.25) and stop.argmax() >= np.searchsorted(
-        learned.edges, 0.8
-    )
+    relative = learned.relative(np.array(pauses))
+    of_commas = [seconds for seconds, word in zip(relative, words, strict=False) if MARKS[word.mark] == ","]
+    assert comma.argmax() == np.searchsorted(learned.edges, np.median(of_commas))
+    assert stop.argmax() > comma.argmax()
     heard = silent()
     heard.pauses = learned
     unknown = "blue birds sing red dogs bark"
     assert restored(heard, unknown, [0.0, 0.0, 0.9, 0.0, 0.0]) == "Blue birds sing. Red dogs bark."
     assert restored(heard, unknown, [0.0] * 5) == "Blue birds sing red dogs bark."
     assert restored(heard, unknown) == restored(punctuator, unknown)
+
+
+def test_pauses_count_in_proportion_to_those_of_the_recording() -> None:
+    pauses = np.array([0.0, 0.05, 0.3, 0.9] * 200)
+    np.testing.assert_allclose(Pauses.relative(3 * pauses), Pauses.relative(pauses), rtol=0.05)
+    np.testing.assert_allclose(Pauses.relative(3 * pauses[4:]), Pauses.relative(3 * pauses)[4:], rtol=0.01)
+    short = Pauses.relative(np.array([0.1, 2.0]))
+    assert short[0] < 0.1 and 1.5 < short[1] < 2.0  # one long pause says little
+    assert Pauses.relative(np.array([0.1])) == 0.1 and not len(Pauses.relative(np.zeros(0)))
 
 
 def test_texts_without_punctuation_are_refused() -> None:
