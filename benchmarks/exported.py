@@ -54,7 +54,9 @@ def main() -> None:
         exported = {"ONNX float32": Path(folder) / "float32", "ONNX int8": Path(folder) / "int8"}
         for name, path in exported.items():
             export_model(options.model, path, int8=name.endswith("int8"))
-        models = {name: Recognizer.load(path) for name, path in {"torch": options.model, **exported}.items()}
+        models = {
+            name: Recognizer.load(path, plain=True) for name, path in {"torch": options.model, **exported}.items()
+        }
         rate = models["torch"].sample_rate
         if rate is None:
             raise SystemExit(f"{options.model} reads features, not audio")
