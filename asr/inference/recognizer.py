@@ -108,6 +108,10 @@ class Recognizer:
         directory = directory_module.find(model)
         if directory_module.is_exported(directory):
             task: RecognitionTask = OnnxTask.load(directory, device)
+        elif directory_module.is_of_hub(directory):
+            from asr.models.hub_task import HubTask
+
+            task = HubTask.load(directory, device)
         else:
             task = store.on_device(store.load(directory, RecognitionTask), device)
         head, options = decoder_files.decoder_config(directory, decoder, head)

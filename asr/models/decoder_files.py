@@ -63,7 +63,9 @@ def set_decoder(directory: Path, decoder: Mapping[str, Any]) -> None:
     Raises:
         InputError, OSError: as `copy_decoder_files`.
     """
-    config = read_config(directory) | {"decoder": copy_decoder_files(decoder, directory)}
+    if "hub" in (config := read_config(directory)):
+        raise InputError(f"{config['hub']['model']}: a model of another toolkit keeps no settings; give them each time")
+    config |= {"decoder": copy_decoder_files(decoder, directory)}
     write_atomic(directory / CONFIG, dump_config(config))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from asr.errors import InputError
-from asr.models import pretrained
+from asr.models import hub_files, pretrained
 from asr.models.aliases import rename_settings
 from asr.systems import SYSTEMS, System
 from asr.utils import resources
@@ -62,7 +62,8 @@ def find(model: str | Path) -> Path:
     """Return the model directory at a path: the path itself, or ``model/`` in it if the path is a training run.
 
     The path of a model directory's file ``model.onnx`` stands for the directory, and a name of `asr.models.pretrained`
-    for that model, unless one of that name is in the current folder.
+    for that model, unless one of that name is in the current folder. ``hf:PATH_OR_NAME`` is a model in the format of
+    `transformers`, see `asr.models.hub_files.model_directory`.
 
     Raises:
         InputError: no model is there, or it may not be read. The message lists the runs of a folder of training runs,
@@ -70,6 +71,8 @@ def find(model: str | Path) -> Path:
     """
     if not isinstance(model, str | os.PathLike):
         raise InputError(f"a model of type {type(model).__name__}; the path of its directory is needed")
+    if str(model).startswith(hub_files.PREFIX):
+        return hub_files.model_directory(str(model))
     directory = Path(model)
     if str(model) in pretrained.names() and not ((directory / CONFIG).exists() or (directory / "model").is_dir()):
         return pretrained.FOLDER / str(model)
@@ -102,6 +105,11 @@ def _directory_of(network: Path) -> Path:
             f"{network}: the files that asr export writes beside it are missing ({CONFIG}, vocabularies, the decoder's)"
         )
     return network.parent
+
+
+def is_of_hub(directory: Path) -> bool:
+    """Return whether a model directory stands for a model in the format of `transformers`."""
+    return "hub" in read_config(directory)
 
 
 def is_exported(directory: Path) -> bool:

@@ -51,6 +51,8 @@ def weights(directory: Path) -> int:
     Raises:
         InputError: the file is missing or cannot be read.
     """
+    if "hub" in (config := store.read_config(directory)):
+        raise InputError(f"{config['hub']['model']}: asr info is for models of this package")
     if store.is_exported(directory):
         from asr.models.onnx_task import NetworkFile  # imports torch
 

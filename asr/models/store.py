@@ -177,6 +177,10 @@ def load(directory: str | Path, kind: type[T]) -> T:
     flush_denormals()
     directory = Path(directory)
     config = read_config(directory)
+    if "hub" in config:
+        raise InputError(
+            f"{config['hub']['model']}: a model of another toolkit can be used, but not trained or tuned here"
+        )
     if not issubclass(task_class(config), kind):
         wanted = next(system.noun for system in SYSTEMS.values() if issubclass(system.load("task"), kind))
         raise InputError(f"{directory}: a {system_of(config).noun}; a {wanted} is needed")
