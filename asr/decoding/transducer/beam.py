@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -74,18 +74,37 @@ def search(
         return list(pool.map(search_one, range(len(frames))))
 
 
-class _Entries:
-    """Prefixes of one frame with their scores, natural logs of probabilities.
+class _Entries(NamedTuple):
+    """Prefixes of a frame with their scores, natural logs of probabilities."""
 
-    Attributes:
-        node: (E,) the prefixes, as rows of the tree.
-        score: (E,) sum over all paths.
-        best: (E,) score of the best path.
-        traces: the labels of the best path of each.
-    """
+    node: np.ndarray  # (E,) the prefixes, as rows of the tree
+    score: np.ndarray  # (E,) sum over all paths
+    best: np.ndarray  # (E,) score of the best path
+    blank: np.ndarray  # (E,) of the blank after each prefix
+    emitted: np.ndarray  # (E,) number of labels that the frame has added
+    traces: list[Trace]  # labels of the best path of each
 
-    def __init__(self, node: np.ndarray, score: np.ndarray, best: np.ndarray, traces: list[Trace]) -> None:
-        self.node, self.score, self.best, self.traces = node, score, best, traces
+    def plus(self, other: _Entries) -> _Entries:
+        """Return these entries followed by others."""
+        arrays = (np.concatenate(pair) for pair in zip(self[:-1], other[:-1], strict=True))
+        return _Entries(*arrays, [*self.traces, *other.traces])
+
+
+class _Extensions(NamedTuple):
+    """What entries can be extended to, as `asr.decoding.transducer._kernel.extend` lists it."""
+
+    score: np.ndarray  # (n,)
+    info: np.ndarray  # (n, COLUMNS); ORIGIN is the number of an entry
+    factor: np.ndarray  # (n,) what models add
+    log_prob: np.ndarray  # (n,) of the label
+
+    def take(self, rows: np.ndarray) -> _Extensions:
+        """Return those of some rows, indices or a mask."""
+        return _Extensions(*(column[rows] for column in self))
+
+    def plus(self, other: _Extensions) -> _Extensions:
+        """Return these followed by others."""
+        return _Extensions(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
 
 
 class TransducerBeamSearch:
@@ -133,7 +152,7 @@ class TransducerBeamSearch:
     def start(self) -> None:
         """Begin a new utterance."""
         self._tree = PrefixTree(self.network, self.graph)
-        self._beam = _Entries(np.zeros(1, dtype=np.int64), np.zeros(1), np.zeros(1), [None])
+        self._beam = _make_beam(np.zeros(1, dtype=np.int64), np.zeros(1), np.zeros(1), [None])
         self.frames = 0  # fed so far
         self.pause = 0
 
@@ -147,63 +166,57 @@ class TransducerBeamSearch:
 
     def _advance(self, frame: Tensor) -> None:
         """Search a frame (D,)."""
-        width, tree, blank = self.options.beam, self._tree, self.network.blank
-        entries = self._beam
-        log_probs, between = self._score_with_prefixes(frame)
-        self._merge(log_probs, between)
-        log_probs = log_probs[: len(entries.node)]
-        blanks = log_probs[:, blank].astype(np.float64)
+        tree = self._tree
+        log_probs = self._merge_prefixes(frame)
+        entries = self._beam._replace(blank=log_probs[:, self.network.blank].astype(np.float64))
         tree.seen[entries.node] = self.frames
-        done = [(entries.node, entries.score + blanks, entries.best + blanks)]
-        before = [(entries.score, entries.best)]  # of the same prefixes, before the blank
-        emitted = np.zeros(len(entries.node), dtype=np.int64)  # labels of the same prefixes that this frame has added
-        traces = list(entries.traces)
-        pending = self._extend(log_probs, entries.score, entries.node, 0, self._threshold(done[0][1]))
-        count = len(traces)
-        while len(pending[0]):
-            threshold = self._threshold(np.concatenate([scores for _, scores, _ in done]))
-            score, info, factor, prob = (x[pending[0] > threshold] for x in pending)
-            if not len(score):
-                break
-            order = np.argsort(-score, kind="stable")
-            taken, left = order[:BATCH], order[BATCH:]
-            nodes, is_new = tree.children(
-                info[taken], factor[taken], np.concatenate([n for n, _, _ in done]), self.frames
-            )
-            chosen = taken[is_new]
-            pending = (score[left], info[left], factor[left], prob[left])
-            if not len(chosen):
-                continue
-            new = self.network.log_probs(frame, tree.predicted[tree.on_device(nodes)]).cpu().numpy()
-            origin = info[chosen, kernel.ORIGIN]
-            all_best = np.concatenate([best for _, best in before])
-            own_best = all_best[origin] + prob[chosen] + factor[chosen]
-            blanks = new[:, blank].astype(np.float64)
-            done.append((nodes, score[chosen] + blanks, own_best + blanks))
-            before.append((score[chosen], own_best))
-            emitted = np.concatenate([emitted, emitted[origin] + 1])
-            traces += [
-                (self.frames, p, traces[o]) for o, p in zip(origin.tolist(), np.exp(prob[chosen]).tolist(), strict=True)
-            ]
-            new[emitted[count:] >= MAX_PER_FRAME] = -np.inf  # with bonuses above 0 there would be no end
-            further = self._extend(new, score[chosen], nodes, count, threshold)
-            pending = tuple(np.concatenate(pair) for pair in zip(pending, further, strict=True))  # type: ignore[assignment]
-            count += len(chosen)
-        node, score, best = (np.concatenate(column) for column in zip(*done, strict=True))
-        order = np.argsort(-score, kind="stable")[:width]
+        threshold = self._threshold(entries.score + entries.blank)
+        pending = self._extend(log_probs, entries.score, entries.node, 0, threshold)
+        while len(pending.score):
+            threshold = self._threshold(entries.score + entries.blank)
+            pending = pending.take(pending.score > threshold)
+            order = np.argsort(-pending.score, kind="stable")
+            taken, pending = pending.take(order[:BATCH]), pending.take(order[BATCH:])
+            nodes, is_new = tree.children(taken.info, taken.factor, entries.node, self.frames)
+            if len(nodes):
+                new, log_probs = self._make_entries(frame, nodes, taken.take(is_new), entries)
+                pending = pending.plus(self._extend(log_probs, new.score, nodes, len(entries.node), threshold))
+                entries = entries.plus(new)
+        self._keep_best(entries)
+        self.frames += 1
+
+    def _make_entries(
+        self, frame: Tensor, nodes: np.ndarray, extensions: _Extensions, entries: _Entries
+    ) -> tuple[_Entries, np.ndarray]:
+        """Return entries of new prefixes (n,), and the natural logs (n, V) of the labels that may follow them."""
+        log_probs = self.network.log_probs(frame, self._tree.predicted[self._tree.on_device(nodes)]).cpu().numpy()
+        origin = extensions.info[:, kernel.ORIGIN]
+        probs = np.exp(extensions.log_prob).tolist()
+        new = _Entries(
+            node=nodes,
+            score=extensions.score,
+            best=entries.best[origin] + extensions.log_prob + extensions.factor,
+            blank=log_probs[:, self.network.blank].astype(np.float64),
+            emitted=entries.emitted[origin] + 1,
+            traces=[(self.frames, p, entries.traces[o]) for o, p in zip(origin.tolist(), probs, strict=True)],
+        )
+        log_probs[new.emitted >= MAX_PER_FRAME] = -np.inf  # with bonuses above 0 there would be no end
+        return new, log_probs
+
+    def _keep_best(self, entries: _Entries) -> None:
+        """Make the best entries the beam of the next frame. Raises InputError if there is none."""
+        score = entries.score + entries.blank
+        order = np.argsort(-score, kind="stable")[: self.options.beam]
         order = order[score[order] > max(-np.inf, self._limit(score))]
         if not len(order):
             raise InputError(f"frame {self.frames}: no label sequence has a probability above zero from here on")
-        self._note_pause(order, blanks_of=log_probs[:, blank], entries=len(entries.node))
-        self._beam = _Entries(node[order], score[order], best[order], [traces[i] for i in order])
-        self.frames += 1
-        if tree.is_full:
-            self._beam.node = tree.compact(self._beam.node)
-
-    def _note_pause(self, order: np.ndarray, blanks_of: np.ndarray, entries: int) -> None:
-        first = int(order[0])
-        is_pause = first < entries and blanks_of[first] > PAUSE_LOG_PROB
+        is_pause = not entries.emitted[order[0]] and entries.blank[order[0]] > PAUSE_LOG_PROB
         self.pause = self.pause + 1 if is_pause else 0
+        node = entries.node[order]
+        if self._tree.is_full:
+            node = self._tree.compact(node)
+        best = (entries.best + entries.blank)[order]
+        self._beam = _make_beam(node, score[order], best, [entries.traces[i] for i in order])
 
     def _limit(self, scores: np.ndarray) -> float:
         """Return the score that the option ``beam_threshold`` demands."""
@@ -215,35 +228,29 @@ class TransducerBeamSearch:
         limit, width = self._limit(scores), self.options.beam
         return limit if len(scores) < width else max(limit, float(np.partition(scores, -width)[-width]))
 
-    def _score_with_prefixes(self, frame: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Score the labels after each entry of the beam and after the prefixes between two of them.
+    def _merge_prefixes(self, frame: Tensor) -> np.ndarray:
+        """Add the probability of prefixes in the beam to that of what they can become in a frame (D,).
 
         Returns:
-            Natural logs (E + B, V), and the prefixes between (B,).
+            Natural logs (E, V) of the labels after each entry.
         """
-        tree, node = self._tree, self._beam.node
-        tree.slot[node] = np.arange(len(node))
-        self._ancestors = np.empty(len(node), dtype=np.int64)
-        between = np.empty(tree.size, dtype=np.int64)
-        count = kernel.find_ancestors(tree.rows, tree.slot, node, self._ancestors, between)
-        nodes = np.concatenate([node, between[:count]])
-        log_probs = self.network.log_probs(frame, tree.predicted[tree.on_device(nodes)]).cpu().numpy()
-        return log_probs, between[:count]
-
-    def _merge(self, log_probs: np.ndarray, between: np.ndarray) -> None:
-        """Add the probability of prefixes in the beam to that of what they can become in this frame."""
         tree, beam = self._tree, self._beam
-        via = np.zeros(len(beam.node), dtype=np.bool_)
-        by_depth = np.argsort(tree.rows[beam.node, kernel.DEPTH], kind="stable")
-        if (self._ancestors != kernel.NONE).any():
+        count = len(beam.node)
+        tree.slot[beam.node] = np.arange(count)
+        ancestors, between = np.empty(count, dtype=np.int64), np.empty(tree.size, dtype=np.int64)
+        between = between[: kernel.find_ancestors(tree.rows, tree.slot, beam.node, ancestors, between)]
+        nodes = tree.on_device(np.concatenate([beam.node, between]))
+        log_probs = self.network.log_probs(frame, tree.predicted[nodes]).cpu().numpy()
+        if (ancestors != kernel.NONE).any():
+            via = np.zeros(count, dtype=np.bool_)
+            by_depth = np.argsort(tree.rows[beam.node, kernel.DEPTH], kind="stable")
             kernel.merge_prefixes(
-                tree.rows, tree.factor, tree.slot, log_probs, beam.node, by_depth, self._ancestors, beam.score,
-                beam.best, via,
-            )  # fmt: skip
+                tree.rows, tree.factor, tree.slot, log_probs, beam.node, by_depth, ancestors, beam.score, beam.best, via
+            )
             for i in by_depth[via[by_depth]].tolist():
-                beam.traces[i] = self._trace_from(int(self._ancestors[i]), int(beam.node[i]), log_probs)
-        tree.slot[beam.node] = kernel.NONE
-        tree.slot[between] = kernel.NONE
+                beam.traces[i] = self._trace_from(int(ancestors[i]), int(beam.node[i]), log_probs)
+        tree.slot[beam.node] = tree.slot[between] = kernel.NONE
+        return log_probs[:count]
 
     def _trace_from(self, ancestor: int, node: int, log_probs: np.ndarray) -> Trace:
         """Return the trace of a prefix whose labels after those of the entry ``ancestor`` are emitted in this frame."""
@@ -259,12 +266,8 @@ class TransducerBeamSearch:
 
     def _extend(
         self, log_probs: np.ndarray, scores: np.ndarray, nodes: np.ndarray, first: int, threshold: float
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """List the extensions of prefixes whose scores exceed a threshold.
-
-        Returns:
-            Scores (n,), rows (n, columns), what the models add (n,), and natural logs of the labels (n,).
-        """
+    ) -> _Extensions:
+        """List the extensions of prefixes (E,), numbered from ``first``, whose scores exceed a threshold."""
         options = self.options
         allowed = log_probs
         if options.min_label_prob > 0:
@@ -280,8 +283,9 @@ class TransducerBeamSearch:
             allowed, allowed, scores, nodes, first, self.network.blank, threshold, self._tree.rows, self._log_bound,
             self.graph, self._cache, info, factor, score,
         )  # fmt: skip
-        info, score = info[:count], score[:count]
-        return score, info, factor[:count], log_probs[info[:, kernel.ORIGIN] - first, info[:, kernel.LABEL]]
+        info = info[:count]
+        chosen = log_probs[info[:, kernel.ORIGIN] - first, info[:, kernel.LABEL]]
+        return _Extensions(score[:count], info, factor[:count], chosen)
 
     def finish(self) -> list[Hypothesis]:
         """Return the n best hypotheses, best first, with the frame and the probability of each label on its best path.
@@ -312,6 +316,11 @@ class TransducerBeamSearch:
         rows = self._tree.rows[self._tree.path(node)]
         labels = tuple(rows[:, kernel.LABEL].tolist())
         return labels, find_words(labels, rows[:, kernel.WORD].tolist(), last_word, self.graph)
+
+
+def _make_beam(node: np.ndarray, score: np.ndarray, best: np.ndarray, traces: list[Trace]) -> _Entries:
+    """Return the entries between two frames."""
+    return _Entries(node, score, best, np.zeros(len(node)), np.zeros(len(node), dtype=np.int64), traces)
 
 
 def _hypothesis(labels: Labels, words: Words, score: float, model_score: float, trace: Trace) -> Hypothesis:
