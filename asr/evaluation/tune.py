@@ -126,6 +126,8 @@ def tune_model(
         InputError: model, data or options cannot be used, or no utterance has a reference.
     """
     directory = model_directory.find(model)
+    if save and model_directory.is_of_hub(directory):
+        raise InputError(f"{model}: a model of another toolkit keeps no settings; --dry-run prints the best ones")
     if unknown := [name for name in values or {} if name not in NAMES]:
         raise InputError(f"{', '.join(unknown)}: the weights of a search are {', '.join(NAMES)}")
     head, options = decoder_files.decoder_config(directory, decoder or {}, head)

@@ -88,6 +88,9 @@ def test_the_command(asr: Command, model: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", noise(2), 16000)
     done = asr("transcribe", tmp_path / "a.wav", "--model", f"hf:{model}", "--format", "srt")
     assert done.status == 0 and done.out.startswith("1\n00:00:0")
+    (tmp_path / "a.txt").write_text("A B")
+    asr("tune", f"hf:{model}", tmp_path).check_refusal("keeps no settings; --dry-run prints the best ones")
+    assert "WER" in asr("evaluate", f"hf:{model}", tmp_path).out
     asr("info", f"hf:{model}").check_refusal("asr info is for models of this package")
     asr("transcribe", tmp_path / "a.wav", "--model", f"hf:{tmp_path}/none").check_refusal(
         "no such folder, and not a name"
