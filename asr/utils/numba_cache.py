@@ -63,7 +63,7 @@ def _refuse_python(compiled: Any, name: str) -> None:
 def _announce_compiling() -> None:
     """Tell somebody who waits at a terminal, once, what takes so long."""
     if sys.stderr is not None and sys.stderr.isatty():
-        log.info("first use on this machine: compiling, about 10 s")
+        log.info("first use on this machine: compiling, about 15 s")
 
 
 @cache
