@@ -73,3 +73,13 @@ def test_a_present_name_on_the_command_line_counts_more_than_a_former_one_in_a_r
 )
 def test_a_setting_has_a_present_name(former: str, present: str) -> None:
     assert present_name(former) == present
+
+
+def test_the_former_gru() -> None:
+    """Before there was the setting ``init``, the cell gru was what gru_reset_after is now."""
+    former = {"encoder": {"cell": "gru"}, "label_rnn": {"cell": "gru"}, "training": {"encoder": {"cell": "gru"}}}
+    renamed = rename_settings(former)
+    assert {renamed[group]["cell"] for group in ("encoder", "label_rnn")} == {"gru_reset_after"}
+    assert renamed["training"]["encoder"]["cell"] == "gru_reset_after"
+    present = {"encoder": {"cell": "gru", "init": "default"}, "label_rnn": {"cell": "lstm"}}
+    assert rename_settings(present) == present
