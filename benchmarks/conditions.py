@@ -7,9 +7,10 @@ Each utterance of the manifest is transcribed as it is, between zeros and betwee
 rounded to 16 bits, with noise at 20 and 10 dB (white, and the recordings below ``--noise``, drawn anew for each
 utterance), and as a telephone has it: sampled at 8 kHz, and from 300 to 3400 Hz. Targets, above the word error rate (of
 a head of phones: phone error rate) of the utterances as they are: 1 point; in noise 8; in bands 4. Then follow ten
-minutes each of silence, noise, a tone and a melody of chords. Target: at most one word a minute. ``--only`` takes the
-cases whose name contains a text, ``--every N`` every Nth utterance; ``--quick`` every tenth, 5 s in place of 30 and two
-minutes in place of ten.
+minutes each of silence, noise, a tone, a melody of chords and the recordings below ``--noise``. Target: at most one
+word a minute. Last come the utterances reversed, as a language that nobody knows, and five at once. Target: a mean
+confidence of the words of at most 0.3, as far as they are not left out. ``--only`` takes the cases whose name contains
+a text, ``--every N`` every Nth utterance; ``--quick`` every tenth, 5 s in place of 30 and two minutes in place of ten.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from asr.output.transcript import Transcript
 
 WER_TARGET, NOISE_TARGET, BAND_TARGET = 0.01, 0.08, 0.04  # more than without
 WORDS_TARGET = 1.0  # a minute
+CONFIDENCE_TARGET = 0.3
 LEVELS: dict[str, float | None] = {"zeros": None, "noise at -60 dBFS": -60.0, "noise at -40 dBFS": -40.0}
 GAINS = (-40.0, -30.0, -20.0, 6.0)
 SNRS = (20.0, 10.0)
@@ -155,12 +157,21 @@ def main() -> None:
     sounds = {"silence": noise(samples, None, rng)}
     sounds |= {f"noise at {level:g} dBFS": noise(samples, level, rng) for level in (-60.0, -40.0, -20.0)}
     sounds |= {"tone of 440 Hz": tone, "melody": melody(60 * minutes, rate, rng)}
-    for name, waveform in sounds.items():
+    for name, source in list(kinds.items())[1:]:
+        files = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in audio.INPUT_EXTENSIONS)
+        sounds[name] = np.concatenate([audio.read(path, rate) for path in files])[:samples]
+    voices = np.concatenate(speech)[:samples]
+    speechlike = {"speech reversed": voices[::-1].copy()}
+    speechlike["five voices at once"] = 0.4 * np.sum(np.split(voices[: len(voices) // 5 * 5], 5), 0)
+    for name, waveform in (sounds | speechlike).items():
         if options.only not in name:
             continue
         (result,) = transcribe(model, [waveform])
-        words = len(result.words) / minutes
-        table.add(f"{minutes} minutes of {name}", words, WORDS_TARGET, f"{words:.1f} words a minute")
+        length, confidence = len(waveform) / rate / 60, result.confidence or 0.0
+        words = len(result.words) / length
+        value, target = (confidence, CONFIDENCE_TARGET) if name in speechlike else (words, WORDS_TARGET)
+        text = f"{words:.1f} words a minute, confidence {confidence:.2f}"
+        table.add(f"{length:.1f} minutes of {name}", value, target, text)
     table.write(options.json)
     print(f"{(time.perf_counter() - began) / 60:.1f} minutes")
 
