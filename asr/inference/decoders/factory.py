@@ -70,7 +70,7 @@ def beam_decoder(
     neural_bonus: float = 0.0,
     hotwords: HotWords | None = None,
     calibration: Sequence[float] | None = None,
-    min_confidence: float = 0.2,
+    min_confidence: float = 0.1,
 ) -> BeamDecoder:
     """Build a beam search (`asr.decoding.ctc.beam`, `asr.decoding.transducer.beam`) and read the models that it uses.
 
