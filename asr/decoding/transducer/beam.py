@@ -87,7 +87,7 @@ class _Entries(NamedTuple):
     def plus(self, other: _Entries) -> _Entries:
         """Return these entries followed by others."""
         arrays = (np.concatenate(pair) for pair in zip(self[:-1], other[:-1], strict=True))
-        return _Entries(*arrays, [*self.traces, *other.traces])
+        return _Entries._make([*arrays, [*self.traces, *other.traces]])
 
 
 class _Extensions(NamedTuple):
