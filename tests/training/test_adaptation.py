@@ -215,3 +215,8 @@ def test_no_dev_data_and_no_usable_text(
     outcome = asr("train", RECIPE, f"init={tone_run}", *files, *FAST)
     outcome.check_refusal(r"data\.dev: no utterance has a text that the model can write")
     assert "6 of 6 training utterances are left out" in caplog.text
+
+
+def test_an_adapted_model_writes_as_the_one_before() -> None:
+    writing = complete_from_model({"init": "english", "task": {}})["writing"]
+    assert writing["numbers"] == "english" and Path(writing["punctuation"]).is_file()
