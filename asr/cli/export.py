@@ -31,5 +31,5 @@ def export(
     result = export_model(model, output, int8=int8, overwrite=overwrite)
     print(
         f"{output}: model.onnx has {result.bytes / 1e6:.1f} MB; its log-probabilities differ from torch's by up to "
-        f"{result.largest:.1g} nats, {result.mean:.1g} on average"
+        f"{result.largest:.2g} nats, {result.mean:.2g} on average"
     )
