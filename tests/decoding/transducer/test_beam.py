@@ -53,6 +53,7 @@ class TestExactness:
         expected = graves_search(scores, frames, labels, width, blank)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(beam, "BATCH", batch)
+            patch.setattr(beam, "MAX_PER_FRAME", 30)  # which the paper does not limit
             found = nbest(ScoredNetwork(scores, labels, blank), frames, beam=width, nbest=width)
         assert {h.labels: h.score for h in found} == pytest.approx(expected, abs=1e-4)
         assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
@@ -156,8 +157,17 @@ class TestModels:
             y: score + 0.7 * float(model.log_probs([str(NAMES[v]) for v in y])[-1]) for y, score in kept.items()
         }
         graph = make_graph(4, label_lm=LabelModel(model, NAMES, 0.7, 0.3))
-        found = nbest(ScoredNetwork(scores, 4), frames, graph, beam=width, nbest=width)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(beam, "MAX_PER_FRAME", 30)
+            found = nbest(ScoredNetwork(scores, 4), frames, graph, beam=width, nbest=width)
         assert {h.labels: h.score for h in found} == pytest.approx(expected, abs=1e-3)
+
+    def test_bonuses_above_zero_have_an_end(self) -> None:
+        """Each label adds more than it costs, so that without a limit a frame would add labels for ever."""
+        model = ngram([list(line.replace(" ", "|")) for line in TEXT])
+        graph = make_graph(4, label_lm=LabelModel(model, NAMES, 0.1, 9.0))
+        (best, *_) = nbest(ScoredNetwork(random_scores(1, 2, 4), 4), 2, graph, beam=4)
+        assert len(best.labels) == 2 * beam.MAX_PER_FRAME
 
     @settings(deadline=None, max_examples=12)
     @given(
