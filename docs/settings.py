@@ -39,6 +39,7 @@ PARTS = {
         "seq2seq models": ("seq2seq",),
         "captioners": ("captioning",),
         "language models": ("language",),
+        "language models of phones": ("language_phones",),
     },
     "data": {
         "recognizers": ("manifests",),

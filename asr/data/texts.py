@@ -13,13 +13,14 @@ from asr.errors import InputError
 from asr.utils.text_files import STDIN, read_lines, read_text
 
 
-def read_texts(path: str | Path) -> Iterator[str]:
+def read_texts(path: str | Path, *, phones: bool = False) -> Iterator[str]:
     """Yield the lines of a text file without their ends, or the transcripts of a manifest.
 
     Args:
         path: a file for `asr.utils.text_files.read_lines`, which reads it as it goes. If its first line is a JSON
             object, or begins an array in a file whose name says JSON, it is a manifest for `asr.data.manifest.read`. A
             table (``.csv``, ``.tsv``, ``.xlsx``) with a column of `TEXT_COLUMNS` has the texts in it.
+        phones: yield the phones of a manifest's utterances, which have spaces between them, instead of transcripts.
 
     Raises:
         InputError: a file that cannot be read as text, or a faulty manifest; the line is named.
@@ -30,18 +31,18 @@ def read_texts(path: str | Path) -> Iterator[str]:
     lines = read_lines(path)
     for number, line in enumerate(lines):
         if number == 0 and _is_manifest(path, line):
-            yield from _transcripts(path)
+            yield from _transcripts(path, phones)
             return
         yield line
 
 
-def read_document(path: str | Path) -> str:
-    r"""Read a text file as one string, or the transcripts of a manifest, each ended by ``\n``; see `read_texts`."""
+def read_document(path: str | Path, *, phones: bool = False) -> str:
+    r"""Read a text file as one string, or the texts of a manifest, each ended by ``\n``; see `read_texts`."""
     if (texts := _table_texts(path)) is not None:
         return "".join(f"{line}\n" for line in texts)
     text = read_text(path)
     if _is_manifest(path, text.partition("\n")[0]):
-        return "".join(f"{transcript}\n" for transcript in _transcripts(path))
+        return "".join(f"{transcript}\n" for transcript in _transcripts(path, phones))
     return text
 
 
@@ -74,7 +75,7 @@ def _table_texts(path: str | Path) -> list[str] | None:
     return texts
 
 
-def _transcripts(path: str | Path) -> Iterator[str]:
+def _transcripts(path: str | Path, phones: bool) -> Iterator[str]:
     if str(path) == STDIN:
         raise InputError("standard input has a manifest, which cannot be read from there: give its file")
-    yield from (manifest.text(cut) for cut in manifest.read(path))
+    yield from (manifest.phones(cut) or "" if phones else manifest.text(cut) for cut in manifest.read(path))

@@ -63,13 +63,14 @@ def line(figures: Mapping[str, Any]) -> str:
     return f"{figures['labels']} labels: {nats:.4f} nats a label, {bits:.4f} bits a character"
 
 
-def read_split(files: Any, split: str, kind: str) -> list[str]:
+def read_split(files: Any, split: str, kind: str, *, phones: bool = False) -> list[str]:
     """Read the texts of ``data.train``, ``data.dev`` or ``data.test``, leaving out empty ones.
 
     Args:
         files: a path, a list of paths, or None for no test data.
         split: train, dev or test, for errors.
         kind: what one text is: a file, a line, or a sentence (of prose).
+        phones: read the phones of manifests' utterances, instead of their transcripts.
 
     Raises:
         InputError: the kind is unknown, no file is named, or the files hold no text.
@@ -78,19 +79,19 @@ def read_split(files: Any, split: str, kind: str) -> list[str]:
     paths = [files] if isinstance(files, str) else list(files or ())
     if not paths and split != "test":
         raise InputError(f"data.{split} names no text file")
-    texts = [text for path in paths for text in _texts(Path(path), kind) if text.strip()]
+    texts = [text for path in paths for text in _texts(Path(path), kind, phones) if text.strip()]
     if paths and not texts:
-        raise InputError(f"data.{split}: there is no text in {', '.join(paths)}")
+        raise InputError(f"data.{split}: there {'are no phones' if phones else 'is no text'} in {', '.join(paths)}")
     return texts
 
 
-def _texts(path: Path, kind: str) -> Iterator[str]:
+def _texts(path: Path, kind: str, phones: bool) -> Iterator[str]:
     if kind == "file":
-        yield read_document(path)
+        yield read_document(path, phones=phones)
     elif kind == "line":
-        yield from read_texts(path)
+        yield from read_texts(path, phones=phones)
     else:
-        yield from split_sentences(read_texts(path))
+        yield from split_sentences(read_texts(path, phones=phones))
 
 
 def evaluate(models: Sequence[Path], data: Sequence[str], options: EvaluationOptions) -> Evaluation:
@@ -101,7 +102,7 @@ def evaluate(models: Sequence[Path], data: Sequence[str], options: EvaluationOpt
     unit = directory.read_config(model).get("training", {}).get("data", {}).get("eos_after", "file")
     figures = {}
     for path in data:
-        texts = read_split(path, "test", unit)
+        texts = read_split(path, "test", unit, phones=task.vocabulary.kind == "phones")
         figures[path] = cross_entropy(task, encode_texts(task, texts, path), sum(map(len, texts)))
     text = "\n".join(f"{path}: {line(summary)}" for path, summary in figures.items())
     return Evaluation(text, figures)

@@ -29,7 +29,8 @@ class Encoder(nn.Module):
         merge: how the outputs of the two directions are joined: ``"concat"``, ``"sum"``, ``"mean"`` or ``"max"``.
         residual: whether the input of each layer but the lowest is added to its output.
         layer_norm: whether the output of each layer is normalized, before a residual is added.
-        init: first weights of the recurrent layers, see `asr.modules.cells.initialization.initialize`.
+        init: first weights of the recurrent layers, see `asr.modules.cells.initialization.initialize`; ``"uniform"``
+            is that of the layers which a task has above the encoder too.
         forget_bias: first bias of the forget gate; None: as ``init`` says.
         periods: of the modules of the cell ``clockwork``; None: 1, 2, 4, 8, 16.
         dropout: probability, between layers and of the output, in training.
@@ -38,6 +39,7 @@ class Encoder(nn.Module):
         channels: output channels of `Convolution` layers, which then replace the stacking; empty: no convolutions.
 
     Attributes:
+        init: as given.
         output_size: elements of an output vector, ``hidden_size``; twice as many where directions are concatenated.
 
     Raises:
@@ -89,6 +91,7 @@ class Encoder(nn.Module):
         )
         self.dropout = Dropout(dropout)
         self.num_layers = num_layers
+        self.init = init
         self.output_size = self.rnn.output_size
         self.bidirectional = bidirectional
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from asr.errors import InputError
 from asr.modules.cells import CellOptions, CellState, cells_of, check_sizes, find_cell, make_layers
-from asr.modules.cells.initialization import UNIFORM_RANGE
+from asr.modules.cells.initialization import initialize_feedforward
 from asr.modules.dropout import Dropout
 from asr.utils.masks import length_mask
 
@@ -110,10 +110,7 @@ class LabelRNN(nn.Module):
         self.key = None if memory_size is None else nn.Linear(memory_size, hidden_size, bias=False)
         self.output = nn.Linear(upper_size, labels if outputs is None else outputs)
         self.dropout = Dropout(dropout)
-        if init == "uniform":
-            for module in (self.embedding, self.key, self.output):
-                for parameter in module.parameters() if module is not None else ():
-                    nn.init.uniform_(parameter, -UNIFORM_RANGE, UNIFORM_RANGE)
+        initialize_feedforward(init, self.embedding, self.key, self.output)
 
     @property
     def device(self) -> torch.device:

@@ -13,6 +13,7 @@ from asr.data.batch import SpeechBatch
 from asr.errors import InputError
 from asr.features import Extractor
 from asr.features.cmvn import Statistics
+from asr.modules.cells.initialization import initialize_feedforward
 from asr.modules.dropout import Dropout
 from asr.modules.encoder import Encoder
 from asr.modules.pooling import Pooling
@@ -61,6 +62,7 @@ class ClassificationTask(SpeechTask):
         self.pooling = Pooling(pooling, encoder.output_size, encoder.bidirectional)
         self.dropout = Dropout(dropout)
         self.heads = nn.ModuleDict({self.primary: nn.Linear(encoder.output_size, len(self.vocabulary))})
+        initialize_feedforward(encoder.init, self.pooling, self.heads)
         self.label_smoothing = label_smoothing
 
     @classmethod

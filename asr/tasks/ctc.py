@@ -14,6 +14,7 @@ from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.features import Extractor
 from asr.features.cmvn import Statistics
+from asr.modules.cells.initialization import initialize_feedforward
 from asr.modules.ctc_crf import MOST_LABELS, LabelTrigram, log_partition
 from asr.modules.ctc_head import CTCHead
 from asr.modules.encoder import Encoder
@@ -111,6 +112,7 @@ class CTCTask(RecognitionTask):
                 for head, v in self.vocabularies.items()
             }
         )
+        initialize_feedforward(encoder.init, self.heads)
         self.self_condition = frozenset(self_condition)
         self.self_condition_weight = self_condition_weight
         self.consistency = consistency
@@ -118,6 +120,7 @@ class CTCTask(RecognitionTask):
             self.feedback = nn.ModuleDict(
                 {head: nn.Linear(len(v), encoder.output_size, bias=False) for head, v in self.vocabularies.items()}
             )
+            initialize_feedforward(encoder.init, self.feedback)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> CTCTask:

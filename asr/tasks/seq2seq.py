@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from asr.decoding.label.beam import LabelBeamOptions
 from asr.errors import InputError
+from asr.modules.cells.initialization import initialize_feedforward
 from asr.modules.encoder import Encoder
 from asr.modules.label_rnn import LabelRNN, State
 from asr.modules.pooling import Pooling
@@ -60,6 +61,7 @@ class Seq2SeqTask(EncoderDecoderTask):
         self.encoder = encoder
         self.ends = Pooling("last", encoder.output_size, encoder.bidirectional)
         self.bridge = nn.Linear(encoder.output_size, network.state_size)
+        initialize_feedforward(encoder.init, self.embedding, self.bridge)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> Seq2SeqTask:

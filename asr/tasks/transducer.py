@@ -15,6 +15,7 @@ from asr.decoding.transducer import greedy
 from asr.errors import InputError
 from asr.features import Extractor
 from asr.features.cmvn import Statistics
+from asr.modules.cells.initialization import initialize_feedforward
 from asr.modules.encoder import Encoder
 from asr.modules.label_rnn import LabelRNN
 from asr.modules.transducer_head import TransducerHead, joint_size
@@ -62,6 +63,7 @@ class TransducerTask(RecognitionTask):
         check_single(vocabularies)
         size, blank = len(self.vocabulary), self.vocabulary.blank
         self.head = TransducerHead(encoder.output_size, prediction, size, blank, output_network=output_network)
+        initialize_feedforward(encoder.init, self.head.projection, self.head.output)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary]) -> TransducerTask:

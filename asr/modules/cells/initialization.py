@@ -44,6 +44,20 @@ def initialize(layer: Cell, init: str = "default", forget_bias: float | None = N
             nn.init.constant_(bias.detach()[layer.forget_gate * size :][:size], 0.0 if number else forget_bias)
 
 
+def initialize_feedforward(init: str, *modules: nn.Module | None) -> None:
+    """Set the first weights of the layers around recurrent ones: of ``uniform`` those too are uniform in ±0.1.
+
+    Args:
+        init: of the recurrent layers, see `initialize`; with any but ``uniform`` the modules stay as they were built.
+        modules: to change, with all of their parameters; None is skipped.
+    """
+    if init != "uniform":
+        return
+    for module in modules:
+        for parameter in module.parameters() if module is not None else ():
+            nn.init.uniform_(parameter, -UNIFORM_RANGE, UNIFORM_RANGE)
+
+
 def _initialize(name: str, parameter: Tensor, size: int, init: str) -> None:
     """Initialize the weights of each gate, (H, inputs) of (G, inputs), by themselves."""
     if not name.startswith("weight"):

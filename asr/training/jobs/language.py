@@ -31,10 +31,15 @@ class LanguageJob(Job):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         data = config["data"]
-        texts = {split: read_split(data.get(split), split, data["eos_after"]) for split in ("train", "dev", "test")}
         heads = config["task"].get("heads") or {}
+        of_phones = any(options["kind"] == "phones" for options in heads.values())
+        texts = {
+            split: read_split(data.get(split), split, data["eos_after"], phones=of_phones)
+            for split in ("train", "dev", "test")
+        }
+        phones = sorted({phone for text in texts["train"] for phone in text.split()}) if of_phones else ()
         vocabularies = {
-            head: make_vocabulary(head, options, texts["train"], specials=(EOS,)) for head, options in heads.items()
+            head: make_vocabulary(head, options, texts["train"], phones, (EOS,)) for head, options in heads.items()
         }
         task = store.make_task(config, vocabularies)
         assert isinstance(task, LanguageTask)
