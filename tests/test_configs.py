@@ -86,7 +86,7 @@ def check(config: dict[str, Any], cuts: list[Any]) -> None:
 
 def check_language(config: dict[str, Any], cuts: list[Any]) -> None:
     heads = config["task"]["heads"]
-    vocabularies = {head: make_vocabulary(head, options, TEXTS, (), (EOS,)) for head, options in heads.items()}
+    vocabularies = {head: make_vocabulary(head, options, TEXTS, ["aa", "b"], (EOS,)) for head, options in heads.items()}
     task = store.make_task(config, vocabularies)
     assert isinstance(task, LanguageTask)
     TrainingModule(task, config["optimizer"], config["seed"], "dev_loss", batches=10)
