@@ -160,8 +160,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
         ({"data.dev": None}, "data.dev=None: expected a path or a list of paths$"),
         ({"data.train": []}, "data.train names no text file"),
         ({"data.seconds": 3}, "data has no option seconds; it has train"),
-        ({"label_rnn.cell": "rnn"}, "cell='rnn' is not one of lstm"),
-        ({"task.type": "speech"}, "type='speech' is not one of ctc, classification, seq2seq, captioning, language"),
+        ({"label_rnn.cell": "rnn"}, "cell='rnn' is not one of tanh, relu, lstm"),
+        ({"task.type": "speech"}, "type='speech' is not one of ctc, transducer, classification, seq2seq, captioning, language"),
         ({"task.heads": {}}, "a language model has one head, not 0"),
     ],
 )
