@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,3 +70,9 @@ def test_tables_have_texts(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,id\none\n")
     with pytest.raises(InputError, match="line 2: 1 columns where the header has 2"):
         list(read_texts(tmp_path / "a.csv"))
+
+
+def test_phones_of_a_manifest(tone_corpus: Any, tmp_path: Path) -> None:
+    path = tone_corpus(tmp_path, ["ab c", "de"])
+    assert list(read_texts(path)) == ["ab c", "de"] and list(read_texts(path, phones=True)) == ["a b c", "d e"]
+    assert read_document(path, phones=True) == "a b c\nd e\n"

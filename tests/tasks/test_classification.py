@@ -188,3 +188,10 @@ def test_figures() -> None:
         "a taken for b 2 x, b taken for a 1 x"
     )
     assert classification.line(classification.summary([("a", "a")])) == "accuracy 100.00 % (0 of 1 wrong)"
+
+
+def test_uniform_weights_above_the_encoder() -> None:
+    config = CONFIG | {"encoder": CONFIG["encoder"] | {"init": "uniform"}}
+    task = store.make_task(config, {"word": Vocabulary.classes(NAMES)})
+    parameters = [parameter for name, parameter in task.named_parameters() if name.startswith("heads.")]
+    assert parameters and all(parameter.abs().max() <= 0.1 for parameter in parameters)

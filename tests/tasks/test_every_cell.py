@@ -58,10 +58,10 @@ def test_language_models_carry_their_state_from_batch_to_batch(cell: str) -> Non
     torch.testing.assert_close(after[0], after[1])
 
 
-def seq2seq_batch(cell: str) -> tuple[EncoderDecoderTask, Any]:
+def seq2seq_batch(cell: str, init: str = "default") -> tuple[EncoderDecoderTask, Any]:
     texts = {text: [text[::-1]] for text in TEXTS}
     heads = {name: {"kind": "characters", "normalization": None} for name in ("target", "source")}
-    encoder = {"type": "rnn", "hidden_size": 6, "num_layers": 2, "cell": cell}
+    encoder = {"type": "rnn", "hidden_size": 6, "num_layers": 2, "cell": cell, "init": init}
     config = {"task": {"type": "seq2seq", "heads": heads, "attention": True}, "encoder": encoder}
     config |= {"label_rnn": label_rnn(cell), "search": {"type": "beam"}}
     task = seq2seq.make_task(config, texts)
@@ -77,6 +77,12 @@ def caption_batch(cell: str) -> tuple[EncoderDecoderTask, Any]:
     grids = Grids(np.random.default_rng(1).normal(size=(len(items), 9, 1280)).astype(np.float16), pooled=False)
     data = CaptionDataset(items, [grids], task.vocabulary)
     return task, data.collate([data[0], data[7]])
+
+
+def test_uniform_weights_around_an_encoder() -> None:
+    task: Any = seq2seq_batch("lstm", "uniform")[0]
+    for module in (task.embedding, task.encoder, task.bridge):
+        assert all(parameter.abs().max() <= 0.1 for parameter in module.parameters())
 
 
 @pytest.mark.parametrize("make", [seq2seq_batch, caption_batch])
