@@ -43,6 +43,8 @@ def trained(tone_run: Path) -> Recognizer:
 class FrameLocal(nn.Module):
     """An encoder whose frames see nothing of each other, so that windows make no difference at all."""
 
+    init = "default"
+
     def __init__(self, input_size: int, stack: int, stride: int) -> None:
         super().__init__()
         self.stacking = FrameStacking(stack, stride)

@@ -161,7 +161,10 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
         ({"data.train": []}, "data.train names no text file"),
         ({"data.seconds": 3}, "data has no option seconds; it has train"),
         ({"label_rnn.cell": "rnn"}, "cell='rnn' is not one of tanh, relu, lstm"),
-        ({"task.type": "speech"}, "type='speech' is not one of ctc, transducer, classification, seq2seq, captioning, language"),
+        (
+            {"task.type": "speech"},
+            "type='speech' is not one of ctc, transducer, classification, seq2seq, captioning, language",
+        ),
         ({"task.heads": {}}, "a language model has one head, not 0"),
     ],
 )
