@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from asr.errors import InputError
 from asr.features import Extractor
-from asr.features.cmvn import Statistics
 from asr.models import hub_files
 from asr.models.directory import read_config
 from asr.models.store import load_vocabularies, on_device
@@ -111,7 +110,6 @@ class HubTask(RecognitionTask):
         inputs: Tensor,
         lengths: Tensor,
         heads: Sequence[str] | None = None,
-        statistics: Sequence[Statistics | None] | None = None,
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Compute log-probabilities (N, T, V) by head, and lengths (N,); see `asr.tasks.ctc.CTCTask.forward`."""
         rows = []

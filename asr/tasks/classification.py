@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from asr.data.batch import SpeechBatch
 from asr.errors import InputError
 from asr.features import Extractor
-from asr.features.cmvn import Statistics
 from asr.modules.cells.initialization import initialize_feedforward
 from asr.modules.dropout import Dropout
 from asr.modules.encoder import Encoder
@@ -74,19 +73,18 @@ class ClassificationTask(SpeechTask):
         """
         return build_task(cls, config, vocabularies, **build_speech_frontend(config))
 
-    def forward(self, inputs: Tensor, lengths: Tensor, statistics: Sequence[Statistics | None] | None = None) -> Tensor:
+    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Compute the log-probabilities (N, C) float32 of the classes.
 
         Args:
             inputs: (N, S) waveforms or (N, T, D) features, padded.
             lengths: (N,) samples or frames of each utterance.
-            statistics: of the recordings that the utterances are parts of; see `Extractor.forward`.
 
         Raises:
             InputError: as `Extractor.forward`.
         """
         with torch.no_grad():
-            x, lengths = self.features(inputs, lengths, statistics)  # (N, T, F)
+            x, lengths = self.features(inputs, lengths)  # (N, T, F)
             for augment in self.augmentation:  # the identity in evaluation
                 x, lengths = augment(x, lengths)
         x, lengths = self.encoder(x, lengths)  # (N, T', H)

@@ -13,7 +13,6 @@ from asr.decoding.ctc import greedy
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.features import Extractor
-from asr.features.cmvn import Statistics
 from asr.modules.cells.initialization import initialize_feedforward
 from asr.modules.ctc_crf import MOST_LABELS, LabelTrigram, log_partition
 from asr.modules.ctc_head import CTCHead
@@ -154,7 +153,6 @@ class CTCTask(RecognitionTask):
         self,
         inputs: Tensor,
         lengths: Tensor,
-        statistics: Sequence[Statistics | None] | None = None,
         views: int = 1,
         silent: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, list[dict[str, Tensor]]]:
@@ -163,7 +161,6 @@ class CTCTask(RecognitionTask):
         Args:
             inputs: (N, S) waveforms or (N, T, D) features, padded.
             lengths: (N,) samples or frames of each utterance.
-            statistics: of the recordings that the utterances are parts of; see `Extractor.forward`.
             views: in training mode, number of differently masked copies of each utterance.
             silent: output frames (N, T') that the encoder does not see, as if they were cut out of the recording; at
                 least one frame of each utterance is left.
@@ -175,7 +172,7 @@ class CTCTask(RecognitionTask):
         Raises:
             InputError: as `Extractor.forward`.
         """
-        return self.encode_features(*self.input_frames(inputs, lengths, statistics, views), silent)
+        return self.encode_features(*self.input_frames(inputs, lengths, views), silent)
 
     def encode_features(
         self, x: Tensor, lengths: Tensor, silent: Tensor | None = None
@@ -204,7 +201,6 @@ class CTCTask(RecognitionTask):
         inputs: Tensor,
         lengths: Tensor,
         heads: Sequence[str] | None = None,
-        statistics: Sequence[Statistics | None] | None = None,
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Compute log-probabilities; outside training, frames without any signal get those of a certain blank.
 
@@ -216,7 +212,6 @@ class CTCTask(RecognitionTask):
             inputs: (N, S) waveforms or (N, T, D) features, padded.
             lengths: (N,) samples or frames of each utterance.
             heads: the heads to compute; None: all.
-            statistics: of the recordings that the utterances are parts of; see `Extractor.forward`.
 
         Returns:
             Log-probabilities (N, T', V) float32 by head, and lengths (N,) in output frames.
@@ -226,7 +221,7 @@ class CTCTask(RecognitionTask):
         """
         names: Iterable[str] = heads or self.vocabularies
         silent = self.silent_frames(inputs, lengths)
-        x, frames, _ = self.encode(inputs, lengths, statistics, silent=silent)
+        x, frames, _ = self.encode(inputs, lengths, silent=silent)
         return self.scores_with_silence(x, names, silent), frames if silent is None else self.output_lengths(lengths)
 
     def scores_with_silence(self, x: Tensor, heads: Iterable[str], silent: Tensor | None) -> dict[str, Tensor]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from asr.data.batch import SpeechBatch
-from asr.features.cmvn import Statistics
 from asr.features.silence import silent_frames
 from asr.tasks.speech_frontend import SpeechTask
 from asr.utils.masks import length_mask
@@ -20,7 +17,7 @@ MARGIN_BEFORE, MARGIN_AFTER = 0.1, 0.3
 class RecognitionTask(SpeechTask):
     """A task whose outputs a search turns into label sequences.
 
-    Called with (inputs, lengths, heads, statistics) it returns output frames (N, T', D) by head, which a decoder
+    Called with (inputs, lengths, heads) it returns output frames (N, T', D) by head, which a decoder
     searches, and their lengths (N,).
     """
 
@@ -28,7 +25,6 @@ class RecognitionTask(SpeechTask):
         self,
         inputs: Tensor,
         lengths: Tensor,
-        statistics: Sequence[Statistics | None] | None = None,
         views: int = 1,
     ) -> tuple[Tensor, Tensor]:
         """Compute the features, augmented in training mode.
@@ -36,7 +32,6 @@ class RecognitionTask(SpeechTask):
         Args:
             inputs: (N, S) waveforms or (N, T, D) features, padded.
             lengths: (N,) samples or frames of each utterance.
-            statistics: of the recordings that the utterances are parts of; see `Extractor.forward`.
             views: in training mode, number of differently masked copies of each utterance.
 
         Returns:
@@ -46,7 +41,7 @@ class RecognitionTask(SpeechTask):
             InputError: as `Extractor.forward`.
         """
         with torch.no_grad():
-            x, lengths = self.features(inputs, lengths, statistics)  # (N, T, F)
+            x, lengths = self.features(inputs, lengths)  # (N, T, F)
             if self.training:
                 x, lengths = self._augment(x, lengths, views)
         return x, lengths

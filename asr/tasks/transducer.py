@@ -14,7 +14,6 @@ from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.transducer import greedy
 from asr.errors import InputError
 from asr.features import Extractor
-from asr.features.cmvn import Statistics
 from asr.modules.cells.initialization import initialize_feedforward
 from asr.modules.encoder import Encoder
 from asr.modules.label_rnn import LabelRNN
@@ -125,7 +124,6 @@ class TransducerTask(RecognitionTask):
         inputs: Tensor,
         lengths: Tensor,
         heads: Sequence[str] | None = None,
-        statistics: Sequence[Statistics | None] | None = None,
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Compute the frames that a search reads; outside training the blank is certain in those without any signal.
 
@@ -135,7 +133,6 @@ class TransducerTask(RecognitionTask):
             inputs: (N, S) waveforms or (N, T, D) features, padded.
             lengths: (N,) samples or frames of each utterance.
             heads: without effect: there is one.
-            statistics: of the recordings that the utterances are parts of; see `Extractor.forward`.
 
         Returns:
             Frames (N, T', O + 1) float32 of `TransducerHead` by head, and lengths (N,) in output frames.
@@ -144,7 +141,7 @@ class TransducerTask(RecognitionTask):
             InputError: as `Extractor.forward`.
         """
         silent = self.silent_frames(inputs, lengths)
-        x, counts = self.encode(inputs, lengths, statistics, silent)
+        x, counts = self.encode(inputs, lengths, silent)
         frames = self.head(x)
         if silent is not None:
             frames, counts = with_silence(frames, silent, self.head.silence()), self.output_lengths(lengths)
@@ -154,7 +151,6 @@ class TransducerTask(RecognitionTask):
         self,
         inputs: Tensor,
         lengths: Tensor,
-        statistics: Sequence[Statistics | None] | None = None,
         silent: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Compute encoder outputs (N, T', H) and their lengths (N,), augmented in training mode.
@@ -162,10 +158,9 @@ class TransducerTask(RecognitionTask):
         Args:
             inputs: see `forward`.
             lengths: see `forward`.
-            statistics: see `forward`.
             silent: output frames (N, T') that the encoder does not see; None: none.
         """
-        x, lengths = self.input_frames(inputs, lengths, statistics)
+        x, lengths = self.input_frames(inputs, lengths)
         x, lengths = self.encoder(*self.without_silence(x, lengths, silent))
         return x, lengths
 
