@@ -145,6 +145,7 @@ def tiny_config() -> Callable[..., dict[str, Any]]:
             "gradient_clip": 1.0,
             "gradient_clip_by": "norm",
             "accumulate_batches": 1,
+            "average_epochs": 1,
             "weight_noise": 0.0,
             "weight_noise_per": "batch",
             "weight_noise_from": "start",

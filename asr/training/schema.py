@@ -47,6 +47,7 @@ class Trainer:
     gradient_clip: float | None = field(metadata={"min": 0})
     gradient_clip_by: Literal["norm", "value"]
     accumulate_batches: int = field(metadata={"min": 1})
+    average_epochs: int = field(metadata={"min": 1})
     weight_noise: float = field(metadata={"min": 0})
     weight_noise_per: Literal["batch", "step"]
     weight_noise_from: Literal["start", "best_loss"]

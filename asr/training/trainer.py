@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from asr.errors import InputError
+from asr.training.averaging import AverageEpochs
 from asr.training.callbacks import EpochLine, StopOnSignal
 from asr.training.checkpoints import AtomicCheckpointIO
 from asr.training.memory import KeepFreedMemory
@@ -44,6 +45,8 @@ def make_trainer(settings: Mapping[str, Any], monitor: str, mode: str, run_dir: 
     last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False)
     callbacks: list[L.Callback] = [EpochLine(), StopOnSignal(checkpoints / "last.ckpt"), best, last, KeepFreedMemory()]
     callbacks.append(LearningRateMonitor("step"))  # for TensorBoard
+    if settings["average_epochs"] > 1:
+        callbacks.append(AverageEpochs(settings["average_epochs"]))
     if settings.get("early_stopping"):
         callbacks.append(EarlyStopping(monitor, patience=settings["early_stopping"], mode=mode))
     if interactive:

@@ -157,6 +157,21 @@ def test_resumed_after_a_signal_equals_uninterrupted(
     assert_same_training(straight, tmp_path)
 
 
+@pytest.mark.parametrize("step", [1, BATCHES - 1, BATCHES + 1, STEPS - 1])
+def test_resumed_with_averaged_weights(
+    step: int, tmp_path: Path, tiny_config: Config, corpus: Path, uninterrupted: Any, recorder: Recorder
+) -> None:
+    averaged: dict[str, Any] = {"trainer.average_epochs": 2}
+    straight, batches = uninterrupted(recorder, **averaged)
+    recorder.at[step] = kill(signal.SIGTERM)
+    config = with_dropout(tiny_config, tmp_path, corpus, **averaged)
+    with pytest.raises(Interruption):
+        train(config)
+    train(config | {"resume": "auto"})
+    assert recorder.batches == batches
+    assert_same_training(straight, tmp_path)
+
+
 @pytest.mark.parametrize("epoch", [0, EPOCHS - 1])
 def test_resumed_after_a_signal_in_validation(
     epoch: int, tmp_path: Path, tiny_config: Config, corpus: Path, uninterrupted: Any, recorder: Recorder
