@@ -1,0 +1,97 @@
+// Playing a recording: position, speed, single words.
+
+import { wordAt } from "./text.js";
+
+/** Plays the recording that is shown. Events: "time" (in every frame while it plays), "state", "unplayable". */
+export class Player extends EventTarget {
+  /** @param {HTMLAudioElement} audio */
+  constructor(audio) {
+    super();
+    this._audio = audio;
+    this._stopAt = Infinity; // seconds, where a single word is heard
+    this.isPlayable = false;
+    const tell = (name) => () => this.dispatchEvent(new Event(name));
+    for (const name of ["play", "pause", "ended"]) audio.addEventListener(name, tell("state"));
+    for (const name of ["seeking", "seeked", "timeupdate"]) audio.addEventListener(name, tell("time"));
+    audio.addEventListener("play", () => this._frame());
+    audio.addEventListener("loadedmetadata", () => {
+      this.isPlayable = true;
+      tell("state")();
+    });
+    audio.addEventListener("error", () => {
+      if (!audio.getAttribute("src")) return;
+      this.isPlayable = false;
+      tell("unplayable")();
+    });
+  }
+
+  /** Take another recording; an empty address for none. */
+  load(url) {
+    this.isPlayable = false;
+    this._stopAt = Infinity;
+    const speed = this._audio.playbackRate;
+    if (url) this._audio.src = url;
+    else {
+      this._audio.pause();
+      this._audio.removeAttribute("src");
+    }
+    this._audio.defaultPlaybackRate = this._audio.playbackRate = speed;
+    this.dispatchEvent(new Event("state"));
+  }
+
+  get time() {
+    return this._audio.currentTime;
+  }
+
+  /** Length in seconds as the browser knows it, else 0. */
+  get duration() {
+    return Number.isFinite(this._audio.duration) ? this._audio.duration : 0;
+  }
+
+  get isPlaying() {
+    return !this._audio.paused && !this._audio.ended;
+  }
+
+  set speed(rate) {
+    this._audio.playbackRate = rate;
+  }
+
+  toggle() {
+    if (this.isPlaying) this._audio.pause();
+    else this.play();
+  }
+
+  play() {
+    this._stopAt = Infinity;
+    // refused until the user has touched the page, or aborted by the next recording
+    this._audio.play().catch(() => {});
+  }
+
+  pause() {
+    this._audio.pause();
+  }
+
+  seek(seconds) {
+    this._stopAt = Infinity;
+    this._audio.currentTime = Math.max(0, seconds);
+  }
+
+  /** Play from a word on, or the word alone. */
+  playWord(word, alone = false) {
+    this.seek(word.start);
+    this.play();
+    if (alone) this._stopAt = word.end;
+  }
+
+  /** Return the number of the word that sounds, or -1. */
+  sounding(words) {
+    return wordAt(words, this.time + 0.001); // a position is rounded down
+  }
+
+  _frame() {
+    if (!this.isPlaying) return;
+    if (this.time >= this._stopAt) this._audio.pause();
+    this.dispatchEvent(new Event("time"));
+    requestAnimationFrame(() => this._frame());
+  }
+}
