@@ -17,7 +17,7 @@ FLOORS = {
     11: ("asr", "__main__"),
     10: ("cli",),
     9: ("training",),
-    8: ("evaluation",),
+    8: ("evaluation", "serve"),
     7: ("inference",),
     6: ("models",),
     5: ("tasks", "corpora", "output"),

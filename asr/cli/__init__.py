@@ -29,6 +29,7 @@ from asr.cli.prepare import PrepareCommand, prepare
 from asr.cli.pronounce import pronounce
 from asr.cli.punctuation import punctuation
 from asr.cli.score import score
+from asr.cli.serve import serve
 from asr.cli.train import train
 from asr.cli.transcribe import transcribe
 from asr.cli.tune import tune
@@ -57,6 +58,7 @@ for command in (
     compare,
     transcribe,
     align,
+    serve,
     tune,
     punctuation,
     generate,

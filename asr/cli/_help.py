@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 SECTIONS = {
     "Train a model": ("prepare", "train", "lm", "tune", "punctuation"),
     "Score and compare": ("evaluate", "score", "compare", "info"),
-    "Use a recognizer": ("transcribe", "align", "export"),
+    "Use a recognizer": ("transcribe", "align", "serve", "export"),
     "Use other models": ("classify", "generate", "pronounce", "caption"),
 }
 
@@ -49,6 +49,10 @@ EXAMPLES = {
         "asr align talk.mp3 talk.txt --model runs/mine/seed=1 --format TextGrid",
         "asr align recordings/ --model runs/mine/seed=1 --output-dir out --close-gaps 0.1",
         "asr align test.jsonl.gz --output-dir out --format TextGrid,ctm",
+    ),
+    "serve": (
+        "asr serve                                    # English, at http://localhost:8000/",
+        "asr serve --model runs/mine/seed=1 --host 0.0.0.0 --max-minutes 60",
     ),
     "export": (
         "asr export english --output english-onnx     # the English model of the package",

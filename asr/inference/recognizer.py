@@ -185,7 +185,7 @@ class Recognizer:
                         yield index, error
                     continue
                 log_probs: dict[int, list[np.ndarray]] = {}  # of each source, its windows in order
-                for window, scores in zip(batch, self._log_probs(batch), strict=True):
+                for window, scores in zip(batch, self.log_probs(batch), strict=True):
                     if window.source not in failed:
                         log_probs.setdefault(window.source, []).append(window.kept(scores))
                 searches |= {source: self.decoder.start(searching) for source in log_probs.keys() - searches.keys()}
@@ -206,7 +206,7 @@ class Recognizer:
                         yield source, InputError(f"{name}: {result}") if name else result
                     else:
                         duration = finished[source] / input_rate(self.task.features)
-                        yield source, self._transcript(result, duration, sources[source])
+                        yield source, self.transcript(result, duration, sources[source])
 
     def _batches(self, sources: Sequence[Source]) -> Iterator[list[Window] | tuple[int, InputError]]:
         features = self.task.features
@@ -214,15 +214,21 @@ class Recognizer:
         return make_batches(sources, windows_of, self.batch_seconds * input_rate(features))
 
     @torch.inference_mode()
-    def _log_probs(self, batch: Sequence[Window]) -> list[np.ndarray]:
-        """Log-probabilities (T, V) of each window."""
+    def log_probs(self, batch: Sequence[Window]) -> list[np.ndarray]:
+        """Run the network: output frames (T, D) of each window, which the decoder searches."""
         inputs, lengths = pad_windows(batch, self.device)
         scores, lengths = self.task(inputs, lengths, [self.head])
         log_probs = scores[self.head].cpu().numpy()
         return [row[:length] for row, length in zip(log_probs, lengths.tolist(), strict=True)]
 
-    def _transcript(self, hypotheses: Sequence[Hypothesis], duration: float, source: Source) -> Transcript:
-        """The transcript of hypotheses, best first."""
+    def transcript(self, hypotheses: Sequence[Hypothesis], duration: float, source: Source) -> Transcript:
+        """Return the transcript of a recording.
+
+        Args:
+            hypotheses: of its search, best first.
+            duration: of the recording, in seconds.
+            source: what was read.
+        """
         # The last frame may reach beyond the end of the recording.
         words = tuple(
             replace(word, start=min(word.start, duration), end=min(word.end, duration))

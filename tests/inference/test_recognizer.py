@@ -410,13 +410,13 @@ def test_a_long_file_is_held_a_window_at_a_time(trained: Recognizer, monkeypatch
 
 def test_batches_of_windows_are_bounded(trained: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[float] = []
-    log_probs = Recognizer._log_probs
+    log_probs = Recognizer.log_probs
 
     def watched(self: Recognizer, batch: Sequence[Any]) -> Any:
         sizes.append(len(batch) * max(len(window.inputs) for window in batch) / RATE)
         return log_probs(self, batch)
 
-    monkeypatch.setattr(Recognizer, "_log_probs", watched)
+    monkeypatch.setattr(Recognizer, "log_probs", watched)
     with_windows(monkeypatch, 0.5, 0.1)
     trained.batch_seconds = 2.0
     trained.transcribe(np.zeros(20 * RATE))

@@ -1,0 +1,93 @@
+"""``asr serve``: a server with OpenAI's interface for transcriptions, and a page."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Annotated
+
+import typer
+
+from asr.cli._decoder_options import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, decoder_config
+from asr.errors import InputError
+from asr.models import pretrained
+
+NEEDED = ("fastapi", "uvicorn", "multipart", "prometheus_client")
+
+
+def serve(
+    model: Annotated[
+        str, typer.Option(help="Model directory, a training run, or a model of the package.")
+    ] = pretrained.DEFAULT,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0: other machines reach it, which needs a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")] = 8000,
+    token: Annotated[
+        str,
+        typer.Option(
+            envvar="ASR_TOKEN", help="What clients must send as Authorization: Bearer TOKEN.", show_default=""
+        ),
+    ] = "",
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="Web pages of this origin may use the server (several times for several)."),
+    ] = None,
+    max_megabytes: Annotated[float, typer.Option(help="Largest upload.")] = 256.0,
+    max_minutes: Annotated[float, typer.Option(help="Longest recording.")] = 240.0,
+    max_requests: Annotated[int, typer.Option(min=1, help="Requests at a time; further ones get status 429.")] = 256,
+    max_listeners: Annotated[int, typer.Option(min=1, help="Live sessions (WebSockets) at a time.")] = 8,
+    timeout: Annotated[float, typer.Option(help="Seconds from the end of an upload to its answer.")] = 3600.0,
+    client_timeout: Annotated[float, typer.Option(help="Seconds for which a client may send or read nothing.")] = 30.0,
+    batch_seconds: Annotated[
+        float, typer.Option(min=1.0, help="Seconds of audio in a batch; fewer take less memory.")
+    ] = 240.0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Bare words, without the punctuation and capitals that the model may add.")
+    ] = False,
+    digits: Annotated[bool, typer.Option("--digits", help="Write numbers with digits: twenty three is 23.")] = False,
+    head: Head = None,
+    beam: Beam = None,
+    lm: LanguageModel = None,
+    lexicon: Lexicon = None,
+    hotwords: HotWords = "",
+    decoder: Decoder = None,
+) -> None:
+    """Serve a recognizer over HTTP, with OpenAI's interface and a page for the browser.
+
+    Requests of all clients are read by one network in batches. SIGTERM or Ctrl-C stops the server after what was
+    accepted is answered. docs/server.md describes the interface.
+    """
+    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
+        raise InputError(f'asr serve needs {", ".join(missing)}: pip install "asr-recurrent[serve]"')
+    options = decoder_config(beam, lm, lexicon, hotwords, decoder)
+    from asr.models.directory import find
+
+    find(model)
+    from asr.serve.limits import Limits
+
+    limits = Limits(
+        megabytes=max_megabytes,
+        total_megabytes=8 * max_megabytes,
+        minutes=max_minutes,
+        queue=max_requests,
+        timeout=timeout,
+        client_timeout=client_timeout,
+        listeners=max_listeners,
+    )
+    from asr.serve.server import serve as run  # imports torch, which takes a second
+
+    run(
+        model,
+        host=host,
+        port=port,
+        token=token,
+        origins=cors_origin or (),
+        limits=limits,
+        batch_seconds=batch_seconds,
+        device=device,
+        head=head,
+        decoder=options,
+        plain=plain,
+        digits=digits,
+    )

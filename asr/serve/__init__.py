@@ -1,0 +1,1 @@
+"""A server of one recognizer over HTTP, as OpenAI's for transcriptions, and its page."""

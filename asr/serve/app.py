@@ -1,0 +1,242 @@
+"""The application: OpenAI's addresses for transcriptions, alignment, health and figures, and the page."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Collection, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, File, Form, Request, UploadFile
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from asr._version import __version__
+from asr.errors import InputError
+from asr.inference.recognizer import Recognizer
+from asr.output.transcript import Transcript
+from asr.serve.engine import Engine, InternalError, Job
+from asr.serve.errors import RequestError
+from asr.serve.figures import Figures
+from asr.serve.guard import Guard
+from asr.serve.limits import Limits
+from asr.serve.model import ServedModel
+from asr.serve.responses import GRANULARITIES, RESPONSE_FORMATS, answer, usage, verbose
+from asr.serve.streaming import event_stream
+from asr.utils.options import check_choice
+
+log = logging.getLogger(__name__)
+PAGE = Path(__file__).parent / "page"
+
+# Module level: FastAPI resolves the annotations of an endpoint there.
+Upload = Annotated[UploadFile, File(description="The recording, of any format that asr transcribe reads.")]
+Text = Annotated[str, Form()]
+Flag = Annotated[bool, Form()]
+Names = Annotated[list[str] | None, Form(alias="timestamp_granularities[]")]
+
+
+def make_app(
+    model: ServedModel,
+    engine: Engine,
+    *,
+    limits: Limits | None = None,
+    token: str = "",
+    local: bool = True,
+    origins: Collection[str] = (),
+    figures: Figures | None = None,
+) -> ASGIApp:
+    """Build the application.
+
+    Args:
+        model: what transcribes.
+        engine: the queue; it is closed with the application.
+        limits: None: the defaults.
+        token: see `Guard`.
+        local: see `Guard`.
+        origins: see `Guard`; these also get the headers of CORS.
+        figures: what ``/metrics`` shows; None: new ones.
+    """
+    limits, figures = limits or Limits(), figures or Figures()
+    created = int(time.time())
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(engine.close)
+
+    app = FastAPI(title="asr", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    guard = Guard(
+        app, limits=limits, token=token, local=local, origins=origins,
+        retry_after=lambda: figures.mean_seconds * engine.backlog / max(engine.speed, 0.1),
+    )  # fmt: skip
+    figures.watch(lambda: guard.requests, lambda: engine.backlog)
+
+    async def result(request: Request, recognizer: Recognizer, file: UploadFile) -> Transcript:
+        """Wait for the transcript of an upload; the queue lets go of it when the client is gone."""
+        job = engine.submit(recognizer, file.file, max_seconds=60 * limits.minutes)
+        try:
+            transcript = await finished(job, request, limits.timeout)
+        except InputError as error:
+            raise RequestError(400, str(error), "invalid_audio", "file") from None
+        finally:
+            engine.cancel(job)
+            await asyncio.shield(asyncio.wrap_future(job.released))  # nothing reads the upload after this
+        figures.transcribed(transcript.duration)
+        return transcript
+
+    @app.post("/v1/audio/transcriptions")
+    async def transcriptions(
+        request: Request,
+        file: Upload,
+        model_name: Annotated[str, Form(alias="model")] = "",
+        response_format: Text = "json",
+        granularities: Names = None,
+        prompt: Text = "",
+        language: Text = "",
+        stream: Flag = False,
+    ) -> Response:
+        """Transcribe a recording."""
+        check_model(model, model_name)
+        check("response_format", response_format, RESPONSE_FORMATS)
+        for name in granularities or ():
+            check("timestamp_granularities[]", name, GRANULARITIES)
+        with bad_request("prompt"):
+            recognizer = await asyncio.to_thread(model.with_hotwords, prompt)
+        transcript = await result(request, recognizer, file)
+        if stream:
+            return event_stream(transcript)
+        return answer(transcript, response_format, granularities or ())
+
+    @app.post("/v1/align")
+    async def align(
+        request: Request, file: Upload, text: Text, response_format: Text = "json",
+        model_name: Annotated[str, Form(alias="model")] = "",
+    ) -> Response:  # fmt: skip
+        """Find the times of the words of a text."""
+        check_model(model, model_name)
+        check("response_format", response_format, RESPONSE_FORMATS)
+        with bad_request("text"):
+            recognizer = await asyncio.to_thread(model.aligner, text)
+        transcript = await result(request, recognizer, file)
+        if response_format in ("json", "verbose_json"):
+            content = verbose(transcript, ("segment", "word")) | {"task": "align"}
+            content |= {"fits": transcript.fits, "warnings": list(transcript.warnings), "usage": usage(transcript)}
+            return JSONResponse(content)
+        return answer(transcript, response_format)
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        """List the model."""
+        return {"object": "list", "data": [model_object(model, created)]}
+
+    @app.get("/v1/models/{name:path}")
+    async def one_model(name: str) -> dict[str, Any]:
+        """Describe the model."""
+        if name != model.name:
+            check_model(model, "another")
+        return model_object(model, created)
+
+    @app.get("/health")
+    async def health() -> dict[str, Any]:
+        """Tell that the server is ready."""
+        return {"status": "ok", "model": model.name, "version": __version__, "sample_rate": model.sample_rate}
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Return figures as Prometheus reads them."""
+        content, media_type = figures.render()
+        return Response(content, media_type=media_type)
+
+    handle_errors(app)
+    if PAGE.is_dir():
+        app.mount("/", StaticFiles(directory=PAGE, html=True))
+    outer: ASGIApp = figures.count(guard)
+    if origins:
+        outer = CORSMiddleware(outer, allow_origins=list(origins), allow_methods=["GET", "POST"], allow_headers=["*"])
+    return outer
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Give all errors of an application OpenAI's form."""
+
+    @app.exception_handler(RequestError)
+    async def refused(_: Request, error: RequestError) -> Response:
+        return error.response
+
+    @app.exception_handler(InternalError)
+    async def failed(_: Request, error: InternalError) -> Response:
+        return RequestError(500, "the server failed; its log says why", "internal_error").response
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_: Request, error: HTTPException) -> Response:
+        return RequestError(error.status_code, str(error.detail), None, None, error.headers).response
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        name = str(first["loc"][-1])
+        return RequestError(400, f"{name}: {first['msg'].lower()}", "invalid_value", name).response
+
+
+async def finished(job: Job, request: Request, timeout: float) -> Transcript:
+    """Wait for a job.
+
+    Raises:
+        RequestError: it takes longer than ``timeout`` seconds.
+        ConnectionError: the client is gone.
+        InputError: a recording that cannot be read.
+    """
+    result = asyncio.wrap_future(job.result)
+    gone = asyncio.create_task(disconnected(request))
+    waiting: set[asyncio.Future[Any]] = {result, gone}
+    try:
+        await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if result.done():
+            return result.result()
+        if gone.done():
+            raise ConnectionError("the client is gone")
+        raise RequestError(503, f"not finished within {timeout:g} s", "timeout")
+    finally:
+        gone.cancel()
+        result.cancel()
+
+
+async def disconnected(request: Request) -> None:
+    """Wait until a client is gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def check_model(model: ServedModel, name: str) -> None:
+    """Raise RequestError for the name of another model."""
+    if not model.has_name(name):
+        raise RequestError(
+            404, f"there is no model {name!r} here; this server has {model.name!r}", "model_not_found", "model"
+        )
+
+
+def check(name: str, value: str, accepted: Collection[str]) -> None:
+    """Raise RequestError unless a parameter has one of the values that are accepted."""
+    with bad_request(name):
+        check_choice(name, value, tuple(accepted))
+
+
+@contextlib.contextmanager
+def bad_request(param: str) -> Iterator[None]:
+    """Raise RequestError for an InputError."""
+    try:
+        yield
+    except InputError as error:
+        raise RequestError(400, str(error), "invalid_value", param) from None
+
+
+def model_object(model: ServedModel, created: int) -> dict[str, Any]:
+    """Return a model as OpenAI describes it."""
+    return {"id": model.name, "object": "model", "created": created, "owned_by": "asr"}

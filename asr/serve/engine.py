@@ -1,0 +1,308 @@
+"""One queue for the recordings of all clients: the network reads windows of several in one batch."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from asr.errors import InputError
+from asr.inference.decoders.base import Search
+from asr.inference.inputs import Source, as_source, input_rate
+from asr.inference.recognizer import Recognizer, advance_search
+from asr.inference.windows import Window, cut_windows
+from asr.output.transcript import Transcript
+from asr.utils.threads import available_cores
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+READ_AHEAD = 2  # windows of a recording that wait for the network; more would only take memory
+MAX_PADDED = 1.5  # samples of a batch, padding included, for each sample of audio
+
+
+class InternalError(Exception):
+    """A fault of the server itself; the log has the reason."""
+
+
+class Job:
+    """A recording in the queue.
+
+    Args:
+        recognizer: reads and searches it; all jobs of an engine share one network.
+        source: what `Recognizer.transcribe` reads.
+        max_seconds: of audio; a longer recording is an error.
+
+    Attributes:
+        result: its transcript, or the error of a recording that cannot be read.
+        released: done when nothing reads the source any more; later than ``result``.
+        seconds: of audio that the network has read.
+    """
+
+    def __init__(self, recognizer: Recognizer, source: Source, max_seconds: float) -> None:
+        self.recognizer = recognizer
+        self.result: Future[Transcript] = Future()
+        self.released: Future[None] = Future()
+        self.seconds = 0.0
+        self.ready: deque[Window] = deque()
+        self.search: Search | None = None
+        self.is_reading = self.is_read = self.is_over = False
+        self._source = source
+        self._max_seconds = max_seconds
+        self._windows = self._cut()
+
+    @property
+    def rate(self) -> float:
+        """Samples (or feature frames) in a second."""
+        return input_rate(self.recognizer.task.features)
+
+    def _cut(self) -> Generator[Window, None, None]:
+        task = self.recognizer.task
+        source = as_source(self._source, task.features)
+        for window in cut_windows(0, source, task.features, task.frame_seconds):
+            if window.end > self._max_seconds * self.rate:
+                raise InputError(f"the recording is longer than {self._max_seconds:g} s, the limit of this server")
+            yield window
+
+    def read(self) -> Window:
+        """Return the next window. Raises InputError for a recording that cannot be read."""
+        return next(self._windows)
+
+    def advance(self, windows: Sequence[Window], frames: Sequence[Any], pool: Executor) -> Transcript | None:
+        """Search the network's outputs for some windows; return the transcript after the last one.
+
+        Raises:
+            InputError: the search failed.
+        """
+        if self.search is None:
+            self.search = self.recognizer.decoder.start(pool)
+        last = windows[-1]
+        kept = [window.kept(part) for window, part in zip(windows, frames, strict=True)]
+        found = advance_search(self.search, kept, last.is_last)
+        self.seconds = last.end / self.rate
+        if isinstance(found, InputError):
+            raise found
+        return None if found is None else self.recognizer.transcript(found, self.seconds, self._source)
+
+    def release(self) -> None:
+        """Close the source's reader."""
+        self._windows.close()
+        self.search = None
+        if not self.released.done():
+            self.released.set_result(None)
+
+
+Batch = list[tuple[Job, Window]]
+
+
+class Engine:
+    """Transcribes the recordings of many clients with one network.
+
+    A thread has the network read batches of windows, which may be of several recordings, and the searches run on all
+    cores between two of them; other threads read the recordings. Results are those of `Recognizer.transcribe`.
+
+    Args:
+        batch_seconds: seconds of audio in a batch, padding included.
+        deadline: seconds for which a batch that is not full waits for further windows.
+        on_batch: called after each batch with its number of windows, its seconds of audio, and those it took.
+    """
+
+    def __init__(
+        self,
+        *,
+        batch_seconds: float = 240.0,
+        deadline: float = 0.005,
+        on_batch: Callable[[int, float, float], None] = lambda windows, audio, took: None,
+    ) -> None:
+        self.batch_seconds = batch_seconds
+        self.deadline = deadline
+        self.on_batch = on_batch
+        self.speed = 1.0  # seconds of audio in a second, of the last batches
+        self._changed = threading.Condition()
+        self._jobs: list[Job] = []  # in the order in which they came
+        self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._is_closed = False
+        cores = available_cores()
+        self._readers = ThreadPoolExecutor(cores, "asr-read")
+        # threads of the first pool wait for those of the second one
+        self._advancing = ThreadPoolExecutor(cores, "asr-advance")
+        self._searching = ThreadPoolExecutor(cores, "asr-search")
+        self._thread = threading.Thread(target=self._work, name="asr-network", daemon=True)
+        self._thread.start()
+
+    def submit(self, recognizer: Recognizer, source: Source, *, max_seconds: float = float("inf")) -> Job:
+        """Add a recording to the queue, see `Job`. Raises RuntimeError after `close`."""
+        job = Job(recognizer, source, max_seconds)
+        with self._changed:
+            if self._is_closed:
+                raise RuntimeError("the engine is closed")
+            self._jobs.append(job)
+            self._read_on(job)
+        return job
+
+    def cancel(self, job: Job) -> None:
+        """Take a recording out of the queue; its result is the error `CancelledError`, unless it is there already."""
+        self._end(job, CancelledError())
+
+    def call(self, function: Callable[[], T]) -> Future[T]:
+        """Call a function that uses the network, before the next batch, while nothing else uses it."""
+        result: Future[T] = Future()
+        with self._changed:
+            if self._is_closed:
+                raise RuntimeError("the engine is closed")
+            self._calls.append((function, result))
+            self._changed.notify_all()
+        return result
+
+    def close(self) -> None:
+        """Finish what is in the queue, then stop the threads."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        self._thread.join()
+        for pool in (self._readers, self._advancing, self._searching):
+            pool.shutdown()
+
+    def _read_on(self, job: Job) -> None:
+        """Have the next window of a recording read if it is time for it; the lock is held."""
+        if not (job.is_reading or job.is_read or job.is_over) and len(job.ready) < READ_AHEAD:
+            job.is_reading = True
+            self._readers.submit(self._read, job)
+
+    def _read(self, job: Job) -> None:
+        window: Window | None = None
+        error: Exception | None = None
+        try:
+            window = job.read()
+        except InputError as refused:
+            error = refused
+        except Exception as fault:
+            if not job.is_over:
+                log.exception("a recording could not be read")
+            error = InternalError(str(fault))
+        with self._changed:
+            job.is_reading = False
+            if job.is_over:
+                job.release()
+            elif window is not None:
+                job.ready.append(window)
+                job.is_read = window.is_last
+                self._read_on(job)
+            self._changed.notify_all()
+        if error is not None:
+            self._end(job, error)
+
+    def _end(self, job: Job, result: Transcript | BaseException) -> None:
+        with self._changed:
+            if job.is_over:
+                return
+            job.is_over = True
+            job.ready.clear()
+            self._jobs.remove(job)
+            if not job.is_reading:
+                job.release()
+            self._changed.notify_all()
+        if isinstance(result, BaseException):
+            job.result.set_exception(result)
+        else:
+            job.result.set_result(result)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(self._has_work)
+                calls = list(self._calls)
+                self._calls.clear()
+                if not calls and not self._jobs:
+                    return  # closed
+            for function, result in calls:
+                try:
+                    result.set_result(function())
+                except BaseException as error:
+                    result.set_exception(error)
+            if batch := self._next_batch(wait=not calls):
+                started = time.monotonic()
+                self._run(batch)
+                took = time.monotonic() - started
+                audio = sum(len(window.inputs) / job.rate for job, window in batch)
+                self.speed += 0.2 * (audio / max(took, 1e-6) - self.speed)
+                self.on_batch(len(batch), audio, took)
+
+    def _has_work(self) -> bool:
+        return bool(self._calls) or any(job.ready for job in self._jobs) or (self._is_closed and not self._jobs)
+
+    def _next_batch(self, wait: bool) -> Batch:
+        """Take the windows of the next batch out of the queue, after a wait for more if it is not full."""
+        with self._changed:
+            end = time.monotonic() + self.deadline
+            while wait and not self._is_full() and (left := end - time.monotonic()) > 0:
+                self._changed.wait(left)
+            return self._select()
+
+    def _is_full(self) -> bool:
+        waiting = sum(len(window.inputs) / job.rate for job in self._jobs for window in job.ready)
+        return waiting >= self.batch_seconds
+
+    def _select(self) -> Batch:
+        """Take the window that has waited longest, and those most like it in length."""
+        waiting = [job for job in self._jobs if job.ready]
+        if not waiting:
+            return []
+        head, limit = waiting[0].recognizer.head, self.batch_seconds * waiting[0].rate
+        waiting = [job for job in waiting if job.recognizer.head == head]
+        oldest = longest = total = len(waiting[0].ready[0].inputs)
+        batch: Batch = [(waiting[0], waiting[0].ready.popleft())]
+        while candidates := [job for job in waiting if job.ready]:
+            job = min(candidates, key=lambda job: abs(len(job.ready[0].inputs) - oldest))
+            length = len(job.ready[0].inputs)
+            padded = (len(batch) + 1) * max(longest, length)
+            if padded > limit or padded > MAX_PADDED * (total + length):
+                break
+            longest, total = max(longest, length), total + length
+            batch.append((job, job.ready.popleft()))
+        for job in {job for job, _ in batch}:
+            self._read_on(job)
+        return batch
+
+    def _run(self, batch: Batch) -> None:
+        """Have the network read a batch, and search its outputs; end the jobs that are finished or failed."""
+        try:
+            frames = batch[0][0].recognizer.log_probs([window for _, window in batch])
+        except Exception as fault:
+            if len(batch) > 1:  # one of them may be to blame, or there is not memory for all
+                for part in batch:
+                    self._run([part])
+                return
+            log.exception("the network failed")
+            self._end(batch[0][0], InternalError(str(fault)))
+            return
+        parts: dict[Job, tuple[list[Window], list[Any]]] = {}
+        for (job, window), scores in zip(batch, frames, strict=True):
+            if not job.is_over:
+                own = parts.setdefault(job, ([], []))
+                own[0].append(window)
+                own[1].append(scores)
+        advancing = {
+            job: self._advancing.submit(partial(job.advance, *own, self._searching)) for job, own in parts.items()
+        }
+        for job, advanced in advancing.items():
+            try:
+                transcript = advanced.result()
+            except InputError as error:
+                self._end(job, error)
+            except Exception as fault:
+                log.exception("a search failed")
+                self._end(job, InternalError(str(fault)))
+            else:
+                if transcript is not None:
+                    self._end(job, transcript)
+
+    @property
+    def backlog(self) -> int:
+        """Number of recordings in the queue."""
+        return len(self._jobs)
