@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TORCH := "torch>=2.11,<2.14"
 TESTS := -m "not slow" -n 2 --dist loadfile
 
-.PHONY: demo test test-slow lint format coverage clean
+.PHONY: demo test test-slow lint format coverage docs clean
 
 # Installed again whenever pyproject.toml changes; torch comes first, by its own bounded version.
 $(VENV)/installed: pyproject.toml
@@ -39,6 +39,10 @@ test-slow: $(VENV)/installed
 # The suite again, with the share of lines and branches that it runs. Numba's compiled code does not count.
 coverage: $(VENV)/installed
 	$(BIN)/python -m pytest $(TESTS) --cov --cov-report=term
+
+# The documentation as a site, build/docs/site/index.html; needs no network once the tools are installed.
+docs: $(VENV)/installed
+	$(BIN)/python docs/make_site.py build/docs
 
 clean:
 	rm -rf $(VENV) build dist runs/demo .coverage .mypy_cache .pytest_cache .ruff_cache
