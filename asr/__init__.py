@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from asr.inference.ctc_scores.alignment import align
     from asr.inference.ctc_scores.decoder import Decoder, DecoderStream, Decoding
     from asr.inference.generator import Generator
+    from asr.inference.live import Committed, Live, Partial
     from asr.inference.load import load
     from asr.inference.pronouncer import Pronouncer
     from asr.inference.recognizer import Recognizer
@@ -29,10 +30,13 @@ if TYPE_CHECKING:
 _LAZY = {
     "Captioner": "asr.inference.captioner",
     "Classifier": "asr.inference.classifier",
+    "Committed": "asr.inference.live",
     "Decoder": "asr.inference.ctc_scores.decoder",
     "DecoderStream": "asr.inference.ctc_scores.decoder",
     "Decoding": "asr.inference.ctc_scores.decoder",
     "Generator": "asr.inference.generator",
+    "Live": "asr.inference.live",
+    "Partial": "asr.inference.live",
     "Pronouncer": "asr.inference.pronouncer",
     "Recognizer": "asr.inference.recognizer",
     "Transcript": "asr.output.transcript",
@@ -44,10 +48,13 @@ _LAZY = {
 __all__ = [
     "Captioner",
     "Classifier",
+    "Committed",
     "Decoder",
     "DecoderStream",
     "Decoding",
     "Generator",
+    "Live",
+    "Partial",
     "Pronouncer",
     "Recognizer",
     "Transcript",

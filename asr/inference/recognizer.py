@@ -232,7 +232,7 @@ class Recognizer:
         # The last frame may reach beyond the end of the recording.
         words = tuple(
             replace(word, start=min(word.start, duration), end=min(word.end, duration))
-            for word in self._words(hypotheses[0])
+            for word in self.words(hypotheses[0])
         )
         channel = source.channel if isinstance(source, Recording) else "mix"
         transcript = Transcript(
@@ -263,7 +263,8 @@ class Recognizer:
             if label < len(vocabulary):  # not of a word without a pronunciation
                 yield Word(vocabulary.tokens[label], round(start * seconds, 3), round(end * seconds, 3), confidence)
 
-    def _words(self, hypothesis: Hypothesis) -> Iterator[Word]:
+    def words(self, hypothesis: Hypothesis) -> Iterator[Word]:
+        """Yield the words of a hypothesis with their times in seconds and confidences, before they are written."""
         seconds = self.task.frame_seconds
         words = zip(self.decoder.words(hypothesis), self.decoder.confidence(hypothesis), strict=True)
         for (text, first, last), confidence in words:
@@ -277,7 +278,7 @@ class Recognizer:
             if (text := self.decoder.text(hypothesis)) not in seen:
                 seen.add(text)
                 if self.writer is not None:
-                    text = text_of(self.writer.words(tuple(self._words(hypothesis))))
+                    text = text_of(self.writer.words(tuple(self.words(hypothesis))))
                 yield Alternative(text, hypotheses[0].score - hypothesis.score)
 
     def align(

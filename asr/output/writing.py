@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeAlias
 
 from asr.output.transcript import Transcript, Word
 from asr.text.digits import Number, find_numbers
@@ -12,6 +13,9 @@ from asr.text.punctuation import Punctuator
 
 # by the value of ``writing.numbers`` of a model: what finds the numbers among words in small letters
 NUMBERS: Mapping[str, Callable[[Sequence[str]], list[Number]]] = {"english": find_numbers}
+
+# a written word, the number of bare words that it stands for, and the mark behind it
+Written: TypeAlias = "tuple[Word, int, str]"
 
 
 @dataclass(frozen=True)
@@ -35,18 +39,30 @@ class Writer:
             words: bare words in small letters; their times tell the pauses between them.
             is_final: whether the text ends here; the end of a part of one has no mark.
         """
+        return tuple(written for written, _, _ in self.write(words, is_final))
+
+    def write(self, words: Sequence[Word], is_final: bool = True, marks: Sequence[str] = ()) -> list[Written]:
+        """Return written words as `words` does, each with the number of its bare words and the mark behind it.
+
+        Args:
+            words: see `words`.
+            is_final: see `words`.
+            marks: behind the first of the words, if these have been written before; the others are written to fit them.
+        """
         spoken = [word.text for word in words]
         if self.punctuator is None:
             restored = [(text, "") for text in spoken]
         else:
-            restored = self.punctuator.restore(spoken, pauses_between(words), is_final)
-        written: list[Word] = []
+            restored = self.punctuator.restore(spoken, pauses_between(words), is_final, marks)
+        written: list[Written] = []
         at = 0
         for number in self._numbers(spoken, [mark for _, mark in restored]):
             written += map(_written, words[at : number.first], restored[at : number.first])
-            written.append(_merged(words[number.first : number.end], number.text, restored[number.end - 1][1]))
+            mark = restored[number.end - 1][1]
+            merged = _merged(words[number.first : number.end], number.text, mark)
+            written.append((merged, number.end - number.first, mark))
             at = number.end
-        return (*written, *map(_written, words[at:], restored[at:]))
+        return [*written, *map(_written, words[at:], restored[at:])]
 
     def _numbers(self, spoken: Sequence[str], marks: Sequence[str]) -> list[Number]:
         """The numbers of a text, none of them across a mark."""
@@ -77,8 +93,8 @@ def text_of(words: Sequence[Word]) -> str:
     return " ".join(word.text for word in words)
 
 
-def _written(word: Word, form_and_mark: tuple[str, str]) -> Word:
-    return replace(word, text=_joined(*form_and_mark))
+def _written(word: Word, form_and_mark: tuple[str, str]) -> Written:
+    return replace(word, text=_joined(*form_and_mark)), 1, form_and_mark[1]
 
 
 def _joined(form: str, mark: str) -> str:

@@ -217,7 +217,11 @@ class Punctuator:
         write_atomic(Path(path), save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata))
 
     def restore(
-        self, words: Sequence[str], pauses: Sequence[float] | None = None, is_final: bool = True
+        self,
+        words: Sequence[str],
+        pauses: Sequence[float] | None = None,
+        is_final: bool = True,
+        known: Sequence[str] = (),
     ) -> list[tuple[str, str]]:
         """Return the written form of each word, and the mark behind it: one of `MARKS`.
 
@@ -225,18 +229,22 @@ class Punctuator:
             words: bare words in small letters.
             pauses: seconds between each word and the next one (N - 1,); None: unknown.
             is_final: whether the text ends here, with a sentence; else nothing is said of the end.
+            known: the marks behind the first words, where these have been written before.
         """
         if not words:
             return []
         hashes = hash_words(words)
         marks = self.marks(hashes, pauses)
         marks[-1] = STOP if is_final else NONE
+        marks[: len(known)] = [MARKS.index(mark) for mark in known]
+        marks[marks == QUESTION] = STOP
         ends = np.flatnonzero(marks == STOP)
         begins = np.append(0, ends + 1)
         begins = begins[begins < len(words)]
         rows, offsets = sentence_rows(hashes, begins, self.tables["questions"].bits)
         is_question = self.tables["questions"].scores(rows, offsets)[: len(ends), 0] > MIN_QUESTION
         marks[ends[is_question]] = QUESTION
+        marks[: len(known)] = [MARKS.index(mark) for mark in known]
         is_capital = self.capitals(hashes)
         is_capital[begins] = True
         forms = [self._form(word) if capital else word for word, capital in zip(words, is_capital, strict=True)]

@@ -14,8 +14,11 @@ from asr.output.writing import Writer, text_of
 class Rule:
     """A stand-in for a punctuator: a full stop at pauses of a second, and capitals behind them."""
 
-    def restore(self, words: list[str], pauses: list[float], is_final: bool = True) -> list[tuple[str, str]]:
+    def restore(
+        self, words: list[str], pauses: list[float], is_final: bool = True, known: list[str] | tuple[()] = ()
+    ) -> list[tuple[str, str]]:
         marks = ["." if pause >= 1 else "" for pause in pauses] + ["." if is_final else ""] * bool(words)
+        marks[: len(known)] = known
         begins = [True, *(bool(mark) for mark in marks)][: len(words)]
         forms = [word.capitalize() if begin else word for word, begin in zip(words, begins, strict=True)]
         return list(zip(["Mr." if word.lower() == "mister" else word for word in forms], marks, strict=True))
