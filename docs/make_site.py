@@ -1,10 +1,10 @@
 """Build the documentation site: ``python docs/make_site.py [FOLDER]``, which ``make docs`` runs (extra ``docs``).
 
-A page is a file of the repository, wherever it is, so that nothing is written twice: READMEs of recipes, the benchmarks and
-the model card are pages as those in docs/ are, and the home page is the beginning of README.md. Two are generated: that of
-the commands from their parsers, that of the Python API from the docstrings. Pages are staged in FOLDER/pages with their
-links rewritten for the site, and built into FOLDER/site without a network. A link to a file that does not exist is an
-error, and so is whatever Zensical warns of.
+A page is a file of the repository, wherever it is, so that nothing is written twice: READMEs of recipes, the
+benchmarks and the model card are pages as those in docs/ are, and the home page is the beginning of README.md. Two
+are generated: that of the commands from their parsers, that of the Python API from the docstrings. Pages are staged
+in FOLDER/pages with their links rewritten for the site, and built into FOLDER/site without a network. A link to a
+file that does not exist is an error, and so is whatever Zensical warns of.
 """
 
 from __future__ import annotations

@@ -44,7 +44,6 @@ app = typer.Typer(
     cls=Program,
     help="Train, evaluate and run recognizers of speech and other sequences. What a command does: asr COMMAND --help.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -112,7 +111,7 @@ def main() -> None:
     logging.getLogger("asr").setLevel(logging.INFO)
     try:
         try:
-            app()
+            app(prog_name="asr")
         except SystemExit:
             sys.stdout.flush()  # here, where an error can be reported
             raise

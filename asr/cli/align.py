@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from asr.cli._audio_options import Channel, Strict, Track, parse_channel
+from asr.cli._completion import formats, models
 from asr.cli._cue_options import DEFAULTS, CueCharacters, CueLines, CueSeconds
 from asr.cli._decoder_options import Lexicon, Pronouncer
 from asr.cli._inputs import end, open_inputs
@@ -30,7 +31,7 @@ def align(
         ),
     ],
     model: Annotated[
-        str, typer.Option(help="Model directory, a training run, or a model of the package.")
+        str, typer.Option(help="Model directory, a training run, or a model of the package.", autocompletion=models)
     ] = pretrained.DEFAULT,
     text: Annotated[
         str | None, typer.Argument(metavar="TEXT", help="Text file with what is spoken, or - for standard input.")
@@ -39,7 +40,8 @@ def align(
         str,
         typer.Option(
             help="Output format: json, ctm, TextGrid, srt, vtt, tsv or txt; with --output-dir also several: "
-            "TextGrid,json."
+            "TextGrid,json.",
+            autocompletion=formats,
         ),
     ] = "json",
     output: Annotated[Path | None, typer.Option(help="Write to this file, instead of printing.")] = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from asr.cli._completion import models
 from asr.cli._inputs import end, find_inputs
 from asr.cli._streams import print_json
 from asr.errors import InputError
@@ -16,7 +17,10 @@ from asr.utils.escape import to_json
 def caption(
     files: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Image files, folders and quoted globs.")],
     model: Annotated[
-        list[str], typer.Option(help="Model directory, or a training run; given several times, an ensemble.")
+        list[str],
+        typer.Option(
+            help="Model directory, or a training run; given several times, an ensemble.", autocompletion=models
+        ),
     ],
     nbest: Annotated[int, typer.Option(min=1, help="Number of captions per image.")] = 1,
     beam: Annotated[

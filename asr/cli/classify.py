@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asr.cli._audio_options import Channel, Strict, Track, parse_channel
+from asr.cli._completion import models
 from asr.cli._inputs import end, find_inputs, open_inputs
 from asr.cli._streams import print_json
 from asr.errors import InputError
@@ -22,7 +23,9 @@ def classify(
         list[str],
         typer.Argument(metavar="FILES...", help="Audio files, folders, quoted globs, or - for standard input."),
     ],
-    model: Annotated[str, typer.Option(help="Model directory of a classifier, or its training run.")],
+    model: Annotated[
+        str, typer.Option(help="Model directory of a classifier, or its training run.", autocompletion=models)
+    ],
     top: Annotated[int, typer.Option(min=1, help="Number of classes to print.")] = 1,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON line per file.")] = False,
     detect: Annotated[

@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
+from asr.cli._completion import models
 from asr.cli._decoder_options import Beam, Decoder, HotWords, LanguageModel, Lexicon, decoder_config
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model directory, or a training run.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model directory, or a training run.", autocompletion=models)
+    ],
     data: Annotated[
         list[str],
         typer.Argument(

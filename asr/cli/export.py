@@ -7,10 +7,15 @@ from typing import Annotated, Literal
 
 import typer
 
+from asr.cli._completion import models
+
 
 def export(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Model directory, a training run, or a model of the package.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="Model directory, a training run, or a model of the package.", autocompletion=models
+        ),
     ],
     output: Annotated[Path, typer.Option(help="The directory to write: model.onnx beside the model's other files.")],
     format: Annotated[Literal["onnx"], typer.Option(help="Format of the network.")] = "onnx",

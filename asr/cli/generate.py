@@ -6,9 +6,14 @@ from typing import Annotated
 
 import typer
 
+from asr.cli._completion import models
+
 
 def generate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model directory of a language model, or its run.")],
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Model directory of a language model, or its run.", autocompletion=models),
+    ],
     prompt: Annotated[str, typer.Option(help="Beginning of the text.")] = "",
     length: Annotated[int, typer.Option(min=1, help="Maximum number of labels (characters or pieces).")] = 500,
     temperature: Annotated[

@@ -6,13 +6,17 @@ from typing import Annotated
 
 import typer
 
+from asr.cli._completion import models
 from asr.cli._streams import print_json
 from asr.utils.escape import to_json
 
 
 def info(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Model directory, a training run, or a model of the package.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="Model directory, a training run, or a model of the package.", autocompletion=models
+        ),
     ],
     json: Annotated[bool, typer.Option("--json", help="Print everything as a JSON object.")] = False,
 ) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from asr.cli._completion import corpora
 from asr.cli._help import Command
 from asr.corpora import CORPORA
 from asr.errors import InputError
@@ -43,7 +44,9 @@ class PrepareCommand(Command):
 
 
 def prepare(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=f"The corpus: {', '.join(CORPORA)}.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help=f"The corpus: {', '.join(CORPORA)}.", autocompletion=corpora)
+    ],
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the corpus.")],
     output: Annotated[Path | None, typer.Option(help="Folder for the manifests.", show_default="data/NAME")] = None,
     lexicon: Annotated[

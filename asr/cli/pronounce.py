@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from asr.cli._completion import models
 from asr.cli._inputs import collect, end
 from asr.cli._streams import print_json
 from asr.utils.escape import to_json
@@ -15,7 +16,10 @@ from asr.utils.text_files import read_lines
 def pronounce(
     words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="Words, or - for lines of standard input.")],
     model: Annotated[
-        list[str], typer.Option(help="Model directory, or a training run; given several times, an ensemble.")
+        list[str],
+        typer.Option(
+            help="Model directory, or a training run; given several times, an ensemble.", autocompletion=models
+        ),
     ],
     nbest: Annotated[int, typer.Option(min=1, help="Number of pronunciations per word.")] = 1,
     beam: Annotated[

@@ -7,13 +7,17 @@ from typing import Annotated
 
 import typer
 
+from asr.cli._completion import models
+
 
 def punctuation(
     texts: Annotated[
         list[Path],
         typer.Argument(metavar="BOOKS...", help="Texts with punctuation, blank lines between paragraphs; also .xz."),
     ],
-    model: Annotated[str, typer.Option(help="Directory or training run of the recognizer, which is changed.")],
+    model: Annotated[
+        str, typer.Option(help="Directory or training run of the recognizer, which is changed.", autocompletion=models)
+    ],
     speech: Annotated[
         list[Path] | None,
         typer.Option(help="Manifest of speech with punctuated transcripts, whose pauses are learned from."),

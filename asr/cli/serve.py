@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from asr.cli._completion import models
 from asr.cli._decoder_options import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, decoder_config
 from asr.errors import InputError
 from asr.models import pretrained
@@ -16,7 +17,7 @@ NEEDED = ("fastapi", "uvicorn", "multipart", "prometheus_client")
 
 def serve(
     model: Annotated[
-        str, typer.Option(help="Model directory, a training run, or a model of the package.")
+        str, typer.Option(help="Model directory, a training run, or a model of the package.", autocompletion=models)
     ] = pretrained.DEFAULT,
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0: other machines reach it, which needs a token.")

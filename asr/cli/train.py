@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from asr.cli._completion import recipes
 from asr.cli._errors import print_error
 from asr.cli._overrides import hydra_overrides, override_of
 from asr.errors import InputError
@@ -51,7 +52,10 @@ HYDRA = (
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="A recipe's YAML file, e.g. recipes/digits/ctc.yaml.")
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="A recipe's YAML file, e.g. recipes/digits/ctc.yaml.", autocompletion=recipes
+        ),
     ],
     overrides: Annotated[
         list[str] | None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asr.cli._audio_options import ChannelOrAll, Strict, Track, parse_channels
+from asr.cli._completion import formats, models
 from asr.cli._cue_options import DEFAULTS, CueCharacters, CueLines, CueSeconds
 from asr.cli._decoder_options import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, NBest, decoder_config
 from asr.cli._inputs import end, find_inputs, open_inputs
@@ -30,12 +31,13 @@ def transcribe(
         typer.Argument(metavar="FILES...", help="Audio files, folders, quoted globs, pipes, or - for standard input."),
     ],
     model: Annotated[
-        str, typer.Option(help="Model directory, a training run, or a model of the package.")
+        str, typer.Option(help="Model directory, a training run, or a model of the package.", autocompletion=models)
     ] = pretrained.DEFAULT,
     format: Annotated[
         str,
         typer.Option(
-            help="Output format: txt, json, srt, vtt, tsv, ctm or TextGrid; with --output-dir also several: srt,json."
+            help="Output format: txt, json, srt, vtt, tsv, ctm or TextGrid; with --output-dir also several: srt,json.",
+            autocompletion=formats,
         ),
     ] = "txt",
     output_dir: Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asr.cli._completion import models
 from asr.cli._decoder_options import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, decoder_config
 from asr.errors import InputError
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def tune(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model directory, or a training run.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model directory, or a training run.", autocompletion=models)
+    ],
     data: Annotated[list[str], typer.Argument(metavar="DATA...", help="Manifests of dev data: never of test data.")],
     head: Head = None,
     beam: Beam = None,
