@@ -75,6 +75,22 @@ def test_the_same_networks_on_phones_of_other_corpora(name: str) -> None:
     assert "seed" not in str(config["init"]) or all("/phones-" in path for path in config["init"].values())
 
 
+@pytest.mark.parametrize("name", [*TABLE, "modern"])
+def test_the_small_table_has_the_same_networks_and_one_budget(name: str) -> None:
+    config, paper = composed(name, "corpus=phones_small"), composed(name, "corpus=phones")
+    sizes = [sum(parameter.numel() for parameter in network(c).parameters()) for c in (config, paper)]
+    assert sizes[0] == pytest.approx(sizes[1], rel=1e-4) and config["name"] == f"phones_small-{name}"
+    reference = composed("ctc-3l-250h", "corpus=phones_small")
+    for group, setting in (
+        ("optimizer", "lr"),
+        ("trainer", "epochs"),
+        ("trainer", "weight_noise"),
+        ("data", "seconds"),
+    ):
+        assert config[group][setting] == reference[group][setting]
+    assert config["optimizer"]["type"] == "adamw" and config["data"]["test"] is None
+
+
 def test_ctc_then_next_phone_then_transducer(tmp_path: Path, tone_corpus: Any, tone_texts: Any) -> None:
     """As a user trains the last row of the table, in small, on utterances of made-up phones."""
     manifest = str(tone_corpus(tmp_path / "corpus", tone_texts(4)))
