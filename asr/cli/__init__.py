@@ -13,7 +13,7 @@ from contextlib import suppress
 import typer
 
 from asr._version import __version__
-from asr.cli import lm
+from asr.cli import lm, plot
 from asr.cli._errors import lacks_memory, print_error, print_memory_error, print_os_error, show_tracebacks
 from asr.cli._help import Command, Program
 from asr.cli._streams import BROKEN_PIPE_STATUS, OUTPUT, prepare_streams
@@ -69,6 +69,7 @@ for command in (
 ):
     app.command(cls=Command)(command)
 app.add_typer(lm.app, name="lm")
+app.add_typer(plot.app, name="plot")
 
 
 def _version(value: bool) -> None:

@@ -9,7 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 
 SECTIONS = {
     "Train a model": ("prepare", "train", "lm", "tune", "punctuation"),
-    "Score and compare": ("evaluate", "score", "compare", "info"),
+    "Score and compare": ("evaluate", "score", "compare", "plot", "info"),
     "Use a recognizer": ("transcribe", "align", "serve", "export"),
     "Use other models": ("classify", "generate", "pronounce", "caption"),
 }
@@ -71,6 +71,18 @@ EXAMPLES = {
     "pronounce": ("asr pronounce tarkovsky kieslowski --model runs/g2p/seed=1 --nbest 2",),
     "caption": ("asr caption photos/ --model runs/flickr8k-reward/seed=1 --html sheet.html",),
     "info": ("asr info runs/mine/seed=1",),
+    "plot spikes": (
+        "asr plot spikes talk.wav --output talk.png   # with the English model of the package",
+        "asr plot spikes talk.wav talk.txt --model runs/mine/seed=1 --output talk.svg",
+    ),
+    "plot sensitivity": ("asr plot sensitivity talk.wav --label ah --output ah.png",),
+    "plot gates": ("asr plot gates talk.wav --layer 2 --backward --output gates.png",),
+    "plot gradients": (
+        "asr plot gradients --cells tanh,lstm --forget-bias 3 --output vanishing.png",
+        "asr plot gradients talk.wav talk.txt --output gradients.png",
+    ),
+    "plot curves": ("asr plot curves runs/a runs/b/seed=1 --output curves.png",),
+    "plot confusion": ("asr plot confusion data/mine/test.jsonl.gz --output phones.png",),
     "lm train": ("asr lm train texts.txt data/mine/train.jsonl.gz --output lm.arpa.gz",),
     "lm score": ("asr lm score lm.arpa.gz texts.txt",),
     "lm mix": ("asr lm mix mine.arpa.gz books.arpa.gz --dev dev.txt --output mixed.arpa.gz",),

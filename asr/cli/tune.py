@@ -40,12 +40,14 @@ def tune(
     """
     from asr.cli._progress import progress_bar
     from asr.models.directory import find
+    from asr.output.plots import check_picture, plot_tuning
 
     options = decoder_config(beam, lm, lexicon, hotwords, decoder)
     tried = parse_values(values or [])
+    if picture is not None:
+        check_picture(picture)
     find(model)
     from asr.evaluation.tune import tune_model
-    from asr.output.plots import plot_tuning
 
     names: list[str] = []
 

@@ -37,6 +37,11 @@ TIMIT_48 = tuple(sorted({_61_TO_48.get(phone, phone) for phone in TIMIT_61 if ph
 TIMIT_39 = tuple(sorted({_48_TO_39.get(phone, phone) for phone in TIMIT_48}))
 # in lower case, as TIMIT writes its phones; there is no silence in it
 ARPABET = _names("aa ae ah ao aw ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh")
+# all of these, neighbors in sound next to each other: vowels, glides and liquids, nasals, fricatives, stops, silence
+BY_MANNER = _names(
+    "iy ih ix ey eh ae aa ao ow uh uw ux ah ax ax-h er axr ay aw oy y w l el r m em n en nx ng eng "
+    "s z sh zh f v th dh hh hv ch jh p b t d dx k g q pcl bcl tcl dcl kcl gcl cl vcl epi pau h# sil"
+)
 PHONE_SETS = {"timit61": TIMIT_61, "timit48": TIMIT_48, "timit39": TIMIT_39, "arpabet": ARPABET}
 _FOLDABLE = frozenset(TIMIT_61) | frozenset(TIMIT_48)
 

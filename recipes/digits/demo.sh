@@ -16,8 +16,8 @@ echo "the second with the start, duration and confidence of every word:"
 asr transcribe $clips/idle-hour.opus --plain --format ctm
 if python -c "import matplotlib" 2> /dev/null; then
     mkdir -p runs/demo
-    python docs/transcript.py $clips/idle-hour.opus runs/demo/idle-hour.png
-    echo "and as a picture: runs/demo/idle-hour.png"
+    asr plot spikes $clips/idle-hour.opus --output runs/demo/idle-hour.png
+    echo "and as a picture, with the phones that the network hears: runs/demo/idle-hour.png"
 fi
 
 echo

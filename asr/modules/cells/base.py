@@ -55,6 +55,18 @@ class Cell(nn.Module):
         y, after = self(x, state)
         return y, after, None
 
+    def activations(self, x: Tensor, below: Tensor | None = None) -> dict[str, Tensor]:
+        """Return what the layer computes at each step, for pictures of it; not differentiable.
+
+        Args:
+            x: inputs ``(T, N, input_size)``, read from the state zero.
+            below: see `run`.
+
+        Returns:
+            Gates, candidate, cell and output by name, as far as the cell has them, each (T, N, hidden_size).
+        """
+        return {"output": type(self).run(self, x, None, below)[0]}
+
     @classmethod
     def run_directions(
         cls, layers: Sequence[Cell], xs: Sequence[Tensor], below: Sequence[Tensor | None]

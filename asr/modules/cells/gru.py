@@ -56,6 +56,16 @@ class GRU(Cell):
         y = _Recurrence.apply(input_product(x, self.weight_ih, self.bias), self.weight_hh, first[0])
         return y, (y[-1:],)
 
+    @torch.no_grad()
+    def activations(self, x: Tensor, below: Tensor | None = None) -> dict[str, Tensor]:
+        """See `Cell.activations`."""
+        sums = input_product(x, self.weight_ih, self.bias)
+        h = sums.new_zeros(len(x) + 1, x.shape[1], self.hidden_size)
+        gates = torch.empty_like(sums)
+        _forward(sums, self.weight_hh, h, gates, torch.empty_like(h[1:]))
+        reset, update, candidate = gates.chunk(3, -1)
+        return {"reset gate": reset, "update gate": update, "candidate": candidate, "output": h[1:]}
+
 
 class _Recurrence(torch.autograd.Function):
     """The recurrent part of a layer over T steps; its backward pass multiplies by the weights once for all steps.

@@ -94,6 +94,12 @@ class GatedLSTM(Cell):
         y, cells = _run([self], [x], state or self._zeros(x), [below])
         return y[:, 0], (y[-1], cells[-1]), cells[:, 0]
 
+    @torch.no_grad()
+    def activations(self, x: Tensor, below: Tensor | None = None) -> dict[str, Tensor]:
+        """See `Cell.activations`."""
+        sums = input_product(x, self.weight_ih, self.bias)
+        return lstm_activations(self.kind, sums, self.weight_hh, self.peephole, below)
+
     @classmethod
     def run_directions(
         cls, layers: Sequence[Cell], xs: Sequence[Tensor], below: Sequence[Tensor | None]
@@ -265,6 +271,29 @@ def _backward_compiled(
         step(t, by_outputs, array(dh), activations, states, weights, others, row, carried, sums, by_others)
         dh = times_weight(d_gates[t, 0])
     return dh[None]
+
+
+def lstm_activations(
+    kind: Gates, sums: Tensor, weight: Tensor, peephole: Tensor | None = None, below: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Return what an LSTM computes at each step from the state zero, see `Cell.activations`.
+
+    Args:
+        kind: of the LSTM.
+        sums: products (T, N, G) of inputs and weights, and the bias.
+        weight: recurrent weights (G, H).
+        peephole: weights (3 or 5, H).
+        below: cells (T, N, H) of the layer below, which a depth gate reads.
+    """
+    h = sums.new_zeros(len(sums) + 1, 1, sums.shape[1], weight.shape[1])
+    cells, gates = torch.zeros_like(h), torch.empty_like(sums)[:, None]
+    below = below[:, None] if below is not None and kind.depth else None
+    _forward(kind, sums[:, None], weight[None], None if peephole is None else peephole[None], below, h, cells, gates)
+    names = ["input gate", "forget gate", "candidate", "output gate", "depth gate"]
+    found = dict(zip(names[kind.coupled : 4 + kind.depth], gates[:, 0].chunk(kind.count, -1), strict=True))
+    if kind.coupled:
+        found["input gate"] = 1 - found["forget gate"]
+    return {**found, "cell": cells[1:, 0], "output": h[1:, 0]}
 
 
 def _forward(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from asr.modules.cells.base import Cell, CellState
+from asr.modules.cells.lstm import Gates, lstm_activations
 
 
 class LSTM(nn.LSTM, Cell):
@@ -15,6 +18,12 @@ class LSTM(nn.LSTM, Cell):
 
     num_states = 2
     forget_gate = 1
+
+    @torch.no_grad()
+    def activations(self, x: Tensor, below: Tensor | None = None) -> dict[str, Tensor]:
+        """See `Cell.activations`."""
+        sums = F.linear(x, self.weight_ih_l0, self.bias_ih_l0 + self.bias_hh_l0)
+        return lstm_activations(Gates(), sums, self.weight_hh_l0)
 
 
 class GRUResetAfter(nn.GRU, Cell):
@@ -28,3 +37,13 @@ class GRUResetAfter(nn.GRU, Cell):
         """See `Cell`."""
         y, h = super().forward(x, None if state is None else state[0])
         return y, (h,)
+
+    @torch.no_grad()
+    def activations(self, x: Tensor, below: Tensor | None = None) -> dict[str, Tensor]:
+        """See `Cell.activations`."""
+        y, _ = self(x)
+        before = torch.cat([torch.zeros_like(y[:1]), y])[:-1]
+        r, z, n = F.linear(x, self.weight_ih_l0, self.bias_ih_l0).chunk(3, -1)
+        by_r, by_z, by_n = F.linear(before, self.weight_hh_l0, self.bias_hh_l0).chunk(3, -1)
+        r, z = (r + by_r).sigmoid(), (z + by_z).sigmoid()
+        return {"reset gate": r, "update gate": z, "candidate": (n + r * by_n).tanh(), "output": y}
