@@ -144,6 +144,7 @@ def tiny_config() -> Callable[..., dict[str, Any]]:
             "threads": None,
             "gradient_clip": 1.0,
             "gradient_clip_by": "norm",
+            "gradient_warning": 100,
             "accumulate_batches": 1,
             "average_epochs": 1,
             "weight_noise": 0.0,

@@ -46,6 +46,7 @@ class Trainer:
     threads: int | None = field(metadata={"min": 1})
     gradient_clip: float | None = field(metadata={"min": 0})
     gradient_clip_by: Literal["norm", "value"]
+    gradient_warning: float | None = field(metadata={"min": 1})
     accumulate_batches: int = field(metadata={"min": 1})
     average_epochs: int = field(metadata={"min": 1})
     weight_noise: float = field(metadata={"min": 0})

@@ -19,6 +19,7 @@ from asr.errors import InputError
 from asr.training.averaging import AverageEpochs
 from asr.training.callbacks import EpochLine, StopOnSignal
 from asr.training.checkpoints import AtomicCheckpointIO
+from asr.training.gradients import GradientNorms
 from asr.training.memory import KeepFreedMemory
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ def make_trainer(settings: Mapping[str, Any], monitor: str, mode: str, run_dir: 
     last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False)
     callbacks: list[L.Callback] = [EpochLine(), StopOnSignal(checkpoints / "last.ckpt"), best, last, KeepFreedMemory()]
     callbacks.append(LearningRateMonitor("step"))  # for TensorBoard
+    if settings["gradient_warning"]:
+        callbacks.append(GradientNorms(settings["gradient_warning"]))
     if settings["average_epochs"] > 1:
         callbacks.append(AverageEpochs(settings["average_epochs"]))
     if settings.get("early_stopping"):
