@@ -29,6 +29,10 @@ def serve(
             envvar="ASR_TOKEN", help="What clients must send as Authorization: Bearer TOKEN.", show_default=""
         ),
     ] = "",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Name of a proxy in front, which the Host of requests may have."),
+    ] = None,
     cors_origin: Annotated[
         list[str] | None,
         typer.Option(metavar="URL", help="Web pages of this origin may use the server (several times for several)."),
@@ -83,6 +87,7 @@ def serve(
         host=host,
         port=port,
         token=token,
+        hosts=allow_host or (),
         origins=cors_origin or (),
         limits=limits,
         batch_seconds=batch_seconds,

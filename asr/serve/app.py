@@ -10,26 +10,27 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, File, Form, Request, UploadFile
+from fastapi import FastAPI, File, Form, Request, UploadFile, WebSocket
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from asr._version import __version__
 from asr.errors import InputError
-from asr.inference.recognizer import Recognizer
-from asr.output.transcript import Transcript
-from asr.serve.engine import Engine, InternalError, Job
+from asr.models import pretrained
+from asr.serve.engine import Engine, InternalError
 from asr.serve.errors import RequestError
 from asr.serve.figures import Figures
 from asr.serve.guard import Guard
 from asr.serve.limits import Limits
+from asr.serve.listen import Listeners
 from asr.serve.model import ServedModel
 from asr.serve.responses import GRANULARITIES, RESPONSE_FORMATS, answer, usage, verbose
-from asr.serve.streaming import event_stream
+from asr.serve.streaming import events
+from asr.serve.uploads import Uploads
 from asr.utils.options import check_choice
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,23 @@ Flag = Annotated[bool, Form()]
 Names = Annotated[list[str] | None, Form(alias="timestamp_granularities[]")]
 
 
+class Application:
+    """The application as a server calls it.
+
+    Args:
+        app: the application with what is around it.
+        listeners: its live sessions, which a server ends before it closes their connections.
+    """
+
+    def __init__(self, app: ASGIApp, listeners: Listeners) -> None:
+        self.app = app
+        self.listeners = listeners
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        await self.app(scope, receive, send)
+
+
 def make_app(
     model: ServedModel,
     engine: Engine,
@@ -49,9 +67,9 @@ def make_app(
     limits: Limits | None = None,
     token: str = "",
     local: bool = True,
+    hosts: Collection[str] = (),
     origins: Collection[str] = (),
-    figures: Figures | None = None,
-) -> ASGIApp:
+) -> Application:
     """Build the application.
 
     Args:
@@ -60,10 +78,11 @@ def make_app(
         limits: None: the defaults.
         token: see `Guard`.
         local: see `Guard`.
+        hosts: see `Guard`.
         origins: see `Guard`; these also get the headers of CORS.
-        figures: what ``/metrics`` shows; None: new ones.
     """
-    limits, figures = limits or Limits(), figures or Figures()
+    limits, figures = limits or Limits(), Figures()
+    engine.on_batch = figures.batch
     created = int(time.time())
 
     @contextlib.asynccontextmanager
@@ -73,23 +92,13 @@ def make_app(
 
     app = FastAPI(title="asr", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     guard = Guard(
-        app, limits=limits, token=token, local=local, origins=origins,
+        app, limits=limits, token=token, local=local, hosts=hosts, origins=origins,
         retry_after=lambda: figures.mean_seconds * engine.backlog / max(engine.speed, 0.1),
     )  # fmt: skip
     figures.watch(lambda: guard.requests, lambda: engine.backlog)
 
-    async def result(request: Request, recognizer: Recognizer, file: UploadFile) -> Transcript:
-        """Wait for the transcript of an upload; the queue lets go of it when the client is gone."""
-        job = engine.submit(recognizer, file.file, max_seconds=60 * limits.minutes)
-        try:
-            transcript = await finished(job, request, limits.timeout)
-        except InputError as error:
-            raise RequestError(400, str(error), "invalid_audio", "file") from None
-        finally:
-            engine.cancel(job)
-            await asyncio.shield(asyncio.wrap_future(job.released))  # nothing reads the upload after this
-        figures.transcribed(transcript.duration)
-        return transcript
+    listeners = Listeners(model, engine, limits, token)
+    uploads = Uploads(engine, limits, figures.transcribed)
 
     @app.post("/v1/audio/transcriptions")
     async def transcriptions(
@@ -108,11 +117,12 @@ def make_app(
         for name in granularities or ():
             check("timestamp_granularities[]", name, GRANULARITIES)
         with bad_request("prompt"):
-            recognizer = await asyncio.to_thread(model.with_hotwords, prompt)
-        transcript = await result(request, recognizer, file)
+            recognizer = await asyncio.to_thread(model.with_hotwords, prompt) if prompt else model.recognizer
         if stream:
-            return event_stream(transcript)
-        return answer(transcript, response_format, granularities or ())
+            parts = await uploads.parts(request, recognizer, file)
+            return StreamingResponse(events(parts, recognizer.writer), media_type="text/event-stream")
+        transcript = await uploads.transcript(request, recognizer, file)
+        return answer(transcript, response_format, granularities or (), language or language_of(model))
 
     @app.post("/v1/align")
     async def align(
@@ -124,12 +134,16 @@ def make_app(
         check("response_format", response_format, RESPONSE_FORMATS)
         with bad_request("text"):
             recognizer = await asyncio.to_thread(model.aligner, text)
-        transcript = await result(request, recognizer, file)
+        transcript = await uploads.transcript(request, recognizer, file)
         if response_format in ("json", "verbose_json"):
-            content = verbose(transcript, ("segment", "word")) | {"task": "align"}
+            content = verbose(transcript, ("segment", "word"), language_of(model)) | {"task": "align"}
             content |= {"fits": transcript.fits, "warnings": list(transcript.warnings), "usage": usage(transcript)}
             return JSONResponse(content)
         return answer(transcript, response_format)
+
+    @app.websocket("/v1/listen")
+    async def listen(socket: WebSocket) -> None:
+        await listeners.serve(socket)
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
@@ -171,11 +185,12 @@ def handle_errors(app: FastAPI) -> None:
         return error.response
 
     @app.exception_handler(InternalError)
-    async def failed(_: Request, error: InternalError) -> Response:
+    @app.exception_handler(Exception)
+    async def failed(_: Request, error: Exception) -> Response:
         return RequestError(500, "the server failed; its log says why", "internal_error").response
 
     @app.exception_handler(HTTPException)
-    async def http_error(_: Request, error: HTTPException) -> Response:
+    async def failed_otherwise(_: Request, error: HTTPException) -> Response:
         return RequestError(error.status_code, str(error.detail), None, None, error.headers).response
 
     @app.exception_handler(RequestValidationError)
@@ -185,41 +200,17 @@ def handle_errors(app: FastAPI) -> None:
         return RequestError(400, f"{name}: {first['msg'].lower()}", "invalid_value", name).response
 
 
-async def finished(job: Job, request: Request, timeout: float) -> Transcript:
-    """Wait for a job.
-
-    Raises:
-        RequestError: it takes longer than ``timeout`` seconds.
-        ConnectionError: the client is gone.
-        InputError: a recording that cannot be read.
-    """
-    result = asyncio.wrap_future(job.result)
-    gone = asyncio.create_task(disconnected(request))
-    waiting: set[asyncio.Future[Any]] = {result, gone}
-    try:
-        await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        if result.done():
-            return result.result()
-        if gone.done():
-            raise ConnectionError("the client is gone")
-        raise RequestError(503, f"not finished within {timeout:g} s", "timeout")
-    finally:
-        gone.cancel()
-        result.cancel()
-
-
-async def disconnected(request: Request) -> None:
-    """Wait until a client is gone."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
 def check_model(model: ServedModel, name: str) -> None:
     """Raise RequestError for the name of another model."""
     if not model.has_name(name):
         raise RequestError(
             404, f"there is no model {name!r} here; this server has {model.name!r}", "model_not_found", "model"
         )
+
+
+def language_of(model: ServedModel) -> str:
+    """Return the language of a model of the package, which its name says; empty where it is not known."""
+    return model.name if model.name in pretrained.names() else ""
 
 
 def check(name: str, value: str, accepted: Collection[str]) -> None:

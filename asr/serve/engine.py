@@ -13,16 +13,18 @@ from typing import Any, TypeVar
 
 from asr.errors import InputError
 from asr.inference.decoders.base import Search
+from asr.inference.decoders.segments import SegmentedSearch
 from asr.inference.inputs import Source, as_source, input_rate
 from asr.inference.recognizer import Recognizer, advance_search
 from asr.inference.windows import Window, cut_windows
-from asr.output.transcript import Transcript
+from asr.output.transcript import Transcript, Word
 from asr.utils.threads import available_cores
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-READ_AHEAD = 2  # windows of a recording that wait for the network; more would only take memory
+READ_AHEAD = 2  # windows of a recording that wait for the network
+READ_AHEAD_BATCHES = 4  # batches whose windows are read ahead, of all recordings; more would only take memory
 MAX_PADDED = 1.5  # samples of a batch, padding included, for each sample of audio
 
 
@@ -37,6 +39,8 @@ class Job:
         recognizer: reads and searches it; all jobs of an engine share one network.
         source: what `Recognizer.transcribe` reads.
         max_seconds: of audio; a longer recording is an error.
+        on_words: called, by a thread, with words of a long recording that are found before its end, as they are
+            recognized, without punctuation; None: they are not needed.
 
     Attributes:
         result: its transcript, or the error of a recording that cannot be read.
@@ -44,7 +48,13 @@ class Job:
         seconds: of audio that the network has read.
     """
 
-    def __init__(self, recognizer: Recognizer, source: Source, max_seconds: float) -> None:
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        source: Source,
+        max_seconds: float,
+        on_words: Callable[[list[Word]], None] | None = None,
+    ) -> None:
         self.recognizer = recognizer
         self.result: Future[Transcript] = Future()
         self.released: Future[None] = Future()
@@ -54,6 +64,8 @@ class Job:
         self.is_reading = self.is_read = self.is_over = False
         self._source = source
         self._max_seconds = max_seconds
+        self._on_words = on_words
+        self._told = 0  # segments of the search whose words were told
         self._windows = self._cut()
 
     @property
@@ -87,7 +99,14 @@ class Job:
         self.seconds = last.end / self.rate
         if isinstance(found, InputError):
             raise found
-        return None if found is None else self.recognizer.transcript(found, self.seconds, self._source)
+        if found is not None:
+            return self.recognizer.transcript(found, self.seconds, self._source)
+        if self._on_words is not None and isinstance(self.search, SegmentedSearch):
+            settled = self.search.settled[self._told :]
+            self._told += len(settled)
+            if words := [word for hypothesis in settled for word in self.recognizer.words(hypothesis)]:
+                self._on_words(words)
+        return None
 
     def release(self) -> None:
         """Close the source's reader."""
@@ -109,25 +128,23 @@ class Engine:
     Args:
         batch_seconds: seconds of audio in a batch, padding included.
         deadline: seconds for which a batch that is not full waits for further windows.
+
+    Attributes:
+        speed: seconds of audio in a second, of the last batches.
         on_batch: called after each batch with its number of windows, its seconds of audio, and those it took.
     """
 
-    def __init__(
-        self,
-        *,
-        batch_seconds: float = 240.0,
-        deadline: float = 0.005,
-        on_batch: Callable[[int, float, float], None] = lambda windows, audio, took: None,
-    ) -> None:
+    def __init__(self, *, batch_seconds: float = 240.0, deadline: float = 0.005) -> None:
         self.batch_seconds = batch_seconds
         self.deadline = deadline
-        self.on_batch = on_batch
-        self.speed = 1.0  # seconds of audio in a second, of the last batches
+        self.speed = 1.0
+        self.on_batch: Callable[[int, float, float], None] = lambda windows, audio, took: None
         self._changed = threading.Condition()
         self._jobs: list[Job] = []  # in the order in which they came
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._is_closed = False
-        cores = available_cores()
+        self._reading = 0
+        self._cores = cores = available_cores()
         self._readers = ThreadPoolExecutor(cores, "asr-read")
         # threads of the first pool wait for those of the second one
         self._advancing = ThreadPoolExecutor(cores, "asr-advance")
@@ -135,14 +152,21 @@ class Engine:
         self._thread = threading.Thread(target=self._work, name="asr-network", daemon=True)
         self._thread.start()
 
-    def submit(self, recognizer: Recognizer, source: Source, *, max_seconds: float = float("inf")) -> Job:
+    def submit(
+        self,
+        recognizer: Recognizer,
+        source: Source,
+        *,
+        max_seconds: float = float("inf"),
+        on_words: Callable[[list[Word]], None] | None = None,
+    ) -> Job:
         """Add a recording to the queue, see `Job`. Raises RuntimeError after `close`."""
-        job = Job(recognizer, source, max_seconds)
+        job = Job(recognizer, source, max_seconds, on_words)
         with self._changed:
             if self._is_closed:
                 raise RuntimeError("the engine is closed")
             self._jobs.append(job)
-            self._read_on(job)
+            self._read_on()
         return job
 
     def cancel(self, job: Job) -> None:
@@ -168,11 +192,20 @@ class Engine:
         for pool in (self._readers, self._advancing, self._searching):
             pool.shutdown()
 
-    def _read_on(self, job: Job) -> None:
-        """Have the next window of a recording read if it is time for it; the lock is held."""
-        if not (job.is_reading or job.is_read or job.is_over) and len(job.ready) < READ_AHEAD:
-            job.is_reading = True
-            self._readers.submit(self._read, job)
+    def _read_on(self) -> None:
+        """Have further windows read, of the recordings that came first; the lock is held."""
+        room = READ_AHEAD_BATCHES * self.batch_seconds - self._waiting_seconds()
+        for job in self._jobs:
+            if self._reading >= self._cores or room <= 0:
+                return
+            if not (job.is_reading or job.is_read) and len(job.ready) < READ_AHEAD:
+                job.is_reading = True
+                self._reading += 1
+                self._readers.submit(self._read, job)
+
+    def _waiting_seconds(self) -> float:
+        """Seconds of audio that wait for the network; the lock is held."""
+        return sum(len(window.inputs) / job.rate for job in self._jobs for window in job.ready)
 
     def _read(self, job: Job) -> None:
         window: Window | None = None
@@ -187,12 +220,13 @@ class Engine:
             error = InternalError(str(fault))
         with self._changed:
             job.is_reading = False
+            self._reading -= 1
             if job.is_over:
                 job.release()
             elif window is not None:
                 job.ready.append(window)
-                job.is_read = window.is_last
-                self._read_on(job)
+            job.is_read = window is None or window.is_last
+            self._read_on()
             self._changed.notify_all()
         if error is not None:
             self._end(job, error)
@@ -206,6 +240,7 @@ class Engine:
             self._jobs.remove(job)
             if not job.is_reading:
                 job.release()
+            self._read_on()
             self._changed.notify_all()
         if isinstance(result, BaseException):
             job.result.set_exception(result)
@@ -240,13 +275,9 @@ class Engine:
         """Take the windows of the next batch out of the queue, after a wait for more if it is not full."""
         with self._changed:
             end = time.monotonic() + self.deadline
-            while wait and not self._is_full() and (left := end - time.monotonic()) > 0:
+            while wait and self._waiting_seconds() < self.batch_seconds and (left := end - time.monotonic()) > 0:
                 self._changed.wait(left)
             return self._select()
-
-    def _is_full(self) -> bool:
-        waiting = sum(len(window.inputs) / job.rate for job in self._jobs for window in job.ready)
-        return waiting >= self.batch_seconds
 
     def _select(self) -> Batch:
         """Take the window that has waited longest, and those most like it in length."""
@@ -265,8 +296,7 @@ class Engine:
                 break
             longest, total = max(longest, length), total + length
             batch.append((job, job.ready.popleft()))
-        for job in {job for job, _ in batch}:
-            self._read_on(job)
+        self._read_on()
         return batch
 
     def _run(self, batch: Batch) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
-class RequestError(Exception):
+class RequestError(HTTPException):  # others are replaced where a body is read
     """A request that is refused.
 
     Args:
@@ -29,17 +30,16 @@ class RequestError(Exception):
         param: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
-        self.status, self.message, self.code, self.param = status, message, code, param
-        self.headers = dict(headers or {})
+        super().__init__(status, message, dict(headers or {}))
+        self.code, self.param = code, param
 
     @property
     def content(self) -> dict[str, Any]:
         """The body of the answer."""
-        kind = TYPES.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
-        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+        kind = TYPES.get(self.status_code, "server_error" if self.status_code >= 500 else "invalid_request_error")
+        return {"error": {"message": self.detail, "type": kind, "param": self.param, "code": self.code}}
 
     @property
     def response(self) -> JSONResponse:
         """The answer."""
-        return JSONResponse(self.content, self.status, self.headers)
+        return JSONResponse(self.content, self.status_code, self.headers)

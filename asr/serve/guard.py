@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import math
 import secrets
+import time
 from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from asr.serve.errors import RequestError
 from asr.serve.limits import MEGABYTE, Limits
 
-LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+MIN_RATE = 1000.0  # bytes a second that a client must send on average
 # Of the page: nothing from another host, no inline code; blobs are the recordings that it plays.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
@@ -28,6 +29,7 @@ SECURITY_HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-cache",
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
 }
 UPLOADS = ("/v1/audio/transcriptions", "/v1/align")
@@ -61,6 +63,7 @@ class Guard:
         token: which requests below ``/v1/`` must have; empty: none.
         local: the server is for this machine alone: another name in ``Host`` is that of a web page that was made to
             point here (DNS rebinding).
+        hosts: other names by which it may be reached all the same, such as that of a proxy.
         origins: of web pages of other hosts that may send requests.
         retry_after: seconds after which a request that was refused for a full queue may be sent again.
     """
@@ -72,6 +75,7 @@ class Guard:
         limits: Limits,
         token: str = "",
         local: bool = True,
+        hosts: Collection[str] = (),
         origins: Collection[str] = (),
         retry_after: Callable[[], float] = lambda: 1.0,
     ) -> None:
@@ -79,6 +83,7 @@ class Guard:
         self.limits = limits
         self.token = token
         self.local = local
+        self.hosts = frozenset(host.lower() for host in hosts)
         self.origins = frozenset(origins)
         self.retry_after = retry_after
         self.requests = 0  # uploads that are not answered yet
@@ -90,29 +95,33 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        is_socket = scope["type"] == "websocket"
+        send = send if is_socket else _secured(send)
         try:
             self._check(scope, headers)
-            if scope["type"] == "websocket":
+            if is_socket:
                 await self.app(scope, receive, send)
             elif scope["method"] == "POST" and scope["path"] in UPLOADS:
-                await self._upload(scope, headers, receive, self._patient(_secured(send)))
+                await self._upload(scope, headers, receive, send)
             else:
-                await self.app(scope, _Body(receive, MEGABYTE, self.limits).receive, self._patient(_secured(send)))
-        except RequestError as error:
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 1008, "reason": error.message[:100]})
+                await self.app(scope, _Body(receive, MEGABYTE, self.limits).receive, send)
+        except RequestError as error:  # the server reads and forgets what is left of the body
+            if is_socket:
+                await send({"type": "websocket.close", "code": 1008, "reason": error.detail[:100]})
             else:
-                await error.response(scope, receive, _secured(send))
+                await error.response(scope, receive, send)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         """Raise RequestError for a request that is not allowed."""
         host = headers.get("host", "")
-        if self.local and host_name(host) not in LOCAL_NAMES:
+        name = host_name(host)
+        if self.local and not is_local(name) and name not in self.hosts:
             raise RequestError(
                 403, f"Host {host!r}: this server is for this machine alone; use localhost", "host_not_allowed"
             )
         origin = headers.get("origin")
-        if origin is not None and origin not in self.origins and urlsplit(origin).netloc.lower() != host.lower():
+        own = (f"http://{host}".lower(), f"https://{host}".lower())
+        if origin is not None and origin not in self.origins and origin.lower() not in own:
             raise RequestError(
                 403, f"Origin {origin!r}: pages of other hosts may not use this server", "origin_not_allowed"
             )
@@ -144,17 +153,6 @@ class Guard:
     def _count(self, size: int) -> None:
         self.uploaded += size
 
-    def _patient(self, send: Send) -> Send:
-        """Return ``send`` with a limit of the time for which a client may read nothing."""
-
-        async def send_in_time(message: Message) -> None:
-            try:
-                await asyncio.wait_for(send(message), self.limits.client_timeout)
-            except asyncio.TimeoutError:
-                raise ConnectionError("the client does not read its answer") from None
-
-        return send_in_time
-
 
 class _Body:
     """The body of a request, within limits of size and time."""
@@ -168,6 +166,7 @@ class _Body:
         self._limits = limits
         self._count = count
         self._is_complete = False
+        self._started = time.monotonic()
 
     async def receive(self) -> Message:
         """Return the next message.
@@ -177,12 +176,12 @@ class _Body:
         """
         if self._is_complete:
             return await self._receive()  # waits until the client is gone
+        patience = self._limits.client_timeout
+        left = patience + self.size / MIN_RATE - (time.monotonic() - self._started)
         try:
-            message = await asyncio.wait_for(self._receive(), self._limits.client_timeout)
+            message = await asyncio.wait_for(self._receive(), max(0.0, min(patience, left)))
         except asyncio.TimeoutError:
-            raise RequestError(
-                408, f"nothing came for {self._limits.client_timeout:g} s", "timeout", None, {"Connection": "close"}
-            ) from None
+            raise RequestError(408, "the request comes too slowly", "timeout", None, {"Connection": "close"}) from None
         if message["type"] == "http.request":
             size = len(message.get("body", b""))
             self.size += size
@@ -211,9 +210,8 @@ def is_token(given: str, token: str) -> bool:
 def too_large(limits: Limits) -> RequestError:
     """Return the error of a body that is too large."""
     return RequestError(
-        413, f"the request is larger than {limits.megabytes:g} MB, the limit of this server", "too_large", "file",
-        {"Connection": "close"},
-    )  # fmt: skip
+        413, f"the request is larger than {limits.megabytes:g} MB, the limit of this server", "too_large", "file"
+    )
 
 
 def _secured(send: Send) -> Send:

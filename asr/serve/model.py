@@ -13,7 +13,7 @@ import numpy as np
 
 from asr.errors import InputError
 from asr.inference.decoders.factory import make_aligner, make_decoder
-from asr.inference.decoders.hotwords import HOTWORD_BONUS, parse_hotwords
+from asr.inference.decoders.hotwords import HOTWORD_BONUS, HotWordsError, parse_hotwords
 from asr.inference.recognizer import Recognizer
 from asr.models import decoder_files, directory, pretrained
 
@@ -59,7 +59,7 @@ class ServedModel:
         if self.recognizer.sample_rate is None:
             raise InputError(f"{model}: reads feature files; asr serve needs a model that reads audio")
         self.name = str(model) if str(model) in pretrained.names() else found.resolve().name
-        self._options = decoder_files.decoder_config(found, decoder, head)[1]
+        self._directory, self._decoder = found, dict(decoder or {})
         self._searches: OrderedDict[tuple[tuple[str, float], ...], Recognizer] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -93,19 +93,23 @@ class ServedModel:
         key = tuple(sorted(words.items()))
         with self._lock:  # one at a time: reading a language model takes memory
             if key not in self._searches:
-                own = parse_hotwords(self._options.get("hotwords"))
-                options = {**self._options, "hotwords": {**own, **words}}
-                task, head = self.recognizer.task, self.recognizer.head
                 try:
-                    decoder = make_decoder(task.vocabularies[head], options, task.transducer)
-                except InputError:  # none of the words can be written
+                    self._searches[key] = self._favoring(words)
+                except HotWordsError:  # a prompt in another language, say
                     return self.recognizer
-                writer = self.recognizer.writer
-                self._searches[key] = Recognizer(task, head=head, decoder=decoder, writer=writer)
                 if len(self._searches) > KEPT_SEARCHES:
                     self._searches.popitem(last=False)
             self._searches.move_to_end(key)
             return self._searches[key]
+
+    def _favoring(self, words: Mapping[str, float]) -> Recognizer:
+        """Return a recognizer with further hot words."""
+        task, head = self.recognizer.task, self.recognizer.head
+        own = decoder_files.decoder_config(self._directory, self._decoder, head)[1].get("hotwords")
+        given = {**self._decoder, "hotwords": {**parse_hotwords(own), **words}}
+        options = decoder_files.decoder_config(self._directory, given, head)[1]
+        decoder = make_decoder(task.vocabularies[head], options, task.transducer)
+        return Recognizer(task, head=head, decoder=decoder, writer=self.recognizer.writer)
 
     def aligner(self, text: str) -> Recognizer:
         """Return the recognizer that finds the times of the words of a text.

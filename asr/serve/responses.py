@@ -21,18 +21,19 @@ MEDIA_TYPES = {"vtt": "text/vtt", "tsv": "text/tab-separated-values"}
 SEGMENTS = CueLimits(characters=400, lines=1, seconds=30.0, min_seconds=0.001, characters_per_second=1e6)
 
 
-def answer(transcript: Transcript, format: str, granularities: Collection[str] = ()) -> Response:
+def answer(transcript: Transcript, format: str, granularities: Collection[str] = (), language: str = "") -> Response:
     """Return the answer with a transcript.
 
     Args:
         transcript: the transcript.
         format: one of `RESPONSE_FORMATS`.
         granularities: of `GRANULARITIES`: what ``verbose_json`` lists; none: segments.
+        language: of the transcript, for ``verbose_json``.
     """
     if format == "json":
         return JSONResponse({"text": transcript.text, "usage": usage(transcript)})
     if format == "verbose_json":
-        return JSONResponse(verbose(transcript, granularities))
+        return JSONResponse(verbose(transcript, granularities, language))
     content = render(transcript, "txt" if format == "text" else format)
     return PlainTextResponse(content, media_type=MEDIA_TYPES.get(format, "text/plain"))
 
@@ -42,11 +43,11 @@ def usage(transcript: Transcript) -> dict[str, Any]:
     return {"type": "duration", "seconds": math.ceil(transcript.duration)}
 
 
-def verbose(transcript: Transcript, granularities: Collection[str] = ()) -> dict[str, Any]:
+def verbose(transcript: Transcript, granularities: Collection[str] = (), language: str = "") -> dict[str, Any]:
     """Return the object of ``verbose_json``: OpenAI's fields, and the confidence of words and segments."""
     content: dict[str, Any] = {
         "task": "transcribe",
-        "language": "english",
+        "language": language or "unknown",
         "duration": round(transcript.duration, 3),
         "text": transcript.text,
         "confidence": _rounded(transcript.confidence),

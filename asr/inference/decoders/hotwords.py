@@ -13,6 +13,11 @@ from asr.utils.text_files import read_text
 
 HOTWORD_BONUS = 1.5  # natural log
 
+
+class HotWordsError(InputError):
+    """None of the hot words can be written with the model's labels, or pronounced by its dictionary."""
+
+
 HotWords: TypeAlias = Mapping[str, float | None] | str | Iterable[str] | Path
 
 

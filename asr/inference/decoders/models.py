@@ -13,6 +13,7 @@ from asr.decoding.ctc.fusion import LabelModel, WordModel
 from asr.decoding.ctc.lexicon_trie import LexiconTrie
 from asr.errors import InputError
 from asr.inference.decoders.base import check_lexicon
+from asr.inference.decoders.hotwords import HotWordsError
 from asr.lm.compact import CompactNGram
 from asr.lm.ngram import NGram
 from asr.text.compiled_lexicon import CompiledLexicon
@@ -177,11 +178,11 @@ def normalize_hotwords(
 
 
 def log_unusable(hotwords: Sequence[str], why: str, fatal: bool) -> None:
-    """Log hot words that cannot be used; InputError if none is left (``fatal``)."""
+    """Log hot words that cannot be used; HotWordsError if none is left (``fatal``)."""
     some = ", ".join(repr(name) for name in hotwords[:MAX_NAMED]) + ("…" if len(hotwords) > MAX_NAMED else "")
     message = f"hot words that cannot be used: {some}: {why}"
     if fatal:
-        raise InputError(message)
+        raise HotWordsError(message)
     log.warning("%s", message)
 
 

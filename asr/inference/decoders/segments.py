@@ -87,6 +87,13 @@ class SegmentedSearch:
         self._idle.append(search)
         return hypotheses
 
+    @property
+    def settled(self) -> list[Hypothesis]:
+        """The best hypotheses of the first segments, whose search has ended; `finish` begins with them."""
+        while self._running and self._running[0].done():
+            self._finished.append(self._running.popleft().result())
+        return [hypotheses[0] for hypotheses in self._finished]
+
     def finish(self) -> list[Hypothesis]:
         """Return the n best hypotheses, best first; of a recording of several segments only the best one."""
         self._submit(len(self._waiting))
