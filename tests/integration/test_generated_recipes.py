@@ -1,0 +1,89 @@
+"""Recipes that generate their data: recipes/tagging, recipes/sentiment and recipes/forecast."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from asr.data import pairs
+from asr.inference.generator import Generator
+from asr.modules.label_rnn import LabelRNN
+from asr.tasks.language import LanguageTask
+from asr.text.vocabulary import EOS, Vocabulary
+from asr.utils import resources
+
+RECIPES = resources.folder("recipes")
+SPLITS = ("train", "dev", "test")
+
+
+def make(recipe: str, folder: Path) -> str:
+    command = [sys.executable, str(RECIPES / recipe / "make.py"), str(folder)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def forecast(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The modules of recipes/forecast, which is no package."""
+    monkeypatch.syspath_prepend(str(RECIPES / "forecast"))
+    import score  # type: ignore[import-not-found]
+
+    yield score
+    for name in ("score", "make"):
+        sys.modules.pop(name, None)
+
+
+def test_every_word_has_a_tag(tmp_path: Path) -> None:
+    printed = make("tagging", tmp_path)
+    splits = [pairs.read(tmp_path / f"{split}.tsv") for split in SPLITS]
+    assert [len(texts) for texts in splits] == [6000, 500, 1000]
+    assert len(set().union(*splits)) == 7500
+    assert all(len(text.split()) == len(tags[0].split()) for texts in splits for text, tags in texts.items())
+    assert "is wrong for 30.0 %" in printed  # far from what a network that sees the sentence gets wrong
+
+
+def test_reviews_of_both_classes(tmp_path: Path) -> None:
+    printed = make("sentiment", tmp_path)
+    splits = [pairs.read(tmp_path / f"{split}.tsv") for split in SPLITS]
+    assert len(set().union(*splits)) == 7500
+    test = splits[2]
+    assert 400 < sum(labels == ["positive"] for labels in test.values()) < 600
+    assert "a count of words is wrong about 39.4 %" in printed
+
+
+def test_the_series_is_that_of_mackey_and_glass(tmp_path: Path, forecast: Any) -> None:
+    make("forecast", tmp_path)
+    texts = [(tmp_path / f"{split}.txt").read_text().strip() for split in SPLITS]
+    assert [len(text) for text in texts] == [20000, 2000, 4000]
+    values = forecast.read(tmp_path / "train.txt")
+    # mean and deviation of the series as published: about 0.93 and 0.22
+    assert abs(values.mean() - 0.93) < 0.02 and abs(values.std() - 0.22) < 0.02
+    lags = np.array([np.corrcoef(values[:-lag], values[lag:])[0, 1] for lag in range(1, 60)])
+    assert lags[:7].min() < -0.5 and lags.max() < 0.99  # it swings, with a period of about 50, and never repeats
+
+
+def test_forecasts_beside_simple_ones(
+    tmp_path: Path, forecast: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """A line of steps: the straight line and least squares are right, the value before is a step behind."""
+    from make import LETTERS  # type: ignore[import-not-found]
+
+    text = (LETTERS[10:40] + LETTERS[40:10:-1]) * 4
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.txt").write_text(text + "\n")
+    torch.manual_seed(1)
+    vocabulary = Vocabulary.characters(LETTERS, specials=(EOS,))
+    task = LanguageTask({"text": vocabulary}, LabelRNN(len(vocabulary), embedding_size=4, hidden_size=8))
+    monkeypatch.setattr(Generator, "load", lambda model: Generator(task))
+    forecast.main("model", tmp_path)
+    errors = {
+        line.split("|")[1].strip(): float(line.split("|")[2]) for line in capsys.readouterr().out.splitlines()[2:]
+    }
+    step = 1.2 / 64
+    assert errors["value before"] == pytest.approx(step, rel=0.05)
+    assert errors["straight line"] < 0.1 * step and errors["model"] > step
