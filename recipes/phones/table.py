@@ -2,10 +2,11 @@
 
 python recipes/phones/table.py train       # finished rows are skipped, one that was stopped goes on
 python recipes/phones/table.py             # as far as it is trained
+python recipes/phones/table.py --cells     # the same for the cells of recipes/cells
 
-A row is a recipe of recipes/timit with corpus=phones_small. Its test set is scored once, when it is trained. A claim of
-the paper holds where the 95 % interval of the difference in test PER is below 0, and fails where it is above 0: by the
-paired bootstrap over the speakers, the errors of all seeds that both rows have added up.
+A row is a recipe of recipes/timit with corpus=phones_small, or recipes/cells/phones.yaml. Its test set is scored once,
+when it is trained. A claim of the paper holds where the 95 % interval of the difference in test PER is below 0, and
+fails where it is above 0: by the paired bootstrap over the speakers, the errors of all seeds of both rows added up.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from asr.metrics.error_rate import ErrorCounts
 from asr.metrics.significance import bootstrap_difference
 from asr.models.info import weights
 
-RECIPES = Path(__file__).parents[1] / "timit"
+RECIPES = Path(__file__).parents[1]
 CORPUS = "phones_small"
 TEST = "data/phones/dev-clean.jsonl.gz"
 DETAILS = "test.jsonl"  # of a run: the errors in each test utterance, the last file that a row writes
@@ -38,12 +39,12 @@ class Row:
     """A row of the table.
 
     Attributes:
-        name: of its runs, without the corpus; that of its recipe too, unless ``recipe`` is given.
+        name: of its runs, without the corpus; that of its recipe in recipes/timit too, unless ``recipe`` is given.
         epochs: the paper's, on TIMIT; None: not in the paper.
         per: the paper's test PER in percent, on TIMIT; None: not in the paper.
-        recipe: file name of the recipe, without its ending.
+        recipe: path of the recipe in recipes, without its ending.
         settings: of the training, besides those of the recipe.
-        corpus: file name in recipes/timit/corpus, without its ending.
+        corpus: file name in recipes/timit/corpus, without its ending; "": the recipe has one only.
         is_recognizer: whether it has a PER.
     """
 
@@ -57,7 +58,13 @@ class Row:
 
     def run_dir(self, seed: int) -> Path:
         """Return the folder of a run."""
-        return Path("runs", f"{CORPUS}-{self.name}", f"seed={seed}")
+        return Path("runs", f"{CORPUS}-{self.name}" if self.corpus else self.name, f"seed={seed}")
+
+    def command(self, seed: int) -> list[str]:
+        """Return the arguments of ``asr`` that train a run."""
+        recipe = RECIPES / f"{self.recipe or f'timit/{self.name}'}.yaml"
+        corpus = [f"corpus={self.corpus}"] if self.corpus else []
+        return ["train", str(recipe), *corpus, f"seed={seed}", "resume=auto", *self.settings]
 
 
 # weight noise as in the paper, from a network that was trained without it; beside it the same without noise
@@ -73,11 +80,15 @@ ROWS = (
     Row("next-phone", corpus="phones", settings=("name=${corpus}_small-next-phone",), is_recognizer=False),
     Row("trans-3l-250h", 112, 18.3),
     Row("pretrans-3l-250h", 144, 17.7),
-    Row("ctc-3l-250h-longer", recipe="ctc-3l-250h", settings=(*CONTINUED, "name=${corpus}-ctc-3l-250h-longer")),
-    Row("ctc-3l-250h-noise", recipe="ctc-3l-250h", settings=(*CONTINUED, *NOISE)),
+    Row("ctc-3l-250h-longer", recipe="timit/ctc-3l-250h", settings=(*CONTINUED, "name=${corpus}-ctc-3l-250h-longer")),
+    Row("ctc-3l-250h-noise", recipe="timit/ctc-3l-250h", settings=(*CONTINUED, *NOISE)),
     Row("ctc-2l-250h", 55, 21.0),
     Row("ctc-5l-250h", 150, 18.4),
     Row("modern"),
+)
+CELLS = tuple(
+    Row(f"cells-{cell}", recipe="cells/phones", settings=(f"encoder.cell={cell}",), corpus="")
+    for cell in ("tanh", "relu", "lstm", "peephole_lstm", "coupled_lstm", "gru", "clockwork", "depth_gated_lstm")
 )
 # claim, the row that is better by it, the row that is worse
 CLAIMS = (
@@ -104,9 +115,7 @@ def train(rows: Sequence[Row], seeds: Sequence[int], settings: Sequence[str]) ->
     status = 0
     for row, seed in ((row, seed) for seed in seeds for row in rows):
         run = row.run_dir(seed)
-        recipe = str(RECIPES / f"{row.recipe or row.name}.yaml")
-        fixed = [f"corpus={row.corpus}", f"seed={seed}", "resume=auto"]
-        steps = {run / "model" / "metrics.json": ["train", recipe, *fixed, *row.settings, *settings]}
+        steps = {run / "model" / "metrics.json": [*row.command(seed), *settings]}
         if row.is_recognizer:
             steps[run / DETAILS] = ["evaluate", str(run), TEST, "--worst=0", f"--details={run / DETAILS}"]
         for result, command in steps.items():
@@ -132,24 +141,27 @@ def test_counts(row: Row, seed: int) -> dict[tuple[str, str], ErrorCounts] | Non
 
 
 def table(rows: Sequence[Row], seeds: Sequence[int]) -> Iterator[str]:
-    """Yield the lines of the table in Markdown: what is trained of each row, beside the paper's figures."""
-    yield "| network | weights | epochs | minutes | dev PER % | test PER % | paper, TIMIT: epochs | PER % |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    """Yield the lines of the table in Markdown: what is trained of each row, and the paper's figures if it has any."""
+    in_paper = any(row.per is not None for row in rows)
+    header = ["network", "weights", "epochs", "minutes", "dev PER %", "test PER %"]
+    header += ["paper, TIMIT: epochs", "PER %"] if in_paper else []
+    yield f"| {' | '.join(header)} |"
+    yield f"|{' --- |' * len(header)}"
     for row in (row for row in rows if row.is_recognizer):
         finished = {seed: counts for seed in seeds if (counts := test_counts(row, seed))}
-        cells = [NOT_RUN, "", "", "", ""]
+        figures = [NOT_RUN, "", "", "", ""]
         if finished:
             models = [row.run_dir(seed) / "model" for seed in finished]
-            figures = [json.loads((model / "metrics.json").read_text(encoding="utf-8")) for model in models]
-            cells = [
+            metrics = [json.loads((model / "metrics.json").read_text(encoding="utf-8")) for model in models]
+            figures = [
                 f"{weights(models[0]) / 1e6:.2f} M",
-                " ".join(str(f["training"]["epochs"]) for f in figures),
-                " ".join(f"{f['training']['minutes']:.0f}" for f in figures),
-                spread([dev_rate(f) for f in figures]),
+                " ".join(str(m["training"]["epochs"]) for m in metrics),
+                " ".join(f"{m['training']['minutes']:.0f}" for m in metrics),
+                spread([dev_rate(m) for m in metrics]),
                 spread([sum(counts.values(), ErrorCounts()).rate for counts in finished.values()]),
             ]
         paper = ["" if row.epochs is None else str(row.epochs), "" if row.per is None else f"{row.per:.1f}"]
-        yield f"| {' | '.join([row.name, *cells, *paper])} |"
+        yield f"| {' | '.join([row.name, *figures, *(paper if in_paper else [])])} |"
 
 
 def dev_rate(figures: Mapping[str, Any]) -> float:
@@ -194,17 +206,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", nargs="?", choices=("print", "train"), default="print")
     parser.add_argument("settings", nargs="*", help="of all trainings, such as trainer.threads=2")
+    parser.add_argument("--cells", action="store_true", help="the cells of recipes/cells, instead of the paper's rows")
     parser.add_argument("--rows", help="names, with commas between (default: all)")
     parser.add_argument("--seeds", default="1", help="numbers, with commas between (default: 1)")
     arguments = parser.parse_args()
+    rows = CELLS if arguments.cells else ROWS
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
-    names = arguments.rows.split(",") if arguments.rows else [row.name for row in ROWS]
-    if unknown := set(names) - {row.name for row in ROWS}:
-        parser.error(f"--rows: no row {', '.join(sorted(unknown))}; there are {', '.join(row.name for row in ROWS)}")
-    rows = [row for row in ROWS if row.name in names]
+    names = arguments.rows.split(",") if arguments.rows else [row.name for row in rows]
+    if unknown := set(names) - {row.name for row in rows}:
+        parser.error(f"--rows: no row {', '.join(sorted(unknown))}; there are {', '.join(row.name for row in rows)}")
+    rows = [row for row in rows if row.name in names]
     if arguments.action == "train":
         sys.exit(train(rows, seeds, arguments.settings))
-    print("\n".join([*table(rows, seeds), "", *verdicts(seeds)]))
+    print("\n".join([*table(rows, seeds), *([] if arguments.cells else ["", *verdicts(seeds)])]))
 
 
 if __name__ == "__main__":
