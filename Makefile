@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH := "torch>=2.11,<2.14"
-TESTS := -m "not slow" -n 2 --dist loadfile
+TESTS := -m "not slow and not browser" -n 2 --dist loadfile
 
-.PHONY: demo test test-slow lint format coverage docs clean
+.PHONY: demo test test-slow test-browser chromium lint format coverage docs clean
 
 # Installed again whenever pyproject.toml changes; torch comes first, by its own bounded version.
 $(VENV)/installed: pyproject.toml
@@ -35,6 +35,19 @@ test: lint
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
+
+# The page of `asr serve` in headless Chromium.
+test-browser: $(VENV)/installed chromium
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
+	ASR_BROWSER=needed $(BIN)/python -m pytest -m browser tests/serve/page
+
+# The distribution's Chromium, by apt where it is absent. CHROMIUM=/path names another one.
+chromium:
+	@test -n "$$CHROMIUM" && exit; \
+	for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit; done; \
+	(apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium) >/dev/null || { \
+	  echo "the page is not tested: it needs Chromium, which apt-get cannot install here; install it, or set CHROMIUM=/path/to/it" >&2; \
+	  exit 1; }
 
 # The suite again, with the share of lines and branches that it runs. Numba's compiled code does not count.
 coverage: $(VENV)/installed

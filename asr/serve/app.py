@@ -14,13 +14,15 @@ from fastapi import FastAPI, File, Form, Request, UploadFile, WebSocket
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from asr._version import __version__
 from asr.errors import InputError
 from asr.models import pretrained
+from asr.output.formats import FORMATS, render
+from asr.serve.documents import TranscriptDocument
 from asr.serve.engine import Engine, InternalError
 from asr.serve.errors import RequestError
 from asr.serve.figures import Figures
@@ -28,7 +30,7 @@ from asr.serve.guard import Guard
 from asr.serve.limits import Limits
 from asr.serve.listen import Listeners
 from asr.serve.model import ServedModel
-from asr.serve.responses import GRANULARITIES, RESPONSE_FORMATS, answer, usage, verbose
+from asr.serve.responses import GRANULARITIES, MEDIA_TYPES, RESPONSE_FORMATS, answer, usage, verbose
 from asr.serve.streaming import events
 from asr.serve.uploads import Uploads
 from asr.utils.options import check_choice
@@ -140,6 +142,15 @@ def make_app(
             content |= {"fits": transcript.fits, "warnings": list(transcript.warnings), "usage": usage(transcript)}
             return JSONResponse(content)
         return answer(transcript, response_format)
+
+    @app.post("/v1/format/{format}")
+    async def formatted(format: str, document: TranscriptDocument) -> Response:
+        """Write a transcript, such as one that was edited, in a file format of ``asr transcribe``."""
+        check("format", format, FORMATS)
+        with bad_request("words"):
+            transcript = document.transcript()
+        content = await asyncio.to_thread(render, transcript, format)
+        return PlainTextResponse(content, media_type=MEDIA_TYPES.get(format, "text/plain"))
 
     @app.websocket("/v1/listen")
     async def listen(socket: WebSocket) -> None:

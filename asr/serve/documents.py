@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from asr.errors import InputError
 from asr.output.transcript import Transcript, Word
 
-MAX_WORDS = 200_000  # of a transcript: more than anybody says in a day
-MAX_BYTES = 32_000_000  # of a request with as many
+MAX_BYTES = 8_000_000  # of a request: the words of ten hours
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -26,7 +26,7 @@ class WordDocument(BaseModel):
 class TranscriptDocument(BaseModel):
     """A transcript, as in the files of ``asr transcribe --format json``; without ``text`` it is that of the words."""
 
-    words: Annotated[list[WordDocument], Field(max_length=MAX_WORDS)]
+    words: list[WordDocument]
     text: str | None = None
     duration: Seconds = 0.0
     confidence: Share | None = None
@@ -36,9 +36,12 @@ class TranscriptDocument(BaseModel):
         """Return the transcript.
 
         Raises:
-            ValueError: a word that ends before it starts.
+            InputError: a word that ends before it starts.
         """
-        words = tuple(Word(word.text, word.start, word.end, word.confidence) for word in self.words)
+        try:
+            words = tuple(Word(word.text, word.start, word.end, word.confidence) for word in self.words)
+        except ValueError as error:
+            raise InputError(str(error)) from None
         text = " ".join(word.text for word in words) if self.text is None else self.text
         duration = max([self.duration, *(word.end for word in words)])
         return Transcript(text, words, duration, self.confidence, self.source)

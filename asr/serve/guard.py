@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from asr.serve.documents import MAX_BYTES
 from asr.serve.errors import RequestError
 from asr.serve.limits import MEGABYTE, Limits
 
@@ -104,7 +105,8 @@ class Guard:
             elif scope["method"] == "POST" and scope["path"] in UPLOADS:
                 await self._upload(scope, headers, receive, send)
             else:
-                await self.app(scope, _Body(receive, MEGABYTE, self.limits).receive, send)
+                most = MAX_BYTES if scope["path"].startswith("/v1/format/") else MEGABYTE
+                await self.app(scope, _Body(receive, most, self.limits).receive, send)
         except RequestError as error:  # the server reads and forgets what is left of the body
             if is_socket:
                 await send({"type": "websocket.close", "code": 1008, "reason": error.detail[:100]})
@@ -135,7 +137,7 @@ class Guard:
         most = self.limits.megabytes * MEGABYTE
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > most:
-            raise too_large(self.limits)
+            raise too_large(most)
         if self.requests >= self.limits.queue or self.uploaded > self.limits.total_megabytes * MEGABYTE:
             seconds = min(600, max(1, math.ceil(self.retry_after())))
             raise RequestError(
@@ -187,7 +189,7 @@ class _Body:
             self.size += size
             self._count(size)
             if self.size > self._most:
-                raise too_large(self._limits)
+                raise too_large(self._most)
             self._is_complete = not message.get("more_body", False)
         return message
 
@@ -207,10 +209,10 @@ def is_token(given: str, token: str) -> bool:
     return secrets.compare_digest(given.encode(), token.encode())
 
 
-def too_large(limits: Limits) -> RequestError:
-    """Return the error of a body that is too large."""
+def too_large(most: float) -> RequestError:
+    """Return the error of a body of more than ``most`` bytes."""
     return RequestError(
-        413, f"the request is larger than {limits.megabytes:g} MB, the limit of this server", "too_large", "file"
+        413, f"the request is larger than {most / MEGABYTE:g} MB, the limit of this server", "too_large", "file"
     )
 
 

@@ -266,7 +266,7 @@ async function toggleMicrophone() {
   if (microphone) return stopListening();
   clearNotices();
   player.pause();
-  const source = new Microphone();
+  const source = new Microphone(byId("hot-words").value.trim());
   microphone = source;
   try {
     await source.start();

@@ -9,8 +9,10 @@ const LEVELS_PER_SECOND = 10;
 
 /** One recording from the microphone. Events: "level" (0 to 1), "words" (committed, partial), "problem" (message). */
 export class Microphone extends EventTarget {
-  constructor() {
+  /** @param {string} prompt names and terms to expect */
+  constructor(prompt) {
     super();
+    this._prompt = prompt;
     this.committed = []; // words that stay
     this.partial = []; // words that may change
     this.levels = []; // loudness, LEVELS_PER_SECOND
@@ -88,13 +90,13 @@ export class Microphone extends EventTarget {
   _connect() {
     const address = new URL("/v1/listen", location.href);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-    address.searchParams.set("sample_rate", this.rate);
     const socket = new WebSocket(address);
     socket.binaryType = "arraybuffer";
     this._socket = socket;
     this._finished = new Promise((resolve) => (this._finish = resolve));
     socket.addEventListener("open", () => {
       this._isLive = true;
+      socket.send(JSON.stringify({ type: "start", sample_rate: this.rate, prompt: this._prompt, token: token() }));
       for (const piece of this._pieces) socket.send(piece); // what was said before
     });
     socket.addEventListener("message", ({ data }) => this._hear(JSON.parse(data)));
@@ -108,9 +110,8 @@ export class Microphone extends EventTarget {
     const words = (list) =>
       (list ?? []).map(({ word, text, start, end, confidence }) => ({ text: word ?? text, start, end, confidence: confidence ?? 1 }));
     if (message.type === "error") this._tell("problem", message.error?.message ?? message.message);
-    if (message.type === "final" || message.type === "done") this.committed.push(...words(message.words));
-    if (message.type === "partial") this.partial = words(message.words);
-    else this.partial = [];
+    if (message.type === "final") this.committed.push(...words(message.words));
+    this.partial = message.type === "partial" ? words(message.words) : [];
     this._tell("words");
     if (message.type === "done") this._finish(true);
   }

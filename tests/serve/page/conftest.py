@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import served_page
 import numpy as np
 import pytest
+import served_page
 import soundfile
 from served_page import RATE, SECONDS, WORDS, Served, until
+
 
 @pytest.fixture(scope="session")
 def start_server() -> Iterator[Callable[..., Served]]:
@@ -63,7 +64,13 @@ def launch() -> Iterator[Callable[..., Any]]:
 
         def start(*flags: str) -> Any:
             # there is no sandbox for root, and little shared memory in a container
-            options = ["--no-sandbox", "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required", *flags]
+            options = [
+                "--no-sandbox",
+                "--disable-dev-shm-usage",
+                "--disable-gpu",
+                "--autoplay-policy=no-user-gesture-required",
+                *flags,
+            ]
             running.append(playwright.chromium.launch(executable_path=program, args=options))
             return running[-1]
 
@@ -99,8 +106,10 @@ def visit(browser: Any, server: Served) -> Iterator[Callable[..., Any]]:
         )
         page.on(
             "request",
-            lambda request: request.url.startswith((url, url.replace("http", "ws"), "blob:", "data:"))
-            or faults.append(f"request to {request.url}"),
+            lambda request: (
+                request.url.startswith((url, url.replace("http", "ws"), "blob:", "data:"))
+                or faults.append(f"request to {request.url}")
+            ),
         )
         page.goto(url)
         if wait:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ def test_live_words(visit: Callable[..., Any], spoken: Any) -> None:
     """Words that may change are set apart from those that stay; what was said is kept and can be heard."""
     page = visit(browser=spoken, permissions=["microphone"], wait=False)
     heard: list[bytes] = []
+    started: list[dict[str, Any]] = []
 
     def serve(socket: Any) -> None:
         def send(type: str, text: str) -> None:
@@ -47,12 +47,18 @@ def test_live_words(visit: Callable[..., Any], spoken: Any) -> None:
                     send("final", "The")
                     send("partial", "idol hour")
                 return
+            if json.loads(message)["type"] == "start":
+                started.append(json.loads(message))
+                socket.send(json.dumps({"type": "ready", "sample_rate": RATE}))
+                return
             send("final", "idle")
             socket.send('{"type": "done", "duration": 1.0}')
 
         socket.on_message(receive)
 
-    page.route_web_socket("**/v1/listen*", serve)
+    page.route_web_socket("**/v1/listen", serve)
+    page.click("text=Names and terms to expect")
+    page.fill("#hot-words", "Clare")
     page.click("#microphone")
     page.wait_for_selector("text=Listening…")
     until(page, "document.querySelector('.partial').textContent.includes('idol hour')")
@@ -67,6 +73,7 @@ def test_live_words(visit: Callable[..., Any], spoken: Any) -> None:
     assert page.locator(".word").all_inner_texts() == ["The", "idle"]
     assert page.get_attribute("#microphone", "aria-pressed") == "false"
     until(page, "!document.querySelector('#play').disabled")
+    assert started == [{"type": "start", "sample_rate": RATE, "prompt": "Clare", "token": ""}]
     samples = np.frombuffer(b"".join(heard), np.int16)
     assert np.abs(samples).max() > 3000  # the tone
     spectrum = np.abs(np.fft.rfft(samples[-RATE // 2 :]))
@@ -75,7 +82,7 @@ def test_live_words(visit: Callable[..., Any], spoken: Any) -> None:
 
 def test_without_live_words_the_recording_is_sent(visit: Callable[..., Any], server: Served, spoken: Any) -> None:
     page = visit(browser=spoken, permissions=["microphone"], wait=False)
-    page.route_web_socket("**/v1/listen*", lambda socket: socket.close())
+    page.route_web_socket("**/v1/listen", lambda socket: socket.close())
     uploads: list[bytes] = []
 
     def keep(route: Any) -> None:
@@ -106,10 +113,3 @@ def test_no_permission(visit: Callable[..., Any]) -> None:
     page.click("#microphone")
     page.wait_for_selector("text=The browser may not use the microphone: allow it for this page.")
     assert page.locator("li").count() == 0 and page.get_attribute("#microphone", "aria-pressed") == "false"
-
-
-def test_real_words_by_the_microphone_and_by_file(
-    visit: Callable[..., Any], launch: Callable[..., Any], tmp_path: Path
-) -> None:
-    """Placeholder."""
-    pytest.skip("until the server listens")
