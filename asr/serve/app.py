@@ -185,7 +185,7 @@ def make_app(
     outer: ASGIApp = figures.count(guard)
     if origins:
         outer = CORSMiddleware(outer, allow_origins=list(origins), allow_methods=["GET", "POST"], allow_headers=["*"])
-    return outer
+    return Application(outer, listeners)
 
 
 def handle_errors(app: FastAPI) -> None:

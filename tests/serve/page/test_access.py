@@ -25,7 +25,8 @@ CONTRAST = """
   };
   const over = (top, below) => [0, 1, 2].map((i) => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
   const luminance = (color) => {
-    const [r, g, b] = color.slice(0, 3).map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    const [r, g, b] = color.slice(0, 3).map((v) => linear(v / 255));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const ratio = (a, b) => {
@@ -47,7 +48,8 @@ CONTRAST = """
     checked += 1;
     const ground = behind(what === "edge" ? element.parentElement : element);
     const found = ratio(over(rgba(color), ground), ground);
-    if (found < least) faults.push(`${what} of ${element.tagName} ${element.id || element.className}: ${found.toFixed(2)}`);
+    const name = element.id || element.className;
+    if (found < least) faults.push(`${what} of ${element.tagName} ${name}: ${found.toFixed(2)}`);
   };
   for (const element of document.querySelectorAll("body *")) {
     if (!element.checkVisibility({ visibilityProperty: true }) || element.closest("svg, :disabled, option")) continue;
@@ -58,10 +60,9 @@ CONTRAST = """
     if (hasText || element.matches("input, textarea, select")) check(element, "text", style.color, least);
     if (element.matches("input") && element.placeholder)
       check(element, "placeholder", getComputedStyle(element, "::placeholder").color, 4.5);
-    if (element.matches("input:not([type=range], [type=checkbox]), textarea, select, button") && parseFloat(style.borderTopWidth)) {
-      const [edge, ground] = [rgba(style.borderTopColor), behind(element.parentElement)];
-      if (edge[3]) check(element, "edge", style.borderTopColor, 3);
-    }
+    const hasEdge = element.matches("input:not([type=range], [type=checkbox]), textarea, select, button");
+    if (hasEdge && parseFloat(style.borderTopWidth) && rgba(style.borderTopColor)[3])
+      check(element, "edge", style.borderTopColor, 3);
     if (element.matches("[data-number].doubtful")) check(element, "underline", style.textDecorationColor, 3);
     if (element.matches("button svg")) check(element, "icon", style.color, 3);
   }
@@ -74,7 +75,8 @@ NAMELESS = """
   const named = (e) =>
     (e.getAttribute("aria-label") || e.innerText || e.title || [...(e.labels ?? [])].map((l) => l.innerText).join("") ||
       document.getElementById(e.getAttribute("aria-labelledby"))?.innerText || "").trim();
-  const all = [...document.querySelectorAll("button, input, select, textarea, summary, [role=button], [role=slider], dialog, aside, main")];
+  const kinds = "button, input, select, textarea, summary, [role=button], [role=slider], dialog, aside, main";
+  const all = [...document.querySelectorAll(kinds)];
   const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
   return [
     ...all.filter((e) => e.checkVisibility() && !named(e)).map((e) => e.outerHTML.slice(0, 80)),
