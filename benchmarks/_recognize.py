@@ -50,7 +50,15 @@ def pocketsphinx() -> Recognize:
     return lambda paths: [recognize_one(path) for path in paths]
 
 
-RECOGNIZERS = {"ours": ours, "pocketsphinx": pocketsphinx}
+def moonshine() -> Recognize:
+    """Load Moonshine base, whose English weights are in the package moonshine-cpp on PyPI."""
+    from moonshine_cpp import MoonshineModel
+
+    model = MoonshineModel()
+    return lambda paths: [model.transcribe_wav(path) for path in paths]
+
+
+RECOGNIZERS = {"ours": ours, "pocketsphinx": pocketsphinx, "moonshine_cpp": moonshine}
 
 
 def main() -> None:

@@ -1,13 +1,15 @@
 """The model of English beside other recognizers, on the same files: word errors, speed, cold start, memory.
 
-python -m venv peer && peer/bin/pip install pocketsphinx
+python -m venv peer && peer/bin/pip install pocketsphinx moonshine-cpp
 python benchmarks/english.py --peer peer/bin/python data/librispeech/dev.jsonl.gz data/speechocean762/dev.jsonl.gz
 
-Both recognizers get the same WAV files (16 kHz) of the manifests and use their default settings. They run in processes
-of their own, one on each core at a time, over a part of the files each. The columns are
+Peers are those of the two packages that the interpreter ``--peer`` can import. Both have the weights of an English model
+in their wheels. Most others have none: moonshine-voice 0.1.5 comes without, vosk, sherpa-onnx and faster-whisper load
+theirs when they are first used. All recognizers get the same WAV files (16 kHz) of the manifests and use their default
+settings. They run in processes of their own, one on each core at a time, over a part of the files each. The columns are
 
 - WER with its 95 % confidence interval, over speakers where there are several; texts are compared in small letters
-  without punctuation. The last line has the difference of the two on all sets, with its interval;
+  without punctuation. The last lines have the difference of each peer and ours on all sets, with its interval;
 - CPU: seconds of computing for a second of speech, on one core, without loading. On an idle machine that is the
   real-time factor of one core;
 - memory: the most that a process took;
@@ -33,6 +35,7 @@ from typing import Any
 
 import soundfile
 from _common import machine_line
+from _recognize import RECOGNIZERS
 
 from asr.data import manifest
 from asr.metrics.error_rate import ErrorCounts, count_errors
@@ -43,6 +46,16 @@ WORKER = Path(__file__).with_name("_recognize.py")
 RATE = 16_000
 COLD_SECONDS = 10.0
 COLD_RUNS = 3
+
+
+def find_peers(python: str) -> list[str]:
+    """Return the names of the recognizers besides ours that an interpreter can import."""
+    names = [name for name in RECOGNIZERS if name != "ours"]
+    code = f"from importlib.util import find_spec; print(*[name for name in {names} if find_spec(name)])"
+    found = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    if not found:
+        sys.exit(f"{python} has none of {', '.join(names)}")
+    return found
 
 
 def write_files(path: Path, count: int, folder: Path) -> list[tuple[Path, str, str, float]]:
@@ -99,11 +112,13 @@ def main() -> None:
     """Measure the recognizers that the command line names, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifests", nargs="+", type=Path)
-    parser.add_argument("--peer", help="Python interpreter of an environment with pocketsphinx")
+    parser.add_argument("--peer", help="Python interpreter of an environment with other recognizers")
     parser.add_argument("--utterances", type=int, default=0, help="of each manifest; default: all")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures and texts there")
     options = parser.parse_args()
-    recognizers = {"ours": sys.executable} | ({"pocketsphinx": options.peer} if options.peer else {})
+    recognizers = {"ours": sys.executable}
+    if options.peer:
+        recognizers |= dict.fromkeys(find_peers(options.peer), options.peer)
     normalize = TextNormalizer.english().apply
     rows: list[dict[str, Any]] = []
     counts: dict[str, list[ErrorCounts]] = {name: [] for name in recognizers}
@@ -150,9 +165,9 @@ def main() -> None:
                     f"| {row['megabytes']:.0f} | {cold[name]:.2f} |",
                     flush=True,
                 )
-    if len(counts) == 2:
-        difference = bootstrap_difference(*counts.values(), known_speakers(all_speakers))
-        print(f"pocketsphinx minus ours, all sets: {with_interval(difference.value, difference.interval)} points")
+    for name in list(recognizers)[1:]:
+        difference = bootstrap_difference(counts["ours"], counts[name], known_speakers(all_speakers))
+        print(f"{name} minus ours, all sets: {with_interval(difference.value, difference.interval)} points")
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 

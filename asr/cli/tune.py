@@ -47,6 +47,7 @@ def tune(
     if picture is not None:
         check_picture(picture)
     find(model)
+    from asr.evaluation.confidence import VOICES
     from asr.evaluation.tune import tune_model
 
     names: list[str] = []
@@ -83,12 +84,19 @@ def tune(
     if picture is not None:
         points = [(trial.weights, trial.rate) for trial in (result.best, *result.trials)]
         plot_tuning(picture, points[0], points[1:], result.error_kind.upper())
-    if result.calibration is not None:
-        before, after = result.calibration
+    if (confidences := result.confidences) is not None:
         print(
-            f"confidence: expected calibration error {before.error:.3f}, calibrated {after.error:.3f} "
-            "(cross-validated on halves of the utterances)"
+            f"confidence: expected calibration error {confidences.before.error:.3f}, calibrated "
+            f"{confidences.after.error:.3f} (cross-validated on halves of the utterances)"
         )
+        if len(confidences.calibration) > 2:
+            before, after = (100 * errors / max(result.best.reference, 1) for errors in confidences.errors)
+            rates = f"{result.error_kind.upper()} {before:.2f} → {after:.2f} %"
+            print(
+                f"min_confidence {confidences.min_confidence:g}: {rates}; "
+                f"of {confidences.others} words in reversed speech and {VOICES} voices at once, "
+                f"{confidences.others_kept} are kept, with a mean confidence of {confidences.others_confidence:.2f}"
+            )
     if not dry_run:
         print(f"{model} now decodes with these weights (--decoder type=greedy for greedy decoding)")
 

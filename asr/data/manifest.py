@@ -28,6 +28,7 @@ from asr.data.manifest_files import (
     to_manifest_path,
     write_records,
 )
+from asr.data.sphinx import describe_sphinx
 from asr.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,11 +44,6 @@ TOLERANCE = 0.05
 
 # Lhotse's names of the kinds of feature files that can be read
 FEATURE_STORAGE = ("sphinx_mfc", "kaldiio")
-
-# CMU Sphinx cepstra as its front end writes them: 13 coefficients, 100 frames per second.
-SPHINX_COEFFICIENTS = 13
-SPHINX_FRAME_SECONDS = 0.01
-SPHINX_SAMPLE_RATE = 16000
 
 
 class ManifestSummary(NamedTuple):
@@ -134,7 +130,7 @@ def make_cut(
         )
     elif features is not None:
         location = os.path.abspath(features)
-        cepstra = _sphinx_features(id, location)
+        cepstra = describe_sphinx(id, location)
         total = cepstra.duration
     else:
         raise InputError(f"utterance {id}: neither audio nor features")
@@ -168,37 +164,6 @@ def _segment(start: float, duration: float | None, total: float, location: str) 
     if (length := min(end, total) - start) <= 0:
         raise InputError(f"the segment {start:g}–{end:g} s of {location} ({total:.2f} s) is empty")
     return start, round(length, ndigits=8)
-
-
-def _sphinx_features(id: str, location: str) -> Any:
-    """Describe a Sphinx feature file (int32 count of values, then float32 in the same byte order) for Lhotse."""
-    from lhotse import Features
-
-    try:
-        with open(location, "rb") as file:
-            header = file.read(4)
-    except OSError as error:
-        raise InputError(f"{location}: {error.strerror}") from error
-    values = os.path.getsize(location) // 4 - 1
-    if values <= 0 or values not in (int.from_bytes(header, "big"), int.from_bytes(header, "little")):
-        raise InputError(f"{location}: not a Sphinx feature file: it does not begin with its number of values")
-    if values % SPHINX_COEFFICIENTS:
-        raise InputError(f"{location}: {values} values are not a multiple of {SPHINX_COEFFICIENTS} cepstra")
-    num_frames = values // SPHINX_COEFFICIENTS
-    return Features(
-        type="sphinx_mfc",
-        num_frames=num_frames,
-        num_features=SPHINX_COEFFICIENTS,
-        frame_shift=SPHINX_FRAME_SECONDS,
-        sampling_rate=SPHINX_SAMPLE_RATE,
-        start=0.0,
-        duration=round(num_frames * SPHINX_FRAME_SECONDS, ndigits=8),
-        storage_type="sphinx_mfc",
-        storage_path=location,
-        storage_key="",
-        recording_id=id,
-        channels=0,
-    )
 
 
 def write(cuts: Iterable[MonoCut], path: str | Path) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from asr.errors import InputError
 from asr.evaluation import listing
-from asr.metrics.calibration import Calibration, concatenate, correct_tokens, measure_calibration
+from asr.metrics.calibration import Calibration, correct_tokens, measure_calibration
 from asr.metrics.error_rate import UNITS, ErrorCounts, ErrorRates, Fold, Kind, align, tokens
 from asr.metrics.significance import (
     bootstrap_interval,
@@ -35,7 +37,7 @@ class UtteranceScores:
         group: name of its group, such as its speaker; None without groups.
         speaker: empty where unknown.
         confidence: probability of each token (of the main kind) of the hypothesis; None where unknown.
-        certainty: of each of these tokens, see `asr.decoding.hypothesis.Hypothesis`; None where unknown.
+        evidence: (tokens, K) what a calibration judges these tokens by; None where unknown.
     """
 
     id: str
@@ -45,7 +47,7 @@ class UtteranceScores:
     group: str | None = None
     speaker: str = ""
     confidence: Sequence[float] | None = None
-    certainty: Sequence[float] | None = None
+    evidence: np.ndarray | None = field(default=None, compare=False)
 
     @property
     def errors(self) -> int:
@@ -98,15 +100,19 @@ class Report:
         ]
 
     @cached_property
-    def token_certainties(self) -> list[Sequence[float]] | None:
-        """Certainty of each token of the same utterances; None unless all are known."""
-        found = [utterance.certainty for utterance in self.utterances if utterance.confidence is not None]
-        return None if any(certainty is None for certainty in found) else [own for own in found if own is not None]
+    def token_evidence(self) -> list[tuple[np.ndarray, list[bool]]]:
+        """Evidence of each token of a hypothesis, and whether it is correct; of the utterances that have any."""
+        return [
+            (utterance.evidence, correct_tokens(*self._tokens(utterance)))
+            for utterance in self.utterances
+            if utterance.evidence is not None and len(utterance.evidence)
+        ]
 
     @cached_property
     def calibration(self) -> Calibration | None:
         """Calibration of the confidences of all tokens; None without confidences."""
-        return measure_calibration(*concatenate(self.token_confidences))
+        confidence = [p for own, _ in self.token_confidences for p in own]
+        return measure_calibration(confidence, [hit for _, correct in self.token_confidences for hit in correct])
 
     def _tokens(self, utterance: UtteranceScores) -> list[list[str]]:
         """Return the tokens of the main kind in reference and hypothesis."""
@@ -218,7 +224,7 @@ def evaluate_pairs(
     speakers: Mapping[str, str] | None = None,
     fold: Fold | None = None,
     confidences: Iterable[Sequence[float] | None] | None = None,
-    certainties: Iterable[Sequence[float] | None] | None = None,
+    evidence: Iterable[np.ndarray | None] | None = None,
 ) -> Report:
     """Compare hypotheses with references, utterance by utterance.
 
@@ -233,14 +239,14 @@ def evaluate_pairs(
         speakers: speaker of each id; those that it lacks, or that are empty, are unknown.
         fold: mapping of phones for "per", applied to both sides, such as `asr.text.phones.fold`.
         confidences: for each utterance the probability of each token (of the main kind) of its hypothesis, or None.
-        certainties: the same of their certainty.
+        evidence: the same of what a calibration judges them by, (tokens, K).
 
     Raises:
         InputError: the numbers of items differ, an id is given twice or has no group, or a kind is unknown.
     """
     ids, references, hypotheses = list(ids), list(references), list(hypotheses)
     confidence_of = [None] * len(ids) if confidences is None else list(confidences)
-    certainty_of = [None] * len(ids) if certainties is None else list(certainties)
+    evidence_of = [None] * len(ids) if evidence is None else list(evidence)
     if not len(ids) == len(references) == len(hypotheses):
         raise InputError(f"{len(ids)} ids, {len(references)} references, {len(hypotheses)} hypotheses: not one of each")
     if len(confidence_of) != len(ids):
@@ -249,8 +255,8 @@ def evaluate_pairs(
         raise InputError(f"no error rate to compute: give some of {', '.join(UNITS)}")
     rates = ErrorRates(kinds, fold)
     utterances: dict[str, UtteranceScores] = {}
-    rows = zip(ids, references, hypotheses, confidence_of, certainty_of, strict=True)
-    for id, reference, hypothesis, confidence, certainty in rows:
+    rows = zip(ids, references, hypotheses, confidence_of, evidence_of, strict=True)
+    for id, reference, hypothesis, confidence, own_evidence in rows:
         if id in utterances:
             raise InputError(f"utterance {id} is given twice")
         if by is not None and id not in by:
@@ -258,7 +264,7 @@ def evaluate_pairs(
         group = by[id] if by is not None else None
         counts = rates.add(reference, hypothesis)
         speaker = (speakers or {}).get(id, "")
-        utterances[id] = UtteranceScores(id, reference, hypothesis, counts, group, speaker, confidence, certainty)
+        utterances[id] = UtteranceScores(id, reference, hypothesis, counts, group, speaker, confidence, own_evidence)
     return Report(list(utterances.values()), tuple(kinds), fold)
 
 

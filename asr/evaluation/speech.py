@@ -50,8 +50,8 @@ class DecodedTexts:
     def __init__(self, decoders: Mapping[str, HeadDecoder], speakers: Mapping[str, str] | None = None) -> None:
         self.decoders = decoders
         self.speakers = speakers
-        # (id, reference, hypothesis, confidence and certainty of each token or None) of each utterance
-        self.rows: dict[str, list[tuple[str, str, str, list[float] | None, list[float] | None]]]
+        # (id, reference, hypothesis, confidence and evidence of each token or None) of each utterance
+        self.rows: dict[str, list[tuple[str, str, str, list[float] | None, np.ndarray | None]]]
         self.rows = {head: [] for head in decoders}
 
     def add(self, batch: SpeechBatch, hypotheses: Mapping[str, Sequence[Hypothesis]]) -> None:
@@ -61,10 +61,10 @@ class DecodedTexts:
                 if reference is not None:
                     text = decoder.scoring_vocabulary.normalize_for_scoring(decoder.text(hypothesis))
                     confidence: list[float] | None = decoder.confidence(hypothesis)
-                    certainty = decoder.certainty(hypothesis)
+                    evidence: np.ndarray | None = decoder.evidence(hypothesis)
                     if len(confidence or ()) != len(text.split()):
-                        confidence = certainty = None  # normalization for scoring has merged or split words
-                    self.rows[head].append((id, reference, text, confidence, certainty))
+                        confidence = evidence = None  # normalization for scoring has merged or split words
+                    self.rows[head].append((id, reference, text, confidence, evidence))
 
     def decode(self, batch: SpeechBatch, frames: Mapping[str, np.ndarray], lengths: np.ndarray) -> None:
         """Decode and add a batch: output frames (N, T, D) of the network by head, of ``lengths`` (N,)."""
@@ -75,7 +75,7 @@ class DecodedTexts:
         """Compute the error rates of one head, in groups ``by`` utterance id. Raises InputError without references."""
         if not (rows := self.rows[head]):
             raise InputError(f"no utterance has a reference for the head {head!r} (phones in the manifest?)")
-        ids, references, texts, confidences, certainties = zip(*rows, strict=True)
+        ids, references, texts, confidences, evidence = zip(*rows, strict=True)
         kinds = error_kinds(self.decoders[head].scoring_vocabulary)
         return evaluate_pairs(
             ids,
@@ -85,13 +85,17 @@ class DecodedTexts:
             by=by,
             speakers=self.speakers,
             confidences=confidences,
-            certainties=certainties,
+            evidence=evidence,
         )
 
 
 @torch.inference_mode()
 def output_batches(
-    task: SpeechTask, dataset: SpeechDataset, heads: Sequence[str], max_seconds: float = 240.0
+    task: SpeechTask,
+    dataset: SpeechDataset,
+    heads: Sequence[str],
+    max_seconds: float = 240.0,
+    change: Callable[[SpeechBatch], SpeechBatch | None] = lambda batch: batch,
 ) -> Iterator[tuple[SpeechBatch, dict[str, np.ndarray], np.ndarray]]:
     """Run a network over a dataset, in batches of at most ``max_seconds``.
 
@@ -100,13 +104,14 @@ def output_batches(
         dataset: the utterances.
         heads: the heads to compute.
         max_seconds: audio in a batch.
+        change: what is done to each batch before; where it returns None, the batch is left out.
 
     Yields:
         Each batch, its frames (N, T, D) by head (log-probabilities of CTC), and their lengths (N,).
     """
     was_training, device = task.training, task.device
     task.eval()
-    for batch in batches(dataset, max_seconds):
+    for batch in filter(None, map(change, batches(dataset, max_seconds))):
         outputs, lengths = task(batch.inputs.to(device), batch.lengths.to(device), heads)
         yield batch, {head: frames.cpu().numpy() for head, frames in outputs.items()}, lengths.cpu().numpy()
     task.train(was_training)

@@ -6,38 +6,32 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from asr.data import manifest
-from asr.data.batch import SpeechBatch
 from asr.data.speech_dataset import SpeechDataset
 from asr.errors import InputError
+from asr.evaluation.confidence import (
+    Confidences,
+    StoredScores,
+    fit_confidences,
+    report_hypotheses,
+    search_best,
+    store_other_scores,
+    store_scores,
+)
 from asr.evaluation.report import Report
-from asr.evaluation.speech import DecodedTexts, error_kinds, output_batches
+from asr.evaluation.speech import error_kinds
 from asr.inference.decoders.beam import TUNABLE, BeamDecoder
 from asr.inference.recognizer import Recognizer
-from asr.metrics.calibration import (
-    Calibration,
-    concatenate,
-    cross_validate,
-    fit_calibration,
-    measure_calibration,
-)
 from asr.models import decoder_files
 from asr.models import directory as model_directory
-from asr.tasks.speech_frontend import SpeechTask
 from asr.utils.atomic import write_atomic
 from asr.utils.json_files import write_json
 from asr.utils.progress import Progress, no_progress
 
-# each batch without its audio, log-probabilities (N, T, V) of the head, and lengths (N,)
-StoredScores = Sequence[tuple[SpeechBatch, dict[str, np.ndarray], np.ndarray]]
 Values = Mapping[str, Sequence[float]]
 
 # Values to try by default for each kind of language model; beams come last, with the weights at their best.
@@ -82,8 +76,7 @@ class TuneResult:
         best: the best trial.
         trials: all trials in their order.
         error_kind: "wer" or "per": what the trials count.
-        calibration: expected calibration error of the confidences before and after calibration (cross-validated on
-            halves of the data); None without confidences.
+        confidences: how words are judged; None where nothing is recognized.
         unknown_words: number of words of the references that the n-gram model of words lacks, and of all; None without
             a model.
     """
@@ -91,7 +84,7 @@ class TuneResult:
     best: Trial
     trials: Sequence[Trial]
     error_kind: str
-    calibration: tuple[Calibration, Calibration] | None
+    confidences: Confidences | None
     unknown_words: tuple[int, int] | None = None
 
 
@@ -108,7 +101,9 @@ def tune_model(
     report: Callable[[Trial], None] = lambda trial: None,
     progress: Progress = no_progress,
 ) -> TuneResult:
-    """Find the weights and the beam with the lowest error rate, and calibrate the confidences.
+    """Find the weights and the beam with the lowest error rate, and fit the confidences.
+
+    These are fitted on speech that cannot be understood too, see `asr.evaluation.confidence`.
 
     Args:
         model: a model directory or training run.
@@ -131,6 +126,7 @@ def tune_model(
     if unknown := [name for name in values or {} if name not in NAMES]:
         raise InputError(f"{', '.join(unknown)}: the weights of a search are {', '.join(NAMES)}")
     head, options = decoder_files.decoder_config(directory, decoder or {}, head)
+    given = (decoder or {}).get("min_confidence")
     options |= {"type": "beam", "calibration": None}
     loaded = Recognizer.load(directory, device=device, head=head, decoder=options)
     search = loaded.decoder
@@ -141,16 +137,21 @@ def tune_model(
     grid = {**default_values(search), **tried, **(values or {})}
     start = {name: search.weights[name] for name in grid}
     dataset = SpeechDataset(cuts, {head: search.scoring_vocabulary}, loaded.sample_rate, encode=False)
-    with progress(sum(dataset.seconds), "computing scores") as advance:
+    with progress(3 * sum(dataset.seconds), "computing scores") as advance:
         scores = store_scores(loaded.task, dataset, head, advance)
+        others = store_other_scores(loaded.task, dataset, head, advance)
     error_kind = error_kinds(search.scoring_vocabulary)[0]
     begin(list(grid), error_kind)
     best, trials = tune(search, scores, start, grid, report)
-    calibration = _calibrate(decode_report(search.with_weights(**best.weights), scores), options)
+    confidences = fit_confidences(search.with_weights(**best.weights), scores, others, given)
+    if confidences is not None:
+        options["calibration"] = list(confidences.calibration)
+        if len(confidences.calibration) > 2:
+            options["min_confidence"] = confidences.min_confidence
     if save:
         decoder_files.set_decoder(directory, {"head": head, **options, **best.weights})
         record_tuning(directory, best, error_kind, data)
-    return TuneResult(best, trials, error_kind, calibration, lacking)
+    return TuneResult(best, trials, error_kind, confidences, lacking)
 
 
 def record_tuning(directory: Path, best: Trial, error_kind: str, data: Sequence[str]) -> None:
@@ -168,17 +169,6 @@ def record_tuning(directory: Path, best: Trial, error_kind: str, data: Sequence[
     before = card.read_text(encoding="utf-8") if card.is_file() else ""
     before = re.sub(GREEDY_SENTENCE, "The figures in the table are of greedy decoding. ", before)
     write_atomic(card, (before.partition(CARD_SECTION)[0] + section).encode())
-
-
-def _calibrate(report: Report, options: dict[str, Any]) -> tuple[Calibration, Calibration] | None:
-    """Put the calibration into the decoder's options; return the calibration error before and after."""
-    words, certainties = report.token_confidences, report.token_certainties
-    before, after = measure_calibration(*concatenate(words)), cross_validate(words, certainties)
-    if before is None or after is None:
-        return None
-    certainty = None if certainties is None else list(chain.from_iterable(certainties))
-    options["calibration"] = [round(number, 4) for number in fit_calibration(*concatenate(words), certainty)]
-    return before, after
 
 
 def count_unknown_words(decoder: BeamDecoder, texts: Sequence[str]) -> tuple[int, int] | None:
@@ -202,15 +192,6 @@ def default_values(decoder: BeamDecoder) -> dict[str, Sequence[float]]:
     if neural is not None:
         values |= NEURAL_VALUES
     return values | BEAM_VALUES
-
-
-def store_scores(task: SpeechTask, dataset: SpeechDataset, head: str, advance: Callable[[float], None]) -> StoredScores:
-    """Run the network over a dataset and keep the log-probabilities of one head; ``advance`` gets seconds of audio."""
-    stored = []
-    for batch, log_probs, lengths in output_batches(task, dataset, [head]):
-        stored.append((replace(batch, inputs=torch.empty(0)), log_probs, lengths))
-        advance(batch.seconds)
-    return stored
 
 
 def tune(
@@ -265,9 +246,6 @@ def measure(decoder: BeamDecoder, scores: StoredScores, weights: Mapping[str, fl
 def decode_report(decoder: BeamDecoder, scores: StoredScores) -> Report:
     """Decode stored scores and compute the error rates. Raises InputError when no utterance has a reference."""
     head = next(iter(scores[0][1]))
-    texts = DecodedTexts({head: decoder})
-    for batch, log_probs, lengths in scores:
-        texts.decode(batch, log_probs, lengths)
-    if not texts.rows[head]:
-        raise InputError("no utterance has a reference to tune by")
-    return texts.report(head)
+    return report_hypotheses(
+        decoder, head, [(batch, search_best(decoder, frames[head], lengths)) for batch, frames, lengths in scores]
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import torch
@@ -10,9 +10,6 @@ from torch import Tensor, nn
 
 from asr.errors import InputError
 from asr.utils.options import check_choice
-
-# Mean and standard deviation (dim,) of a recording's features.
-Statistics: TypeAlias = "tuple[Tensor, Tensor]"
 
 # Nats below the loudest frame within which frames count for statistics, or the least and the most; None: all frames do.
 Active: TypeAlias = float | tuple[float, float] | None
@@ -24,8 +21,8 @@ PER_UTTERANCE = ("utterance", "both")  # modes with statistics of each utterance
 # A column that hardly varies (digital silence, an unused coefficient) is centered but not scaled up to noise.
 SMALLEST_STD = 1e-5
 
-# The loudness of a frame is quantized in steps of STEP_NATS, at most MAX_STEPS above or below 0. Sums over the
-# frames of each step then suffice to find the active frames of a recording that is read in parts.
+# The loudness of a frame is quantized in steps of STEP_NATS, at most MAX_STEPS above or below 0: the numbers of frames
+# of each step then suffice to find the noise floor of a recording.
 STEP_NATS = 0.25
 MAX_STEPS = 200
 
@@ -127,15 +124,12 @@ class FeatureNormalizer(nn.Module):
                 'training data, load a trained model, or use normalization="utterance"'
             )
 
-    def forward(
-        self, features: Tensor, lengths: Tensor, statistics: Sequence[Statistics | None] | None = None
-    ) -> Tensor:
+    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Normalize features in place.
 
         Args:
             features: ``(N, T, dim)``; frames beyond an utterance's length must be zero, and stay zero.
             lengths: frames of each utterance, ``(N,)``.
-            statistics: in modes ``"utterance"`` and ``"both"`` used instead of an utterance's own, where not None.
 
         Returns:
             ``features`` itself.
@@ -150,9 +144,6 @@ class FeatureNormalizer(nn.Module):
             features.sub_(self.mean).div_(safe_std(self.std))
         else:
             mean, std = mean_and_std(*self.sums(features, lengths))  # (N, F) each, float64
-            for row, known in enumerate(statistics or ()):
-                if known is not None:
-                    mean[row], std[row] = known
             self.normalize_by(features, mean, std)
         if len(features) > 1:  # a single utterance has no padding
             beyond = torch.arange(features.shape[1], device=lengths.device) >= lengths[:, None]
@@ -201,33 +192,6 @@ class FeatureNormalizer(nn.Module):
         counts.scatter_add_(1, steps, inside.long())
         is_active = (steps >= first_active(counts, *self.active)[:, None]) & inside
         return *moments(features, is_active), is_active.sum(1, keepdim=True)
-
-    def recording_statistics(self, pieces: Iterable[tuple[Tensor, Tensor]]) -> Statistics:
-        """Compute the mean and standard deviation of the active frames of a recording that is read in pieces.
-
-        Args:
-            pieces: features ``(1, T, dim)`` and lengths ``(1,)``.
-
-        Returns:
-            Mean and standard deviation, ``(dim,)`` float64 each: those of the recording in one piece.
-
-        Raises:
-            InputError: there are no frames.
-        """
-        if self.active is None:
-            return pooled_statistics((*moments(features), lengths[:, None]) for features, lengths in pieces)[:2]
-        sums: list[Tensor] = []  # of values (steps, dim), of squares (steps, dim), of frames (steps, 1)
-        for features, lengths in pieces:
-            values = features[0, : int(lengths[0])].double().cpu()
-            columns = [values, values.square(), torch.ones(len(values), 1, dtype=torch.float64)]
-            sums = sums or [torch.zeros(2 * MAX_STEPS + 1, column.shape[1], dtype=torch.float64) for column in columns]
-            steps = loudness(values[None], self.num_bands)[0]
-            for total, column in zip(sums, columns, strict=True):
-                total.index_add_(0, steps, column)
-        if not sums:
-            raise InputError("no frames to compute the features' mean and standard deviation from")
-        first = max(0, int(first_active(sums[2].T.long(), *self.active)))
-        return mean_and_std(*(total[first:].sum(0) for total in sums))
 
 
 def loudness(features: Tensor, num_bands: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from asr.errors import InputError
 from asr.features._blocks import Blocks, map_blocks, map_threads, single_threaded
-from asr.features.cmvn import FITTED, PER_UTTERANCE, Active, FeatureNormalizer, Statistics
+from asr.features.cmvn import FITTED, Active, FeatureNormalizer
 from asr.utils.masks import length_mask
 
 MAX_WINDOW = 1 << 16  # samples; filters over the Fourier transform of longer windows would fill the memory
@@ -120,15 +120,12 @@ class Extractor(nn.Module):
         """Return the number of frames (N,) int64, at least 1, of inputs of ``lengths`` (N,)."""
         raise NotImplementedError
 
-    def forward(
-        self, inputs: Tensor, lengths: Tensor, statistics: Sequence[Statistics | None] | None = None
-    ) -> PaddedBatch:
+    def forward(self, inputs: Tensor, lengths: Tensor) -> PaddedBatch:
         """Compute features; see the class.
 
         Args:
             inputs: waveforms ``(N, S)``, or features ``(N, T, D)``, padded with any values.
             lengths: of each utterance, integers ``(N,)``.
-            statistics: `recording_statistics` of the recording that a row is a part of; None where a row is whole.
 
         Returns:
             Features ``(N, T, dim)`` float32 and their lengths ``(N,)`` int64.
@@ -138,7 +135,7 @@ class Extractor(nn.Module):
                 global normalization without statistics.
         """
         self.normalization.require_fitted()
-        return self._extract(inputs, lengths, statistics or [None] * len(inputs))
+        return self._extract(inputs, lengths)
 
     def fit(self, batches: Iterable[PaddedBatch]) -> None:
         """Set the global mean and standard deviation from ``batches`` of (inputs, lengths), ignoring padding.
@@ -151,31 +148,14 @@ class Extractor(nn.Module):
         if self.normalization.mode in FITTED:
             self.normalization.fit(self._unnormalized(batches))
 
-    def recording_statistics(self, batches: Iterable[PaddedBatch]) -> Statistics | None:
-        """Compute what a recording is normalized by when it is processed in parts.
-
-        Args:
-            batches: the recording in pieces, each a batch of one. The few frames across two pieces are missed.
-
-        Returns:
-            Mean and standard deviation, ``(dim,)`` each; None (and nothing is read) unless ``normalization`` is
-            "utterance" or "both".
-
-        Raises:
-            InputError: there are no frames.
-        """
-        if self.normalization.mode not in PER_UTTERANCE:
-            return None
-        return self.normalization.recording_statistics(self._unnormalized(batches))
-
     def _unnormalized(self, batches: Iterable[PaddedBatch]) -> Iterator[PaddedBatch]:
         """Yield features of batches before normalization."""
         for inputs, lengths in batches:
-            yield self._extract(inputs, lengths, None)
+            yield self._extract(inputs, lengths, normalize=False)
 
     @torch.no_grad()
-    def _extract(self, inputs: Tensor, lengths: Tensor, statistics: Sequence[Statistics | None] | None) -> PaddedBatch:
-        """Compute features, normalized by each row's own statistics or those given; not at all if that is None."""
+    def _extract(self, inputs: Tensor, lengths: Tensor, *, normalize: bool = True) -> PaddedBatch:
+        """Compute features, and normalize them."""
         self._check(inputs, lengths)
         frames = self.output_lengths(lengths)
         features = inputs.new_empty(len(inputs), int(frames.max()), self.dim, dtype=torch.float32)
@@ -189,8 +169,8 @@ class Extractor(nn.Module):
                 features[rows, static.shape[1] :] = 0
                 if len(piece) > 1:
                     piece.masked_fill_(~length_mask(piece_frames, piece.shape[1])[:, :, None], 0)
-                if statistics is not None:
-                    self.normalization(piece, piece_frames, statistics[rows])
+                if normalize:
+                    self.normalization(piece, piece_frames)
 
         share = inputs.device.type == "cpu" and not self.random  # random numbers are drawn in order
         with torch.autocast(inputs.device.type, enabled=False), single_threaded(share):

@@ -16,7 +16,8 @@ import asr as asr_
 from asr.data import manifest
 from asr.data.speech_dataset import SpeechDataset
 from asr.errors import InputError
-from asr.evaluation.tune import Trial, default_values, measure, store_scores, tune
+from asr.evaluation.confidence import MIN_CONFIDENCES, store_scores
+from asr.evaluation.tune import Trial, default_values, measure, tune
 from asr.inference.decoders.beam import BeamDecoder
 from asr.lm import arpa
 from asr.lm.estimate import encode_sentences, kneser_ney
@@ -112,7 +113,9 @@ def test_the_model_directory_stores_the_best_weights(
     assert (model / "lm.arpa.gz").read_bytes() == lm.read_bytes()
     assert "confidence: expected calibration error" in outcome.out
     kept = yaml.safe_load((model / "config.yaml").read_text())["decoder"]
-    assert len(kept["calibration"]) == 3 and kept["calibration"][2] >= 0
+    assert len(kept["calibration"]) == 4 and min(kept["calibration"][2:]) >= 0
+    assert kept["min_confidence"] in MIN_CONFIDENCES
+    assert f"min_confidence {kept['min_confidence']:g}: WER " in outcome.out and "5 voices at once, " in outcome.out
     assert kept["type"] == "beam" and kept["lm"] == "lm.arpa.gz" and kept["head"] == "text" and kept["beam"] in (5, 10)
     decoder = asr_.load(model).decoder
     assert isinstance(decoder, BeamDecoder) and decoder.options.beam == kept["beam"]

@@ -107,23 +107,6 @@ class TestNormalization:
         assert extractor.normalization.fitted
 
 
-def test_parts_of_a_recording_are_normalized_as_the_whole() -> None:
-    bank = FilterBank(8000, num_mels=20, energy=False, deltas=0, normalization="utterance")
-    hop = 80
-    generator = torch.Generator().manual_seed(0)
-    waveform = torch.randn(1, 400 * hop, generator=generator) * torch.linspace(0.01, 1, 400 * hop)
-    whole, _ = bank(waveform, torch.tensor([400 * hop]))
-    pieces = [(piece, torch.tensor([piece.shape[1]])) for piece in waveform.split(100 * hop, dim=1)]
-    statistics = bank.recording_statistics(pieces)
-    assert statistics is not None
-    part = waveform[:, 100 * hop : 200 * hop]
-    given, lengths = bank(part.repeat(2, 1), torch.tensor([100 * hop] * 2), [statistics, None])
-    inside = whole[0, 100 : 100 + int(lengths[0])]
-    torch.testing.assert_close(given[0], inside, atol=0.05, rtol=0)  # the frames across two pieces are missed
-    assert (given[1] - inside).abs().mean() > 0.5  # by its own loudness the part looks otherwise
-    assert FilterBank(8000, normalization="none").recording_statistics(pieces) is None
-
-
 class TestActive:
     """Statistics of the frames that hold signal, so that silence around speech makes no difference."""
 
@@ -219,13 +202,6 @@ class TestActive:
         padded[1, :9000] = torch.from_numpy(self.syllables(9000))
         together, sizes = bank(padded, lengths)
         np.testing.assert_array_equal(together[0, : int(sizes[0])], alone)
-        pieces = torch.from_numpy(waveform)[None].split(8000, dim=1)
-        statistics = bank.recording_statistics((piece, torch.tensor([piece.shape[1]])) for piece in pieces)
-        assert statistics is not None
-        part, _ = bank(padded[:1, 8000:16000], torch.tensor([8000]), [statistics])
-        assert np.abs(part[0].numpy() - alone[50 : 50 + part.shape[1]]).mean() < 0.03
-        with pytest.raises(InputError, match="no frames"):
-            bank.recording_statistics([])
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -270,23 +246,6 @@ def test_statistics_of_active_frames_ignore_silence(
     expected = mean_and_std(*normalizer.sums(alone, torch.tensor([alone.shape[1]])))
     ours = mean_and_std(*normalizer.sums(between, torch.tensor([between.shape[1]])))
     torch.testing.assert_close(ours, expected)
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    sizes=st.lists(st.integers(1, 200), min_size=1, max_size=6),
-    active=st.one_of(st.none(), st.floats(0.1, 12), st.tuples(st.floats(0.1, 4), st.floats(4, 12))),
-    seed=st.integers(0, 1000),
-)
-def test_statistics_of_pieces_are_those_of_the_whole(
-    sizes: list[int], active: float | tuple[float, float] | None, seed: int
-) -> None:
-    normalizer = FeatureNormalizer(6, "utterance", active=active, num_bands=6)
-    whole = bands(sum(sizes), seed)
-    mean, std = mean_and_std(*normalizer.sums(whole, torch.tensor([sum(sizes)])))
-    pieces = [(piece, torch.tensor([piece.shape[1]])) for piece in whole.split(sizes, dim=1)]
-    ours = normalizer.recording_statistics(pieces)
-    torch.testing.assert_close(ours, (mean[0], std[0]))
 
 
 @pytest.mark.parametrize("kind", ["mfcc", "kaldi_fbank", "kaldi_mfcc"])

@@ -34,7 +34,7 @@ from asr.decoding.ctc._state import (
     Work,
     child_row,
 )
-from asr.decoding.ctc.fusion import find_arcs, score_word, word_at
+from asr.decoding.ctc.fusion import piece_target, score_word, word_at
 from asr.lm.ngram import step
 from asr.utils.numba_cache import njit
 from asr.utils.numba_options import INLINE_KERNEL, INNER_KERNEL
@@ -178,12 +178,9 @@ def _extend_by_pieces(
                     end_factor = np.exp(score - graph.lookahead[node])
         if begins and end_factor == 0:
             continue
-        # a text may begin within a word
-        source = lexicon_trie.ROOT if begins else max(node, lexicon_trie.EMPTY)
-        low, high = find_arcs(graph, source, label)
-        if low == high and not graph.is_open:
+        target = piece_target(graph, node, label)
+        if target == NONE:
             continue
-        target = graph.arc_target[low] if low < high else unknown_node
         factor = (end_factor if begins else np.exp(-graph.lookahead[node])) * np.exp(graph.lookahead[target])
         candidates, worst = _list_candidate(
             i,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from asr.decoding.ctc._lookahead import arc_bounds, best_below, max_begin
 from asr.decoding.ctc.lexicon_trie import EMPTY, NONE, ROOT, LexiconTrie
 from asr.decoding.ctc.phrases import favor_phrases
 from asr.errors import InputError
@@ -169,7 +170,7 @@ def make_graph(
     word_score = _word_bonus(words, floor=0.0) if words and avoids else word_bonus
     if word_lm:  # the unigram, as words below a node have different histories
         word_score = weight * word_lm.unigram_log_probs[ngram_id].astype(np.float64) + word_score
-    lookahead = _lookahead(lexicon, word_score)
+    lookahead = best_below(lexicon, word_score)
     highest = max(peak + float(word_bonus.max()), float(lookahead.max()))
     highest += max(0.0, label_lm.bonus if label_lm else 0.0) + max(0.0, neural.bonus if neural else 0.0)
     if highest > MAX_SCORE:
@@ -189,10 +190,10 @@ def make_graph(
         node_word=lexicon.node_word,
         is_open=is_open,
         lookahead=lookahead,
-        arc_bound=_arc_bounds(lexicon, lookahead, word_bonus + peak),
+        arc_bound=arc_bounds(lexicon, lookahead, word_bonus + peak),
         word_bonus=word_bonus,
         max_word_bonus=float(word_bonus.max()) + peak,
-        max_begin=_max_begin(lexicon, lookahead, is_open) if lexicon.has_pieces else 0.0,
+        max_begin=max_begin(lexicon, lookahead, is_open) if lexicon.has_pieces else 0.0,
         ngram_id=ngram_id,
         has_word_lm=word_lm is not None,
         is_compact=isinstance(word_lm, CompactNGram),
@@ -252,47 +253,6 @@ def _word_bonus(words: WordModel, floor: float = -np.inf) -> np.ndarray:
     return bonus
 
 
-def _lookahead(lexicon: LexiconTrie, word_score: np.ndarray) -> np.ndarray:
-    """Return the best score of a word below each node, 0 at the root; and last the score of unknown words."""
-    lookahead = np.full(lexicon.num_nodes + 1, -np.inf)
-    if lexicon.has_pieces:
-        ends = lexicon.node_word != NONE
-        lookahead[:-1][ends] = word_score[lexicon.node_word[ends]]
-    if lexicon.num_nodes > 1 or len(lexicon.arc_label):
-        _best_below(lexicon.arc_offsets, lexicon.arc_target, lexicon.arc_word, word_score, lookahead)
-    lookahead[ROOT] = 0.0
-    lookahead[-1] = word_score[-1]
-    return lookahead
-
-
-def _max_begin(lexicon: LexiconTrie, lookahead: np.ndarray, is_open: bool) -> float:
-    """Return the largest look-ahead after a label that begins a word."""
-    below = lookahead[lexicon.arc_target[: lexicon.arc_offsets[1]]]
-    return float(max(below.max(initial=-np.inf), lookahead[-1] if is_open else -np.inf))
-
-
-@njit(**KERNEL)
-def _best_below(
-    arc_offsets: np.ndarray, arc_target: np.ndarray, arc_word: np.ndarray, word_score: np.ndarray, best: np.ndarray
-) -> None:
-    """Set ``best`` (nodes + 1,) of each node to the best score of a word whose arcs lead through it."""
-    for node in range(len(arc_offsets) - 2, ROOT - 1, -1):  # nodes below come before those above
-        for arc in range(arc_offsets[node], arc_offsets[node + 1]):
-            below = best[arc_target[arc]] if arc_word[arc] == NONE else word_score[arc_word[arc]]
-            best[node] = max(best[node], below)
-
-
-def _arc_bounds(lexicon: LexiconTrie, lookahead: np.ndarray, word_bonus: np.ndarray) -> np.ndarray:
-    """Return the factor (arcs,) of a probability along each arc.
-
-    It replaces the look-ahead of the arc's source by that of its target. Where a word ends it is an upper bound, as if
-    the n-gram model were certain of the word.
-    """
-    source = np.repeat(np.arange(lexicon.num_nodes), np.diff(lexicon.arc_offsets))
-    is_inside = lexicon.arc_word == NONE
-    return np.exp(np.where(is_inside, lookahead[lexicon.arc_target], word_bonus[lexicon.arc_word]) - lookahead[source])
-
-
 @njit(**KERNEL)
 def step_words(graph: Graph, state: int, ngram_id: int) -> tuple[int, float]:
     """Return the state of the n-gram model of words after a word, and the word's log-probability."""
@@ -328,6 +288,15 @@ def find_arcs(graph: Graph, node: int, label: int) -> tuple[int, int]:
     while high < end and graph.arc_label[high] == label:
         high += 1
     return low, high
+
+
+@njit(**INNER_KERNEL)
+def piece_target(graph: Graph, node: int, label: int) -> int:
+    """Return the node that a word piece leads to from a node, or NONE; a text may begin within a word."""
+    low, high = find_arcs(graph, ROOT if graph.begins_word[label] else max(node, EMPTY), label)
+    if low < high:
+        return graph.arc_target[low]
+    return len(graph.arc_offsets) - 1 if graph.is_open else NONE  # an unknown word
 
 
 @njit(**INNER_KERNEL)

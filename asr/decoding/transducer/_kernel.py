@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from asr.decoding.ctc import lexicon_trie
-from asr.decoding.ctc.fusion import Graph, NGramCache, find_arcs, score_word, word_at
+from asr.decoding.ctc.fusion import Graph, NGramCache, find_arcs, piece_target, score_word, word_at
 from asr.lm.ngram import step
 from asr.utils.numba_cache import njit
 from asr.utils.numba_options import INLINE_KERNEL, KERNEL
@@ -167,12 +167,9 @@ def extend(
                 arrived = scores[i] + log_probs[i, label]
                 if label == blank or arrived == -np.inf or (begins and ended == -np.inf):
                     continue
-                # a text may begin within a word
-                source = lexicon_trie.ROOT if begins else max(node, lexicon_trie.EMPTY)
-                low, high = find_arcs(graph, source, label)
-                if low == high and not graph.is_open:
+                target = piece_target(graph, node, label)
+                if target == NONE:
                     continue
-                target = graph.arc_target[low] if low < high else unknown_node
                 added = (ended if begins else -graph.lookahead[node]) + graph.lookahead[target]
                 count = _list_candidate(
                     i, first, label, NONE, target, word if begins else NONE, word_state if begins else state, prefix,

@@ -12,7 +12,7 @@ from asr.decoding.ctc._batch import check_batch
 from asr.decoding.ctc._scores import check_log_probs
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
-from asr.metrics.calibration import calibrate
+from asr.metrics.calibration import calibrate, collect_evidence
 from asr.text.vocabulary import Vocabulary
 
 
@@ -53,8 +53,8 @@ class HeadDecoder(Protocol):
     def confidence(self, hypothesis: Hypothesis) -> list[float]:
         """Return the probability, calibrated if the decoder is, that each of `words` is right."""
 
-    def certainty(self, hypothesis: Hypothesis) -> list[float] | None:
-        """Return the certainty of each of `words`; None if it is unknown."""
+    def evidence(self, hypothesis: Hypothesis) -> np.ndarray:
+        """Return what each of `words` is judged by, (words, K): `asr.metrics.calibration.collect_evidence`."""
 
     def text(self, hypothesis: Hypothesis) -> str:
         """Return the text of a hypothesis."""
@@ -65,18 +65,16 @@ class BaseDecoder:
 
     Args:
         vocabulary: of the head that is decoded; also the ``scoring_vocabulary``.
-        calibration: slope and offset of `asr.metrics.calibration.calibrate` for the words' confidences, and the factor
-            for their certainty, if that counts; None: leave them as they are.
+        calibration: slope and offset of `asr.metrics.calibration.calibrate` for the words' confidences, and the factors
+            for their certainty and for the words nearby, if these count; None: leave them as they are.
 
     Raises:
-        InputError: ``calibration`` is not two or three numbers.
+        InputError: ``calibration`` is not two to four numbers.
     """
 
     def __init__(self, vocabulary: Vocabulary, *, calibration: Sequence[float] | None = None) -> None:
-        if calibration is not None and len(calibration) not in (2, 3):
-            raise InputError(
-                f"calibration={list(calibration)}: expected a slope and an offset, and a factor if certainty counts"
-            )
+        if calibration is not None and not 2 <= len(calibration) <= 4:
+            raise InputError(f"calibration={list(calibration)}: expected a slope, an offset and up to two factors")
         self.vocabulary = vocabulary
         self.scoring_vocabulary = vocabulary
         self.calibration = calibration
@@ -93,16 +91,22 @@ class BaseDecoder:
         Labels of a beam search have a low one where models made it pass over what the network recognizes, see
         `asr.decoding.ctc.alignment.align_hypothesis`.
         """
-        products = [float(np.prod(hypothesis.confidence[first:end])) for _, first, end in self.words(hypothesis)]
         if self.calibration is None:
-            return products
-        return calibrate(products, *self.calibration, certainty=self.certainty(hypothesis)).tolist()
+            return self._products(hypothesis)
+        return calibrate(self.evidence(hypothesis), self.calibration).tolist()
 
-    def certainty(self, hypothesis: Hypothesis) -> list[float] | None:
-        """Return the certainty of each of `words`, the mean of its labels'; None if it is unknown."""
+    def evidence(self, hypothesis: Hypothesis) -> np.ndarray:
+        """Return what each of `words` is judged by, (words, K): `asr.metrics.calibration.collect_evidence`."""
+        products = self._products(hypothesis)
         if len(hypothesis.certainty) != len(hypothesis.labels):
-            return None
-        return [float(np.mean(hypothesis.certainty[first:end])) for _, first, end in self.words(hypothesis)]
+            return collect_evidence(products)
+        words = [(first, end) for _, first, end in self.words(hypothesis)]
+        certainty = [float(np.mean(hypothesis.certainty[first:end])) for first, end in words]
+        spans = [(hypothesis.frames[first][0], hypothesis.frames[end - 1][1]) for first, end in words]
+        return collect_evidence(products, certainty, spans)
+
+    def _products(self, hypothesis: Hypothesis) -> list[float]:
+        return [float(np.prod(hypothesis.confidence[first:end])) for _, first, end in self.words(hypothesis)]
 
     def text(self, hypothesis: Hypothesis) -> str:
         """Return the text of a hypothesis: its words with single spaces between them."""

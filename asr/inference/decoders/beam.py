@@ -99,6 +99,12 @@ class BeamDecoder(BaseDecoder):
         other.graph = make_graph(len(self.vocabulary), *other.models)
         return other
 
+    def with_confidences(self, calibration: Sequence[float] | None, min_confidence: float) -> BeamDecoder:
+        """Return a decoder that judges words otherwise, and shares the models of this one."""
+        other = copy.copy(self)
+        other.calibration, other.min_confidence = calibration, min_confidence
+        return other
+
     def _tunable(self) -> list[str]:
         """Names of the weights of the models that there are."""
         return ["beam", *(name for name, (model, _) in TUNABLE.items() if getattr(self.models, model))]

@@ -19,11 +19,11 @@ class GreedyDecoder(BaseDecoder):
     """Best-path decoding (`asr.decoding.ctc.greedy`) of one head; for arguments see `BaseDecoder`.
 
     Raises:
-        InputError: a ``calibration`` with a factor for the certainty, which is not known here.
+        InputError: a ``calibration`` with factors for evidence that greedy decoding does not have.
     """
 
     def __init__(self, vocabulary: Vocabulary, *, calibration: Sequence[float] | None = None) -> None:
-        if calibration is not None and len(calibration) == 3:
+        if calibration is not None and len(calibration) > 2:
             raise InputError(f"calibration={list(calibration)}: greedy decoding has two numbers, a slope and an offset")
         super().__init__(vocabulary, calibration=calibration)
 
