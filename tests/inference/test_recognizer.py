@@ -262,7 +262,8 @@ def test_a_transcript_is_as_confident_as_its_words(trained: Recognizer, tones: A
     plain, own = trained.transcribe(samples), calibrated.transcribe(samples)
     for found in (plain, own):
         assert found.confidence == pytest.approx(np.mean([word.confidence for word in found.words]))
-    assert own.words[0].confidence == pytest.approx(calibrate(collect_evidence([plain.words[0].confidence]), (0.3, -2.0))[0])
+    evidence = collect_evidence([plain.words[0].confidence])
+    assert own.words[0].confidence == pytest.approx(calibrate(evidence, (0.3, -2.0))[0])
     assert own.confidence is not None and plain.confidence is not None and own.confidence < plain.confidence
     silence = trained.transcribe(np.zeros(RATE))
     assert silence.words or silence.confidence is None
