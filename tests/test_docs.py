@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -110,31 +109,3 @@ def test_the_functions_that_the_page_of_the_python_api_names_exist() -> None:
         for method in re.findall(r"`(\w+)`", methods):
             assert hasattr(getattr(asr, runner), method), f"{runner}.{method}"
     assert {"load", "Recognizer"} <= set(dir(asr))
-
-
-RNN_COMMANDS = re.findall(r"^asr train (.*)$", blocks(DOCS / "rnn.md", ""), re.M)
-
-
-@pytest.mark.parametrize("command", RNN_COMMANDS, ids=lambda command: re.sub(r".*name=(\S+).*", r"\1", command))
-def test_the_commands_of_the_page_on_recurrent_networks_run(
-    command: str, tmp_path: Path, asr: Callable[..., Any], tone_corpus: Any, tone_texts: Any
-) -> None:
-    """On tones, with a smaller network, for one epoch."""
-    corpus = tone_corpus(tmp_path / "corpus", tone_texts(4))
-    arguments = [argument for argument in shlex.split(command) if not argument.startswith("trainer.epochs=")]
-    smaller = ["encoder.hidden_size=8", "task.heads.text.kind=characters", "task.heads.text.size=500"]
-    data = [f"data.{split}={corpus}" for split in ("train", "dev")] + ["data.test=null", "data.perturbation=null"]
-    data += ["features.sample_rate=8000", "trainer.epochs=1"]
-    outcome = asr("train", *arguments, *smaller, *data, f"run_dir={tmp_path / 'run'}")
-    assert outcome.status == 0, outcome.err
-    assert (tmp_path / "run" / "model" / "weights.safetensors").exists()
-    assert "recipes/digits/ctc.yaml" in command and "name=rnn-" in command
-
-
-def test_the_page_on_recurrent_networks_names_every_cell() -> None:
-    from asr.modules.cells import CELLS
-
-    page = (DOCS / "rnn.md").read_text(encoding="utf-8")
-    assert all(f"`{cell}`" in page or f"cell={cell} " in page for cell in CELLS)
-    links = [DOCS / link for link in re.findall(r"\]\(([^)#:]+)\)", page)]
-    assert links and all(link.exists() for link in links)

@@ -154,17 +154,18 @@ def _explain(error: Exception, recipe: str, overrides: Sequence[str]) -> str:
             group, _, choice = missing.rpartition("/")
             where = "" if override_of(group, overrides) else where
             check_choice(group, choice, error.options)  # type: ignore[attr-defined]
-        if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig):
-            full_key = str(cause.full_key)
+        node = cause.parent_node if isinstance(cause, OmegaConfBaseException) else None
+        if isinstance(node, DictConfig) and not node._get_root()._is_none():  # else nothing could be composed yet
+            full_key = str(cause.full_key)  # type: ignore[union-attr]
             group, _, key = full_key.rpartition(".")
             given = override_of(full_key, overrides)
             where = f"{given}: " if given else where
-            root = cause.parent_node._get_root()
+            root = node._get_root()
             adapts = isinstance(root, DictConfig) and "heads" not in root.get("task", {"heads": None})
             if adapts and full_key.partition(".")[0] in FROM_INIT:
                 raise InputError(f"this recipe takes {full_key} from the model of init; to change it: +{given}")
-            known = [str(name) for name in cause.parent_node if name != "hydra"]
-            if meant := _meant(cause.parent_node._get_root(), group, key):
+            known = [str(name) for name in node if name != "hydra"]
+            if meant := _meant(root, group, key):
                 raise InputError(f"{group or 'the configuration'} has no option {key} (did you mean {meant}?)")
             check_names(group or "the configuration", [key], known)
     except InputError as refusal:

@@ -68,8 +68,8 @@ class GradientNorms(L.Callback):
         if math.isfinite(norm) and norm <= self.factor * median:
             return ""
         return (
-            f"the gradient explodes: its norm is {norm:.3g}, where {median:.3g} is usual; lower optimizer.lr, or clip it "
-            "(trainer.gradient_clip)"
+            f"the gradient explodes: its norm is {norm:.3g}, where {median:.3g} is usual; lower optimizer.lr, or clip "
+            "it (trainer.gradient_clip)"
         )
 
     def check_layers(self, norms: Mapping[str, float]) -> str:

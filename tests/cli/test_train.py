@@ -147,6 +147,11 @@ def test_names_of_a_recipes_own(asr: Command, recipe: Path) -> None:
     asr("train", recipe).check_refusal("seed=-1: expected a whole number of at least 0")
 
 
+def test_an_interpolation_that_cannot_be_read(asr: Command, recipe: Path) -> None:
+    recipe.write_text(recipe.read_text().replace("name: tiny", "name: ${a.b_${c}}"))
+    asr("train", recipe).check_refusal(r"\.yaml: .*token recognition error")
+
+
 def test_a_setting_with_a_default_may_be_added(asr: Command, recipe: Path) -> None:
     """Commands for earlier versions, in which it was not in the configuration, have a + before it."""
     asr("train", recipe, "+encoder.cell=lsmt").check_refusal(r"cell='lsmt' is not one of tanh, relu, lstm")

@@ -16,6 +16,10 @@ class LSTM(nn.LSTM, Cell):
     The state is (h, c).
     """
 
+    weight_ih_l0: Tensor
+    weight_hh_l0: Tensor
+    bias_ih_l0: Tensor
+    bias_hh_l0: Tensor
     num_states = 2
     forget_gate = 1
 
@@ -32,6 +36,11 @@ class GRUResetAfter(nn.GRU, Cell):
     With r * (U h) in place of U (r * h), there is one recurrent product for all gates. The cell `asr.modules.cells.gru`
     is that of the paper. Models whose configuration has no ``init`` meant this one by ``gru``.
     """
+
+    weight_ih_l0: Tensor
+    weight_hh_l0: Tensor
+    bias_ih_l0: Tensor
+    bias_hh_l0: Tensor
 
     def forward(self, x: Tensor, state: CellState | None = None) -> tuple[Tensor, CellState]:  # type: ignore[override]
         """See `Cell`."""

@@ -53,14 +53,14 @@ def plot_spikes(path: str | Path, sound: Sound, probs: np.ndarray, labels: Seque
         times = _centers(probs, sound)
         spikes.fill_between(times, probs[:, blank], color="lightgray", lw=0, label="blank")
         colors = _colors()
-        drawn = [label for label in np.flatnonzero(probs.max(0, initial=0.0) > MIN_SPIKE) if label != blank]
-        peaks = []
+        drawn = [label for label in np.flatnonzero(probs.max(0, initial=0.0) > MIN_SPIKE).tolist() if label != blank]
+        peaks: list[tuple[int, int, Any]] = []
         for number, label in enumerate(drawn):
             own, color = probs[:, label], colors[number % len(colors)]
             spikes.plot(times, own, color=color, lw=1.2)
             padded = np.pad(own, 1)
             rises, falls = padded[1:-1] > padded[:-2], padded[1:-1] >= padded[2:]
-            peaks += [(t, label, color) for t in np.flatnonzero((own > MIN_SPIKE) & rises & falls)]
+            peaks += [(t, label, color) for t in np.flatnonzero((own > MIN_SPIKE) & rises & falls).tolist()]
         peaks.sort(key=lambda peak: peak[0])
         rows = free_rows([times[t] for t, *_ in peaks], [len(labels[label]) for _, label, _ in peaks], 1.7)
         for (t, label, color), row in zip(peaks, rows, strict=True):
