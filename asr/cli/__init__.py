@@ -25,6 +25,7 @@ from asr.cli.evaluate import evaluate
 from asr.cli.export import export
 from asr.cli.generate import generate
 from asr.cli.info import info
+from asr.cli.listen import listen
 from asr.cli.prepare import PrepareCommand, prepare
 from asr.cli.pronounce import pronounce
 from asr.cli.punctuation import punctuation
@@ -56,6 +57,7 @@ for command in (
     score,
     compare,
     transcribe,
+    listen,
     align,
     serve,
     tune,

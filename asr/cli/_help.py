@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 SECTIONS = {
     "Train a model": ("prepare", "train", "lm", "tune", "punctuation"),
     "Score and compare": ("evaluate", "score", "compare", "plot", "info"),
-    "Use a recognizer": ("transcribe", "align", "serve", "export"),
+    "Use a recognizer": ("transcribe", "listen", "align", "serve", "export"),
     "Use other models": ("classify", "generate", "pronounce", "caption"),
 }
 
@@ -44,6 +44,12 @@ EXAMPLES = {
         "asr transcribe talk.mp3 --digits             # 23; --plain: bare words",
         "asr transcribe calls/ --model runs/mine/seed=1 --format srt --output-dir out",
         "asr transcribe talk.mp3 --model runs/mine/seed=1 --hotwords 'anna,new york=3'",
+    ),
+    "listen": (
+        "asr listen                                   # captions of the microphone, in English",
+        "asr listen --save talk.flac --format txt,srt # and audio and transcript in files",
+        "asr listen --list-devices",
+        "asr listen --file - --json < talk.raw         # 16-bit samples, 16 kHz, mono",
     ),
     "align": (
         "asr align talk.mp3 talk.txt --model runs/mine/seed=1 --format TextGrid",

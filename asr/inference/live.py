@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -49,6 +49,11 @@ class Committed:
         """The words as written."""
         return text_of(self.words)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON has of it: ``type`` ("committed"), ``text``, ``words``, ``is_end``; ``spoken``, if other."""
+        spoken = {"spoken": _fields(self.spoken)} if self.spoken != self.words else {}
+        return {"type": "committed", "text": self.text, "words": _fields(self.words), "is_end": self.is_end} | spoken
+
 
 @dataclass(frozen=True)
 class Partial:
@@ -64,6 +69,14 @@ class Partial:
     def text(self) -> str:
         """The words as written."""
         return text_of(self.words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON has of it: ``type`` ("partial"), ``text`` and ``words``."""
+        return {"type": "partial", "text": self.text, "words": _fields(self.words)}
+
+
+def _fields(words: Sequence[Word]) -> list[dict[str, Any]]:
+    return [asdict(word) | {"confidence": round(word.confidence, 4)} for word in words]
 
 
 LiveEvent: TypeAlias = Committed | Partial
@@ -182,14 +195,12 @@ class Live:
         new = self._uncommitted(found)
         count = len(new) if is_final else self._decided(new)
         committed, self._waiting = new[:count], new[count:]
-        self._committed += committed
-        self._is_open = self._is_open or bool(committed)
-        is_end = self._is_open and not self._waiting and (is_final or self._silence() >= END_SECONDS)
-        self._is_open = self._is_open and not is_end
-        words, spoken = self._writer.commit(committed, self._waiting, is_end)
         events: list[LiveEvent] = []
-        if words or is_end:
-            events.append(Committed(words, spoken, is_end))
+        *ended, last = self._stretches(committed)
+        for stretch in ended:
+            events += self._commit(stretch, [], is_end=True)
+        is_end = not self._waiting and (is_final or self._silence(last) >= END_SECONDS)
+        events += self._commit(last, self._waiting, is_end)
         partial = self._writer.partial(self._waiting)
         if partial != self._shown:
             self._shown = partial
@@ -197,6 +208,26 @@ class Live:
         if not is_final:
             self._advance(found)
         return events
+
+    def _stretches(self, words: Sequence[Word]) -> list[list[Word]]:
+        """Divide words that are committed where a stretch of speech ended before one of them; the last may go on."""
+        stretches: list[list[Word]] = [[]]
+        end = self._committed[-1].end if self._committed else math.inf
+        for word in words:
+            if word.start - end >= END_SECONDS:
+                stretches.append([])
+            stretches[-1].append(word)
+            end = word.end
+        return stretches
+
+    def _commit(self, words: list[Word], partial: Sequence[Word], is_end: bool) -> list[LiveEvent]:
+        """Commit words, before ``partial`` ones, and tell which are written by now; ``is_end``: a stretch may end."""
+        self._committed += words
+        self._is_open = self._is_open or bool(words)
+        is_end = is_end and self._is_open
+        self._is_open = self._is_open and not is_end
+        written, spoken = self._writer.commit(words, partial, is_end)
+        return [Committed(written, spoken, is_end)] if written or is_end else []
 
     def _recognize(self, is_final: bool) -> list[Word]:
         """The words from the frame at which the search begins, with their times from the beginning of the audio."""
@@ -243,9 +274,10 @@ class Live:
                 count = number + 1
         return count
 
-    def _silence(self) -> float:
-        """Seconds since the last committed word."""
-        return self.seconds - (self._committed[-1].end if self._committed else 0.0)
+    def _silence(self, words: Sequence[Word]) -> float:
+        """Seconds since the last word that is committed, ``words`` included."""
+        last = [*self._committed[-1:], *words][-1:]
+        return self.seconds - (last[0].end if last else 0.0)
 
     def _advance(self, words: Sequence[Word]) -> None:
         """Move the beginning of the search to the last pause before which all words are committed.

@@ -1,0 +1,375 @@
+"""asr listen: a microphone, files and raw samples; what is printed on a terminal and elsewhere; what is saved."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr.audio import arriving, microphone
+from asr.cli._captions import DIM, ERASE, NORMAL, LineCaptions, TerminalCaptions
+from asr.inference.live import Committed, Partial
+from asr.output.transcript import Word
+
+RATE = 8000
+
+
+@pytest.fixture(scope="module")
+def model(tone_run: Path) -> Path:
+    return tone_run / "model"
+
+
+@pytest.fixture(scope="module")
+def texts(tone_texts: Callable[..., list[str]]) -> list[str]:
+    """What the model was trained with, without spaces, of which it hears more than there are."""
+    return [words_of(text) for text in tone_texts(8)[:2]]
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are played without waiting, and disappearing microphones are noticed soon."""
+    monkeypatch.setattr(arriving, "wait", lambda seconds: None)
+    monkeypatch.setattr(microphone, "GONE_SECONDS", 1.0)
+
+
+@pytest.fixture
+def audio(tmp_path: Path, tones: Callable[..., np.ndarray], tone_texts: Callable[..., list[str]]) -> Path:
+    silence = np.random.default_rng(0).normal(0, 0.003, 2 * RATE).astype(np.float32)
+    path = tmp_path / "in.wav"
+    soundfile.write(path, np.concatenate([tones(tone_texts(8)[0], 0), silence, tones(tone_texts(8)[1], 1)]), RATE)
+    return path
+
+
+class PortAudioError(Exception):
+    """As that of sounddevice."""
+
+
+class FakeSounddevice(types.ModuleType):
+    """Stands in for sounddevice: three inputs and an output, of which one plays samples.
+
+    Attributes:
+        samples: what the microphone hears, at 16 kHz.
+        then: what happens after it: "vanish" (nothing more comes), "finish" (the stream ends), "interrupt" (Ctrl-C).
+        rates: that inputs accept.
+    """
+
+    PortAudioError = PortAudioError
+
+    def __init__(self, samples: np.ndarray, then: str = "interrupt") -> None:
+        super().__init__("sounddevice")
+        self.samples, self.then = samples, then
+        self.rates: tuple[int, ...] = (16000,)
+        self.names = ["Speakers", "Built-in Microphone", "USB Microphone", "Line"]
+        self.opened: list[int] = []
+        self.closed = 0
+
+    def query_devices(self, device: int | None = None, kind: str | None = None) -> Any:
+        devices = [
+            {"name": name, "index": i, "max_input_channels": int(i > 0), "default_samplerate": 16000.0}
+            for i, name in enumerate(self.names)
+        ]
+        return devices[2] if kind == "input" else devices
+
+    def check_input_settings(self, *, samplerate: int, **options: Any) -> None:
+        if samplerate not in self.rates:
+            raise PortAudioError("Invalid sample rate")
+
+    def InputStream(self, **options: Any) -> Any:
+        fake = self
+        if "broken" in self.names[options["device"]]:
+            raise PortAudioError("Error opening InputStream:\n Device unavailable [PaErrorCode -9985]")
+
+        class Stream:
+            def start(self) -> None:
+                fake.opened.append(options["samplerate"])
+                threading.Thread(target=self.play, daemon=True).start()
+
+            def play(self) -> None:
+                size = options["blocksize"]
+                for begin in range(0, len(fake.samples), size):
+                    options["callback"](fake.samples[begin : begin + size, None], size, None, None)
+                if fake.then == "finish":
+                    options["finished_callback"]()
+                elif fake.then == "interrupt":
+                    time.sleep(0.5)
+                    os.kill(os.getpid(), signal.SIGINT)
+
+            def close(self) -> None:
+                fake.closed += 1
+
+        return Stream()
+
+
+@pytest.fixture
+def fake(
+    tones: Callable[..., np.ndarray], tone_texts: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> FakeSounddevice:
+    heard = np.repeat(tones(tone_texts(8)[0], 0), 2)  # at 16 kHz, from which the model's 8 kHz are made
+    module = FakeSounddevice(heard)
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    return module
+
+
+def words_of(text: str) -> str:
+    return "".join(text.split())
+
+
+def test_a_file_is_played(asr: Callable[..., Any], audio: Path, model: Path, texts: list[str]) -> None:
+    result = asr("listen", "--model", model, "--file", audio)
+    assert result.status == 0 and "\x1b" not in result.out
+    lines = result.out.splitlines()
+    assert [words_of(line) for line in lines] == texts  # a line for each stretch of speech
+
+
+def test_raw_samples_of_standard_input(asr: Callable[..., Any], audio: Path, model: Path) -> None:
+    samples, _ = soundfile.read(audio, dtype="int16")
+    expected = asr("listen", "--model", model, "--file", audio).out
+    raw = samples.astype("<i2").tobytes()
+    assert asr("listen", "--model", model, "--file", "-", "--rate", RATE, stdin=raw).out == expected
+    assert asr("listen", "--model", model, "--file", "-", "--rate", RATE, stdin=raw + b"\0").out == expected
+    assert asr("listen", "--model", model, "--file", "-", stdin=b"").out == ""
+
+
+def test_json_for_programs(asr: Callable[..., Any], audio: Path, model: Path, texts: list[str]) -> None:
+    result = asr("listen", "--model", model, "--file", audio, "--json")
+    events = [json.loads(line) for line in result.out.splitlines()]
+    assert {event["type"] for event in events} == {"committed", "partial"}
+    committed = [event for event in events if event["type"] == "committed"]
+    assert words_of("".join(event["text"] for event in committed)) == "".join(texts)
+    for event in committed:
+        assert event["text"] == " ".join(word["text"] for word in event["words"])
+        assert all(set(word) == {"text", "start", "end", "confidence"} for word in event["words"])
+    assert [event["is_end"] for event in committed][-1] is True
+
+
+def test_audio_and_transcript_are_saved(
+    asr: Callable[..., Any], audio: Path, tmp_path: Path, model: Path, texts: list[str]
+) -> None:
+    for name in ("out.wav", "new/out.flac"):
+        result = asr("listen", "--model", model, "--file", audio, "--save", tmp_path / name, "--format", "txt,json")
+        assert result.status == 0 and "asr: wrote" in result.err
+        saved, rate = soundfile.read(tmp_path / name)
+        np.testing.assert_allclose(saved, soundfile.read(audio)[0], atol=1e-4)
+        assert rate == RATE
+        folder = (tmp_path / name).parent
+        assert words_of((folder / "out.txt").read_text()) == "".join(texts)
+        transcript = json.loads((folder / "out.json").read_text())
+        assert transcript["duration"] == pytest.approx(len(saved) / RATE, abs=1e-3)
+        assert not list(folder.glob("*part*")) and not list(folder.glob(".*"))
+
+
+def test_files_that_exist_are_kept(asr: Callable[..., Any], audio: Path, tmp_path: Path, model: Path) -> None:
+    arguments = ("listen", "--model", model, "--file", audio, "--save", tmp_path / "out.wav")
+    for name in ("out.wav", "out.txt"):
+        (tmp_path / name).write_text("mine")
+        asr(*arguments).check_refusal(rf"{name}: exists")
+        assert (tmp_path / name).read_text() == "mine"
+        assert asr(*arguments, "--overwrite").status == 0
+        (tmp_path / "out.wav").unlink()
+        (tmp_path / "out.txt").unlink()
+    (tmp_path / "out.part.wav").touch()
+    asr(*arguments).check_refusal(r"out\.part\.wav: left by a recording that was cut short")
+    asr(*arguments[:-1], tmp_path / "out.mp3").check_refusal(r"out\.mp3: audio is written as \.wav or \.flac")
+
+
+def test_a_microphone_until_it_is_interrupted(
+    asr: Callable[..., Any], fake: FakeSounddevice, tmp_path: Path, model: Path, texts: list[str]
+) -> None:
+    result = asr("listen", "--model", model, "--save", tmp_path / "out.wav")
+    assert result.status == 0, result.err
+    assert words_of(result.out) == texts[0]
+    assert fake.opened == [16000] and fake.closed == 1
+    assert len(soundfile.read(tmp_path / "out.wav")[0]) > 0.95 * len(fake.samples) / 2
+    assert words_of((tmp_path / "out.txt").read_text()) == texts[0]
+
+
+@pytest.mark.parametrize("then", ["vanish", "finish"])
+def test_a_microphone_that_disappears(
+    asr: Callable[..., Any], fake: FakeSounddevice, tmp_path: Path, then: str, model: Path, texts: list[str]
+) -> None:
+    fake.then = then
+    result = asr("listen", "--model", model, "--save", tmp_path / "out.wav")
+    assert result.status == 1 and "Traceback" not in result.err
+    assert result.err.splitlines()[-1].startswith("asr: error: audio input USB Microphone: ")
+    assert words_of(result.out) == words_of((tmp_path / "out.txt").read_text()) == texts[0]
+    assert len(soundfile.read(tmp_path / "out.wav")[0]) > 0.95 * len(fake.samples) / 2
+
+
+def test_devices(asr: Callable[..., Any], fake: FakeSounddevice, model: Path) -> None:
+    listed = asr("listen", "--list-devices")
+    assert listed.out.splitlines() == [
+        "  1  Built-in Microphone (1 channels, 16000 Hz)",
+        "* 2  USB Microphone (1 channels, 16000 Hz)",
+        "  3  Line (1 channels, 16000 Hz)",
+    ]
+    for device in ("1", "built", "Line"):
+        assert asr("listen", "--model", model, "--device", device).status == 0
+    asr("listen", "--model", model, "--device", "microphone").check_refusal("2 audio inputs have 'microphone'")
+    asr("listen", "--model", model, "--device", "0").check_refusal(r"no audio input '0'; there are 1 \(Built-in")
+    fake.names[3] = "broken"
+    asr("listen", "--model", model, "--device", "3").check_refusal("audio input broken: .*Device unavailable")
+    fake.names[1:] = []
+    monkey: Any = fake
+    monkey.query_devices = lambda *args, **options: [] if options.get("kind") is None else {}
+    asr("listen", "--model", model).check_refusal("no audio input; connect a microphone")
+    asr("listen", "--list-devices").check_refusal("no audio input")
+
+
+def test_what_is_missing_is_named(asr: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    asr("listen").check_refusal(r'sounddevice: pip install "asr-recurrent\[microphone\]"')
+
+    class NoLibrary:
+        def find_spec(self, name: str, *rest: Any) -> None:
+            if name == "sounddevice":
+                raise OSError("PortAudio library not found")
+
+    monkeypatch.delitem(sys.modules, "sounddevice")
+    monkeypatch.setattr(sys, "meta_path", [NoLibrary(), *sys.meta_path])
+    asr("listen", "--list-devices").check_refusal(r"PortAudio.*extra microphone.*libportaudio2")
+
+
+def test_what_is_refused(asr: Callable[..., Any], audio: Path, tmp_path: Path) -> None:
+    asr("listen", "--file", tmp_path / "none.wav").check_refusal(r"none\.wav: no such file")
+    asr("listen", "--file", audio, "--device", "1").check_refusal("leave out --device")
+    asr("listen", "--file", "-", "--rate", "5").check_refusal("sample rate of 5 Hz")
+    asr("listen", "--file", audio, "--format", "doc").check_refusal("doc")
+
+
+@pytest.mark.slow
+def test_a_program_that_is_stopped_saves(tmp_path: Path, audio: Path, model: Path) -> None:
+    """SIGTERM while standard input is silent: what was heard is saved, the status is 0."""
+    program = "import sys; from asr.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "listen", "--model", str(model), "--file", "-", "--rate", str(RATE)]
+    process = subprocess.Popen(
+        [*command, "--save", str(tmp_path / "out.wav")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=False
+    )
+    assert process.stdin
+    process.stdin.write(soundfile.read(audio, dtype="int16")[0].tobytes())
+    process.stdin.flush()
+    part = tmp_path / "out.part.wav"
+    for _ in range(600):
+        if part.exists() and part.stat().st_size > 1000:
+            break
+        time.sleep(0.1)
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert words_of(out.decode()) == words_of((tmp_path / "out.txt").read_text())
+    assert (tmp_path / "out.wav").exists() and not part.exists()
+
+
+class Terminal(io.StringIO):
+    """Follows what a terminal shows of lines and of the control sequences that captions use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines = [""]
+        self.row = self.column = 0
+        self.dim: list[str] = []  # what is written in dim type at present
+
+    def write(self, text: str) -> int:
+        while text:
+            if text.startswith(ERASE):
+                self.lines[self.row] = self.lines[self.row][: self.column]
+                del self.lines[self.row + 1 :]
+                self.dim = []
+                text = text[len(ERASE) :]
+            elif text.startswith((DIM, NORMAL)):
+                self.is_dim = text.startswith(DIM)
+                text = text[4:]
+            elif text.startswith("\x1b["):
+                self.row -= int(text[2 : text.index("A")])
+                text = text[text.index("A") + 1 :]
+            else:
+                self._character(text[0])
+                text = text[1:]
+        return 0
+
+    is_dim = False
+
+    def _character(self, character: str) -> None:
+        if character == "\n":
+            self.row, self.column = self.row + 1, 0
+            self.lines += [""] * (self.row + 1 - len(self.lines))
+        elif character == "\r":
+            self.column = 0
+        else:
+            line = self.lines[self.row]
+            self.lines[self.row] = line[: self.column] + character + line[self.column + 1 :]
+            self.column += 1
+            if self.is_dim:
+                self.dim.append(character)
+
+
+def said(text: str, is_end: bool = False) -> Committed:
+    words = tuple(Word(word, 0.0, 0.1, 1.0) for word in text.split())
+    return Committed(words, words, is_end)
+
+
+def maybe(text: str) -> Partial:
+    return Partial(tuple(Word(word, 0.0, 0.1, 1.0) for word in text.split()))
+
+
+def test_a_terminal_shows_partial_words_dim(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    captions = TerminalCaptions(columns=25)
+    captions.show(maybe("hello word"))
+    assert screen.lines == ["hello word"] and "".join(screen.dim) == "hello word"
+    captions.show(said("Hello"))
+    captions.show(maybe("world, this is a long partial text of many words that goes on and on and on and on"))
+    assert screen.lines[0] == "Hello world, this is a" and len(screen.lines) == 4
+    assert "".join(screen.dim).startswith(" world, this is along partial")
+    captions.show(said("world, this is a long text."))
+    assert screen.lines == ["Hello world, this is a", "long text."] and not screen.dim
+    captions.show(said("It ends.", is_end=True))
+    captions.show(maybe("more"))
+    assert screen.lines == ["Hello world, this is a", "long text. It ends.", "more"]
+    captions.show(said("", is_end=True))
+    captions.end()
+    captions.end()
+    assert screen.lines == ["Hello world, this is a", "long text. It ends.", ""]
+    assert all(len(line) < 25 for line in screen.lines)
+
+
+def test_a_full_line_and_a_line_that_ends_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    captions = TerminalCaptions(columns=21)
+    captions.show(said("aaaaaaaaa bbbbbbbbbb", is_end=True))
+    captions.show(said("aaaaaaaaa bbbbbbbbbb"))
+    captions.show(maybe("c"))
+    assert screen.lines == ["aaaaaaaaa bbbbbbbbbb", "aaaaaaaaa bbbbbbbbbb", "c"]
+    captions.show(said("c d", is_end=True))
+    assert screen.lines == ["aaaaaaaaa bbbbbbbbbb", "aaaaaaaaa bbbbbbbbbb", "c d", ""]
+
+
+def test_lines_of_text_have_committed_words_only(capsys: pytest.CaptureFixture[str]) -> None:
+    captions = LineCaptions()
+    for event in (
+        maybe("he"),
+        said("Hello"),
+        maybe("wor"),
+        said("world."),
+        said("", True),
+        said("So", True),
+        maybe(""),
+    ):
+        captions.show(event)
+    captions.end()
+    assert capsys.readouterr().out == "Hello world.\nSo\n"
