@@ -49,7 +49,7 @@ EXAMPLES = {
         "asr listen                                   # captions of the microphone, in English",
         "asr listen --save talk.flac --format txt,srt # and audio and transcript in files",
         "asr listen --list-devices",
-        "asr listen --file - --json < talk.raw         # 16-bit samples, 16 kHz, mono",
+        "asr listen --file - --json                   # raw samples of standard input",
     ),
     "align": (
         "asr align talk.mp3 talk.txt --model runs/mine/seed=1 --format TextGrid",
