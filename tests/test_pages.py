@@ -119,3 +119,109 @@ def test_commands_are_accepted(page: Path) -> None:
         known = {name for parameter in parser(words)[0].params for name in parameter.opts} | {"--help"}
         options = {word.partition("=")[0] for word in words if word.startswith("--")}
         assert words[0] in ("COMMAND", "NAME") or options <= known | {"--install-completion"}, given
+
+
+SMALL = ["trainer.epochs=1", "trainer.precision=32-true", "data.perturbation=null"]
+RATE = ["features.sample_rate=8000", "encoder.hidden_size=8"]
+SMALLER = {  # what is added to the commands that train: one epoch of tones, in a network that takes seconds
+    "recipes/digits/ctc.yaml": [*SMALL, *RATE, "task.heads.text.size=20"],
+    "recipes/digits/transducer.yaml": [*SMALL, *RATE, "task.heads.text.size=20"],
+    "recipes/english/characters.yaml": [
+        *SMALL,
+        *RATE,
+        "features.high_hz=null",
+        "encoder.channels=[2,2]",
+        "data.seconds=20",
+    ],
+    "recipes/adapt/voice.yaml": SMALL[:2],
+}
+PHONES = dict(zip("abcdefgh", ["AA1", "B", "K", "D", "EH1", "F", "G", "HH"], strict=True))
+CLIPS = ("talk.mp3", "speech.wav", "interviews/one.flac", "more/two.flac")
+# a command that downloads, or needs minutes of training or recordings that are not here, is read but not run
+NOT_RUN = re.compile(r"--install-completion|run_dir=runs/demo|recipes/digits/data/(test|example)|^serve|^listen|^plot")
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tones: Any, tone_texts: Any) -> Path:
+    """A folder with the files that pages name: two seconds of speech, tones for training, models."""
+    speech, rate = soundfile.read(CLIP, dtype="float32", frames=2 * 16000)
+    for name in CLIPS:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        soundfile.write(tmp_path / name, speech, rate)
+    (tmp_path / "talk.txt").write_text("this commission can recommend no")
+    soundfile.write(tmp_path / "call.flac", np.stack([speech, speech[::-1]], axis=1), rate)
+    letters = set()
+    for number, text in enumerate(tone_texts(40)):
+        file = tmp_path / "recordings" / f"speaker{number % 8}" / f"{number}.wav"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(file, tones(text, number), 8000)
+        file.with_suffix(".txt").write_text(text)
+        letters |= set(text.split())
+    (tmp_path / "cmudict.dict").write_text(
+        "".join(f"{word} {' '.join(map(PHONES.get, word))}\n" for word in sorted(letters))
+    )
+    (tmp_path / "text.txt").write_text("\n".join(tone_texts(40)) + "\n")
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    for name in ("runs/demo", "runs/mine/seed=2", "MODEL"):
+        shutil.copytree(LEGACY / "ctc_text", tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def small(words: list[str]) -> list[str]:
+    """Return the words of a command, which trains on tones if it trains."""
+    if words[0] != "train":
+        return words
+    recipe, *settings = words[1:]
+    added = [] if "init=MODEL" in settings else SMALLER[recipe]
+    added = added or SMALLER[recipe]
+    if "data.train" not in " ".join(settings):
+        added = [*added, *(f"data.{split}=data/mine/{split}.jsonl.gz" for split in ("train", "dev", "test"))]
+    names = {setting.partition("=")[0] for setting in added}
+    return ["train", recipe, *(word for word in settings if word.partition("=")[0] not in names), *added]
+
+
+def run_page(page: str, world: Path, asr: Callable[..., Any]) -> int:
+    """Run the commands of a page, and return how many there were."""
+    count = 0
+    for words, stdin, printed in commands(ROOT / page):
+        if NOT_RUN.search(" ".join(words)):
+            continue
+        outcome = asr(*small(words), stdin=(world / stdin).read_bytes() if stdin else b"")
+        assert outcome.status == 0, (words, outcome.err)
+        assert not printed or outcome.out.splitlines() == printed
+        count += 1
+    return count
+
+
+@pytest.mark.parametrize(
+    ("page", "count"),
+    [("README.md", 1), ("docs/quickstart.md", 3), ("docs/transcription.md", 5), ("docs/alignment.md", 2)],
+)
+def test_commands_run(page: str, count: int, world: Path, asr: Callable[..., Any]) -> None:
+    if page == "docs/alignment.md":
+        shutil.rmtree(world / "recordings")
+        shutil.copytree(CLIP.parent, world / "recordings")
+    assert run_page(page, world, asr) == count
+    if page == "docs/transcription.md":
+        assert {path.name for path in (world / "out").rglob("*.*")} >= {"talk.srt", "one.srt", "one.json", "two.srt"}
+
+
+def test_own_data_train(world: Path, asr: Callable[..., Any]) -> None:
+    """The five lines, from recordings to a transcript; then training, tuning and what else has these data."""
+    assert run_page("docs/data.md", world, asr) == 9
+    assert (world / "runs/mine/seed=1/model/weights.safetensors").exists()
+    assert run_page("docs/search.md", world, asr) == 4
+    assert (world / "weights.png").exists()
+
+
+def test_training_runs(world: Path, asr: Callable[..., Any]) -> None:
+    asr("prepare", "folder", "recordings", "--output", "data/mine", "--dev", "10%", "--test", "10%")
+    assert run_page("docs/training.md", world, asr) == 4
+
+
+def test_python_of_the_quick_start_runs(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for language, block in FENCE.findall((ROOT / "docs/quickstart.md").read_text(encoding="utf-8")):
+        if language == "python":
+            exec(compile(block, "docs/quickstart.md", "exec"), {})
+    assert "ommission" in capsys.readouterr().out

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from asr.cli._overrides import hydra_overrides, override_of
 from asr.errors import InputError
 
 FROM_INIT = ("task", "features", "encoder", "augmentation", "decoder")  # groups that a recipe without heads lacks
+NAME_BYTES = 255  # longest name of a file
 MAX_NAMED = 3  # settings that a message proposes
 ELSEWHERE = 0.8  # least share of common characters that makes a setting of another group worth proposing
 # what other toolkits call settings
@@ -243,7 +245,7 @@ def run(config: Any) -> None:
     if hydra_config.mode == RunMode.MULTIRUN:
         named = str(config.run_dir).split("/")  # run_dir may be named after the seed
         changes = [part for part in hydra_config.job.override_dirname.replace("/", "_").split(",") if part not in named]
-        config.run_dir = str(Path(config.run_dir, ",".join(changes)))
+        config.run_dir = str(Path(config.run_dir, folder_name(changes)))
     # a recipe may have names of its own for interpolation: ${corpus}
     used = "".join(re.findall(r"\$\{[^}]*\}", OmegaConf.to_yaml(config)))
     check_names(
@@ -258,6 +260,14 @@ def run(config: Any) -> None:
     settings["data"] = _shipped(settings.get("data"))
     overrides = {override.partition("=")[0].lstrip("+") for override in hydra_config.overrides.task}
     train_(rename_settings(settings, overrides), interactive=sys.stderr.isatty())
+
+
+def folder_name(changes: Sequence[str]) -> str:
+    """Return the name of a sweep's folder: the settings that it changes, of which long lists end with a digest."""
+    name = ",".join(changes)
+    if len(name.encode()) <= NAME_BYTES:
+        return name
+    return f"{name.encode()[: NAME_BYTES - 17].decode(errors='ignore')},{sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _shipped(value: Any) -> Any:
