@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shlex
 import shutil
@@ -113,6 +114,8 @@ def test_the_site_has_every_page(site: Any, tmp_path: Path) -> None:
 def test_commands_are_accepted(page: Path) -> None:
     for words, _, _ in commands(page):
         command, arguments = parser(words)
+        if words[0] == "--install-completion":  # it would be installed at once
+            continue
         command.make_context(words[0], arguments).close()  # parses the options
     for given in re.findall(r"`asr ([^`\n]*--[^`\n]*)`", FENCE.sub("", page.read_text(encoding="utf-8"))):
         words, _ = split(given)
@@ -218,6 +221,50 @@ def test_own_data_train(world: Path, asr: Callable[..., Any]) -> None:
 def test_training_runs(world: Path, asr: Callable[..., Any]) -> None:
     asr("prepare", "folder", "recordings", "--output", "data/mine", "--dev", "10%", "--test", "10%")
     assert run_page("docs/training.md", world, asr) == 4
+
+
+@pytest.fixture
+def run_notebook(asr: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """``run_notebook(name, settings)`` runs a notebook of docs/, its commands in this process."""
+    pytest.importorskip("matplotlib").use("agg")
+    spec = importlib.util.spec_from_file_location("run_notebook", ROOT / "docs/run_notebook.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def command(words: list[str]) -> str:
+        outcome = asr(*words[1:])
+        assert words[0] == "asr" and outcome.status == 0, outcome.err
+        return str(outcome.out)
+
+    return lambda name, settings: module.run(ROOT / "docs/notebooks" / name, settings, command)
+
+
+def printed(notebook: dict[str, Any]) -> list[str]:
+    """Return the lines that the cells of a notebook print."""
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", ())]
+    return "".join("".join(output.get("text", "")) for output in outputs).splitlines()
+
+
+def test_the_notebook_that_transcribes_prints_what_is_stored_in_it(run_notebook: Callable[..., Any]) -> None:
+    notebook, names = run_notebook("transcribe.ipynb", {})
+    stored = json.loads((ROOT / "docs/notebooks/transcribe.ipynb").read_text(encoding="utf-8"))
+    texts = [text for text in printed(stored) if not re.match(r" *\d", text)]  # not times and confidences
+    assert texts and [text for text in printed(notebook) if not re.match(r" *\d", text)] == texts
+    assert "image/png" in notebook["cells"][-1]["outputs"][-1]["data"]
+    assert names["transcript"].words[1].text == "commission"
+
+
+def test_the_notebook_that_trains_runs(
+    run_notebook: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With 16 voices, for an epoch."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    notebook, names = run_notebook("train.ipynb", {"voices": 16, "epochs": 1})
+    lines = printed(notebook)
+    assert any(line.startswith("16 voices") for line in lines)
+    assert any(line.startswith("said: open the door") for line in lines)
+    assert (names["folder"] / "run/model/weights.safetensors").exists() and names["folder"].parent == tmp_path
 
 
 def test_python_of_the_quick_start_runs(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
