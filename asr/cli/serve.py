@@ -45,7 +45,7 @@ def serve(
     client_timeout: Annotated[float, typer.Option(help="Seconds for which a client may send or read nothing.")] = 30.0,
     batch_seconds: Annotated[
         float, typer.Option(min=1.0, help="Seconds of audio in a batch; fewer take less memory.")
-    ] = 240.0,
+    ] = 120.0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
     plain: Annotated[
         bool, typer.Option("--plain", help="Bare words, without the punctuation and capitals that the model may add.")
@@ -67,9 +67,11 @@ def serve(
         raise InputError(f'asr serve needs {", ".join(missing)}: pip install "asr-recurrent[serve]"')
     options = decoder_config(beam, lm, lexicon, hotwords, decoder)
     from asr.models.directory import find
-
-    find(model)
+    from asr.serve.address import check_access
     from asr.serve.limits import Limits
+
+    check_access(host, token)
+    find(model)
 
     limits = Limits(
         megabytes=max_megabytes,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
-from functools import partial
 from typing import Any, TypeVar
 
 from asr.errors import InputError
@@ -23,9 +23,11 @@ from asr.utils.threads import available_cores
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-READ_AHEAD = 2  # windows of a recording that wait for the network
+READ_AHEAD = 4  # windows of a recording that wait for the network
 READ_AHEAD_BATCHES = 4  # batches whose windows are read ahead, of all recordings; more would only take memory
 MAX_PADDED = 1.5  # samples of a batch, padding included, for each sample of audio
+LIVE_SECONDS = 2.0  # since the last call, during which batches are short: somebody speaks, and waits for words
+LIVE_BATCH_SECONDS = 30.0
 
 
 class InternalError(Exception):
@@ -45,7 +47,7 @@ class Job:
     Attributes:
         result: its transcript, or the error of a recording that cannot be read.
         released: done when nothing reads the source any more; later than ``result``.
-        seconds: of audio that the network has read.
+        ready: windows that wait for the network.
     """
 
     def __init__(
@@ -58,13 +60,12 @@ class Job:
         self.recognizer = recognizer
         self.result: Future[Transcript] = Future()
         self.released: Future[None] = Future()
-        self.seconds = 0.0
         self.ready: deque[Window] = deque()
-        self.search: Search | None = None
-        self.is_reading = self.is_read = self.is_over = False
+        self.is_reading = self.is_read = self.is_searching = self.is_over = False
         self._source = source
         self._max_seconds = max_seconds
         self._on_words = on_words
+        self._search: Search | None = None
         self._told = 0  # segments of the search whose words were told
         self._windows = self._cut()
 
@@ -91,18 +92,18 @@ class Job:
         Raises:
             InputError: the search failed.
         """
-        if self.search is None:
-            self.search = self.recognizer.decoder.start(pool)
         last = windows[-1]
+        # a short recording does not queue behind the segments of long ones
+        search = self._search or self.recognizer.decoder.start(None if last.is_last else pool)
+        self._search = search
         kept = [window.kept(part) for window, part in zip(windows, frames, strict=True)]
-        found = advance_search(self.search, kept, last.is_last)
-        self.seconds = last.end / self.rate
+        found = advance_search(search, kept, last.is_last)
         if isinstance(found, InputError):
             raise found
         if found is not None:
-            return self.recognizer.transcript(found, self.seconds, self._source)
-        if self._on_words is not None and isinstance(self.search, SegmentedSearch):
-            settled = self.search.settled[self._told :]
+            return self.recognizer.transcript(found, last.end / self.rate, self._source)
+        if self._on_words is not None and isinstance(search, SegmentedSearch):
+            settled = search.settled[self._told :]
             self._told += len(settled)
             if words := [word for hypothesis in settled for word in self.recognizer.words(hypothesis)]:
                 self._on_words(words)
@@ -111,7 +112,6 @@ class Job:
     def release(self) -> None:
         """Close the source's reader."""
         self._windows.close()
-        self.search = None
         if not self.released.done():
             self.released.set_result(None)
 
@@ -122,8 +122,9 @@ Batch = list[tuple[Job, Window]]
 class Engine:
     """Transcribes the recordings of many clients with one network.
 
-    A thread has the network read batches of windows, which may be of several recordings, and the searches run on all
-    cores between two of them; other threads read the recordings. Results are those of `Recognizer.transcribe`.
+    A thread has the network read batches of windows, which may be of several recordings; others read the recordings and
+    search what the network puts out. The network waits for the searches until there is a core for it, as its threads
+    wait for each other. Results are those of `Recognizer.transcribe`.
 
     Args:
         batch_seconds: seconds of audio in a batch, padding included.
@@ -134,7 +135,7 @@ class Engine:
         on_batch: called after each batch with its number of windows, its seconds of audio, and those it took.
     """
 
-    def __init__(self, *, batch_seconds: float = 240.0, deadline: float = 0.005) -> None:
+    def __init__(self, *, batch_seconds: float = 120.0, deadline: float = 0.005) -> None:
         self.batch_seconds = batch_seconds
         self.deadline = deadline
         self.speed = 1.0
@@ -142,13 +143,15 @@ class Engine:
         self._changed = threading.Condition()
         self._jobs: list[Job] = []  # in the order in which they came
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._called = -math.inf  # when the last call came
         self._is_closed = False
         self._reading = 0
         self._cores = cores = available_cores()
         self._readers = ThreadPoolExecutor(cores, "asr-read")
-        # threads of the first pool wait for those of the second one
-        self._advancing = ThreadPoolExecutor(cores, "asr-advance")
+        # threads of the first pool may wait for those of the second one, which search segments of long recordings
+        self._advancing = ThreadPoolExecutor(2 * cores, "asr-advance")
         self._searching = ThreadPoolExecutor(cores, "asr-search")
+        self._searches = 0  # that run
         self._thread = threading.Thread(target=self._work, name="asr-network", daemon=True)
         self._thread.start()
 
@@ -180,6 +183,7 @@ class Engine:
             if self._is_closed:
                 raise RuntimeError("the engine is closed")
             self._calls.append((function, result))
+            self._called = time.monotonic()
             self._changed.notify_all()
         return result
 
@@ -263,13 +267,15 @@ class Engine:
             if batch := self._next_batch(wait=not calls):
                 started = time.monotonic()
                 self._run(batch)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._searches < self._cores)
                 took = time.monotonic() - started
                 audio = sum(len(window.inputs) / job.rate for job, window in batch)
                 self.speed += 0.2 * (audio / max(took, 1e-6) - self.speed)
                 self.on_batch(len(batch), audio, took)
 
     def _has_work(self) -> bool:
-        return bool(self._calls) or any(job.ready for job in self._jobs) or (self._is_closed and not self._jobs)
+        return bool(self._calls) or any(map(_is_waiting, self._jobs)) or (self._is_closed and not self._jobs)
 
     def _next_batch(self, wait: bool) -> Batch:
         """Take the windows of the next batch out of the queue, after a wait for more if it is not full."""
@@ -281,10 +287,13 @@ class Engine:
 
     def _select(self) -> Batch:
         """Take the window that has waited longest, and those most like it in length."""
-        waiting = [job for job in self._jobs if job.ready]
+        waiting = list(filter(_is_waiting, self._jobs))
         if not waiting:
             return []
-        head, limit = waiting[0].recognizer.head, self.batch_seconds * waiting[0].rate
+        seconds = self.batch_seconds
+        if time.monotonic() - self._called < LIVE_SECONDS:
+            seconds = min(seconds, LIVE_BATCH_SECONDS)
+        head, limit = waiting[0].recognizer.head, seconds * waiting[0].rate
         waiting = [job for job in waiting if job.recognizer.head == head]
         oldest = longest = total = len(waiting[0].ready[0].inputs)
         batch: Batch = [(waiting[0], waiting[0].ready.popleft())]
@@ -300,39 +309,54 @@ class Engine:
         return batch
 
     def _run(self, batch: Batch) -> None:
-        """Have the network read a batch, and search its outputs; end the jobs that are finished or failed."""
+        """Have the network read a batch, and begin to search its outputs."""
         try:
             frames = batch[0][0].recognizer.log_probs([window for _, window in batch])
         except Exception as fault:
-            if len(batch) > 1:  # one of them may be to blame, or there is not memory for all
-                for part in batch:
-                    self._run([part])
+            jobs = dict.fromkeys(job for job, _ in batch)
+            if len(jobs) > 1:  # one of them may be to blame, or there is not memory for all
+                for job in jobs:
+                    self._run([(owner, window) for owner, window in batch if owner is job])
                 return
             log.exception("the network failed")
             self._end(batch[0][0], InternalError(str(fault)))
             return
         parts: dict[Job, tuple[list[Window], list[Any]]] = {}
         for (job, window), scores in zip(batch, frames, strict=True):
+            own = parts.setdefault(job, ([], []))
+            own[0].append(window)
+            own[1].append(scores)
+        with self._changed:
+            self._searches += len(parts)
+            for job in parts:
+                job.is_searching = True
+        for job, (windows, scores) in parts.items():
+            self._advancing.submit(self._search, job, windows, scores)
+
+    def _search(self, job: Job, windows: Sequence[Window], frames: Sequence[Any]) -> None:
+        """Search the network's outputs for some windows of a recording, and end it with the last one."""
+        result: Transcript | BaseException | None = None
+        try:
             if not job.is_over:
-                own = parts.setdefault(job, ([], []))
-                own[0].append(window)
-                own[1].append(scores)
-        advancing = {
-            job: self._advancing.submit(partial(job.advance, *own, self._searching)) for job, own in parts.items()
-        }
-        for job, advanced in advancing.items():
-            try:
-                transcript = advanced.result()
-            except InputError as error:
-                self._end(job, error)
-            except Exception as fault:
-                log.exception("a search failed")
-                self._end(job, InternalError(str(fault)))
-            else:
-                if transcript is not None:
-                    self._end(job, transcript)
+                result = job.advance(windows, frames, self._searching)
+        except InputError as error:
+            result = error
+        except Exception as fault:
+            log.exception("a search failed")
+            result = InternalError(str(fault))
+        with self._changed:
+            self._searches -= 1
+            job.is_searching = False
+            self._changed.notify_all()
+        if result is not None:
+            self._end(job, result)
 
     @property
     def backlog(self) -> int:
         """Number of recordings in the queue."""
         return len(self._jobs)
+
+
+def _is_waiting(job: Job) -> bool:
+    """Whether the network may read the next window of a recording: those before it are searched."""
+    return bool(job.ready) and not job.is_searching

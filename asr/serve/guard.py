@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import math
 import secrets
 import time
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from asr.serve.address import is_local
 from asr.serve.documents import MAX_BYTES
 from asr.serve.errors import RequestError
 from asr.serve.limits import MEGABYTE, Limits
@@ -35,16 +35,6 @@ SECURITY_HEADERS = {
 }
 UPLOADS = ("/v1/audio/transcriptions", "/v1/align")
 WITH_TOKEN = ("/v1/", "/metrics", "/openapi.json")
-
-
-def is_local(host: str) -> bool:
-    """Return whether an address to listen on can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def host_name(host: str) -> str:

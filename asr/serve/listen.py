@@ -25,7 +25,7 @@ from asr.serve.model import ServedModel
 from asr.serve.responses import word_object
 
 MAX_WAITING_SECONDS = 30.0  # of audio that is not read yet; the client waits beyond it
-CODES = {401: 1008, 429: 1013, 500: 1011, 503: 1013}  # of a WebSocket's end, by the status of the error
+CODES = {401: 1008, 408: 1008, 429: 1013, 500: 1011, 503: 1013}  # of a WebSocket's end, by the status of the error
 
 
 class Listeners:

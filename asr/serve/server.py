@@ -13,16 +13,16 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from asr.errors import InputError
+from asr.serve.address import check_access, is_local, listen_on
 from asr.serve.app import Application, make_app
 from asr.serve.engine import Engine
-from asr.serve.guard import is_local
 from asr.serve.limits import Limits
 from asr.serve.model import ServedModel
 
 log = logging.getLogger("asr")
 
 MAX_MESSAGE = 1 << 20  # bytes, of a WebSocket
+GRACE = 0.3  # seconds between the last connection and the end of those without a request
 SPARE_CONNECTIONS = 64  # beside those of uploads: /health is answered when the queue is full
 
 
@@ -69,8 +69,10 @@ class _Server(uvicorn.Server):
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop, after the live sessions have their last words."""
-        await self._app.listeners.stop()
+        """Stop, after the requests of connections that are there have come and live sessions have their last words."""
+        for server in self.servers:
+            server.close()  # no further connections
+        await asyncio.gather(self._app.listeners.stop(), asyncio.sleep(GRACE))
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
@@ -79,33 +81,6 @@ class _Server(uvicorn.Server):
         with super().capture_signals():
             yield
             self._captured_signals.clear()
-
-
-def listen_on(host: str, port: int) -> socket.socket:
-    """Return a socket that listens, before the model is loaded: a port that is taken is an error at once.
-
-    Raises:
-        InputError: the address cannot be used.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"--host {host} --port {port}: cannot be used: {reason}") from None
-    return listener
-
-
-def check_access(host: str, token: str) -> None:
-    """Raise InputError for a server that other machines reach and that has no token."""
-    if not is_local(host) and not token:
-        raise InputError(
-            f"--host {host}: other machines reach this server, so it needs a token: set ASR_TOKEN, or --token"
-        )
-    if token and (not token.isascii() or not token.isprintable() or " " in token):
-        raise InputError("the token: use printable ASCII characters without spaces")
 
 
 def serve(
@@ -117,7 +92,7 @@ def serve(
     hosts: Collection[str] = (),
     origins: Collection[str] = (),
     limits: Limits | None = None,
-    batch_seconds: float = 240.0,
+    batch_seconds: float = 120.0,
     device: str = "cpu",
     head: str | None = None,
     decoder: Mapping[str, Any] | None = None,

@@ -66,7 +66,7 @@ def test_tokens(client_of: Callable[..., Any], recording: bytes) -> None:
 
 
 def test_a_server_that_others_reach_needs_a_token() -> None:
-    from asr.serve.server import check_access
+    from asr.serve.address import check_access
 
     for host in ("0.0.0.0", "::", "192.168.0.3", "asr.example", ""):
         with pytest.raises(InputError, match="ASR_TOKEN"):
