@@ -7,8 +7,9 @@ Beside them, in the same process as this script and with nothing else running: t
 `Recognizer.transcribe_all`, which is one big batch (target: 64 clients get 90 % of its speed), and one file after
 another, which is what a server with a lock around its model does at best.
 
-Then 64 clients send requests, each on a new connection, and the server gets SIGTERM in between. Counted are answers, connections that were refused, and requests that were lost: on a connection that was accepted, without an answer.
-The texts of all answers must be those of the batch.
+Then 64 clients send requests, each on a new connection, and the server gets SIGTERM in between. Counted are answers,
+connections that were refused, and requests that were lost: on a connection that was accepted, without an answer. The
+texts of all answers must be those of the batch.
 
 Without ``--audio`` (a folder, of which the first 64 files are used, cut to 10 s) the files are cuts of the recordings
 in recipes/english/clips, one after another. ``--quick`` takes a quarter of the requests.
