@@ -18,9 +18,10 @@ from asr.inference.recognizer import Recognizer
 from asr.models import decoder_files, directory, pretrained
 
 MAX_HOTWORDS = 500
-MAX_HOTWORD_CHARACTERS = 100  # of each
+MAX_ENTRY_WORDS = 3
+MAX_ENTRY_CHARACTERS = 100
 MAX_BONUS = 20.0
-KEPT_SEARCHES = 8  # with other hot words than the model's own
+KEPT_SEARCHES = 4  # with other hot words than the model's own
 # What clients that were written for OpenAI's service call its models.
 FOREIGN_NAMES = re.compile(r"whisper|transcribe", re.IGNORECASE)
 
@@ -126,24 +127,26 @@ class ServedModel:
 def words_of_prompt(prompt: str) -> dict[str, float]:
     """Return the hot words of a prompt, with what each adds to the score (natural log).
 
-    They are separated by commas, semicolons, line ends and the ends of sentences; ``word=2`` gives the score. A prompt
-    for OpenAI's service is such a list, or a sentence, which favors nothing but itself.
+    Entries are separated by commas, semicolons, line ends and the ends of sentences; ``word=2`` gives the score. That of
+    an entry of two or three words is divided among them: a search for phrases takes seconds to prepare. Longer ones are
+    left out: prompts for OpenAI's service often are sentences.
 
     Raises:
-        InputError: too many or too long words, or a score that is no number within ±20.
+        InputError: too many words, or a score that is no number within ±20.
     """
     words: dict[str, float] = {}
     for entry in re.split(r"[,;\n]|[.?!…:](?=\s|$)", prompt):
         phrase, equals, _ = entry.rpartition("=") if "=" in entry else (entry, "", "")
-        phrase = " ".join(phrase.split())
-        if not phrase or len(phrase) > MAX_HOTWORD_CHARACTERS:
+        parts = phrase.split()
+        if not 0 < len(parts) <= MAX_ENTRY_WORDS or len(phrase) > MAX_ENTRY_CHARACTERS:
             continue
         score = HOTWORD_BONUS
         if equals:
             (score,) = parse_hotwords([entry], "prompt").values()
         if abs(score) > MAX_BONUS:
             raise InputError(f"prompt: {entry.strip()}: use a score from -{MAX_BONUS:g} to {MAX_BONUS:g}")
-        words[phrase] = score
+        for part in parts:
+            words[part] = max(score / len(parts), words.get(part, 0.0), key=abs)
     if len(words) > MAX_HOTWORDS:
         raise InputError(f"prompt: {len(words)} hot words; use at most {MAX_HOTWORDS}")
     return words
