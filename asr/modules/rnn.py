@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from asr.modules.cells import CellOptions, cells_of, check_sizes, make_layers
+from asr.errors import InputError
+from asr.modules.cells import CellOptions, CellState, cells_of, check_sizes, make_layers
 from asr.modules.dropout import Dropout
 from asr.modules.parallel import side_by_side
 from asr.utils.masks import length_mask
@@ -149,6 +150,39 @@ class RNN(nn.Module):
             x = x + y if self.residual and layer else y
         mask = length_mask(lengths, frames).T[..., None]  # (T, N, 1)
         return x.masked_fill(~mask, 0).transpose(0, 1)
+
+    def advance(
+        self,
+        x: Tensor,
+        states: Sequence[CellState] | None = None,
+        between: Callable[[int, Tensor], Tensor] | None = None,
+    ) -> tuple[Tensor, list[CellState]]:
+        """Run all layers over the next frames of sequences that go on; in one direction only, and not in training.
+
+        Frames in pieces give what `forward` gives for all of them.
+
+        Args:
+            x: inputs of one length, ``(N, T, input_size)``.
+            states: of the layers after the frames before; None: there were none.
+            between: see `forward`.
+
+        Returns:
+            Outputs of the highest layer, ``(N, T, output_size)``, and the states after the last frame.
+        """
+        if self.backwards:
+            raise InputError("a bidirectional network needs all frames of a sequence at once")
+        x = x.transpose(0, 1).contiguous()
+        after: list[CellState] = []
+        below: Tensor | None = None
+        for layer, cell in enumerate(cells_of(self.forwards)):
+            if layer and between is not None:
+                x = between(layer, x)
+            y, state, below = cell.run(x, states[layer] if states else None, below)
+            after.append(state)
+            if self.norms:
+                y = self.norms[layer](y)
+            x = x + y if self.residual and layer else y
+        return x.transpose(0, 1), after
 
     def _one_direction(self, layer: int, x: Tensor, below: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return the outputs of a layer, (T, N, F) to (T, N, H), and what the layer above sees besides."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -13,13 +13,14 @@ from asr.decoding.ctc import greedy
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.features import Extractor
+from asr.modules.cells import CellState
 from asr.modules.cells.initialization import initialize_feedforward
 from asr.modules.ctc_crf import MOST_LABELS, LabelTrigram, log_partition
 from asr.modules.ctc_head import CTCHead
 from asr.modules.encoder import Encoder
 from asr.tasks._builders import build_task
 from asr.tasks.base import Loss, Validation
-from asr.tasks.recognition import RecognitionTask, with_silence
+from asr.tasks.recognition import RecognitionTask, needs_whole_recordings, with_silence
 from asr.tasks.speech_frontend import build_speech_frontend
 from asr.text.vocabulary import Vocabulary
 
@@ -179,9 +180,13 @@ class CTCTask(RecognitionTask):
     ) -> tuple[Tensor, Tensor, list[dict[str, Tensor]]]:
         """Compute the encoder outputs of features (N, T, F) of ``lengths`` (N,) frames; see `encode`."""
         x, lengths = self.without_silence(x, lengths, silent)
-        if not self.self_condition:
-            return *self.encoder(x, lengths), []
         lower: list[dict[str, Tensor]] = []
+        return *self.encoder(x, lengths, self._conditioning(lower)), lower
+
+    def _conditioning(self, lower: list[dict[str, Tensor]]) -> Callable[[int, Tensor], Tensor] | None:
+        """Return what feeds the scores of layers back, and adds them to ``lower``; None where none are."""
+        if not self.self_condition:
+            return None
 
         def condition(layer: int, y: Tensor) -> Tensor:  # (T', N, H)
             if layer in self.self_condition:
@@ -191,7 +196,21 @@ class CTCTask(RecognitionTask):
                     y = y + self.feedback[head](log_probs.exp().to(y.dtype))
             return y
 
-        return *self.encoder(x, lengths, condition), lower
+        return condition
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether an output frame depends on all that follows."""
+        return needs_whole_recordings(self)
+
+    def advance(self, x: Tensor, states: Sequence[CellState] | None, head: str) -> tuple[Tensor, Sequence[CellState]]:
+        """Compute the next output frames; see `RecognitionTask.advance`."""
+        y, states = self.encoder.rnn.advance(x, states, self._conditioning([]))
+        return self._scores(y, [head])[head], states
+
+    def silent_frame(self, head: str) -> Tensor:
+        """Return the log-probabilities (V,) of a certain blank."""
+        return self._blanks(head, torch.zeros(1, 1, len(self.vocabularies[head])))
 
     def _scores(self, x: Tensor, heads: Iterable[str]) -> dict[str, Tensor]:
         return {head: self.heads[head](x) for head in heads}

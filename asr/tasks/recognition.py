@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from asr.data.batch import SpeechBatch
+from asr.features.cmvn import PER_UTTERANCE
 from asr.features.silence import silent_frames
+from asr.modules.cells import CellState
 from asr.tasks.speech_frontend import SpeechTask
 from asr.utils.masks import length_mask
 
@@ -58,6 +62,28 @@ class RecognitionTask(SpeechTask):
                 x, lengths = augment(x, lengths)
         return x, lengths
 
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether an output frame depends on all that follows, so that `advance` is impossible."""
+        return True
+
+    def advance(self, x: Tensor, states: Sequence[CellState] | None, head: str) -> tuple[Tensor, Sequence[CellState]]:
+        """Compute the next output frames of recordings that go on.
+
+        Args:
+            x: of the encoder's front, (N, T', F).
+            states: of the encoder after the frames before; None: there were none.
+            head: the head to compute.
+
+        Returns:
+            Output frames (N, T', D) that a decoder searches, and the states after the last one.
+        """
+        raise NotImplementedError
+
+    def silent_frame(self, head: str) -> Tensor:
+        """Return the output frame (D,) where there is no signal: a certain blank."""
+        raise NotImplementedError
+
     def silent_frames(self, inputs: Tensor, lengths: Tensor) -> Tensor | None:
         """Find output frames without any signal, outside training, in long silence or steady noise.
 
@@ -104,6 +130,12 @@ class RecognitionTask(SpeechTask):
         return ((position < first[:, None]) | (position > last[:, None])) & (
             frame < lengths.to(samples.device)[:, None]
         )
+
+
+def needs_whole_recordings(task: SpeechTask) -> bool:
+    """Return whether a task's features or encoder read a recording to its end before they give its first frame."""
+    per_utterance = task.features.normalization.mode in PER_UTTERANCE
+    return task.encoder.bidirectional or per_utterance or task.features.sample_rate is None
 
 
 def with_silence(outputs: Tensor, silent: Tensor, silence: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.transducer import greedy
 from asr.errors import InputError
 from asr.features import Extractor
+from asr.modules.cells import CellState
 from asr.modules.cells.initialization import initialize_feedforward
 from asr.modules.encoder import Encoder
 from asr.modules.label_rnn import LabelRNN
@@ -21,7 +22,7 @@ from asr.modules.transducer_head import TransducerHead, joint_size
 from asr.tasks._builders import build_label_rnn, build_task
 from asr.tasks.base import Loss, Task, Validation
 from asr.tasks.language import LanguageTask
-from asr.tasks.recognition import RecognitionTask, with_silence
+from asr.tasks.recognition import RecognitionTask, needs_whole_recordings, with_silence
 from asr.tasks.speech_frontend import build_speech_frontend
 from asr.text.vocabulary import BLANK, Vocabulary
 
@@ -163,6 +164,20 @@ class TransducerTask(RecognitionTask):
         x, lengths = self.input_frames(inputs, lengths)
         x, lengths = self.encoder(*self.without_silence(x, lengths, silent))
         return x, lengths
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether an output frame depends on all that follows."""
+        return needs_whole_recordings(self)
+
+    def advance(self, x: Tensor, states: Sequence[CellState] | None, head: str) -> tuple[Tensor, Sequence[CellState]]:
+        """Compute the next output frames; see `RecognitionTask.advance`."""
+        y, states = self.encoder.rnn.advance(x, states)
+        return self.head(y), states
+
+    def silent_frame(self, head: str) -> Tensor:
+        """Return the frame (O + 1,) of a certain blank."""
+        return self.head.silence()
 
     def training_loss(self, batch: SpeechBatch) -> Loss:
         """Compute `loss`; labels have to lie within the utterance, see `asr.tasks.ctc.CTCTask.training_loss`."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asr.errors import InputError
+from asr.modules.cells import CELLS
 from asr.modules.encoder import Encoder
 from asr.modules.rnn import RNN, reversal, reverse
 from asr.utils.masks import length_mask
@@ -188,3 +189,27 @@ def test_encoder_batch_gives_what_singles_give(stack: int, stride: int) -> None:
 def test_wrong_sizes(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         RNN(**({"input_size": 5, "hidden_size": 4, "num_layers": 1} | options))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("options", [{}, {"residual": True, "layer_norm": True}])
+def test_frames_in_pieces_give_what_they_give_at_once(cell: str, options: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    network = RNN(3, 4, 3, bidirectional=False, cell=cell, **options).eval()
+    x = torch.randn(2, 23, 3)
+    scaled = {1: 0.5, 2: 2.0}
+
+    def between(layer: int, y: Tensor) -> Tensor:
+        return y * scaled[layer]
+
+    whole = network(x, torch.tensor([23, 23]), between)
+    parts, states = [], None
+    for piece in x.split([1, 5, 2, 15], 1):
+        y, states = network.advance(piece, states, between)
+        parts.append(y)
+    torch.testing.assert_close(torch.cat(parts, 1), whole, rtol=1e-3, atol=1e-4)
+
+
+def test_a_bidirectional_network_needs_whole_sequences() -> None:
+    with pytest.raises(InputError, match="at once"):
+        RNN(3, 4).advance(torch.zeros(1, 2, 3))
