@@ -127,9 +127,9 @@ class ServedModel:
 def words_of_prompt(prompt: str) -> dict[str, float]:
     """Return the hot words of a prompt, with what each adds to the score (natural log).
 
-    Entries are separated by commas, semicolons, line ends and the ends of sentences; ``word=2`` gives the score. That of
-    an entry of two or three words is divided among them: a search for phrases takes seconds to prepare. Longer ones are
-    left out: prompts for OpenAI's service often are sentences.
+    Entries are separated by commas, semicolons, line ends and the ends of sentences; ``word=2`` gives the score. That
+    of an entry of two or three words is divided among them: a search for phrases takes seconds to prepare. Longer ones
+    are left out: prompts for OpenAI's service often are sentences.
 
     Raises:
         InputError: too many words, or a score that is no number within ±20.
