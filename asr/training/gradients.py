@@ -89,14 +89,14 @@ class GradientNorms(L.Callback):
 
 def gradient_norms(network: nn.Module) -> tuple[float, dict[str, float]]:
     """Return the norm of the gradient by all weights, and that by those of each recurrent layer by its name."""
-    parameters = [(name, parameter) for name, parameter in network.named_parameters() if parameter.grad is not None]
-    if not parameters:
+    gradients = [(name, weights.grad) for name, weights in network.named_parameters() if weights.grad is not None]
+    if not gradients:
         return 0.0, {}
     cells = [name for name, inner in network.named_modules() if isinstance(inner, Cell)]
-    norms = torch._foreach_norm([parameter.grad for _, parameter in parameters])
+    norms = torch._foreach_norm([gradient for _, gradient in gradients])
     squares = torch.stack([norm.float() for norm in norms]).square().tolist()  # one transfer from the device
     layers: dict[str, float] = {}
-    for (name, _), square in zip(parameters, squares, strict=True):
+    for (name, _), square in zip(gradients, squares, strict=True):
         if (layer := name.rpartition(".")[0]) in cells:
             layers[layer] = layers.get(layer, 0.0) + square
     total = math.sqrt(math.fsum(squares)) if all(map(math.isfinite, squares)) else math.inf
