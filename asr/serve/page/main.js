@@ -134,7 +134,7 @@ function showTime() {
   if (open.state !== "done") return;
   const number = player.sounding(open.words);
   transcript.sound(number, player.isPlaying);
-  if (number >= 0 && player.isPlaying) showFacts(number);
+  if (number >= 0) showFacts(number);
 }
 
 function showFacts(number) {

@@ -100,17 +100,17 @@ def visit(browser: Any, server: Served) -> Iterator[Callable[..., Any]]:
         context.set_default_timeout(30_000)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on(
-            "console",
-            lambda message: "Content Security Policy" in message.text and faults.append(message.text),
-        )
-        page.on(
-            "request",
-            lambda request: (
-                request.url.startswith((url, url.replace("http", "ws"), "blob:", "data:"))
-                or faults.append(f"request to {request.url}")
-            ),
-        )
+
+        def hear(message: Any) -> None:
+            if "Content Security Policy" in message.text:
+                faults.append(message.text)
+
+        def see(request: Any) -> None:
+            if not request.url.startswith((url, url.replace("http", "ws"), "blob:", "data:")):
+                faults.append(f"request to {request.url}")
+
+        page.on("console", hear)
+        page.on("request", see)
         page.goto(url)
         if wait:
             until(page, "document.querySelector('#model').value !== '…'")

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 
 def words_of(page: Any) -> list[str]:
-    return page.locator(".word").all_inner_texts()  # type: ignore[no-any-return]
+    return list(page.locator(".word").all_inner_texts())
 
 
 def test_words_of_a_file_appear(page: Any) -> None:
