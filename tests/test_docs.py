@@ -69,6 +69,18 @@ def test_the_examples_of_the_python_api_run(
     assert (tmp_path / "one.srt").read_text().startswith("1\n")
 
 
+def test_the_example_of_live_recognition_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    from asr import audio
+
+    samples = audio.read(DOCS.parent / "recipes" / "english" / "clips" / "commission.opus", 16_000)
+    names: dict[str, Any] = {"microphone": [samples[begin : begin + 8000] for begin in range(0, len(samples), 8000)]}
+    exec(compile(blocks(DOCS / "live.md", "python"), "docs/live.md", "exec"), names)
+    printed = capsys.readouterr().out
+    assert "… This commission" in printed and "recommend" in printed
+    committed = [event for event in names["events"] if hasattr(event, "is_end")]
+    assert committed[-1].is_end and committed[-1].text.endswith(".")
+
+
 def test_the_examples_of_decoding_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,7 +47,8 @@ class Writer:
         Args:
             words: see `words`.
             is_final: see `words`.
-            marks: behind the first of the words, if these have been written before; the others are written to fit them.
+            marks: behind the first of the words, if these have been written before; the others are written to fit them,
+                and a number begins after them.
         """
         spoken = [word.text for word in words]
         if self.punctuator is None:
@@ -56,7 +57,7 @@ class Writer:
             restored = self.punctuator.restore(spoken, pauses_between(words), is_final, marks)
         written: list[Written] = []
         at = 0
-        for number in self._numbers(spoken, [mark for _, mark in restored]):
+        for number in self._numbers(spoken, [mark for _, mark in restored], len(marks)):
             written += map(_written, words[at : number.first], restored[at : number.first])
             mark = restored[number.end - 1][1]
             merged = _merged(words[number.first : number.end], number.text, mark)
@@ -64,13 +65,12 @@ class Writer:
             at = number.end
         return [*written, *map(_written, words[at:], restored[at:])]
 
-    def _numbers(self, spoken: Sequence[str], marks: Sequence[str]) -> list[Number]:
-        """The numbers of a text, none of them across a mark."""
+    def _numbers(self, spoken: Sequence[str], marks: Sequence[str], first: int) -> list[Number]:
+        """The numbers of a text from its word ``first`` on, none of them across a mark."""
         if self.numbers is None:
             return []
         found = []
-        first = 0
-        for end in range(1, len(spoken) + 1):
+        for end in range(first + 1, len(spoken) + 1):
             if marks[end - 1] or end == len(spoken):
                 part = NUMBERS[self.numbers](spoken[first:end])
                 found += [Number(first + number.first, first + number.end, number.text) for number in part]
