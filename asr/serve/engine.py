@@ -330,8 +330,8 @@ class Engine:
             self._searches += len(parts)
             for job in parts:
                 job.is_searching = True
-        for job, (windows, scores) in parts.items():
-            self._advancing.submit(self._search, job, windows, scores)
+        for job, (windows, own_frames) in parts.items():
+            self._advancing.submit(self._search, job, windows, own_frames)
 
     def _search(self, job: Job, windows: Sequence[Window], frames: Sequence[Any]) -> None:
         """Search the network's outputs for some windows of a recording, and end it with the last one."""

@@ -23,7 +23,7 @@ def pcm(waveform: np.ndarray) -> bytes:
 
 def hear(socket: Any) -> list[dict[str, Any]]:
     """Return all messages up to the last one."""
-    messages = []
+    messages: list[dict[str, Any]] = []
     while not messages or messages[-1]["type"] not in ("done", "error"):
         messages.append(json.loads(socket.receive_text()))
     return messages

@@ -90,7 +90,8 @@ def visit(browser: Any, server: Served) -> Iterator[Callable[..., Any]]:
 
     Errors of scripts, refusals of the content security policy and requests to other hosts fail the test.
     """
-    contexts, faults = [], []
+    contexts: list[Any] = []
+    faults: Any = []
 
     def open_page(url: str = "", wait: bool = True, **options: Any) -> Any:
         url = url or server.url
