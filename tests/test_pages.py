@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,9 +19,12 @@ import pytest
 import soundfile
 import typer.main
 
+from asr.cli import app
+
 ROOT = Path(__file__).parents[1]
 LEGACY = Path(__file__).parent / "data" / "legacy"
 CLIP = ROOT / "recipes/english/clips/commission.opus"
+PROGRAM: Any = typer.main.get_command(app)
 FENCE = re.compile(r"^ *```([^\n]*)\n(.*?)^ *```", re.DOTALL | re.M)
 READMES = [*ROOT.glob("recipes/*/README.md"), ROOT / "benchmarks/README.md", *ROOT.glob("asr/models/*/*/README.md")]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *READMES])
@@ -61,9 +67,7 @@ def commands(page: Path) -> Iterator[Command]:
 
 def parser(words: list[str]) -> tuple[Any, list[str]]:
     """Return the parser of a command, and its arguments."""
-    from asr.cli import app
-
-    found: Any = typer.main.get_command(app)
+    found = PROGRAM
     while words and words[0] in getattr(found, "commands", ()):
         found, words = found.commands[words[0]], words[1:]
     return found, words
@@ -141,7 +145,7 @@ SMALLER = {  # what is added to the commands that train: one epoch of tones, in 
 PHONES = dict(zip("abcdefgh", ["AA1", "B", "K", "D", "EH1", "F", "G", "HH"], strict=True))
 CLIPS = ("talk.mp3", "speech.wav", "interviews/one.flac", "more/two.flac")
 # a command that downloads, or needs minutes of training or recordings that are not here, is read but not run
-NOT_RUN = re.compile(r"--install-completion|run_dir=runs/demo|recipes/digits/data/(test|example)|^serve|^listen|^plot")
+NOT_RUN = re.compile(r"--install-completion|run_dir=runs/demo|recipes/digits/data/(test|example)|^serve|^listen")
 
 
 @pytest.fixture
@@ -199,7 +203,7 @@ def run_page(page: str, world: Path, asr: Callable[..., Any]) -> int:
 
 @pytest.mark.parametrize(
     ("page", "count"),
-    [("README.md", 1), ("docs/quickstart.md", 3), ("docs/transcription.md", 5), ("docs/alignment.md", 2)],
+    [("README.md", 1), ("docs/quickstart.md", 3), ("docs/transcription.md", 5), ("docs/alignment.md", 3)],
 )
 def test_commands_run(page: str, count: int, world: Path, asr: Callable[..., Any]) -> None:
     if page == "docs/alignment.md":
@@ -272,3 +276,26 @@ def test_python_of_the_quick_start_runs(world: Path, capsys: pytest.CaptureFixtu
         if language == "python":
             exec(compile(block, "docs/quickstart.md", "exec"), {})
     assert "ommission" in capsys.readouterr().out
+
+
+def test_requests_of_the_page_on_the_server_are_answered(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its curl and Python, at a server in another process with a small model."""
+    for needed in ("fastapi", "uvicorn", "multipart", "prometheus_client", "openai"):
+        pytest.importorskip(needed)
+    page = (ROOT / "docs/server.md").read_text(encoding="utf-8")
+    command = [sys.executable, "-m", "asr", "serve", "--model", "runs/demo", "--port", "0"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as server:
+        try:
+            assert server.stderr is not None
+            (port,) = next(filter(None, (re.findall(r"http://\S+:(\d+)/", line) for line in server.stderr)))
+            for language, block in FENCE.findall(page.replace(":8000", f":{port}")):
+                if language == "python":
+                    exec(compile(block, "docs/server.md", "exec"), {})
+                for line in block.splitlines() if shutil.which("curl") else ():
+                    if line.startswith("curl "):
+                        answer = subprocess.run([*shlex.split(line), "-sf"], capture_output=True, text=True, check=True)
+                        assert answer.stdout
+        finally:
+            server.terminate()
+    assert capsys.readouterr().out
