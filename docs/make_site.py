@@ -68,7 +68,6 @@ NAVIGATION: dict[str, dict[str, str]] = {  # section → title → file of the r
     },
 }
 API_FIRST = ["load", "Recognizer", "Transcript", "Word", "Decoder", "Decoding", "DecoderStream", "align", "error_rate"]
-PENDING = {"docs/server.md", "docs/live.md"}  # pages that may not be there yet
 LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\]\()([^)\s]+)(\))")
 INDENT = re.compile(r"^ {2,3}(?=\S)", re.M)
 CODE = re.compile(r"(^ *```.*?^ *```[^\n]*$|`[^`\n]+`)", re.DOTALL | re.M)
@@ -236,12 +235,8 @@ def stage(folder: Path) -> list[str]:
     site = Site(folder / "pages")
     navigation: list[Any] = []
     for section, pages in NAVIGATION.items():
-        titles = []
-        for title, source in pages.items():
-            if source in PENDING and not (ROOT / source).exists():
-                continue
-            titles.append({title: source if source in (COMMANDS, API) else site.add(source)})
-        navigation.append({section: titles})
+        paths = {title: source if source in (COMMANDS, API) else site.add(source) for title, source in pages.items()}
+        navigation.append({section: [{title: path} for title, path in paths.items()]})
     site.finish()
     shutil.copyfile(DOCS / "site.css", site.folder / "site.css")
     site.write(COMMANDS, commands_page())

@@ -143,7 +143,7 @@ SMALLER = {  # what is added to the commands that train: one epoch of tones, in 
     "recipes/adapt/voice.yaml": SMALL[:2],
 }
 PHONES = dict(zip("abcdefgh", ["AA1", "B", "K", "D", "EH1", "F", "G", "HH"], strict=True))
-CLIPS = ("talk.mp3", "speech.wav", "interviews/one.flac", "more/two.flac")
+CLIPS = ("talk.mp3", "talk.wav", "speech.wav", "interviews/one.flac", "more/two.flac")
 # a command that downloads, or needs minutes of training or recordings that are not here, is read but not run
 NOT_RUN = re.compile(r"--install-completion|run_dir=runs/demo|recipes/digits/data/(test|example)|^serve|^listen")
 
@@ -165,7 +165,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tones: Any, tone_text
         file.with_suffix(".txt").write_text(text)
         letters |= set(text.split())
     (tmp_path / "cmudict.dict").write_text(
-        "".join(f"{word} {' '.join(map(PHONES.get, word))}\n" for word in sorted(letters))
+        "".join(f"{word} {' '.join(PHONES[letter] for letter in word)}\n" for word in sorted(letters))
     )
     (tmp_path / "text.txt").write_text("\n".join(tone_texts(40)) + "\n")
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
@@ -271,16 +271,20 @@ def test_the_notebook_that_trains_runs(
     assert (names["folder"] / "run/model/weights.safetensors").exists() and names["folder"].parent == tmp_path
 
 
-def test_python_of_the_quick_start_runs(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for language, block in FENCE.findall((ROOT / "docs/quickstart.md").read_text(encoding="utf-8")):
+@pytest.mark.parametrize("page", ["quickstart.md", "live.md"])
+def test_python_of_the_pages_runs(page: str, world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    samples, _ = soundfile.read("speech.wav", dtype="float32")
+    names: dict[str, Any] = {"microphone": np.array_split(samples, 5)}
+    for language, block in FENCE.findall((ROOT / "docs" / page).read_text(encoding="utf-8")):
         if language == "python":
-            exec(compile(block, "docs/quickstart.md", "exec"), {})
-    assert "ommission" in capsys.readouterr().out
+            exec(compile(block, page, "exec"), names)
+    said = " ".join(event.text for event in names.get("events", ()))
+    assert "commission" in capsys.readouterr().out + said
 
 
 def test_requests_of_the_page_on_the_server_are_answered(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its curl and Python, at a server in another process with a small model."""
-    for needed in ("fastapi", "uvicorn", "multipart", "prometheus_client", "openai"):
+    for needed in ("fastapi", "uvicorn", "multipart", "prometheus_client", "openai", "websockets"):
         pytest.importorskip(needed)
     page = (ROOT / "docs/server.md").read_text(encoding="utf-8")
     page = page.replace("what is said in it", "a bad cab")  # the model knows the letters from a to h
