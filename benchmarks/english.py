@@ -3,10 +3,11 @@
 python -m venv peer && peer/bin/pip install pocketsphinx moonshine-cpp
 python benchmarks/english.py --peer peer/bin/python data/librispeech/dev.jsonl.gz data/speechocean762/dev.jsonl.gz
 
-Peers are those of the two packages that the interpreter ``--peer`` can import. Both have the weights of an English model
-in their wheels. Most others have none: moonshine-voice 0.1.5 comes without, vosk, sherpa-onnx and faster-whisper load
-theirs when they are first used. All recognizers get the same WAV files (16 kHz) of the manifests and use their default
-settings. They run in processes of their own, one on each core at a time, over a part of the files each. The columns are
+Peers are those of the two packages that the interpreter ``--peer`` can import. Both have the weights of an English
+model in their wheels. Most others have none: moonshine-voice 0.1.5 comes without, vosk, sherpa-onnx and faster-whisper
+load theirs when they are first used. All recognizers get the same WAV files (16 kHz) of the manifests and use their
+default settings. They run in processes of their own, one on each core at a time, over a part of the files each. The
+columns are
 
 - WER with its 95 % confidence interval, over speakers where there are several; texts are compared in small letters
   without punctuation. The last lines have the difference of each peer and ours on all sets, with its interval;

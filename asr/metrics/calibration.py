@@ -18,7 +18,10 @@ FACTOR_RIDGE = 0.01  # of the squares of the other factors: certainty varies lit
 # the model of English finds in reversed speech have a mean confidence of 0.2 instead of 0.4, and the normalized cross
 # entropy of its words on dev stays.
 NEARBY = 75
-OTHERS_SHARE = 0.05  # one word in twenty is of speech that is not understood, where a calibration allows for it
+# Words of speech that is not understood count as this part of the others. With 0.05, 0.1 and 0.15 those that the model
+# of English finds in reversed speech have a mean confidence of 0.26, 0.21 and 0.17; the calibration error of words in
+# noise at 10 dB, most of which are right, is 0.07, 0.09 and 0.10.
+OTHERS_SHARE = 0.1
 TOLERANCE = 1e-10  # a Newton step that is smaller ends the fit
 
 
