@@ -299,3 +299,12 @@ def test_data_of_a_shipped_recipe_is_found_from_anywhere(
     assert Path(resources.shipped(path)).is_file() and resources.shipped("recipes/none") == "recipes/none"
     asr("train", "recipes/digits/ctc.yaml", "seed=-1").check_refusal("seed=-1: expected")
     asr("train", "recipes/digits/ctc.yaml", "data.dev=none.jsonl").check_refusal("none.jsonl: no such manifest")
+
+
+def test_folders_of_sweeps_have_names_that_fit_and_differ() -> None:
+    from asr.cli.train import folder_name
+
+    assert folder_name(["optimizer.lr=0.001", "seed=2"]) == "optimizer.lr=0.001,seed=2"
+    long = [f"data.train=ü{'/very/long' * 40}/{number}" for number in range(2)]
+    names = [folder_name([part]) for part in long]
+    assert len(set(names)) == 2 and all(len(name.encode()) <= 255 and name.startswith("data.train=ü") for name in names)
