@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asr.cli._audio_options import Channel, Track, parse_channel
+from asr.cli._completion import models
 from asr.cli._help import Command, Commands
 from asr.cli._inputs import open_inputs
 from asr.errors import InputError
@@ -32,7 +33,9 @@ Text = Annotated[
     ),
 ]
 Output = Annotated[Path, typer.Option(help="The picture to write: .png, .svg or .pdf.")]
-Model = Annotated[str, typer.Option(help="Model directory, a training run, or a model of the package.")]
+Model = Annotated[
+    str, typer.Option(help="Model directory, a training run, or a model of the package.", autocompletion=models)
+]
 Head = Annotated[
     str | None, typer.Option(help="Head whose labels are drawn.", show_default="the one that the model decodes")
 ]
@@ -224,7 +227,9 @@ def gradients(
 
 @app.command(cls=Command)
 def curves(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Training runs, or folders of several.")],
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Training runs, or folders of several.", autocompletion=models)
+    ],
     output: Output,
 ) -> None:
     """Draw the learning curves of training runs side by side: losses, error rates."""
