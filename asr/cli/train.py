@@ -246,11 +246,12 @@ def run(config: Any) -> None:
         named = str(config.run_dir).split("/")  # run_dir may be named after the seed
         changes = [part for part in hydra_config.job.override_dirname.replace("/", "_").split(",") if part not in named]
         config.run_dir = str(Path(config.run_dir, folder_name(changes)))
-    # a recipe may have names of its own for interpolation: ${corpus}
+    # a recipe may have names of its own for interpolation, and groups of its own that set one: ${corpus}, corpus=timit
     used = "".join(re.findall(r"\$\{[^}]*\}", OmegaConf.to_yaml(config)))
-    check_names(
-        "the configuration", [key for key in config if not re.search(rf"\b{re.escape(str(key))}\b", used)], NAMES
-    )
+    own = [
+        key for key in config if key in hydra_config.runtime.choices or re.search(rf"\b{re.escape(str(key))}\b", used)
+    ]
+    check_names("the configuration", [key for key in config if key not in own], NAMES)
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:

@@ -147,6 +147,12 @@ def test_names_of_a_recipes_own(asr: Command, recipe: Path) -> None:
     asr("train", recipe).check_refusal("seed=-1: expected a whole number of at least 0")
 
 
+def test_the_name_of_a_recipe_with_groups_of_its_own_can_be_changed(asr: Command) -> None:
+    """The group sets ${corpus}, which only the name used."""
+    outcome = asr("train", "recipes/timit/ctc-1l-250h.yaml", "name=other", "data.train=none.jsonl.gz")
+    assert "none.jsonl.gz: " in outcome.err and "no option" not in outcome.err
+
+
 def test_an_interpolation_that_cannot_be_read(asr: Command, recipe: Path) -> None:
     recipe.write_text(recipe.read_text().replace("name: tiny", "name: ${a.b_${c}}"))
     asr("train", recipe).check_refusal(r"\.yaml: .*token recognition error")
