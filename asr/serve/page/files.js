@@ -1,16 +1,18 @@
 // Files and folders that are dropped or chosen.
 
+import { byId } from "./dom.js";
+
 const KINDS = /\.(wav|wave|flac|mp3|mp2|ogg|oga|opus|m4a|m4b|mp4|m4v|mov|aac|webm|mkv|avi|wma|aif|aiff|aifc|au|snd|sph|amr|3gp|caf|w64|rf64)$/i;
 
 /** Whether a file of a folder is taken for a recording. */
-export const isRecording = (file) => /^(audio|video)\//.test(file.type) || KINDS.test(file.name);
+const isRecording = (file) => /^(audio|video)\//.test(file.type) || KINDS.test(file.name);
 
 /**
  * Return the files of a drop, those in folders included.
  *
  * @returns {Promise<{files: File[], others: string[]}>} `others`: names of files of folders that are no recordings
  */
-export async function droppedFiles(transfer) {
+async function droppedFiles(transfer) {
   // entries are gone after the first await
   const entries = [...transfer.items].filter((item) => item.kind === "file").map((item) => [item.webkitGetAsEntry?.(), item.getAsFile()]);
   const [files, others] = [[], []];
@@ -43,13 +45,41 @@ async function walk(folder, above, files, others) {
 }
 
 /** Return the files of an input for folders, in the same form. */
-export function chosenFiles(input) {
+function chosenFiles(input) {
   const all = [...input.files].sort((a, b) => a.webkitRelativePath.localeCompare(b.webkitRelativePath, "en", { numeric: true }));
   const isHidden = (file) => file.name.startsWith(".");
   return {
     files: all.filter((file) => isRecording(file) && !isHidden(file)),
     others: all.filter((file) => !isRecording(file) && !isHidden(file)).map((file) => file.webkitRelativePath),
   };
+}
+
+/** Call `onFiles` with what is chosen or dropped, as `droppedFiles` returns it, or `onError` with a message. */
+export function bindFiles(onFiles, onError) {
+  for (const [button, input] of [["choose-files", "files"], ["choose-folder", "folder"]]) {
+    byId(button).addEventListener("click", () => byId(input).click());
+    byId(input).addEventListener("change", ({ target }) => {
+      onFiles(input === "folder" ? chosenFiles(target) : { files: [...target.files] });
+      target.value = ""; // so that the same file can be chosen again
+    });
+  }
+  let depth = 0; // of elements that something is dragged over
+  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+  const show = (isOver) => (byId("drop").hidden = !isOver);
+  addEventListener("dragenter", (event) => hasFiles(event) && show(++depth > 0));
+  addEventListener("dragleave", (event) => hasFiles(event) && show(--depth > 0));
+  addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
+  addEventListener("drop", async (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    depth = 0;
+    show(false);
+    try {
+      onFiles(await droppedFiles(event.dataTransfer));
+    } catch (error) {
+      onError(`The files cannot be read: ${error.message}`);
+    }
+  });
 }
 
 /** Return a WAV file of 16-bit PCM, mono. */

@@ -1,8 +1,9 @@
 // The page: connects the recordings, the player, the waveform, the words and the keys.
 
 import * as api from "./api.js";
-import { announce, byId, clock, clearNotices, confirmed, count, download, notify } from "./dom.js";
-import { chosenFiles, droppedFiles } from "./files.js";
+import { announce, byId, clearNotices, clock, confirmed, count, notify } from "./dom.js";
+import { bindExport, copied, openExport, saved } from "./export.js";
+import { bindFiles } from "./files.js";
 import { bindKeys, showKeys } from "./keyboard.js";
 import { List, showProgress, stateOf } from "./list.js";
 import { Microphone } from "./microphone.js";
@@ -187,36 +188,17 @@ function undo(isRedo) {
 }
 
 async function save(recording, format) {
-  byId("export").open = false;
   if (recording === open) transcript.commit();
-  try {
-    // the text has a line for each paragraph of the page; the rest is written by the server, as `asr transcribe` does
-    const isText = format === "txt";
-    const blob = isText ? new Blob([recording.text], { type: "text/plain" }) : await api.formatted(recording.transcript, format);
-    download(blob, `${recording.stem}.${format}`);
-    recording.isSaved = true;
-    recordings.update(recording);
-    announce(`${recording.stem}.${format} saved.`);
-  } catch (error) {
-    notify(`${recording.stem}.${format} was not saved. ${error.message}`);
-  }
+  if (await saved(recording, format)) recordings.update(recording);
 }
 
 async function saveAll() {
   for (const recording of recordings.items) if (recording.state === "done") await save(recording, "txt");
 }
 
-async function copy() {
+function copy() {
   transcript.commit();
-  try {
-    await navigator.clipboard.writeText(open.text);
-    announce("Text copied.");
-    const label = byId("copy").querySelector("span");
-    label.textContent = "Copied";
-    setTimeout(() => (label.textContent = "Copy"), 1500);
-  } catch {
-    notify("The browser did not allow copying. Select the text and copy it, or save it as a file.");
-  }
+  copied(open.text);
 }
 
 // ---- recordings that come and go
@@ -329,32 +311,7 @@ async function stopListening() {
 
 // ---- events of the page
 
-for (const [id, input] of [["choose-files", "files"], ["choose-folder", "folder"]]) {
-  byId(id).addEventListener("click", () => byId(input).click());
-  byId(input).addEventListener("change", ({ target }) => {
-    add(input === "folder" ? chosenFiles(target) : { files: [...target.files] });
-    target.value = "";
-  });
-}
-
-let depth = 0; // of elements that something is dragged over
-const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
-const showDrop = (isOver) => (byId("drop").hidden = !isOver);
-addEventListener("dragenter", (event) => hasFiles(event) && showDrop(++depth > 0));
-addEventListener("dragleave", (event) => hasFiles(event) && showDrop(--depth > 0));
-addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
-addEventListener("drop", async (event) => {
-  if (!hasFiles(event)) return;
-  event.preventDefault();
-  depth = 0;
-  showDrop(false);
-  try {
-    add(await droppedFiles(event.dataTransfer));
-  } catch (error) {
-    notify(`The files cannot be read: ${error.message}`);
-  }
-});
-
+bindFiles(add, notify);
 list.addEventListener("open", ({ detail }) => show(detail));
 list.addEventListener("remove", ({ detail }) => remove(detail));
 
@@ -371,11 +328,7 @@ const actions = {
   edit: () => open?.state === "done" && transcript.editAt(transcript.current),
   choose: () => byId("files").click(),
   microphone: toggleMicrophone,
-  export: () => {
-    if (open?.state !== "done") return;
-    byId("export").open = true;
-    byId("export").querySelector("button").focus();
-  },
+  export: () => open?.state === "done" && openExport(),
   copy: () => open?.state === "done" && copy(),
   zoomIn: () => timeline.zoom(1),
   zoomOut: () => timeline.zoom(-1),
@@ -391,16 +344,7 @@ const buttons = {
 for (const [id, action] of Object.entries(buttons)) byId(id).addEventListener("click", () => actions[action]());
 for (const id of ["retry", "again"]) byId(id).addEventListener("click", () => sendAgain());
 byId("export-all").addEventListener("click", saveAll);
-byId("export").addEventListener("click", ({ target }) => {
-  const { format } = target.closest("button")?.dataset ?? {};
-  if (format) save(open, format);
-});
-byId("export").addEventListener("keydown", (event) => {
-  if (event.key !== "Escape") return;
-  byId("export").open = false;
-  byId("export").querySelector("summary").focus();
-});
-addEventListener("click", ({ target }) => byId("export").contains(target) || (byId("export").open = false));
+bindExport((format) => save(open, format));
 byId("threshold").addEventListener("input", showDoubtful);
 byId("speed").addEventListener("change", ({ target }) => (player.speed = Number(target.value)));
 byId("timeline").addEventListener("keydown", (event) => {

@@ -60,7 +60,7 @@ export class Transcript extends EventTarget {
       this.root.replaceChildren(line);
     }
     const [sure, may] = line.children;
-    if (committed && sure.textContent !== committed) sure.textContent = committed;
+    if (sure.textContent !== committed) sure.textContent = committed;
     may.textContent = partial ? ` ${partial}` : "";
     line.dataset.empty = String(!committed && !partial);
   }
