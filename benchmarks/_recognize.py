@@ -51,7 +51,10 @@ def pocketsphinx() -> Recognize:
 
 
 def moonshine() -> Recognize:
-    """Load Moonshine base, whose English weights are in the package moonshine-cpp on PyPI."""
+    """Load Moonshine base, whose English weights are in the package moonshine-cpp on PyPI.
+
+    Version 0.1.4 frees no memory: it took 2.3 GB after 12 files and over 10 GB within 30 (``--utterances 20``).
+    """
     from moonshine_cpp import MoonshineModel
 
     model = MoonshineModel()
