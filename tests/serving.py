@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
@@ -19,3 +21,11 @@ def error_of(response: Any, status: int) -> dict[str, Any]:
     (error,) = response.json().values()
     assert set(error) == {"message", "type", "param", "code"} and error["message"]
     return dict(error)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for a condition, not for ever."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from serving import wait_until
 
 from asr.errors import InputError
 
@@ -30,7 +31,7 @@ def engine() -> Iterator[Any]:
 def held(engine: Any) -> Iterator[threading.Event]:
     """Hold the network until the event is set, so that recordings collect in the queue."""
     event = threading.Event()
-    engine.call(event.wait)
+    engine.call(lambda: event.wait(60))
     yield event
     event.set()
 
@@ -86,8 +87,7 @@ def test_batches_hold_what_waits_and_is_alike_in_length(model: Any, engine: Any,
     engine.deadline = 1.0  # the readers are done before it ends
     seconds = (2, 9, 2, 8, 2, 20, 2)
     jobs = [engine.submit(model.recognizer, np.full(RATE * s, 0.01, np.float32)) for s in seconds]
-    while engine._waiting_seconds() < sum(seconds):
-        time.sleep(0.01)
+    wait_until(lambda: engine._waiting_seconds() == sum(seconds))
     held.set()
     for job in jobs:
         job.result.result(60)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from serving import TRANSCRIPTIONS, error_of, post
+from serving import TRANSCRIPTIONS, error_of, post, wait_until
 
 from asr.errors import InputError
 
@@ -105,11 +105,10 @@ def test_a_full_queue(client_of: Callable[..., Any], recording: bytes) -> None:
 
     engine, gate = Engine(), threading.Event()
     client = client_of(engine, limits=limits(queue=2))
-    engine.call(gate.wait)
+    engine.call(lambda: gate.wait(60))
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(post, client, recording) for _ in range(2)]
-        while "asr_queue_recordings 2.0" not in client.get("/metrics").text:
-            pass
+        wait_until(lambda: engine.backlog == 2)
         refused = post(client, recording)
         assert error_of(refused, 429)["code"] == "queue_full"
         assert 1 <= int(refused.headers["retry-after"]) <= 600
@@ -124,11 +123,10 @@ def test_all_uploads_together_are_bounded(client_of: Callable[..., Any], recordi
 
     engine, gate = Engine(), threading.Event()
     client = client_of(engine, limits=limits(total_megabytes=0.02))
-    engine.call(gate.wait)
+    engine.call(lambda: gate.wait(60))
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(post, client, recording)
-        while "asr_queue_recordings 1.0" not in client.get("/metrics").text:
-            pass
+        wait_until(lambda: engine.backlog == 1)
         assert error_of(post(client, recording), 429)
         gate.set()
         assert waiting.result().status_code == 200
@@ -140,7 +138,7 @@ def test_what_takes_too_long(client_of: Callable[..., Any], recording: bytes) ->
 
     engine, gate = Engine(), threading.Event()
     client = client_of(engine, limits=limits(timeout=0.05))
-    engine.call(gate.wait)
+    engine.call(lambda: gate.wait(60))
     assert error_of(post(client, recording), 503)["code"] == "timeout"
     gate.set()
     assert engine.backlog == 0

@@ -45,7 +45,7 @@ class Process:
         """Return a client whose requests the server's start may precede."""
         import httpx
 
-        return httpx.Client(base_url=self.url, timeout=60, transport=httpx.HTTPTransport(retries=20))
+        return httpx.Client(base_url=self.url, timeout=60, transport=httpx.HTTPTransport(retries=3))
 
     def connect(self) -> socket.socket:
         for _ in range(100):
