@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from serving import TRANSCRIPTIONS, post
+from serving import TRANSCRIPTIONS, post, wait_until
 
 PATIENCE = 2.0  # seconds that the server has with its clients
 COMMAND = [sys.executable, "-c", "import sys; from asr.cli import main; sys.exit(main())", "serve"]
@@ -36,16 +37,16 @@ class Process:
                 self.url = match[0]
                 break
         assert self.url
+        self.connect().close()
 
     @property
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
     def client(self) -> Any:
-        """Return a client whose requests the server's start may precede."""
         import httpx
 
-        return httpx.Client(base_url=self.url, timeout=60, transport=httpx.HTTPTransport(retries=3))
+        return httpx.Client(base_url=self.url, timeout=60)
 
     def connect(self) -> socket.socket:
         for _ in range(100):
@@ -70,20 +71,20 @@ def process(model_directory: Path) -> Iterator[Process]:
 
 
 @pytest.fixture(scope="module")
-def http(process: Process) -> Iterator[Any]:
+def client(process: Process) -> Iterator[Any]:
     with process.client() as client:
         yield client
 
 
-def test_openais_client(process: Process, http: Any, recording: bytes, tmp_path: Path) -> None:
+def test_openais_client(process: Process, client: Any, recording: bytes, tmp_path: Path) -> None:
     openai = pytest.importorskip("openai")
-    expected = post(http, recording, response_format="verbose_json").json()
-    client = openai.OpenAI(base_url=f"{process.url}/v1", api_key="none", max_retries=0)
+    expected = post(client, recording, response_format="verbose_json").json()
+    official = openai.OpenAI(base_url=f"{process.url}/v1", api_key="none", max_retries=0)
     (tmp_path / "speech.wav").write_bytes(recording)
 
     def create(**options: Any) -> Any:
         with open(tmp_path / "speech.wav", "rb") as file:
-            return client.audio.transcriptions.create(file=file, model="whisper-1", **options)
+            return official.audio.transcriptions.create(file=file, model="whisper-1", **options)
 
     assert create().text == expected["text"]
     assert create(response_format="text").strip() == expected["text"]
@@ -95,12 +96,12 @@ def test_openais_client(process: Process, http: Any, recording: bytes, tmp_path:
     events = list(create(stream=True, prompt="head, chef"))
     assert [event.type for event in events] == ["transcript.text.delta", "transcript.text.done"]
     assert events[-1].text == events[0].delta
-    assert [model.id for model in client.models.list()] == ["ctc_text"]
-    assert client.models.retrieve("ctc_text").object == "model"
+    assert [model.id for model in official.models.list()] == ["ctc_text"]
+    assert official.models.retrieve("ctc_text").object == "model"
     with pytest.raises(openai.BadRequestError, match="not audio"):
-        client.audio.transcriptions.create(file=b"no audio at all", model="whisper-1")
+        official.audio.transcriptions.create(file=b"no audio at all", model="whisper-1")
     with pytest.raises(openai.NotFoundError, match="'ctc_text'"), open(tmp_path / "speech.wav", "rb") as file:
-        client.audio.transcriptions.create(file=file, model="other")
+        official.audio.transcriptions.create(file=file, model="other")
 
 
 def is_closed(connection: socket.socket) -> bool:
@@ -115,7 +116,7 @@ def is_closed(connection: socket.socket) -> bool:
     return True
 
 
-def test_clients_that_are_too_slow(process: Process, http: Any) -> None:
+def test_clients_that_are_too_slow(process: Process, client: Any) -> None:
     head = f"POST {TRANSCRIPTIONS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
     with process.connect() as silent, process.connect() as half_a_head, process.connect() as half_a_body:
         half_a_head.sendall(head.encode())
@@ -123,7 +124,7 @@ def test_clients_that_are_too_slow(process: Process, http: Any) -> None:
         answer = half_a_body.recv(1 << 16)
         assert answer.startswith(b"HTTP/1.1 408")
         assert is_closed(silent) and is_closed(half_a_head) and is_closed(half_a_body)
-    assert "asr_active_uploads 0.0" in http.get("/metrics").text
+    assert "asr_active_uploads 0.0" in client.get("/metrics").text
 
 
 def is_reset(connection: socket.socket) -> bool:
@@ -143,20 +144,21 @@ def test_clients_that_do_not_read(process: Process) -> None:
         assert is_reset(deaf)
 
 
+def begin_upload(process: Process, body: bytes) -> http.client.HTTPConnection:
+    """Send a request but for its last byte."""
+    connection = http.client.HTTPConnection("127.0.0.1", process.port, timeout=60)
+    connection.putrequest("POST", TRANSCRIPTIONS)
+    connection.putheader("Content-Type", "multipart/form-data; boundary=x")
+    connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body[:-1])
+    return connection
+
+
 def test_what_was_accepted_is_answered_after_a_signal(
-    process: Process, http: Any, wav: Callable[..., bytes], waveforms: list[np.ndarray]
+    process: Process, client: Any, recording: bytes, waveforms: list[np.ndarray]
 ) -> None:
     from websockets.exceptions import ConnectionClosed
     from websockets.sync.client import connect
-
-    content = wav(np.tile(waveforms[6], 4))
-    expected = post(http, content).json()["text"]
-    count = 12
-    address = f"ws://127.0.0.1:{process.port}/v1/listen"
-
-    def send(_: int) -> Any:
-        with process.client() as client:
-            return post(client, content)
 
     def keep_speaking(live: Any) -> None:
         with contextlib.suppress(ConnectionClosed):
@@ -164,18 +166,23 @@ def test_what_was_accepted_is_answered_after_a_signal(
                 live.send(bytes(1600))
                 time.sleep(0.1)
 
-    with ThreadPoolExecutor(count + 1) as pool, connect(address) as live:
+    expected = post(client, recording).json()["text"]
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + recording + b"\r\n--x--\r\n"
+    count = 12
+    address = f"ws://127.0.0.1:{process.port}/v1/listen"
+    with ThreadPoolExecutor(1) as pool, connect(address) as live:
         live.send((waveforms[2] * 32767).astype("<i2").tobytes())
         assert json.loads(live.recv())["type"] == "ready"
         pool.submit(keep_speaking, live)
-        waiting = [pool.submit(send, i) for i in range(count)]
-        while f"asr_active_uploads {count}.0" not in http.get("/metrics").text:
-            assert not all(future.done() for future in waiting), "too fast to be stopped in between"
+        uploads = [begin_upload(process, body) for _ in range(count)]
+        wait_until(lambda: f"asr_active_uploads {count}.0" in client.get("/metrics").text, 20)
         os.kill(process.process.pid, signal.SIGTERM)
+        for upload in uploads:
+            upload.send(body[-1:])
         messages = [json.loads(message) for message in live]
-        answers = [future.result() for future in waiting]
-    assert [answer.status_code for answer in answers] == [200] * count
-    assert {answer.json()["text"] for answer in answers} == {expected}
+    for upload in uploads:
+        response = upload.getresponse()
+        assert response.status == 200 and json.loads(response.read())["text"] == expected
     assert messages[-1]["type"] == "done" and messages[-1]["duration"] > 1
     assert any(message["type"] == "final" and message["words"] for message in messages)
     assert process.process.wait(60) == 0
