@@ -140,7 +140,7 @@ def open_microphone(device: InputDevice, rate: int) -> Iterator[ArrivingAudio]:
     def take(samples: np.ndarray, frames: int, time: Any, status: Any) -> None:
         if status and getattr(status, "input_overflow", False):
             log_once("overflow", f"{name}: samples were lost, as this machine is busy")
-        audio.put(samples[:, 0].copy())
+        audio.put(np.clip(np.nan_to_num(samples[:, 0]), -1, 1))  # drivers have been seen to give what is no number
 
     with _named(name):
         stream = sounddevice.InputStream(

@@ -54,7 +54,8 @@ class AudioWriter:
     def write(self, samples: np.ndarray) -> None:
         """Write samples (S,) float32 within ±1."""
         with _writing(self.path):
-            self._file.write(samples)
+            # not floats, of which libsndfile refuses those that are no numbers
+            self._file.write((np.clip(np.nan_to_num(samples), -1, 1) * 32767).round().astype(np.int16))
             self._unsynced += len(samples)
             if self._unsynced >= SYNC_SECONDS * self.rate:
                 self._file.flush()
@@ -77,5 +78,5 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         with name_file(path):
             yield
-    except soundfile.SoundFileError as error:
-        raise OSError(errno.EIO, str(error), str(path)) from error
+    except (soundfile.SoundFileError, AssertionError) as error:  # the latter where less was written than given
+        raise OSError(errno.EIO, str(error) or "less was written than there was", str(path)) from error
