@@ -149,7 +149,7 @@ def stdin_reader() -> Callable[[int], bytes]:
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):  # replaced by a caller
-        return lambda size: stream.read(size)  # type: ignore[no-any-return]
+        return lambda size: stream.read(size)
     # not the buffer: Python cannot end while another thread waits in its lock
     return lambda size: os.read(descriptor, size)
 

@@ -156,7 +156,7 @@ def reach(task: RecognitionTask) -> int:
     """Return how many frames on both sides the features and the front of an encoder see, or more."""
     front = task.encoder.front
     layers = len(front.layers) if isinstance(front, Convolution) else 0
-    inputs = 2 * DELTA_REACH * bool(task.features.deltas) + (0 if layers else front.stack)
+    inputs = 2 * DELTA_REACH * bool(task.features.deltas) + (0 if isinstance(front, Convolution) else front.stack)
     return math.ceil(inputs / task.encoder.stride) + layers + 2
 
 
