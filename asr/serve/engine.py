@@ -60,6 +60,8 @@ class Job:
         self.recognizer = recognizer
         self.result: Future[Transcript] = Future()
         self.released: Future[None] = Future()
+        for future in (self.result, self.released):
+            future.set_running_or_notify_cancel()  # who waits for it can leave, but not cancel it
         self.ready: deque[Window] = deque()
         self.is_reading = self.is_read = self.is_searching = self.is_over = False
         self._source = source
@@ -260,6 +262,8 @@ class Engine:
                 if not calls and not self._jobs:
                     return  # closed
             for function, result in calls:
+                if not result.set_running_or_notify_cancel():
+                    continue  # who asked for it is gone
                 try:
                     result.set_result(function())
                 except BaseException as error:

@@ -190,3 +190,14 @@ def test_calls_come_between_batches(model: Any, waveforms: list[np.ndarray], eng
     with pytest.raises(ZeroDivisionError):
         engine.call(failing).result(60)
     assert all(job.result.result(60) for job in jobs)
+
+
+def test_who_leaves_takes_nothing_along(
+    engine: Any, held: threading.Event, model: Any, waveforms: list[np.ndarray]
+) -> None:
+    left = engine.call(lambda: pytest.fail("nobody waits for it"))
+    job = engine.submit(model.recognizer, waveforms[0])
+    assert left.cancel() and not job.result.cancel()
+    held.set()
+    assert job.result.result(60).text
+    assert engine.call(lambda: 3).result(60) == 3
