@@ -189,12 +189,14 @@ def test_recipes(recipe: Path, cuts: list[Any]) -> None:
     config = composed(recipe)
     if "heads" not in config["task"]:  # the recipe adapts a model
         config = complete_from_model(composed(recipe, f"init={MODEL}", "data.train=x", "data.dev=x"))
-    assert config["run_dir"] == f"runs/{config['name']}/seed={config['seed']}"
+    assert config["run_dir"].startswith(f"runs/{config['name']}/") and config["run_dir"].endswith(
+        f"seed={config['seed']}"
+    )
     assert config["resume"] == "none" and config["data"]["train"] and config["data"]["dev"]
     check(shrunk(config), cuts)
     command, figures = recipe.read_text().splitlines()[:2]
     assert command.startswith(f"# asr train {recipe.relative_to(RECIPES.parent)}")
-    assert re.search("minutes on|No figure is claimed|Not trained", figures)
+    assert re.search(r"(minutes|\d s) on|[Mm]inute a run on|No figure is claimed|Not trained", figures)
 
 
 def test_no_two_recipes_have_the_same_name() -> None:

@@ -54,7 +54,7 @@ class FrameLocal(nn.Module):
     def output_lengths(self, lengths: Tensor) -> Tensor:
         return self.stacking.output_lengths(lengths)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, lengths: Tensor, between: Any = None) -> tuple[Tensor, Tensor]:
         y: tuple[Tensor, Tensor] = self.stacking(x, lengths)
         return y
 

