@@ -112,14 +112,17 @@ export class Transcript extends EventTarget {
   }
 
   /** Scroll to a word where it is out of view. */
-  reveal(number) {
+  reveal(number, tries = 4) {
     const span = this.spans[number];
     if (!span) return;
     const box = span.getBoundingClientRect();
     const head = document.getElementById("player").getBoundingClientRect();
     if (box.top > Math.max(0, head.bottom) + 8 && box.bottom < innerHeight - 24) return;
-    const behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
+    const isFar = Math.abs(box.top) > 2 * innerHeight;
+    const behavior = isFar || matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
     span.scrollIntoView({ block: "center", behavior });
+    // Paragraphs out of view have estimated heights; the word moves when those on the way are drawn.
+    if (isFar && tries) requestAnimationFrame(() => requestAnimationFrame(() => this.reveal(number, tries - 1)));
   }
 
   /** Move the focus to a word. */
