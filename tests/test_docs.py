@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripts import import_script
 
 DOCS = Path(__file__).parents[1] / "docs"
 LEGACY = Path(__file__).parent / "data" / "legacy"
@@ -23,11 +23,7 @@ def blocks(page: Path, language: str) -> str:
 @pytest.fixture(scope="module")
 def settings_page() -> Any:
     """Import docs/settings.py."""
-    spec = importlib.util.spec_from_file_location("settings_page", DOCS / "settings.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return import_script(DOCS / "settings.py")
 
 
 def test_the_page_of_settings_is_that_of_the_configuration_files(settings_page: Any) -> None:

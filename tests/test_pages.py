@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 import typer.main
+from scripts import import_script
 
 from asr.cli import app
 
@@ -75,11 +75,7 @@ def parser(words: list[str]) -> tuple[Any, list[str]]:
 
 @pytest.fixture(scope="module")
 def site() -> Any:
-    spec = importlib.util.spec_from_file_location("make_site", ROOT / "docs/make_site.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return import_script(ROOT / "docs/make_site.py")
 
 
 def anchors(page: Path) -> set[str]:
@@ -231,10 +227,7 @@ def test_training_runs(world: Path, asr: Callable[..., Any]) -> None:
 def run_notebook(asr: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """``run_notebook(name, settings)`` runs a notebook of docs/, its commands in this process."""
     pytest.importorskip("matplotlib").use("agg")
-    spec = importlib.util.spec_from_file_location("run_notebook", ROOT / "docs/run_notebook.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = import_script(ROOT / "docs/run_notebook.py")
 
     def command(words: list[str]) -> str:
         outcome = asr(*words[1:])

@@ -168,7 +168,7 @@ def read_pcm(read: Callable[[int], bytes], name: str, rate: int, native: int) ->
     """Read raw samples, 16-bit little-endian mono, as they come.
 
     Args:
-        read: returns up to so many bytes, as soon as there are any; none at the end.
+        read: returns at most as many bytes as it is given, as soon as there are any; none at the end.
         name: of the source, for messages.
         rate: of the samples in Hz.
         native: sample rate of what is read, in Hz.

@@ -1,4 +1,4 @@
-"""Options of the commands that decode: the search and the models that it uses."""
+"""Options of the commands that decode: the search, the models that it uses, and how its words are written."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ Decoder = Annotated[
         "imply it; type=greedy or type=beam chooses, and ignores the decoder options of the model directory.",
     ),
 ]
+
+Plain = Annotated[
+    bool, typer.Option("--plain", help="Bare words, without the punctuation and capitals that the model may add.")
+]
+Digits = Annotated[bool, typer.Option("--digits", help="Write numbers with digits: twenty three is 23.")]
 
 
 def decoder_config(

@@ -13,6 +13,7 @@ from asr.cli._audio_options import Channel, Strict, Track, parse_channel
 from asr.cli._completion import formats, models
 from asr.cli._cue_options import DEFAULTS, CueCharacters, CueLines, CueSeconds
 from asr.cli._decoder_options import Lexicon, Pronouncer
+from asr.cli._device import Device
 from asr.cli._inputs import end, open_inputs
 from asr.cli._streams import print_json
 from asr.errors import InputError
@@ -66,7 +67,7 @@ def align(
     spell_numbers: Annotated[
         bool, typer.Option("--spell-numbers", help="Write numbers as English words: 1984 is nineteen eighty four.")
     ] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    device: Device = "cpu",
     cue_characters: CueCharacters = DEFAULTS.characters,
     cue_lines: CueLines = DEFAULTS.lines,
     cue_seconds: CueSeconds = DEFAULTS.seconds,

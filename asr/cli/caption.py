@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from asr.cli._completion import models
+from asr.cli._device import Device
 from asr.cli._inputs import end, find_inputs
 from asr.cli._streams import print_json
 from asr.errors import InputError
@@ -33,7 +34,7 @@ def caption(
     attention: Annotated[
         Path | None, typer.Option(help="Folder for pictures of the attention for each word of a caption.")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Write captions of images. One file that cannot be read does not stop the others."""
     from asr.models.directory import find

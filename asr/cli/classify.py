@@ -8,6 +8,7 @@ import typer
 
 from asr.cli._audio_options import Channel, Strict, Track, parse_channel
 from asr.cli._completion import models
+from asr.cli._device import Device
 from asr.cli._inputs import end, find_inputs, open_inputs
 from asr.cli._streams import print_json
 from asr.errors import InputError
@@ -45,7 +46,7 @@ def classify(
     channel: Channel = "mix",
     track: Track = None,
     strict: Strict = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Classify audio files, or detect words in them. One file that cannot be read does not stop the others."""
     from asr.audio import INPUT_EXTENSIONS

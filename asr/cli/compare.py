@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from asr.cli._device import Device
+
 
 def compare(
     a: Annotated[
@@ -35,7 +37,7 @@ def compare(
     worst: Annotated[int, typer.Option(min=0, help="Number of the utterances to show that differ most.")] = 5,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
     head: Annotated[str | None, typer.Option(help="Head of the models to score.", show_default="the first")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    device: Device = "cpu",
     batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio in a batch, in seconds.")] = 240.0,
 ) -> None:
     """Compare two recognizers on the same utterances: error rates, whether their difference is significant, and where.

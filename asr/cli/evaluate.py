@@ -9,6 +9,7 @@ import typer
 
 from asr.cli._completion import models
 from asr.cli._decoder_options import Beam, Decoder, HotWords, LanguageModel, Lexicon, decoder_config
+from asr.cli._device import Device
 
 
 def evaluate(
@@ -27,7 +28,7 @@ def evaluate(
     details: Annotated[Path | None, typer.Option(help="Write a JSON line per utterance to this file.")] = None,
     worst: Annotated[int, typer.Option(min=0, help="Number of the worst utterances to show aligned.")] = 5,
     by_speaker: Annotated[bool, typer.Option("--by-speaker", help="Report each speaker too.")] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    device: Device = "cpu",
     batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio in a batch, in seconds.")] = 240.0,
     beam: Beam = None,
     lm: LanguageModel = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from asr.cli._completion import models
+from asr.cli._device import Device
 
 
 def generate(
@@ -25,7 +26,7 @@ def generate(
     ] = 1.0,
     count: Annotated[int, typer.Option(min=1, help="Number of texts.")] = 1,
     seed: Annotated[int | None, typer.Option(help="Random seed; the same one gives the same text.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Generate text label by label, until the model ends it."""
     from asr.models.directory import find

@@ -14,7 +14,17 @@ import typer
 
 from asr.cli._captions import make_captions
 from asr.cli._completion import formats, models
-from asr.cli._decoder_options import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, decoder_config
+from asr.cli._decoder_options import (
+    Beam,
+    Decoder,
+    Digits,
+    Head,
+    HotWords,
+    LanguageModel,
+    Lexicon,
+    Plain,
+    decoder_config,
+)
 from asr.cli._inputs import STDIN
 from asr.errors import InputError
 from asr.models import pretrained
@@ -60,10 +70,8 @@ def listen(
     ] = "txt",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each event, for programs.")] = False,
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Bare words, without the punctuation and capitals that the model may add.")
-    ] = False,
-    digits: Annotated[bool, typer.Option("--digits", help="Write numbers with digits: twenty three is 23.")] = False,
+    plain: Plain = False,
+    digits: Digits = False,
     head: Head = None,
     beam: Beam = None,
     lm: LanguageModel = None,

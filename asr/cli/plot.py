@@ -9,6 +9,7 @@ import typer
 
 from asr.cli._audio_options import Channel, Track, parse_channel
 from asr.cli._completion import models
+from asr.cli._device import Device
 from asr.cli._help import Command, Commands
 from asr.cli._inputs import open_inputs
 from asr.errors import InputError
@@ -250,7 +251,7 @@ def confusion(
         str | None,
         typer.Option(help="Head that is decoded.", show_default="the first one of phones, or else the first"),
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Draw which phones, or characters, were recognized as which; print the most frequent confusions."""
     from asr.cli._progress import progress_bar

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from asr.cli._completion import models
+from asr.cli._device import Device
 from asr.cli._inputs import collect, end
 from asr.cli._streams import print_json
 from asr.utils.escape import to_json
@@ -28,7 +29,7 @@ def pronounce(
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON line per word, with scores (natural log).")
     ] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Print pronunciations of words as lines of a dictionary: the word, a tab, its phones.
 

@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from asr.cli._completion import models
-from asr.cli._decoder_options import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, decoder_config
+from asr.cli._decoder_options import (
+    Beam,
+    Decoder,
+    Digits,
+    Head,
+    HotWords,
+    LanguageModel,
+    Lexicon,
+    Plain,
+    decoder_config,
+)
+from asr.cli._device import Device
 from asr.errors import InputError
 from asr.models import pretrained
 
@@ -46,11 +57,9 @@ def serve(
     batch_seconds: Annotated[
         float, typer.Option(min=1.0, help="Seconds of audio in a batch; fewer take less memory.")
     ] = 120.0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Bare words, without the punctuation and capitals that the model may add.")
-    ] = False,
-    digits: Annotated[bool, typer.Option("--digits", help="Write numbers with digits: twenty three is 23.")] = False,
+    device: Device = "cpu",
+    plain: Plain = False,
+    digits: Digits = False,
     head: Head = None,
     beam: Beam = None,
     lm: LanguageModel = None,

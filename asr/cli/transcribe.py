@@ -12,7 +12,19 @@ import typer
 from asr.cli._audio_options import ChannelOrAll, Strict, Track, parse_channels
 from asr.cli._completion import formats, models
 from asr.cli._cue_options import DEFAULTS, CueCharacters, CueLines, CueSeconds
-from asr.cli._decoder_options import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, NBest, decoder_config
+from asr.cli._decoder_options import (
+    Beam,
+    Decoder,
+    Digits,
+    Head,
+    HotWords,
+    LanguageModel,
+    Lexicon,
+    NBest,
+    Plain,
+    decoder_config,
+)
+from asr.cli._device import Device
 from asr.cli._inputs import end, find_inputs, open_inputs
 from asr.cli._progress import progress_bar
 from asr.cli._streams import print_json
@@ -47,14 +59,12 @@ def transcribe(
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Keep outputs that exist: do only what is missing.")
     ] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    device: Device = "cpu",
     batch_seconds: Annotated[
         float, typer.Option(min=1.0, help="Seconds of audio in a batch; fewer take less memory.")
     ] = 240.0,
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Bare words, without the punctuation and capitals that the model may add.")
-    ] = False,
-    digits: Annotated[bool, typer.Option("--digits", help="Write numbers with digits: twenty three is 23.")] = False,
+    plain: Plain = False,
+    digits: Digits = False,
     channel: ChannelOrAll = "mix",
     track: Track = None,
     strict: Strict = False,

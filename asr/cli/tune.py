@@ -10,6 +10,7 @@ import typer
 
 from asr.cli._completion import models
 from asr.cli._decoder_options import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, decoder_config
+from asr.cli._device import Device
 from asr.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def tune(
     ] = None,
     picture: Annotated[Path | None, typer.Option(help="Plot the error rates to this file (.png, .svg, .pdf).")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Leave the model directory unchanged.")] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Find the weights and the beam with the lowest error rate, and store them in the model directory.
 

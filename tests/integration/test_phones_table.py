@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -14,17 +13,14 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from safetensors.numpy import save_file
+from scripts import import_script
 
 from asr.cli._overrides import hydra_overrides
 from asr.utils import resources
 
 SCRIPT = resources.folder("recipes") / "phones" / "table.py"
 SPEAKERS = [f"s{n}" for n in range(12)]
-spec = importlib.util.spec_from_file_location("phones_table", SCRIPT)
-assert spec is not None and spec.loader is not None
-table: Any = importlib.util.module_from_spec(spec)
-sys.modules["phones_table"] = table  # where dataclasses look for it
-spec.loader.exec_module(table)
+table = import_script(SCRIPT)
 
 
 @pytest.fixture(autouse=True)

@@ -271,7 +271,7 @@ def _centers(frames: np.ndarray, sound: Sound) -> np.ndarray:
 
 
 def _width(sound: Sound, inches: float) -> float:
-    """Return the width of a picture with so many inches for a second."""
+    """Return the width of a picture in inches, of which a second takes ``inches``."""
     return min(max(7.0, 1.2 + inches * sound.seconds), 40.0)
 
 
