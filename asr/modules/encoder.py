@@ -27,7 +27,8 @@ class Encoder(nn.Module):
         cell: recurrent cell, a name in `asr.modules.cells.CELLS`.
         bidirectional: whether each layer also reads the utterance backwards.
         merge: how the outputs of the two directions are joined: ``"concat"``, ``"sum"``, ``"mean"`` or ``"max"``.
-        residual: whether the input of each layer but the lowest is added to its output.
+        residual: whether the input of each layer but the lowest is added to its output; a number n: of the layers above
+            layer n alone.
         layer_norm: whether the output of each layer is normalized, before a residual is added.
         init: first weights of the recurrent layers, see `asr.modules.cells.initialization.initialize`; ``"uniform"``
             is that of the layers which a task has above the encoder too.
@@ -56,7 +57,7 @@ class Encoder(nn.Module):
         cell: str = "lstm",
         bidirectional: bool = True,
         merge: str = "concat",
-        residual: bool = False,
+        residual: bool | int = False,
         layer_norm: bool = False,
         init: str = "default",
         forget_bias: float | None = None,

@@ -58,7 +58,7 @@ class RNNGraph(nn.Module):
             y = layer(x, lengths)
             if self.norms:
                 y = self.norms[number](y)
-            x = x + y if self.residual and number else y
+            x = x + y if self.residual and number >= self.residual else y
         if self.norms:  # zeros have become others
             x = x * (torch.arange(x.shape[0], device=x.device)[:, None] < lengths)[..., None]
         return x.transpose(0, 1)

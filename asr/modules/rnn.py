@@ -84,7 +84,8 @@ class RNN(nn.Module):
         dropout: probability, of the input of each layer but the lowest, in training.
         cell: name in `asr.modules.cells.CELLS`.
         merge: how the two directions are joined: ``"concat"``, ``"sum"``, ``"mean"`` or ``"max"`` of each unit.
-        residual: whether the input of each layer but the lowest is added to its output.
+        residual: whether the input of each layer but the lowest is added to its output; a number n: of the layers above
+            layer n alone, so that true is 1.
         layer_norm: whether the output of each layer is normalized, before a residual is added (Ba et al. 2016, arXiv
             1607.06450, outside the recurrence).
         options: of the cells; None: the defaults.
@@ -106,7 +107,7 @@ class RNN(nn.Module):
         dropout: float = 0.0,
         cell: str = "lstm",
         merge: str = "concat",
-        residual: bool = False,
+        residual: bool | int = False,
         layer_norm: bool = False,
         options: CellOptions | None = None,
     ) -> None:
@@ -147,7 +148,7 @@ class RNN(nn.Module):
             y, below = self._one_direction(layer, x, below) if index is None else self._two(layer, x, index, below)
             if self.norms:
                 y = self.norms[layer](y)
-            x = x + y if self.residual and layer else y
+            x = x + y if self.residual and layer >= self.residual else y
         mask = length_mask(lengths, frames).T[..., None]  # (T, N, 1)
         return x.masked_fill(~mask, 0).transpose(0, 1)
 
@@ -181,7 +182,7 @@ class RNN(nn.Module):
             after.append(state)
             if self.norms:
                 y = self.norms[layer](y)
-            x = x + y if self.residual and layer else y
+            x = x + y if self.residual and layer >= self.residual else y
         return x.transpose(0, 1), after
 
     def _one_direction(self, layer: int, x: Tensor, below: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -403,7 +403,7 @@ def stack_of_singles(rnn: RNN, x: Tensor) -> Tensor:
             z, _, below[1] = rnn.backwards[number].run(x.flip(0), None, below[1])  # type: ignore[operator]
             y = rnn.merge(y, z.flip(0))
         y = rnn.norms[number](y) if len(rnn.norms) else y
-        x = x + y if rnn.residual and number else y
+        x = x + y if rnn.residual and number >= rnn.residual else y
     return x
 
 
@@ -413,7 +413,7 @@ def stack_of_singles(rnn: RNN, x: Tensor) -> Tensor:
     layers=st.integers(1, 3),
     bidirectional=st.booleans(),
     merge=st.sampled_from(list(MERGES)),
-    residual=st.booleans(),
+    residual=st.sampled_from([False, True, 2]),
     layer_norm=st.booleans(),
     lengths=st.lists(st.integers(1, 12), min_size=1, max_size=4),
     padding=st.integers(0, 3),

@@ -192,7 +192,7 @@ def test_wrong_sizes(options: dict[str, Any], message: str) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("options", [{}, {"residual": True, "layer_norm": True}])
+@pytest.mark.parametrize("options", [{}, {"residual": True, "layer_norm": True}, {"residual": 2}])
 def test_frames_in_pieces_give_what_they_give_at_once(cell: str, options: dict[str, Any]) -> None:
     torch.manual_seed(0)
     network = RNN(3, 4, 3, bidirectional=False, cell=cell, **options).eval()
