@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby, product
 
 import numpy as np
@@ -65,3 +65,20 @@ def plain_search(
         best = [prefix for prefix in best if sum(new[prefix]) >= np.exp(-threshold) * sum(new[best[0]])]
         kept = {prefix: (new[prefix][0], new[prefix][1]) for prefix in best}
     return [(prefix, float(np.log(sum(p)))) for prefix, p in kept.items()]
+
+
+def phrase_scores(words: Sequence[str], phrases: Mapping[tuple[str, ...], float]) -> float:
+    """Add up the scores of all phrases, at each place where one ends."""
+    return sum(
+        bonus
+        for phrase, bonus in phrases.items()
+        for end in range(len(phrase), len(words) + 1)
+        if tuple(words[end - len(phrase) : end]) == phrase
+    )
+
+
+PHRASES: list[dict[tuple[str, ...], float]] = [
+    {},
+    {("a", "b"): 2.0},
+    {("a", "a"): 1.5, ("b", "a", "a"): 2.0, ("ab", "a"): -1.0},
+]

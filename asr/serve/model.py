@@ -92,7 +92,7 @@ class ServedModel:
         if not words or self.recognizer.decoder.vocabulary.kind == "sentencepiece":
             return self.recognizer
         key = tuple(sorted(words.items()))
-        with self._lock:  # one at a time: reading a language model takes memory
+        with self._lock:
             if key not in self._searches:
                 try:
                     self._searches[key] = self._favoring(words)
@@ -105,11 +105,17 @@ class ServedModel:
 
     def _favoring(self, words: Mapping[str, float]) -> Recognizer:
         """Return a recognizer with further hot words."""
+        from asr.inference.decoders.beam import BeamDecoder  # imports Numba
+
         task, head = self.recognizer.task, self.recognizer.head
         own = decoder_files.decoder_config(self._directory, self._decoder, head)[1].get("hotwords")
-        given = {**self._decoder, "hotwords": {**parse_hotwords(own), **words}}
-        options = decoder_files.decoder_config(self._directory, given, head)[1]
-        decoder = make_decoder(task.vocabularies[head], options, task.transducer)
+        hotwords, decoder = {**parse_hotwords(own), **words}, self.recognizer.decoder
+        if isinstance(decoder, BeamDecoder):
+            decoder = decoder.with_hotwords(hotwords)
+        else:  # a greedy one
+            given = {**self._decoder, "hotwords": hotwords}
+            options = decoder_files.decoder_config(self._directory, given, head)[1]
+            decoder = make_decoder(task.vocabularies[head], options, task.transducer)
         return Recognizer(task, head=head, decoder=decoder, writer=self.recognizer.writer)
 
     def aligner(self, text: str) -> Recognizer:
@@ -127,26 +133,24 @@ class ServedModel:
 def words_of_prompt(prompt: str) -> dict[str, float]:
     """Return the hot words of a prompt, with what each adds to the score (natural log).
 
-    Entries are separated by commas, semicolons, line ends and the ends of sentences; ``word=2`` gives the score. That
-    of an entry of two or three words is divided among them: a search for phrases takes seconds to prepare. Longer ones
-    are left out: prompts for OpenAI's service often are sentences.
+    Entries are words, or phrases of two or three words, separated by commas, semicolons, line ends and the ends of
+    sentences; ``word=2`` gives the score. Longer ones are left out: prompts for OpenAI's service often are sentences.
 
     Raises:
-        InputError: too many words, or a score that is no number within ±20.
+        InputError: too many entries, or a score that is no number within ±20.
     """
     words: dict[str, float] = {}
     for entry in re.split(r"[,;\n]|[.?!…:](?=\s|$)", prompt):
         phrase, equals, _ = entry.rpartition("=") if "=" in entry else (entry, "", "")
-        parts = phrase.split()
-        if not 0 < len(parts) <= MAX_ENTRY_WORDS or len(phrase) > MAX_ENTRY_CHARACTERS:
+        phrase = " ".join(phrase.split())
+        if not 0 < len(phrase.split()) <= MAX_ENTRY_WORDS or len(phrase) > MAX_ENTRY_CHARACTERS:
             continue
         score = HOTWORD_BONUS
         if equals:
             (score,) = parse_hotwords([entry], "prompt").values()
         if abs(score) > MAX_BONUS:
             raise InputError(f"prompt: {entry.strip()}: use a score from -{MAX_BONUS:g} to {MAX_BONUS:g}")
-        for part in parts:
-            words[part] = max(score / len(parts), words.get(part, 0.0), key=abs)
+        words[phrase] = max(score, words.get(phrase, 0.0), key=abs)
     if len(words) > MAX_HOTWORDS:
         raise InputError(f"prompt: {len(words)} hot words; use at most {MAX_HOTWORDS}")
     return words

@@ -122,7 +122,7 @@ def test_prompts_are_hot_words(
     from asr.inference.recognizer import Recognizer
 
     plain = post(client, recording).json()["text"]
-    favoring = Recognizer.load(model_directory, decoder={"hotwords": {"che": 15.0, "nothing": 0.75, "else": 0.75}})
+    favoring = Recognizer.load(model_directory, decoder={"hotwords": {"che": 15.0, "nothing else": 1.5}})
     expected = favoring.transcribe(waveforms[2]).text
     assert "che" in expected.split() and "che" not in plain.split()
     assert post(client, recording, prompt="che=15, nothing else").json()["text"] == expected
@@ -138,7 +138,7 @@ def test_words_of_a_prompt() -> None:
 
     found = words_of_prompt("Anna, new  york=3;\nThe meeting of Monday. U.S. law: 3.5 percent? anna=-2 \nAnna=-9")
     assert found == {
-        "Anna": -9.0, "new": 1.5, "york": 1.5, "U.S": 1.5, "law": 1.5, "3.5": 0.75, "percent": 0.75, "anna": -2.0
+        "Anna": -9.0, "new york": 3.0, "U.S": 1.5, "law": 1.5, "3.5 percent": 1.5, "anna": -2.0
     }  # fmt: skip
     assert words_of_prompt(" ,. ") == {}
 

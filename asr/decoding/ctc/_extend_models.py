@@ -24,17 +24,18 @@ from asr.decoding.ctc._state import (
     FRAMES,
     LABEL,
     LABEL_STATE,
+    NGRAM_STATE,
     NODE,
     NONE,
     ORIGIN,
+    PHRASE_STATE,
     ROOT,
     WORD,
-    WORD_STATE,
     SearchData,
     Work,
     child_row,
 )
-from asr.decoding.ctc.fusion import piece_target, score_word, word_at
+from asr.decoding.ctc.fusion import STATE_BITS, join_states, piece_target, score_word, word_at
 from asr.lm.ngram import step
 from asr.utils.numba_cache import njit
 from asr.utils.numba_options import INLINE_KERNEL, INNER_KERNEL
@@ -80,7 +81,8 @@ def _extend_along_arcs(
     """List the new prefixes of entry ``i`` along the lexicon; return the new ``candidates`` and ``worst``."""
     tree, beam, work, graph = data.tree, data.beam, data.work, data.graph
     prefix, frame = beam.node[i], beam.counts[FRAMES]
-    node, last, state = tree.rows[prefix, NODE], tree.rows[prefix, LABEL], tree.rows[prefix, WORD_STATE]
+    node, last = tree.rows[prefix, NODE], tree.rows[prefix, LABEL]
+    state = join_states(tree.rows[prefix, NGRAM_STATE], tree.rows[prefix, PHRASE_STATE])
     in_blank, total = beam.in_blank[i], beam.in_blank[i] + beam.in_label[i]
     for arc in range(graph.arc_offsets[node], graph.arc_offsets[node + 1]):
         label = graph.arc_label[arc]
@@ -106,7 +108,8 @@ def _extend_by_labels(
     """List the new prefixes of entry ``i`` by labels without an arc; return the new ``candidates`` and ``worst``."""
     tree, beam, work, graph = data.tree, data.beam, data.work, data.graph
     prefix, frame = beam.node[i], beam.counts[FRAMES]
-    node, last, state = tree.rows[prefix, NODE], tree.rows[prefix, LABEL], tree.rows[prefix, WORD_STATE]
+    node, last = tree.rows[prefix, NODE], tree.rows[prefix, LABEL]
+    state = join_states(tree.rows[prefix, NGRAM_STATE], tree.rows[prefix, PHRASE_STATE])
     in_blank, total = beam.in_blank[i], beam.in_blank[i] + beam.in_label[i]
     unknown_node, unknown_word = len(graph.arc_offsets) - 1, len(graph.word_bonus) - 1
     bound = label_bound
@@ -150,7 +153,8 @@ def _extend_by_pieces(
     """List the new prefixes of entry ``i`` by word pieces; return the new ``candidates`` and ``worst``."""
     tree, beam, work, graph = data.tree, data.beam, data.work, data.graph
     prefix, frame = beam.node[i], beam.counts[FRAMES]
-    node, last, state = tree.rows[prefix, NODE], tree.rows[prefix, LABEL], tree.rows[prefix, WORD_STATE]
+    node, last = tree.rows[prefix, NODE], tree.rows[prefix, LABEL]
+    state = join_states(tree.rows[prefix, NGRAM_STATE], tree.rows[prefix, PHRASE_STATE])
     in_blank, total = beam.in_blank[i], beam.in_blank[i] + beam.in_label[i]
     unknown_node = len(graph.arc_offsets) - 1
     # a label within a word raises the look-ahead only where it makes the word unknown
@@ -227,7 +231,8 @@ def _list_candidate(
         work.prob[candidates], work.factor[candidates] = prob, factor
         info = work.info[candidates]
         info[ORIGIN], info[LABEL], info[ARC], info[NODE], info[WORD] = i, label, arc, node, word
-        info[WORD_STATE], info[LABEL_STATE] = word_state, label_state
+        info[NGRAM_STATE], info[PHRASE_STATE] = word_state & STATE_BITS, word_state >> 32
+        info[LABEL_STATE] = label_state
         candidates += 1
     return candidates, worst
 

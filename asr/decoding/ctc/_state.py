@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from asr.decoding.ctc import lexicon_trie
-from asr.decoding.ctc.fusion import Graph, NGramCache
+from asr.decoding.ctc.fusion import STATE_BITS, Graph, NGramCache
 from asr.utils.numba_cache import njit
 from asr.utils.numba_options import INLINE_KERNEL, KERNEL
 
@@ -16,8 +16,8 @@ ROOT = 0
 NONE = -1
 NODES, ENTRIES, FRAMES = range(3)  # indices of `Beam.counts`
 # columns of `Work.info`; a candidate that is kept hands LABEL to WORD on to its row of `Tree.rows`
-ORIGIN, LABEL, ARC, NODE, WORD_STATE, LABEL_STATE, WORD = range(7)
-PARENT, CHILD, SIBLING, SLOT = 0, 7, 8, 9  # the other columns of `Tree.rows`
+ORIGIN, LABEL, ARC, NODE, NGRAM_STATE, PHRASE_STATE, LABEL_STATE, WORD = range(8)
+PARENT, CHILD, SIBLING, SLOT = 0, 8, 9, 10  # the other columns of `Tree.rows`
 
 
 class Tree(NamedTuple):
@@ -26,12 +26,13 @@ class Tree(NamedTuple):
     A row holds all fields of a prefix, as they are read together and a row is seldom in the processor's cache.
     """
 
-    # (capacity, 10) int32:
+    # (capacity, 11) int32:
     # PARENT       the prefix without its last label
     # LABEL        the last label
     # ARC          the lexicon's arc of the last label, or NONE
     # NODE         the lexicon's node after the prefix
-    # WORD_STATE   state of the n-gram model of words
+    # NGRAM_STATE  state of the n-gram model of words
+    # PHRASE_STATE state of the automaton of phrases
     # LABEL_STATE  state of the n-gram model of labels
     # WORD         the word that ends with the prefix, or NONE
     # CHILD        the newest child, or NONE
@@ -58,7 +59,7 @@ class Work(NamedTuple):
     """Scratch space. Candidates for the next beam are its entries, which stay, followed by new prefixes."""
 
     prob: np.ndarray  # (candidates,): total probability
-    info: np.ndarray  # (candidates, 7) int32: the entry that is extended (ORIGIN), and fields as in `Tree.rows`
+    info: np.ndarray  # (candidates, 8) int32: the entry that is extended (ORIGIN), and fields as in `Tree.rows`
     factor: np.ndarray  # (candidates,): factor of the probability by the models
     chosen: np.ndarray  # (candidates or labels,) int32: the candidates that become the beam, best first
     stay_blank: np.ndarray  # (width,): `Beam.in_blank` after the frame of the prefixes that stay
@@ -88,10 +89,10 @@ class SearchData(NamedTuple):
 
 def make_tree(capacity: int, graph: Graph) -> Tree:
     """Return a tree that holds the root alone."""
-    tree = Tree(np.full((capacity, 10), NONE, dtype=np.int32), np.ones(capacity))
+    tree = Tree(np.full((capacity, 11), NONE, dtype=np.int32), np.ones(capacity))
     tree.rows[ROOT, SLOT] = 0
     tree.rows[ROOT, NODE] = lexicon_trie.ROOT
-    tree.rows[ROOT, WORD_STATE] = graph.word_lm_start
+    tree.rows[ROOT, NGRAM_STATE], tree.rows[ROOT, PHRASE_STATE] = graph.word_start & STATE_BITS, graph.word_start >> 32
     tree.rows[ROOT, LABEL_STATE] = graph.label_lm_start
     return tree
 
@@ -149,7 +150,7 @@ def make_work(width: int, labels: int, graph: Graph) -> Work:
     candidates = 9 * width + int(width * math.log(width)) + 1024
     return Work(
         prob=np.empty(candidates),
-        info=np.full((candidates, 7), NONE, dtype=np.int32),
+        info=np.full((candidates, 8), NONE, dtype=np.int32),
         factor=np.ones(candidates),
         chosen=np.empty(max(candidates, labels), dtype=np.int32),
         stay_blank=np.empty(width),

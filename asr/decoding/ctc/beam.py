@@ -192,7 +192,7 @@ class CTCBeamSearch:
         that end within a word of the lexicon are left out, unless all do.
         """
         rows = self._tree.rows[self._beam.node[: self._beam.counts[state.ENTRIES]]]
-        columns = (state.NODE, state.WORD_STATE, state.LABEL_STATE)
+        columns = (state.NODE, state.NGRAM_STATE, state.PHRASE_STATE, state.LABEL_STATE)
         words, ends = score_ends(self.graph, self._cache, *(np.ascontiguousarray(rows[:, c]) for c in columns))
         if self._neural_beam:
             ends += self.graph.neural_lm_weight * self._neural_beam.end_log_probs()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from asr.decoding.ctc import lexicon_trie, phrases
 from asr.decoding.ctc._lookahead import arc_bounds, best_below, max_begin
 from asr.decoding.ctc.lexicon_trie import EMPTY, NONE, ROOT, LexiconTrie
-from asr.decoding.ctc.phrases import favor_phrases
+from asr.decoding.ctc.phrases import PhraseAutomaton
 from asr.errors import InputError
 from asr.lm import compact
 from asr.lm.compact import CompactNGram, CompactTrie
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from asr.decoding.ctc.neural_lm import NeuralModel
 
 CACHE_SIZE = 1 << 16  # scores of the word model that are remembered
+STATE_BITS = (1 << 32) - 1  # of a state of the word model: that of its n-gram model
 MAX_SCORE = 300.0  # natural log that models may add at once, as probabilities are linear and exp(710) overflows
 
 
@@ -51,6 +54,33 @@ class WordModel:
     unknown: float | None = None
     hotwords: Mapping[str, float] = field(default_factory=dict)
     phrases: Mapping[tuple[str, ...], float] = field(default_factory=dict)
+
+    @cached_property
+    def number(self) -> dict[str, int]:
+        """The number of each word."""
+        return {word: number for number, word in enumerate(self.words)}
+
+    @cached_property
+    def ngram_ids(self) -> np.ndarray:
+        """The id (words + 1,) of each word in the n-gram model, and of unknown words; 0 without a model."""
+        if self.ngram is None:
+            return np.zeros(len(self.words) + 1, dtype=np.int64)
+        return self.ngram.word_ids([*self.words, UNK])
+
+    def favor(self, hotwords: Mapping[str, float], phrases: Mapping[tuple[str, ...], float]) -> WordModel:
+        """Return the model with other hot words and phrases; all large arrays are shared."""
+        other = replace(self, hotwords=hotwords, phrases=phrases)
+        other.__dict__.update(number=self.number, ngram_ids=self.ngram_ids)
+        return other
+
+    def plus(self, words: Sequence[str], lexicon: LexiconTrie) -> WordModel:
+        """Return the model with some more words, whose numbers in ``lexicon`` are indices into ``words``."""
+        size = len(self.words)
+        other = replace(self, words=(*self.words, *words), lexicon=lexicon_trie.merge(self.lexicon, lexicon, size))
+        if self.ngram is not None:
+            ids = np.insert(self.ngram_ids, size, self.ngram.word_ids(words))
+            other.__dict__.update(ngram_ids=ids)
+        return other
 
 
 @dataclass(frozen=True)
@@ -96,9 +126,11 @@ class Graph(NamedTuple):
     word_lm: Trie
     compact_lm: CompactTrie
     word_lm_size: int  # size of its vocabulary
-    word_lm_start: int
     word_lm_end: int  # NONE: the sentence goes on after the last frame
     word_lm_weight: float
+    has_phrases: bool
+    phrases: PhraseAutomaton
+    word_start: int  # state of the word model at the beginning, see `join_states`
     has_label_lm: bool
     label_lm: Trie
     label_lm_id: np.ndarray  # (labels,): id of each label in the n-gram model of labels
@@ -160,18 +192,19 @@ def make_graph(
     word_bonus = _word_bonus(words) if words else np.zeros(1)
     word_lm = words.ngram if words else None
     weight = words.weight if words else 0.0
-    if words and words.phrases:
-        word_lm, weight = favor_phrases(word_lm, weight, words.phrases), 1.0
-    # the score that the model can give a word at most: above 0 with phrases
-    peak = max(0.0, weight * word_lm.max_log_prob) if word_lm else 0.0
-    ngram_id = word_lm.word_ids([*words.words, UNK]) if words and word_lm else np.zeros(len(word_bonus), dtype=np.int64)
+    numbers = {tuple(words.number[w] for w in phrase): s for phrase, s in words.phrases.items()} if words else {}
+    automaton = phrases.build(numbers)
+    # the score of each word at most, whatever precedes it
+    most = word_bonus + phrases.best_scores(automaton, len(word_bonus))
+    most += max(0.0, weight * word_lm.max_log_prob) if word_lm else 0.0
+    ngram_ids = words.ngram_ids if words else np.zeros(1, dtype=np.int64)
     # Hot words with a score below 0 pay it where they end: prefixes that they share with other words do not.
     avoids = words is not None and min(words.hotwords.values(), default=0.0) < 0
     word_score = _word_bonus(words, floor=0.0) if words and avoids else word_bonus
     if word_lm:  # the unigram, as words below a node have different histories
-        word_score = weight * word_lm.unigram_log_probs[ngram_id].astype(np.float64) + word_score
+        word_score = weight * word_lm.unigram_log_probs[ngram_ids].astype(np.float64) + word_score
     lookahead = best_below(lexicon, word_score)
-    highest = max(peak + float(word_bonus.max()), float(lookahead.max()))
+    highest = max(float(most.max()), float(lookahead.max()))
     highest += max(0.0, label_lm.bonus if label_lm else 0.0) + max(0.0, neural.bonus if neural else 0.0)
     if highest > MAX_SCORE:
         raise InputError(
@@ -190,19 +223,21 @@ def make_graph(
         node_word=lexicon.node_word,
         is_open=is_open,
         lookahead=lookahead,
-        arc_bound=arc_bounds(lexicon, lookahead, word_bonus + peak),
+        arc_bound=arc_bounds(lexicon, lookahead, most),
         word_bonus=word_bonus,
-        max_word_bonus=float(word_bonus.max()) + peak,
+        max_word_bonus=float(most.max()),
         max_begin=max_begin(lexicon, lookahead, is_open) if lexicon.has_pieces else 0.0,
-        ngram_id=ngram_id,
+        ngram_id=ngram_ids,
         has_word_lm=word_lm is not None,
         is_compact=isinstance(word_lm, CompactNGram),
         word_lm=word_lm.trie if isinstance(word_lm, NGram) else _no_trie(),
         compact_lm=word_lm.trie if isinstance(word_lm, CompactNGram) else _no_compact_trie(),
         word_lm_size=len(word_lm.words) if word_lm else 1,
-        word_lm_start=word_lm.start if word_lm else ROOT,
         word_lm_end=word_lm.index[EOS] if word_lm else 0,
         word_lm_weight=weight,
+        has_phrases=len(automaton.word) > 0,
+        phrases=automaton,
+        word_start=word_lm.start if word_lm else ROOT,
         has_label_lm=label_lm is not None,
         label_lm=label_lm.ngram.trie if label_lm else _no_trie(),
         label_lm_id=label_lm.ngram.word_ids(names) if label_lm else np.zeros(labels, dtype=np.int64),
@@ -240,11 +275,10 @@ def _word_bonus(words: WordModel, floor: float = -np.inf) -> np.ndarray:
 
     Hot words add at least ``floor``.
     """
-    favored = words.hotwords.keys() | {word for phrase in words.phrases for word in phrase}
-    number = {word: i for i, word in enumerate(words.words) if word in favored} if favored else {}
+    number = words.number if words.hotwords or words.phrases else {}
     if missing := sorted(words.hotwords.keys() - number.keys()):
         raise InputError(f"hot words that the lexicon does not have: {', '.join(missing)}")
-    if missing := sorted(favored - number.keys()):
+    if missing := sorted({word for phrase in words.phrases for word in phrase} - number.keys()):
         raise InputError(f"words of hot phrases that the lexicon does not have: {', '.join(missing)}")
     bonus = np.full(len(words.words) + 1, words.bonus, dtype=np.float64)
     for word, score in words.hotwords.items():
@@ -253,29 +287,52 @@ def _word_bonus(words: WordModel, floor: float = -np.inf) -> np.ndarray:
     return bonus
 
 
-@njit(**KERNEL)
-def step_words(graph: Graph, state: int, ngram_id: int) -> tuple[int, float]:
+@njit(**INLINE_KERNEL)
+def join_states(ngram_state: int, phrase_state: int) -> int:
+    """Return the state of the word model: that of its n-gram model, and above 32 bits that of its phrases."""
+    return np.int64(phrase_state) << 32 | np.int64(ngram_state)
+
+
+@njit(**INNER_KERNEL)
+def _step_ngram(graph: Graph, state: int, ngram_id: int) -> tuple[int, float]:
     """Return the state of the n-gram model of words after a word, and the word's log-probability."""
     if graph.is_compact:
         return compact.step(graph.compact_lm, state, ngram_id)
     return step(graph.word_lm, state, ngram_id)
 
 
+@njit(**KERNEL)
+def state_after(graph: Graph, state: int, word: int) -> int:
+    """Return the state of the word model (`join_states`) after a word; see `score_word`."""
+    ngram_state, phrase_state = state & STATE_BITS, state >> 32
+    if graph.has_word_lm:
+        ngram_state, _ = _step_ngram(graph, ngram_state, graph.ngram_id[word])
+    if graph.has_phrases:
+        phrase_state, _ = phrases.step(graph.phrases, phrase_state, word)
+    return join_states(ngram_state, phrase_state)
+
+
 @njit(**INLINE_KERNEL)
 def score_word(graph: Graph, cache: NGramCache, state: int, word: int) -> tuple[int, float]:
-    """Return the state of the word model after a word, and the word's score.
+    """Return the state of the word model (`join_states`) after a word, and the word's score.
 
     ``len(graph.word_bonus) - 1`` is an unknown word.
     """
-    if not graph.has_word_lm:
-        return state, graph.word_bonus[word]
-    ngram_id = graph.ngram_id[word]
-    key = np.int64(state) * graph.word_lm_size + ngram_id
-    slot = (key ^ (key >> 16)) % CACHE_SIZE
-    if cache.key[slot] != key:
-        cache.state[slot], cache.log_prob[slot] = step_words(graph, state, ngram_id)
-        cache.key[slot] = key
-    return cache.state[slot], graph.word_lm_weight * cache.log_prob[slot] + graph.word_bonus[word]
+    score = graph.word_bonus[word]
+    ngram_state, phrase_state = state & STATE_BITS, state >> 32
+    if graph.has_word_lm:
+        ngram_id = graph.ngram_id[word]
+        key = ngram_state * graph.word_lm_size + ngram_id
+        slot = (key ^ (key >> 16)) % CACHE_SIZE
+        if cache.key[slot] != key:
+            cache.state[slot], cache.log_prob[slot] = _step_ngram(graph, ngram_state, ngram_id)
+            cache.key[slot] = key
+        ngram_state = np.int64(cache.state[slot])
+        score += graph.word_lm_weight * cache.log_prob[slot]
+    if graph.has_phrases:
+        phrase_state, added = phrases.step(graph.phrases, phrase_state, word)
+        score += added
+    return join_states(ngram_state, phrase_state), score
 
 
 @njit(**INNER_KERNEL)
@@ -318,7 +375,7 @@ def score_end(graph: Graph, cache: NGramCache, node: int, word_state: int, label
         graph: the models.
         cache: of the word model.
         node: the prefix's node of the lexicon.
-        word_state: its state of the word model.
+        word_state: its state of the word model, see `join_states`.
         label_state: its state of the label model.
 
     Returns:
@@ -347,18 +404,23 @@ def score_end(graph: Graph, cache: NGramCache, node: int, word_state: int, label
             score -= graph.lookahead[node]
             word_state = state
         if graph.has_word_lm and graph.word_lm_end != NONE and score > -np.inf:
-            score += graph.word_lm_weight * step_words(graph, word_state, graph.word_lm_end)[1]
+            score += graph.word_lm_weight * _step_ngram(graph, word_state & STATE_BITS, graph.word_lm_end)[1]
     if graph.has_label_lm and graph.label_lm_end != NONE:
         score += graph.label_lm_weight * step(graph.label_lm, label_state, graph.label_lm_end)[1]
     return word, score
 
 
 def score_ends(
-    graph: Graph, cache: NGramCache, node: np.ndarray, word_state: np.ndarray, label_state: np.ndarray
+    graph: Graph,
+    cache: NGramCache,
+    node: np.ndarray,
+    ngram_state: np.ndarray,
+    phrase_state: np.ndarray,
+    label_state: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Score the end of the utterance after each of several prefixes: `score_end` for arrays (n,)."""
     words, scores = np.empty(len(node), dtype=np.int64), np.empty(len(node))
-    _score_ends(graph, cache, node, word_state, label_state, words, scores)
+    _score_ends(graph, cache, node, ngram_state, phrase_state, label_state, words, scores)
     return words, scores
 
 
@@ -367,11 +429,13 @@ def _score_ends(
     graph: Graph,
     cache: NGramCache,
     node: np.ndarray,
-    word_state: np.ndarray,
+    ngram_state: np.ndarray,
+    phrase_state: np.ndarray,
     label_state: np.ndarray,
     words: np.ndarray,
     scores: np.ndarray,
 ) -> None:
     """Write what `score_ends` returns to ``words`` and ``scores``."""
     for i in range(len(node)):
-        words[i], scores[i] = score_end(graph, cache, node[i], word_state[i], label_state[i])
+        word_state = join_states(ngram_state[i], phrase_state[i])
+        words[i], scores[i] = score_end(graph, cache, node[i], word_state, label_state[i])

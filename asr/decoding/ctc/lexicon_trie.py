@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -97,6 +97,72 @@ def build(entries: Sequence[tuple[int, Sequence[int]]], separator: int | None = 
     offsets = np.searchsorted(arcs[:, 0], np.arange(int(is_new.sum()) + 2)).astype(np.int32)
     _, arc_label, arc_target, arc_word = np.ascontiguousarray(arcs.T.astype(np.int32))
     return LexiconTrie(offsets, arc_label, arc_target, arc_word, NONE if separator is None else separator)
+
+
+def merge(base: LexiconTrie, added: LexiconTrie, first_word: int) -> LexiconTrie:
+    """Add the words of a small lexicon to a large one, in the time that copying the large one takes.
+
+    Args:
+        base: the large lexicon.
+        added: a lexicon of other words, over the same labels and with the same separator.
+        first_word: what to add to the word numbers of ``added``.
+
+    Returns:
+        A lexicon in which the nodes of ``base`` keep their numbers. Of words that are spelled alike in word pieces,
+        those of ``added`` are found.
+    """
+    nodes = base.num_nodes
+    place = np.full(added.num_nodes, NONE, dtype=np.int64)  # the nodes of ``added`` in the result
+    place[ROOT] = ROOT
+    if added.has_pieces:
+        place[EMPTY] = EMPTY
+    rows: list[tuple[int, int, int, int]] = []  # new arcs: source, label, target, word
+    for node in range(added.num_nodes):
+        for arc in range(added.arc_offsets[node], added.arc_offsets[node + 1]):
+            source, label, below = int(place[node]), int(added.arc_label[arc]), int(added.arc_target[arc])
+            if added.arc_word[arc] != NONE:
+                rows.append((source, label, ROOT, first_word + int(added.arc_word[arc])))
+                continue
+            known = _inner_arc(base, source, label) if source < base.num_nodes else NONE
+            if known != NONE:
+                place[below] = base.arc_target[known]
+                continue
+            if place[below] == NONE:
+                place[below] = nodes
+                nodes += 1
+            rows.append((source, label, int(place[below]), NONE))
+    source, label, target, word = np.array(sorted(rows), dtype=np.int64).reshape(-1, 4).T
+    counts = np.zeros(nodes, dtype=np.int64)
+    counts[: base.num_nodes] = np.diff(base.arc_offsets)
+    first = np.concatenate([[0], np.cumsum(counts)])  # arc of each node in ``base``; new nodes are at its end
+    at = first[source]
+    for row, (begin, count, wanted) in enumerate(zip(at.tolist(), counts[source].tolist(), label, strict=True)):
+        at[row] += np.searchsorted(base.arc_label[begin : begin + count], wanted)
+    counts += np.bincount(source, minlength=nodes)
+    node_word = base.node_word
+    if added.has_pieces:
+        node_word = np.concatenate([node_word, np.full(nodes - base.num_nodes, NONE, dtype=np.int32)])
+        ends = np.flatnonzero(added.node_word != NONE)
+        node_word[place[ends]] = first_word + added.node_word[ends]
+    return replace(
+        base,
+        arc_offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
+        arc_label=np.insert(base.arc_label, at, label),
+        arc_target=np.insert(base.arc_target, at, target),
+        arc_word=np.insert(base.arc_word, at, word),
+        node_word=node_word,
+    )
+
+
+def _inner_arc(lexicon: LexiconTrie, node: int, label: int) -> int:
+    """Return the arc of a label that ends no word, or NONE."""
+    begin, end = lexicon.arc_offsets[node : node + 2]
+    arc = begin + np.searchsorted(lexicon.arc_label[begin:end], label)
+    while arc < end and lexicon.arc_label[arc] == label:
+        if lexicon.arc_word[arc] == NONE:
+            return int(arc)
+        arc += 1
+    return NONE
 
 
 def number_nodes(rows: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,78 +1,88 @@
-"""Hot phrases as n-grams of a language model: the score of a phrase is added to that of its last word."""
+"""Hot phrases: an automaton (Aho & Corasick 1975) that a search runs beside the n-gram model, which stays as it is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from asr.lm.compact import CompactNGram
-from asr.lm.ngram import BOS, EOS, ROOT, UNK, NGram, step
-from asr.lm.tables import NGramTable, build_from_tables
+from asr.lm.ngram import lower_bound
+from asr.utils.numba_cache import njit
+from asr.utils.numba_options import INNER_KERNEL
+
+START = 0  # the state in which no phrase has begun
 
 
-def favor_phrases(ngram: NGram | CompactNGram | None, weight: float, phrases: Mapping[tuple[str, ...], float]) -> NGram:
-    """Return a model that scores as another one, times its weight, plus the scores of phrases.
+class PhraseAutomaton(NamedTuple):
+    """The beginnings of all phrases as states: the longest one that the last words are. `START` is the empty one."""
 
-    The last word of a phrase gets the phrase's score after the words before it, whatever the earlier history is. Words
-    that the model lacks have the probability of its <unk>.
+    offsets: np.ndarray  # (states + 1,) int32: arcs of state s are offsets[s] to offsets[s + 1] - 1, sorted by word
+    word: np.ndarray  # (arcs,) int32: number of the word
+    target: np.ndarray  # (arcs,) int32: the state after it
+    suffix: np.ndarray  # (states,) int32: the longest beginning of a phrase that a state ends with
+    score: np.ndarray  # (states,): natural-log scores of all phrases that end here
+
+
+def build(phrases: Mapping[tuple[int, ...], float]) -> PhraseAutomaton:
+    """Build the automaton of phrases.
 
     Args:
-        ngram: the model; None: all words have the score 0.
-        weight: factor of the model's natural logs.
-        phrases: natural-log scores of phrases of two words or more.
+        phrases: numbers of the words of each phrase, and the natural-log score of the phrase.
 
     Returns:
-        The model, to be used with the weight 1. Its values are scores, which can be above 0.
+        The automaton; it has a state for each word of a phrase at most.
     """
-    ngram = ngram.expand() if ngram else None
-    words = list(ngram.words) if ngram else [UNK, BOS, EOS]
-    index = {word: i for i, word in enumerate(words)}
-    for word in (word for phrase in phrases for word in phrase):
-        index.setdefault(word, len(index))
-    ids = {tuple(index[word] for word in phrase): float(bonus) for phrase, bonus in phrases.items()}
-    tables = _weighted_tables(ngram, weight, len(index))
-    while len(tables) < max(map(len, ids), default=0):
-        tables.append(NGramTable(np.empty((0, len(tables) + 1), dtype=np.int32), np.empty(0), np.empty(0)))
-    for order, table in enumerate(tables[1:], start=2):
-        needed = {phrase[:order] for phrase in ids if len(phrase) >= order}  # phrases and their prefixes
-        if new := [row for row in needed if not (table.rows == row).all(1).any()]:
-            scores = np.array([_score(ngram, weight, row) for row in new])
-            tables[order - 1] = table.plus(np.array(new, dtype=np.int32), scores)
-    for phrase, bonus in ids.items():
-        for table in tables[len(phrase) - 1 :]:
-            table.log_prob = table.log_prob + bonus * (table.rows[:, -len(phrase) :] == phrase).all(1)
-    return build_from_tables(list(index), tables)
+    arcs: list[dict[int, int]] = [{}]
+    score = [0.0]
+    suffix = [START]
+    longest = max(map(len, phrases), default=0)
+    at = dict.fromkeys(phrases, START)
+    for place in range(longest):  # the states of shorter beginnings come first
+        for phrase in at:
+            if place < len(phrase):
+                here, word = at[phrase], phrase[place]
+                if word not in arcs[here]:
+                    arcs[here][word] = len(arcs)
+                    arcs.append({})
+                    score.append(0.0)
+                    suffix.append(_suffix_after(arcs, suffix, here, word))
+                at[phrase] = arcs[here][word]
+    for phrase, bonus in phrases.items():
+        score[at[phrase]] += bonus
+    for state in range(1, len(arcs)):  # a suffix is shorter
+        score[state] += score[suffix[state]]
+    rows = sorted((state, word, target) for state, row in enumerate(arcs) for word, target in row.items())
+    table = np.array(rows, dtype=np.int32).reshape(-1, 3)
+    offsets = np.searchsorted(table[:, 0], np.arange(len(arcs) + 1)).astype(np.int32)
+    word, target = np.ascontiguousarray(table[:, 1]), np.ascontiguousarray(table[:, 2])
+    return PhraseAutomaton(offsets, word, target, np.array(suffix, dtype=np.int32), np.array(score))
 
 
-def _weighted_tables(ngram: NGram | None, weight: float, size: int) -> list[NGramTable]:
-    """Return the n-grams of a model with weighted logs; unigrams of ``size`` words, those it lacks as <unk>."""
-    unigrams = np.arange(size, dtype=np.int32)[:, None]
-    if ngram is None:
-        return [NGramTable(unigrams, np.zeros(size), np.zeros(size))]
-    tables = []
-    for order in range(1, ngram.order + 1):
-        nodes, rows = ngram.ngrams(order)
-        log_prob, backoff = (
-            weight * logs[nodes].astype(np.float64) for logs in (ngram.trie.log_prob, ngram.trie.backoff)
-        )
-        table = NGramTable(rows, log_prob, backoff)
-        tables.append(table.plus(unigrams[len(rows) :], log_prob[ngram.index[UNK]]) if order == 1 else table)
-    return tables
+def _suffix_after(arcs: list[dict[int, int]], suffix: list[int], state: int, word: int) -> int:
+    """Return the state of the longest proper suffix of a state's words and ``word`` that begins a phrase."""
+    while state != START:
+        state = suffix[state]
+        if word in arcs[state]:
+            return arcs[state][word]
+    return START
 
 
-def _score(ngram: NGram | None, weight: float, words: Sequence[int]) -> float:
-    """Return the weighted natural log of the last word's probability after the others."""
-    if ngram is None:
-        return 0.0
-    state, log_prob = ROOT, 0.0
-    for word in words:
-        if word < len(ngram.words):
-            state, log_prob = step(ngram.trie, state, word)
-        else:  # without a state, as it has no n-grams
-            backoff = 0.0
-            while state != ROOT:
-                backoff += float(ngram.trie.backoff[state])
-                state = int(ngram.trie.suffix[state])
-            log_prob = backoff + float(ngram.trie.log_prob[1 + ngram.index[UNK]])
-    return weight * log_prob
+def best_scores(phrases: PhraseAutomaton, words: int) -> np.ndarray:
+    """Return the largest score (words,) that a phrase can add at each of a number of words; 0 where none does."""
+    best = np.zeros(words)
+    np.maximum.at(best, phrases.word, phrases.score[phrases.target])
+    return best
+
+
+@njit(**INNER_KERNEL)
+def step(phrases: PhraseAutomaton, state: int, word: int) -> tuple[int, float]:
+    """Return the state after a word, and the natural-log score of the phrases that end with it."""
+    while True:
+        end = phrases.offsets[state + 1]
+        arc = lower_bound(phrases.word, phrases.offsets[state], end, word)
+        if arc < end and phrases.word[arc] == word:
+            return phrases.target[arc], phrases.score[phrases.target[arc]]
+        if state == START:
+            return START, 0.0
+        state = phrases.suffix[state]

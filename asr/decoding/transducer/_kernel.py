@@ -8,7 +8,16 @@ from __future__ import annotations
 import numpy as np
 
 from asr.decoding.ctc import lexicon_trie
-from asr.decoding.ctc.fusion import Graph, NGramCache, find_arcs, piece_target, score_word, word_at
+from asr.decoding.ctc.fusion import (
+    STATE_BITS,
+    Graph,
+    NGramCache,
+    find_arcs,
+    join_states,
+    piece_target,
+    score_word,
+    word_at,
+)
 from asr.lm.ngram import step
 from asr.utils.numba_cache import njit
 from asr.utils.numba_options import INLINE_KERNEL, KERNEL
@@ -16,9 +25,9 @@ from asr.utils.numba_options import INLINE_KERNEL, KERNEL
 ROOT = 0
 NONE = -1
 # columns of a prefix's row; a candidate has the entry that it extends (ORIGIN) in place of the parent
-PARENT, LABEL, ARC, NODE, WORD_STATE, LABEL_STATE, WORD, DEPTH = range(8)
+PARENT, LABEL, ARC, NODE, NGRAM_STATE, PHRASE_STATE, LABEL_STATE, WORD, DEPTH = range(9)
 ORIGIN = PARENT
-COLUMNS = 8
+COLUMNS = 9
 
 
 @njit(**KERNEL)
@@ -154,7 +163,7 @@ def extend(
     bonus = max(graph.label_lm_bonus, 0.0) + max(graph.neural_lm_bonus, 0.0)
     for i in range(len(nodes)):
         prefix = nodes[i]
-        node, state = rows[prefix, NODE], rows[prefix, WORD_STATE]
+        node, state = rows[prefix, NODE], join_states(rows[prefix, NGRAM_STATE], rows[prefix, PHRASE_STATE])
         if graph.has_pieces:
             ended, word, word_state = -graph.lookahead[node], NONE, state
             if node > lexicon_trie.EMPTY:  # a label that begins a word ends the one before
@@ -254,7 +263,8 @@ def _list_candidate(
     if arrived + added > threshold:
         row = info[count]
         row[ORIGIN], row[LABEL], row[ARC], row[NODE], row[WORD] = first + i, label, arc, node, word
-        row[WORD_STATE], row[LABEL_STATE], row[DEPTH] = word_state, label_state, rows[prefix, DEPTH] + 1
+        row[NGRAM_STATE], row[PHRASE_STATE] = word_state & STATE_BITS, word_state >> 32
+        row[LABEL_STATE], row[DEPTH] = label_state, rows[prefix, DEPTH] + 1
         factor[count], score[count] = added, arrived + added
         count += 1
     return count

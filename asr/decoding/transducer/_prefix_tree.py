@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from asr.decoding.ctc import lexicon_trie
-from asr.decoding.ctc.fusion import Graph
+from asr.decoding.ctc.fusion import STATE_BITS, Graph
 from asr.decoding.transducer import _kernel as kernel
 from asr.decoding.transducer.network import TransducerNetwork
 
@@ -37,7 +37,8 @@ class PrefixTree:
         self.size = 1
         self.rows = np.full((CAPACITY, kernel.COLUMNS), kernel.NONE, dtype=np.int32)
         self.rows[kernel.ROOT, kernel.NODE] = lexicon_trie.ROOT
-        self.rows[kernel.ROOT, kernel.WORD_STATE] = graph.word_lm_start
+        self.rows[kernel.ROOT, kernel.NGRAM_STATE] = graph.word_start & STATE_BITS
+        self.rows[kernel.ROOT, kernel.PHRASE_STATE] = graph.word_start >> 32
         self.rows[kernel.ROOT, kernel.LABEL_STATE] = graph.label_lm_start
         self.rows[kernel.ROOT, kernel.DEPTH] = 0
         self.factor = np.zeros(CAPACITY)

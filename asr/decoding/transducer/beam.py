@@ -293,7 +293,7 @@ class TransducerBeamSearch:
         Hypotheses that end within a word of the lexicon are left out, unless all do.
         """
         rows = self._tree.rows[self._beam.node]
-        columns = (kernel.NODE, kernel.WORD_STATE, kernel.LABEL_STATE)
+        columns = (kernel.NODE, kernel.NGRAM_STATE, kernel.PHRASE_STATE, kernel.LABEL_STATE)
         words, ends = score_ends(self.graph, self._cache, *(np.ascontiguousarray(rows[:, c]) for c in columns))
         if (ends == -np.inf).all():
             words[:], ends[:] = kernel.NONE, 0.0

@@ -10,7 +10,8 @@ from typing import TypeAlias
 
 from asr.decoding.ctc import lexicon_trie, pieces
 from asr.decoding.ctc.beam import CTCBeamSearch
-from asr.decoding.ctc.fusion import NONE, Graph, LabelModel, WordModel, make_graph, step_words
+from asr.decoding.ctc.fusion import NONE, Graph, LabelModel, WordModel, make_graph, state_after
+from asr.decoding.ctc.lexicon_trie import LexiconTrie
 from asr.errors import InputError
 from asr.inference.decoders.models import SPACE, log_uncovered, log_unusable, plain_characters, words_of_model
 from asr.lm import files
@@ -32,15 +33,18 @@ class Fusion:
 
     Attributes:
         graph: the models.
-        names: the words, by their numbers.
-        number: the number of each word.
+        words: the words of the models, if any.
         idle: searches with these models that no thread uses.
     """
 
     graph: Graph
-    names: Sequence[str] = ()
-    number: Mapping[str, int] = field(default_factory=dict)
+    words: WordModel | None = None
     idle: list[CTCBeamSearch] = field(default_factory=list)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The words, by their numbers."""
+        return self.words.words if self.words else ()
 
     def after(self, text: str, alphabet: Alphabet, is_end: bool) -> Graph:
         """Return the models for an utterance that goes on after a text, and that ends, or goes on itself."""
@@ -48,11 +52,11 @@ class Fusion:
         if not is_end:
             graph = graph._replace(word_lm_end=NONE, label_lm_end=NONE)
         words = text.split()
-        if graph.has_word_lm:
-            state = graph.word_lm_start
+        if self.words:
+            state = graph.word_start
             for word in words:
-                state, _ = step_words(graph, state, graph.ngram_id[self.number.get(word, len(self.names))])
-            graph = graph._replace(word_lm_start=int(state))
+                state = int(state_after(graph, state, self.words.number.get(word, len(self.names))))
+            graph = graph._replace(word_start=state)
         if graph.has_label_lm and words:
             label_of = {text: label for label, text in alphabet.texts.items()}
             units = words if alphabet.kind == "tokens" else [c for word in words for c in (*word, " ")]
@@ -123,21 +127,19 @@ class FusionSource:
             self._check_words()
             if words is None and self.alphabet.kind == "tokens":
                 words = self._word_model(self._read_lexicon(None))
-            known = set(words.words) if words else set()
+            known = words.number if words else {}
             phrases = self._spell(hotwords, known)
             if missing := [w for w in dict.fromkeys(w for phrase in phrases for w in phrase) if w not in known]:
                 if words is None:  # hot words alone: all other words are possible, too
                     words = replace(self._word_model(missing, log=False), unknown=0.0, bonus=0.0)
                 else:
-                    words = self._word_model([*words.words, *missing], log=False)
+                    words = words.plus(*self._lexicon_of(missing, log=False, required=False))
             single = {phrase[0]: bonus for phrase, bonus in phrases.items() if len(phrase) == 1}
             several = {phrase: bonus for phrase, bonus in phrases.items() if len(phrase) > 1}
             assert words is not None
             single = {word: bonus + words.hotwords.get(word, 0.0) for word, bonus in single.items()}
-            words = replace(words, hotwords={**words.hotwords, **single}, phrases=several)
-        graph = make_graph(len(self.alphabet.labels), words, self._labels)
-        names = words.words if words else ()
-        return Fusion(graph, names, {name: number for number, name in enumerate(names)})
+            words = words.favor({**words.hotwords, **single}, several)
+        return Fusion(make_graph(len(self.alphabet.labels), words, self._labels), words)
 
     def _with_unlisted(self, words: WordModel, unknown: float) -> WordModel:
         """Add the words of the language model that the lexicon lacks: unknown words of which the model knows more."""
@@ -182,15 +184,21 @@ class FusionSource:
         self, words: Mapping[str, Sequence[tuple[int, ...]]] | Sequence[str], log: bool = True
     ) -> WordModel:
         """Build the model of words; log those that cannot be spelled."""
-        weight, bonus = self._weights
+        names, trie = self._lexicon_of(words, log)
+        unknown = None if isinstance(words, Mapping) else self._unknown
+        return WordModel(trie, names, self._ngram, *self._weights, unknown)
+
+    def _lexicon_of(
+        self, words: Mapping[str, Sequence[tuple[int, ...]]] | Sequence[str], log: bool, required: bool = True
+    ) -> tuple[Sequence[str], LexiconTrie]:
+        """Return the words that can be spelled, and their lexicon; log the others. InputError if ``required`` lack."""
         if isinstance(words, Mapping):
-            spellings = words
-            names = [word for word, variants in spellings.items() if variants]
-            missing = [word for word, variants in spellings.items() if not variants]
-            entries = [(number, labels) for number, word in enumerate(names) for labels in spellings[word]]
+            names = [word for word, variants in words.items() if variants]
+            missing = [word for word, variants in words.items() if not variants]
+            entries = [(number, labels) for number, word in enumerate(names) for labels in words[word]]
             if log or not names:
-                log_uncovered("words", len(spellings), missing)
-            return WordModel(lexicon_trie.build(entries), names, self._ngram, weight, bonus, None)
+                log_uncovered("words", len(words), missing)
+            return names, lexicon_trie.build(entries)
         if not words:
             raise InputError("a language model or lexicon of words has no word")
         spelled = [word if word.isascii() else "".join(plain_characters(word, self.alphabet.units)) for word in words]
@@ -203,13 +211,13 @@ class FusionSource:
         trie, bad = pieces.build(list(number_of), self.alphabet.texts, size, space) if usable else (None, [])
         # those that the trie lacks keep their numbers, and never occur
         possible = number_of.keys() - {spelled[usable[place]] for place in bad}
-        if log or not possible:
+        if log or (required and not possible):
             missing = [word for word, spelling in zip(words, spelled, strict=True) if spelling not in possible]
             log_uncovered("words", len(words), missing)
         assert trie is not None
-        return WordModel(trie, [words[n] for n in usable], self._ngram, weight, bonus, self._unknown)
+        return [words[n] for n in usable], trie
 
-    def _spell(self, hotwords: Mapping[str, float], known: set[str]) -> dict[tuple[str, ...], float]:
+    def _spell(self, hotwords: Mapping[str, float], known: Mapping[str, int]) -> dict[tuple[str, ...], float]:
         """Return hot words as tuples of words that can be written, in the case in which they can be."""
 
         def usable(word: str) -> bool:
@@ -220,7 +228,9 @@ class FusionSource:
         for phrase, bonus in hotwords.items():
             given = unicodedata.normalize("NFC", phrase)
             candidates = [tuple(change(given).split()) for change in (str, str.lower, str.upper)]
-            candidates.sort(key=lambda words: not known.issuperset(words))  # as the language model has them
+            candidates.sort(
+                key=lambda words: not all(word in known for word in words)
+            )  # as the language model has them
             spelled = next((words for words in candidates if words and all(map(usable, words))), None)
             if spelled is None:
                 missing.append(phrase)

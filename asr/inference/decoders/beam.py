@@ -20,6 +20,8 @@ from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.prefixes import TextOf
 from asr.errors import InputError
 from asr.inference.decoders.base import BaseDecoder, Search
+from asr.inference.decoders.hotwords import HotWords, parse_hotwords
+from asr.inference.decoders.models import WordSource
 from asr.inference.decoders.segments import SegmentedSearch, between_pauses, select
 from asr.text.normalization import TextNormalizer
 from asr.text.vocabulary import Vocabulary
@@ -55,6 +57,7 @@ class BeamDecoder(BaseDecoder):
         calibration: see `BaseDecoder`.
         min_confidence: words between two pauses whose mean confidence is below this are left out: they are most likely
             noise, music or another language. It needs a calibration with certainty.
+        source: what the model of words was made of, for `with_hotwords`; None: hot words of characters alone.
     """
 
     def __init__(
@@ -65,12 +68,14 @@ class BeamDecoder(BaseDecoder):
         *,
         calibration: Sequence[float] | None = None,
         min_confidence: float = 0.0,
+        source: WordSource | None = None,
     ) -> None:
         super().__init__(vocabulary, calibration=calibration)
         self.min_confidence = min_confidence
         self.options = options or CTCBeamOptions()
         self.models = models or FusionModels()
         self.graph = make_graph(len(vocabulary), *self.models)
+        self._source = source or WordSource(vocabulary)
         self._names: Sequence[str] = self.models.words.words if self.models.words else ()
         if self.models.words and vocabulary.kind == "phones":
             self.scoring_vocabulary = Vocabulary.characters(sorted(set().union(*self._names)), TextNormalizer.english())
@@ -97,6 +102,24 @@ class BeamDecoder(BaseDecoder):
             models[model] = replace(models[model], **{field: value})
         other.models = FusionModels(**models)
         other.graph = make_graph(len(self.vocabulary), *other.models)
+        return other
+
+    def with_hotwords(self, hotwords: HotWords) -> BeamDecoder:
+        """Return a decoder with these hot words in place of its own, which shares the models of this one.
+
+        Args:
+            hotwords: see `asr.inference.decoders.hotwords.parse_hotwords`.
+
+        Raises:
+            InputError: hot words that cannot be read, or none that can be used.
+        """
+        now, other = self.models.words, copy.copy(self)
+        words = self._source.favor(parse_hotwords(hotwords))
+        if now is not None and (now.weight, now.bonus, now.unknown) != (words.weight, words.bonus, words.unknown):
+            words = replace(words, weight=now.weight, bonus=now.bonus, unknown=now.unknown)  # see `with_weights`
+        other.models = self.models._replace(words=words)
+        other.graph = make_graph(len(self.vocabulary), *other.models)
+        other._names = words.words
         return other
 
     def with_confidences(self, calibration: Sequence[float] | None, min_confidence: float) -> BeamDecoder:

@@ -6,6 +6,7 @@ import inspect
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,17 +123,20 @@ def beam_decoder(
     favored = parse_hotwords(hotwords)
     if not 0 <= min_confidence <= 1:
         raise InputError(f"decoder.min_confidence={min_confidence}: use a probability from 0 to 1")
-    words = labels = neural = None
+    labels = neural = None
     if pronouncer is not None and lm is None and lexicon is None and not favored:
         raise InputError("a pronouncer needs words to pronounce: give lm, lexicon or hotwords as well")
-    if lm is not None or lexicon is not None or favored:
-        ngram = files.read(lm) if lm is not None else None
-        pronunciations = None
-        if lexicon is not None or pronouncer is not None:
-            check_lexicon(vocabulary, given=True)
-            required = [*models.words_of_model(ngram), *(word for phrase in favored for word in lexicon_.words(phrase))]
-            pronunciations = lexicon_for(required, lexicon, pronouncer)
-        words = models.word_model(vocabulary, ngram, pronunciations, favored, lm_weight, word_bonus, unknown_words)
+    ngram = files.read(lm) if lm is not None else None
+    pronunciations = pronounce = None
+    if lexicon is not None or pronouncer is not None:
+        check_lexicon(vocabulary, given=True)
+        pronunciations = lexicon_for(models.words_of_model(ngram), lexicon, pronouncer)
+    if pronouncer is not None:
+        pronounce = partial(lexicon_for, dictionary=None, model=pronouncer)
+    source = models.WordSource(
+        vocabulary, ngram, pronunciations, pronounce, weight=lm_weight, bonus=word_bonus, unknown=unknown_words
+    )
+    words = source.favor(favored) if favored else source.base
     if character_lm is not None:
         labels = models.label_model(vocabulary, files.read(character_lm).expand(), character_weight, character_bonus)
     if neural_lm is not None:
@@ -141,10 +145,12 @@ def beam_decoder(
         neural = neural_model(vocabulary, neural_lm, neural_weight, neural_bonus)
     fused = FusionModels(words, labels, neural)
     if network is None:
-        return BeamDecoder(vocabulary, options, fused, calibration=calibration, min_confidence=min_confidence)
+        return BeamDecoder(
+            vocabulary, options, fused, calibration=calibration, min_confidence=min_confidence, source=source
+        )
     from asr.inference.decoders.transducer import TransducerBeamDecoder
 
-    return TransducerBeamDecoder(vocabulary, network, options, fused, calibration=calibration)
+    return TransducerBeamDecoder(vocabulary, network, options, fused, calibration=calibration, source=source)
 
 
 # decoders by the ``type`` of their configuration; their keyword arguments are the options

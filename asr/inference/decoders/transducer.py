@@ -21,6 +21,7 @@ from asr.errors import InputError
 from asr.inference.decoders.aligner import Aligner
 from asr.inference.decoders.base import BaseDecoder, Search
 from asr.inference.decoders.beam import BeamDecoder, FusionModels
+from asr.inference.decoders.models import WordSource
 from asr.inference.decoders.segments import (
     MAX_SEGMENT_FRAMES,
     MIN_PAUSE_FRAMES,
@@ -76,6 +77,7 @@ class TransducerBeamDecoder(BeamDecoder):
         options: width and pruning of the search; None: the defaults.
         models: as in `BeamDecoder`.
         calibration: see `BaseDecoder`.
+        source: as in `BeamDecoder`.
     """
 
     def __init__(
@@ -86,8 +88,9 @@ class TransducerBeamDecoder(BeamDecoder):
         models: FusionModels | None = None,
         *,
         calibration: Sequence[float] | None = None,
+        source: WordSource | None = None,
     ) -> None:
-        super().__init__(vocabulary, options, models, calibration=calibration)
+        super().__init__(vocabulary, options, models, calibration=calibration, source=source)
         self.network = network
 
     def search(self, frames: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:

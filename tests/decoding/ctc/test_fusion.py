@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ctc_paths import plain_search, random_log_probs, sequence_probs
+from ctc_paths import PHRASES, phrase_scores, plain_search, random_log_probs, sequence_probs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -62,17 +62,27 @@ class TestPronunciations:
         bonus=st.sampled_from([-1.0, 0.0, 1.5]),
         order=st.integers(1, 3),
         in_few_bytes=st.booleans(),
+        phrases=st.sampled_from(PHRASES),
     )
     def test_equals_the_enumeration(
-        self, frames: int, seed: int, weight: float, bonus: float, order: int, in_few_bytes: bool
+        self,
+        frames: int,
+        seed: int,
+        weight: float,
+        bonus: float,
+        order: int,
+        in_few_bytes: bool,
+        phrases: dict[tuple[str, ...], float],
     ) -> None:
         ngram = compact(model(order)) if in_few_bytes else model(order)
         log_probs = random_log_probs(seed, frames, 3, deviation=1.5)
-        graph = make_graph(3, WordModel(lexicon_trie.build(self.entries), self.words, ngram, weight, bonus))
+        trie = lexicon_trie.build(self.entries)
+        graph = make_graph(3, WordModel(trie, self.words, ngram, weight, bonus, phrases=phrases))
         expected = {
             (labels, words): np.log(p)
             + weight * float(ngram.log_probs([self.words[w] for w in words]).sum())
             + bonus * len(words)
+            + phrase_scores([self.words[w] for w in words], phrases)
             for labels, p in sequence_probs(log_probs).items()
             for words in segmentations(labels, self.entries)
         }
@@ -132,14 +142,22 @@ class TestSpellings:
         unknown=st.sampled_from([None, -1.0, -3.0]),
         hot=st.sampled_from([{}, {"ab": 1.0}]),
         in_few_bytes=st.booleans(),
+        phrases=st.sampled_from(PHRASES),
     )
     def test_equals_the_enumeration(
-        self, frames: int, seed: int, weight: float, unknown: float | None, hot: dict[str, float], in_few_bytes: bool
+        self,
+        frames: int,
+        seed: int,
+        weight: float,
+        unknown: float | None,
+        hot: dict[str, float],
+        in_few_bytes: bool,
+        phrases: dict[tuple[str, ...], float],
     ) -> None:
         ngram = compact(model()) if in_few_bytes else model()
         log_probs = random_log_probs(seed, frames, 4, deviation=1.5)
         graph = make_graph(
-            4, WordModel(lexicon_trie.build(self.entries, SPACE), self.words, ngram, weight, 0.5, unknown, hot)
+            4, WordModel(lexicon_trie.build(self.entries, SPACE), self.words, ngram, weight, 0.5, unknown, hot, phrases)
         )
         expected: dict[tuple[int, ...], float] = {}
         for labels, p in sequence_probs(log_probs).items():
@@ -153,6 +171,7 @@ class TestSpellings:
                 + 0.5 * len(words)
                 + (unknown or 0.0) * len(unknown_words)
                 + sum(hot.get(word, 0.0) for word in words)
+                + phrase_scores(words, phrases)
             )
         hypotheses = nbest(log_probs, graph)
         assert {h.labels: pytest.approx(h.score, abs=1e-4) for h in hypotheses} == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from ctc_paths import PHRASES, phrase_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transducer_paths import (
@@ -175,14 +176,20 @@ class TestModels:
         seed=st.integers(0, 999),
         unknown=st.sampled_from([None, -1.0]),
         hot=st.sampled_from([{}, {"ab": 1.0}]),
+        phrases=st.sampled_from(PHRASES),
     )
     def test_words_equal_the_enumeration(
-        self, frames: int, seed: int, unknown: float | None, hot: dict[str, float]
+        self,
+        frames: int,
+        seed: int,
+        unknown: float | None,
+        hot: dict[str, float],
+        phrases: dict[tuple[str, ...], float],
     ) -> None:
         model = ngram([line.split() for line in TEXT])
         scores = random_scores(seed, frames, 4)
         trie = lexicon_trie.build(self.entries, 3)
-        graph = make_graph(4, WordModel(trie, self.words, model, 0.7, 0.5, unknown, hot))
+        graph = make_graph(4, WordModel(trie, self.words, model, 0.7, 0.5, unknown, hot, phrases))
         found = nbest(ScoredNetwork(scores, 4), frames, graph, beam=500, nbest=500)
         expected: dict[tuple[int, ...], float] = {}
         for y in all_sequences(4, 4):
@@ -197,6 +204,7 @@ class TestModels:
                 + 0.5 * len(words)
                 + (unknown or 0.0) * len(strange)
                 + sum(hot.get(word, 0.0) for word in words)
+                + phrase_scores(words, phrases)
             )
         best = sorted(expected, key=lambda y: -expected[y])[:6]
         by_labels = {h.labels: h for h in found}
@@ -206,20 +214,22 @@ class TestModels:
             assert "|".join(spelled) == "".join(str(NAMES[v]) for v in y).strip("|")
 
     @settings(deadline=None, max_examples=12)
-    @given(frames=st.integers(1, 3), seed=st.integers(0, 999))
-    def test_words_of_pieces_equal_the_enumeration(self, frames: int, seed: int) -> None:
+    @given(frames=st.integers(1, 3), seed=st.integers(0, 999), phrases=st.sampled_from(PHRASES))
+    def test_words_of_pieces_equal_the_enumeration(
+        self, frames: int, seed: int, phrases: dict[tuple[str, ...], float]
+    ) -> None:
         texts = {1: "▁a", 2: "b", 3: "▁ab"}
         model = ngram([line.split() for line in TEXT])
         trie, missing = pieces.build(self.words, texts, 4)
         assert missing == [3]  # b can only begin a text, and begins none there
-        graph = make_graph(4, WordModel(trie, self.words, model, 0.7, 0.5))
+        graph = make_graph(4, WordModel(trie, self.words, model, 0.7, 0.5, phrases=phrases))
         scores = random_scores(seed, frames, 4)
         by_labels = {h.labels: h for h in nbest(ScoredNetwork(scores, 4), frames, graph, beam=500, nbest=500)}
         expected: dict[tuple[int, ...], float] = {}
         for y in all_sequences(4, 4):
             words = "".join(texts[v] for v in y).replace("▁", " ").split()
             if all(word in self.words for word in words):
-                models = 0.7 * float(model.log_probs(words).sum()) + 0.5 * len(words)
+                models = 0.7 * float(model.log_probs(words).sum()) + 0.5 * len(words) + phrase_scores(words, phrases)
                 expected[y] = sequence_score(scores, frames, y) + models
         best = sorted(expected, key=lambda y: -expected[y])[:5]
         assert {y: by_labels[y].score for y in best} == pytest.approx({y: expected[y] for y in best}, abs=2e-2)

@@ -194,6 +194,24 @@ def test_hot_words_of_each_utterance(lm: Path) -> None:
     assert always.decode(between, hotwords={"cot": 0.0}).text == "cat sat"
 
 
+def test_a_phrase_may_begin_before_an_utterance_that_goes_on(lm: Path) -> None:
+    between = scores(LABELS, {"c": 0.9}, {"a": 0.5, "o": 0.4}, {"t": 0.9})
+    for decoder in (asr.Decoder(LABELS), asr.Decoder(LABELS, lm=lm)):
+        favored = {"the cot": 6.0}
+        assert decoder.decode(between, hotwords=favored).text == "cat"
+        assert decoder.decode(between, hotwords=favored, after="see the").text == "cot"
+        assert decoder.decode(between, hotwords=favored, after="the a").text == "cat"
+
+
+def test_hot_words_leave_the_scores_of_other_words_alone(lm: Path) -> None:
+    sure = saying(LABELS, "the|cat", 0.99)
+    decoder = asr.Decoder(LABELS, lm=lm, lexicon=["cat", "sat"], unknown_words=-4.0)
+    plain = decoder.decode(sure)
+    for favored in ({"toe": 1.0}, {"toe sat": 1.0}, {"sat": 1.0}):
+        found = decoder.decode(sure, hotwords=favored)
+        assert (found.text, found.score) == (plain.text, pytest.approx(plain.score))
+
+
 def test_words_outside_the_model(lm: Path, caplog: pytest.LogCaptureFixture) -> None:
     sure = saying(LABELS, "the|cot", 0.99)
     assert asr.Decoder(LABELS, lm=lm).decode(sure).text == "the cat"

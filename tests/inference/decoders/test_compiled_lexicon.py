@@ -12,7 +12,7 @@ import pytest
 
 from asr.errors import InputError
 from asr.inference.decoders.factory import compile_lexicon, lexicon_for, make_decoder
-from asr.inference.decoders.models import word_model
+from asr.inference.decoders.models import WordSource
 from asr.lm import files
 from asr.lm.estimate import encode_sentences, kneser_ney
 from asr.text.compiled_lexicon import FORMAT, CompiledLexicon
@@ -60,9 +60,7 @@ def test_the_search_is_the_same(
     """Whatever the order of the network's phones, and if it lacks some."""
     vocabulary = Vocabulary.phones(phones)
     model = files.read(lm)
-    expected, actual = (
-        word_model(vocabulary, model, read_lexicon(path), {}, 0.7, 0.0, None) for path in (dictionary, compiled)
-    )
+    expected, actual = (WordSource(vocabulary, model, read_lexicon(path)).base for path in (dictionary, compiled))
     assert tuple(actual.words) == tuple(expected.words)
     for name in "arc_offsets", "arc_label", "arc_target", "arc_word":
         np.testing.assert_array_equal(getattr(actual.lexicon, name), getattr(expected.lexicon, name))
@@ -82,8 +80,7 @@ def test_another_language_model_takes_the_words_that_it_has(compiled: Path, dict
     other = files.read(tmp_path / "other.arpa")
     for model in other, None:
         expected, actual = (
-            word_model(Vocabulary.phones(PHONES), model, read_lexicon(path), {}, 0.7, 0.0, None)
-            for path in (dictionary, compiled)
+            WordSource(Vocabulary.phones(PHONES), model, read_lexicon(path)).base for path in (dictionary, compiled)
         )
         assert set(actual.words) == set(expected.words) - {"zebra"}
 

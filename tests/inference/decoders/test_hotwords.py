@@ -11,6 +11,7 @@ import pytest
 
 from asr.cli._decoder_options import hot_words
 from asr.errors import InputError
+from asr.inference.decoders.beam import BeamDecoder
 from asr.inference.decoders.factory import make_decoder
 from asr.inference.decoders.hotwords import parse_hotwords
 from asr.lm import arpa
@@ -83,6 +84,48 @@ def test_beside_a_language_model(tmp_path: Path) -> None:
     log_probs = new_york_or_fork(ENGLISH)
     other = decoder.with_weights(lm_weight=3.0)  # type: ignore[attr-defined]
     assert decoder.text(other.search(log_probs, np.array([8]))[0][0]) == "new fork"
+
+
+def text_of(decoder: Any, vocabulary: Vocabulary) -> str:
+    log_probs = new_york_or_fork(vocabulary)
+    return decoder.text(decoder.search(log_probs, np.array([log_probs.shape[1]]))[0][0])
+
+
+@pytest.mark.parametrize("kind", ["characters", "phones"])
+def test_other_hot_words_for_a_decoder_that_is_there(tmp_path: Path, kind: str) -> None:
+    """The large arrays are shared; words that the language model lacks are added to the lexicon."""
+    sentences = [["new", "fork"], ["old", "fork"], ["new", "far"]]
+    arpa.write(kneser_ney(encode_sentences(sentences), 2), tmp_path / "lm.arpa")
+    (tmp_path / "dict").write_text("new N UW\nyork Y AO R K\nfork F AO R K\nold AO R\nfar F AO R\n")
+    options = {"type": "beam", "lm": tmp_path / "lm.arpa"} | (
+        {"lexicon": tmp_path / "dict"} if kind == "phones" else {}
+    )
+    vocabulary = PHONES if kind == "phones" else ENGLISH
+    base = make_decoder(vocabulary, options)
+    assert isinstance(base, BeamDecoder)
+    for favored in ({"york": 6.0}, {"New York": 6.0}, {"old fork": 1.0, "far": 9.0}, {"new york": 2.0, "york": 1.0}):
+        other = base.with_hotwords(favored)
+        made = make_decoder(vocabulary, {**options, "hotwords": favored})
+        log_probs = new_york_or_fork(vocabulary)
+        lengths = np.array([log_probs.shape[1]])
+        found, expected = other.search(log_probs, lengths)[0][0], made.search(log_probs, lengths)[0][0]
+        assert other.text(found) == made.text(expected)
+        assert found.score == pytest.approx(expected.score)
+        assert other.graph.word_lm.log_prob is base.graph.word_lm.log_prob
+        assert text_of(base, vocabulary) == "new fork"
+    assert text_of(base.with_hotwords({"york": 9.0}), vocabulary) == "new york"
+    assert text_of(base.with_hotwords("New York=9"), vocabulary) == "new york"
+    heavy = base.with_weights(lm_weight=5.0)
+    assert heavy.with_hotwords({"york": 9.0}).weights["lm_weight"] == 5.0
+    with pytest.raises(InputError, match="cannot be used: '1984'"):
+        base.with_hotwords("1984")
+
+
+def test_other_hot_words_for_a_decoder_without_words() -> None:
+    base = make_decoder(ENGLISH, {"type": "beam"})
+    assert isinstance(base, BeamDecoder)
+    assert text_of(base.with_hotwords("new york=3"), ENGLISH) == "new york"
+    assert text_of(base, ENGLISH) == "new fork"
 
 
 def test_of_phones(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
