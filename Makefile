@@ -36,16 +36,18 @@ test: lint
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
 
-# The page of `asr serve` in headless Chromium.
+# The page of `asr serve` in headless Chromium. It is given up after five failures, or where a test hangs.
 test-browser: $(VENV)/installed chromium
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
-	ASR_BROWSER=needed $(BIN)/python -m pytest -m browser tests/serve/page
+	ASR_BROWSER=needed $(BIN)/python -m pytest -m browser --maxfail 5 \
+	  -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true tests/serve/page
 
 # The distribution's Chromium, by apt where it is absent. CHROMIUM=/path names another one.
 chromium:
 	@test -n "$$CHROMIUM" && exit; \
 	for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit; done; \
-	(apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium) >/dev/null || { \
+	get="apt-get -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=30"; \
+	($$get update && DEBIAN_FRONTEND=noninteractive $$get install -y --no-install-recommends chromium) >/dev/null || { \
 	  echo "the page is not tested: it needs Chromium, which apt-get cannot install here; install it, or set CHROMIUM=/path/to/it" >&2; \
 	  exit 1; }
 

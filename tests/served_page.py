@@ -1,4 +1,4 @@
-"""What the tests of the page of `asr serve` share: the server with fixed words in the place of a model."""
+"""A server for the tests of the page of `asr serve`, with fixed words in the place of a model."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import soundfile
 from asr.errors import InputError
 from asr.output.transcript import Transcript, Word
 
+PATIENCE = 60.0  # seconds for the server's start and end
 SECONDS = 10.0
 RATE = 16_000
 TEXT = "The idle hour came and went, just like the whirled. Mourning fog hid the meadows and the hills"
@@ -84,7 +85,7 @@ class FixedEngine:
         transcript = Transcript(text, words, len(samples) / rate, None if not words else TRANSCRIPT.confidence)
 
         def answer() -> None:
-            self.gate.wait(20)
+            self.gate.wait()
             if not job.result.done():
                 job.result.set_result(transcript)
 
@@ -123,21 +124,12 @@ def start(token: str = "") -> Served:
     def stop() -> None:
         engine.gate.set()
         server.should_exit = True
-        thread.join(10)
+        thread.join(PATIENCE)
+        assert not thread.is_alive(), "the server does not stop"
         listener.close()
 
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
+    deadline = time.monotonic() + PATIENCE
+    while not server.started:
+        assert time.monotonic() < deadline, "the server does not start"
         time.sleep(0.02)
     return Served(f"http://127.0.0.1:{listener.getsockname()[1]}", model, engine, stop)
-
-
-def until(page: Any, condition: str, seconds: float = 30.0) -> None:
-    """Wait until an expression is true on a page.
-
-    Playwright's own `wait_for_function` evaluates strings on the page, which the content security policy forbids.
-    """
-    deadline = time.monotonic() + seconds
-    while not page.evaluate(condition):
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {condition}"
-        page.wait_for_timeout(30)

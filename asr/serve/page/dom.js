@@ -38,11 +38,15 @@ export function clock(seconds, decimals = 0) {
 /** Return a count with its noun: "1 word", "2 words". */
 export const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 
-/** Tell screen readers a short message; nothing is shown. */
+const announced = []; // messages of the next frame
+
+/** Tell screen readers a short message; nothing is shown. Messages at the same time are told one after the other. */
 export function announce(text) {
+  announced.push(text);
+  if (announced.length > 1) return;
   const place = byId("announcer");
   place.textContent = "";
-  requestAnimationFrame(() => (place.textContent = text));
+  requestAnimationFrame(() => (place.textContent = announced.splice(0).join(" ")));
 }
 
 /** Show a message until it is dismissed; the same message is shown once. */

@@ -56,7 +56,7 @@ export class List extends EventTarget {
     if (!row) return;
     row.hits = hits;
     row.item.dataset.state = recording.state;
-    row.remove.hidden = recording.state === "listening";
+    row.remove.hidden = recording.isLive;
     const text = stateOf(recording) + (hits ? ` · found ${hits}` : "");
     if (row.state.textContent !== text) row.state.textContent = text;
     showProgress(row.progress, recording);
@@ -81,6 +81,8 @@ export function stateOf(recording) {
       return "Recognizing…";
     case "listening":
       return "Listening…";
+    case "finishing":
+      return "Waiting for the last words…";
     case "failed":
       return "Failed";
     default:

@@ -59,9 +59,9 @@ function showWords() {
   byId("again").hidden = !isDone;
   byId("undo").disabled = !open.canUndo;
   byId("redo").disabled = !open.canRedo;
-  byId("player").hidden = open.state === "listening" && !microphone;
-  byId("player").classList.toggle("is-live", open.state === "listening");
-  if (open.state === "listening") showLive();
+  byId("player").hidden = open.state === "finishing";
+  byId("player").classList.toggle("is-live", open.isLive);
+  if (open.isLive) showLive();
   else transcript.show(open);
   timeline.show(open);
   showDoubtful();
@@ -253,8 +253,14 @@ async function toggleMicrophone() {
   try {
     await source.start();
   } catch (error) {
+    source.abandon();
+    if (microphone !== source) return; // it is not wanted any more
     microphone = null;
     notify(error.message);
+    return;
+  }
+  if (microphone !== source) {
+    source.abandon(); // turned off before the browser gave it
     return;
   }
   const now = new Date();
@@ -262,8 +268,9 @@ async function toggleMicrophone() {
   const time = [now.getHours(), now.getMinutes(), now.getSeconds()].map(pad).join("-");
   const recording = recordings.addLive(`microphone-${time}.wav`);
   source.recording = recording;
+  recording.microphone = source;
   source.addEventListener("level", () => showLevel(source));
-  source.addEventListener("words", () => recording === open && showLive());
+  source.addEventListener("words", () => recording === open && recording.isLive && showLive());
   source.addEventListener("problem", ({ detail }) => notify(detail));
   pressMicrophone(true);
   show(recording);
@@ -278,7 +285,7 @@ function pressMicrophone(isOn) {
 
 function showLive() {
   const texts = (words) => words.map((word) => word.text).join(" ");
-  transcript.showLive(texts(microphone?.committed ?? []), texts(microphone?.partial ?? []));
+  transcript.showLive(texts(open.microphone.committed), texts(open.microphone.partial));
 }
 
 function showLevel(source) {
@@ -295,9 +302,10 @@ async function stopListening() {
   pressMicrophone(false);
   const { recording } = source;
   if (!recording) return;
-  recordings.update(recording, { message: "" });
+  announce("The microphone is off.");
+  recordings.update(recording, { state: "finishing" });
   const { file, words } = await source.stop(recording.name);
-  Object.assign(recording, { file, duration: source.duration });
+  Object.assign(recording, { file, duration: source.duration, microphone: null });
   if (words) {
     recording.fill(words, source.duration);
     recordings.update(recording, { state: "done" });
@@ -306,7 +314,6 @@ async function stopListening() {
     player.load(recording.url);
     draw(recording);
   }
-  announce("The microphone is off.");
 }
 
 // ---- events of the page

@@ -5,6 +5,7 @@ import { wav } from "./files.js";
 
 const RATE = 16_000; // samples a second, where the browser resamples
 const ANSWER_MILLISECONDS = 20_000; // that the server has for the last words
+const END_MILLISECONDS = 3000; // that the browser has for the last samples
 const LEVELS_PER_SECOND = 10;
 
 /** One recording from the microphone. Events: "level" (0 to 1), "words" (committed, partial), "problem" (message). */
@@ -67,11 +68,18 @@ export class Microphone extends EventTarget {
    */
   async stop(name) {
     this._node.port.postMessage("stop");
-    await Promise.race([this._ended, wait(1000)]);
+    await Promise.race([this._ended, wait(END_MILLISECONDS)]);
     for (const track of this._stream.getTracks()) track.stop();
     const file = wav(this._pieces, this.rate, name);
     await this._context.close();
     return { file, words: await this._lastWords() };
+  }
+
+  /** Give back what there is of the microphone; nothing is kept. */
+  abandon() {
+    for (const track of this._stream?.getTracks() ?? []) track.stop();
+    this._context?.close();
+    this._socket?.close();
   }
 
   _tell(name, detail) {
@@ -117,7 +125,10 @@ export class Microphone extends EventTarget {
   }
 
   async _lastWords() {
-    if (!this._isLive) return null;
+    if (!this._isLive) {
+      this._socket.close(); // it may be about to open
+      return null;
+    }
     this._socket.send(JSON.stringify({ type: "end" }));
     const isComplete = await Promise.race([this._finished, wait(ANSWER_MILLISECONDS)]);
     this._socket.close();

@@ -2,6 +2,8 @@
 
 import { wordAt } from "./text.js";
 
+const HAIR = 0.002; // seconds before the end of a word that is heard alone: there it is still the one that sounds
+
 /** Plays the recording that is shown. Events: "time" (in every frame while it plays), "state", "unplayable". */
 export class Player extends EventTarget {
   /** @param {HTMLAudioElement} audio */
@@ -14,6 +16,7 @@ export class Player extends EventTarget {
     for (const name of ["play", "pause", "ended"]) audio.addEventListener(name, tell("state"));
     for (const name of ["seeking", "seeked", "timeupdate"]) audio.addEventListener(name, tell("time"));
     audio.addEventListener("play", () => this._frame());
+    audio.addEventListener("timeupdate", () => this._stopInTime()); // there are no frames while the page is hidden
     audio.addEventListener("loadedmetadata", () => {
       this.isPlayable = true;
       tell("state")();
@@ -88,9 +91,16 @@ export class Player extends EventTarget {
     return wordAt(words, this.time + 0.001); // a position is rounded down
   }
 
+  /** Stop where a single word ends, which is noticed a little later. */
+  _stopInTime() {
+    if (this.time < this._stopAt) return;
+    this._audio.pause();
+    this.seek(this._stopAt - HAIR);
+  }
+
   _frame() {
     if (!this.isPlaying) return;
-    if (this.time >= this._stopAt) this._audio.pause();
+    this._stopInTime();
     this.dispatchEvent(new Event("time"));
     requestAnimationFrame(() => this._frame());
   }

@@ -9,7 +9,10 @@ const BUSY_SECONDS = 2; // to wait for a server that is busy, if it does not say
 
 let number = 0;
 
-/** A recording. `state` is "waiting", "sending", "recognizing", "done", "failed" or "listening" (to the microphone). */
+/**
+ * A recording. `state` is "waiting", "sending", "recognizing", "done" or "failed"; of one from the microphone first
+ * "listening", then "finishing" while its last words are awaited.
+ */
 export class Recording {
   /** @param {string} name as shown @param {File|null} file null while the microphone is on */
   constructor(name, file) {
@@ -22,6 +25,7 @@ export class Recording {
     this.duration = 0; // seconds
     this.peaks = undefined; // of the waveform; null: none can be drawn
     this.isSaved = true; // whether all edits are in a file of the user's
+    this.microphone = null; // where it comes from, until it is complete
     this.cancel = new AbortController();
     this._url = "";
     this._clear([]);
@@ -36,6 +40,11 @@ export class Recording {
   _set(paragraphs) {
     this.paragraphs = paragraphs;
     this.words = paragraphs.flat();
+  }
+
+  /** Whether it comes from the microphone and is not complete. */
+  get isLive() {
+    return ["listening", "finishing"].includes(this.state);
   }
 
   /** Address at which the browser has the audio. */

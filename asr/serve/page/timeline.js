@@ -116,7 +116,7 @@ export class Timeline {
 
   _draw() {
     const width = this.detail.clientWidth;
-    if (!width || !this._recording || this._recording.state === "listening") return;
+    if (!width || !this._recording || this._recording.isLive) return;
     const style = getComputedStyle(this.element);
     const names = ["wave", "wave-played", "line", "text", "muted", "surface", "accent", "accent-soft", "doubt"];
     this._colors = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));

@@ -3,7 +3,8 @@
 import { clock, make } from "./dom.js";
 import { textOf } from "./text.js";
 
-const RESTING_MILLISECONDS = 4000; // without scrolling by the user, after which the page follows the sound again
+const SCROLL_MILLISECONDS = 4000; // after the user has scrolled, for which the page does not follow the sound
+const CLICK_MILLISECONDS = 700; // after a click: a second one shall find the word where it was
 
 /**
  * Shows the words of a recording. Events: "hear" (detail: number of the word, and whether it alone), "focus" (number),
@@ -18,13 +19,13 @@ export class Transcript extends EventTarget {
     this.focused = 0; // number of the word that Tab leads to
     this._sounding = -1;
     this._threshold = 0.5;
-    this._scrolled = 0;
+    this._follows = 0; // time from which the page follows the sound
     root.addEventListener("click", (event) => this._click(event));
     root.addEventListener("dblclick", (event) => this._doubleClick(event));
     root.addEventListener("keydown", (event) => this._key(event));
     root.addEventListener("focusin", (event) => this._focusIn(event));
     for (const name of ["wheel", "touchmove"]) {
-      addEventListener(name, () => (this._scrolled = performance.now()), { passive: true });
+      addEventListener(name, () => this._rest(SCROLL_MILLISECONDS), { passive: true });
     }
   }
 
@@ -107,8 +108,12 @@ export class Transcript extends EventTarget {
     this.spans[this._sounding]?.removeAttribute("aria-current");
     this.spans[number]?.setAttribute("aria-current", "true");
     this._sounding = number;
-    const isResting = performance.now() - this._scrolled > RESTING_MILLISECONDS;
-    if (follow && number >= 0 && isResting && !this._field) this.reveal(number);
+    if (follow && number >= 0 && performance.now() >= this._follows && !this._field) this.reveal(number);
+  }
+
+  /** Leave the page where it is for a while. */
+  _rest(milliseconds) {
+    this._follows = Math.max(this._follows, performance.now() + milliseconds);
   }
 
   /** Scroll to a word where it is out of view. */
@@ -156,6 +161,7 @@ export class Transcript extends EventTarget {
     const number = event.target.dataset.number;
     // a text that was selected is left alone; a second click edits
     if (number === undefined || event.detail > 1 || !getSelection().isCollapsed) return;
+    this._rest(CLICK_MILLISECONDS);
     this._hear(Number(number), event.altKey);
   }
 

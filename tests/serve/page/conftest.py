@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import served_page
 import soundfile
-from served_page import RATE, SECONDS, WORDS, Served, until
+from served_page import RATE, SECONDS, WORDS, Served
+from web_page import TIMEOUT, add_files, expect, until_recognized
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +72,7 @@ def launch() -> Iterator[Callable[..., Any]]:
                 "--autoplay-policy=no-user-gesture-required",
                 *flags,
             ]
-            running.append(playwright.chromium.launch(executable_path=program, args=options))
+            running.append(playwright.chromium.launch(executable_path=program, args=options, timeout=4 * TIMEOUT))
             return running[-1]
 
         yield start
@@ -88,7 +89,8 @@ def browser(launch: Callable[..., Any]) -> Any:
 def visit(browser: Any, server: Served) -> Iterator[Callable[..., Any]]:
     """``visit(url, **context)``: the page in a window of its own.
 
-    Errors of scripts, refusals of the content security policy and requests to other hosts fail the test.
+    Nothing moves on it, as for users who want that. Errors of scripts, refusals of the content security policy and
+    requests to other hosts fail the test.
     """
     contexts: list[Any] = []
     faults: Any = []
@@ -96,9 +98,10 @@ def visit(browser: Any, server: Served) -> Iterator[Callable[..., Any]]:
     def open_page(url: str = "", wait: bool = True, **options: Any) -> Any:
         url = url or server.url
         chosen = options.pop("browser", browser)
-        context = chosen.new_context(**{"viewport": {"width": 1200, "height": 850}, **options})
+        usual = {"viewport": {"width": 1200, "height": 850}, "reduced_motion": "reduce"}
+        context = chosen.new_context(**{**usual, **options})
         contexts.append(context)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(TIMEOUT)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
 
@@ -114,7 +117,7 @@ def visit(browser: Any, server: Served) -> Iterator[Callable[..., Any]]:
         page.on("request", see)
         page.goto(url)
         if wait:
-            until(page, "document.querySelector('#model').value !== '…'")
+            expect(page.locator("#model")).not_to_have_value("…")
         return page
 
     yield open_page
@@ -150,7 +153,15 @@ def write_speech() -> Callable[..., Path]:
 def page(visit: Callable[..., Any], speech: Path) -> Any:
     """The page with the words of a recording."""
     page = visit()
-    page.set_input_files("#files", str(speech))
-    page.wait_for_selector(".word")
-    until(page, "!document.querySelector('#play').disabled")
+    add_files(page, speech)
+    until_recognized(page)
+    return page
+
+
+@pytest.fixture
+def long_page(visit: Callable[..., Any], tmp_path: Path) -> Any:
+    """The same of a recording that plays for longer than any test takes, with the words at its beginning."""
+    page = visit()
+    add_files(page, _write_speech(tmp_path / "speech.wav", 120))
+    until_recognized(page)
     return page

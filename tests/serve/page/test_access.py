@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from served_page import TEXT, Served, until
+from served_page import TEXT, WORDS, Served
+from web_page import Sound, add_files, button, expect, until, until_drawn, until_recognized, words
 
 pytestmark = pytest.mark.browser
+LAST = len(TEXT.split()) - 1
+DOUBTFUL = [number for number, word in enumerate(WORDS) if word.confidence < 0.5]
 
 # Contrast as WCAG 2.2 defines it: of each text that is visible with what is behind it, 4.5:1, or 3:1 if it is large;
 # of edges of fields and buttons, and of the underline of doubtful words, 3:1.
@@ -70,60 +74,78 @@ CONTRAST = """
 }
 """
 
-NAMELESS = """
+WRONG_IDS = """
 () => {
-  const named = (e) =>
-    (e.getAttribute("aria-label") || e.innerText || e.title || [...(e.labels ?? [])].map((l) => l.innerText).join("") ||
-      document.getElementById(e.getAttribute("aria-labelledby"))?.innerText || "").trim();
-  const kinds = "button, input, select, textarea, summary, [role=button], [role=slider], dialog, aside, main";
-  const all = [...document.querySelectorAll(kinds)];
   const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
   return [
-    ...all.filter((e) => e.checkVisibility() && !named(e)).map((e) => e.outerHTML.slice(0, 80)),
     ...ids.filter((id, i) => ids.indexOf(id) !== i),
     ...[...document.querySelectorAll("label[for]")].filter((e) => !e.control).map((e) => e.htmlFor),
   ];
 }
 """
+NAMED_ROLES = {
+    *("button", "checkbox", "combobox", "complementary", "dialog", "DisclosureTriangle", "main"),
+    *("progressbar", "searchbox", "slider", "textbox"),
+}
 
 
-def states(page: Any, speech: Path, tmp_path: Path) -> Any:
+def states(page: Any, server: Served, speech: Path, tmp_path: Path) -> Any:
     """Bring the page into all its states, one after the other; yields their names."""
     yield "welcome"
     (tmp_path / "letter.wav").write_text("Dear reader")
-    page.set_input_files("#files", str(tmp_path / "letter.wav"))
-    page.wait_for_selector(".notice")
-    page.set_input_files("#files", str(speech))
-    page.wait_for_selector("li[data-state=failed]")
+    add_files(page, tmp_path / "letter.wav")
+    expect(page.locator(".notice")).to_be_visible()
+    expect(page.locator("#retry")).to_be_visible()
+    until_drawn(page)
     yield "failed"
-    page.locator("li .open").last.click()
-    page.wait_for_selector(".word")
+    server.engine.gate.clear()
+    add_files(page, speech)
+    expect(page.locator("#state-text")).to_have_text("Recognizing…")
+    until_drawn(page)
+    yield "recognizing"
+    server.engine.gate.set()
+    until_recognized(page)
     page.fill("#query", "the")
     page.evaluate("document.querySelector('#audio').currentTime = 1.0")
-    page.wait_for_selector(".sounding")
-    page.click(".options summary")
+    expect(words(page).nth(1)).to_have_class(re.compile("sounding"))
+    page.locator(".options summary").click()
+    expect(page.locator("#hot-words")).to_be_visible()
+    until_drawn(page)
     yield "words"
-    page.click("#export summary")
+    page.locator("#export summary").click()
+    expect(page.locator("[data-format=json]")).to_be_visible()
+    until_drawn(page)
     yield "menu"
     page.keyboard.press("Escape")
-    page.locator(".word").nth(3).dblclick()
+    expect(page.locator("[data-format=json]")).to_be_hidden()
+    words(page).nth(3).focus()
+    page.keyboard.press("e")
+    expect(page.locator(".field")).to_be_focused()
+    until_drawn(page)
     yield "editing"
     page.keyboard.type("edited")
     page.keyboard.press("Control+Enter")
+    expect(words(page).nth(3)).to_have_text("edited")
+    until_drawn(page)
     yield "edited"
-    page.click("#show-help")
+    page.locator("#show-help").click()
+    expect(page.locator("#help")).to_be_visible()
+    until_drawn(page)
     yield "help"
     page.keyboard.press("Escape")
-    page.click("[aria-label='Remove speech.wav']")
+    expect(page.locator("#help")).to_be_hidden()
+    button(page, "Remove speech.wav").click()
+    expect(page.locator("#confirm")).to_be_visible()
+    until_drawn(page)
     yield "question"
-    page.click("text=Keep it")
+    button(page, "Keep it").click()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_contrast(visit: Callable[..., Any], speech: Path, tmp_path: Path, scheme: str) -> None:
+def test_contrast(visit: Callable[..., Any], server: Served, speech: Path, tmp_path: Path, scheme: str) -> None:
     page = visit(color_scheme=scheme)
     checked, faults = 0, []
-    for state in states(page, speech, tmp_path):
+    for state in states(page, server, speech, tmp_path):
         found = page.evaluate(CONTRAST)
         checked += found["checked"]
         faults += [(state, fault) for fault in found["faults"]]
@@ -134,6 +156,7 @@ def test_contrast(visit: Callable[..., Any], speech: Path, tmp_path: Path, schem
 
 
 def test_the_check_of_contrast_sees_faults(page: Any) -> None:
+    until_drawn(page)
     page.evaluate(
         "document.styleSheets[0].insertRule('#facts { color: #999 }', document.styleSheets[0].cssRules.length)"
     )
@@ -142,10 +165,10 @@ def test_the_check_of_contrast_sees_faults(page: Any) -> None:
 
 @pytest.mark.parametrize("width", [360, 768])
 def test_small_windows_do_not_scroll_sideways(
-    visit: Callable[..., Any], speech: Path, tmp_path: Path, width: int
+    visit: Callable[..., Any], server: Served, speech: Path, tmp_path: Path, width: int
 ) -> None:
     page = visit(viewport={"width": width, "height": 700})
-    for state in states(page, speech, tmp_path):
+    for state in states(page, server, speech, tmp_path):
         assert page.evaluate("document.documentElement.scrollWidth") == width, state
         outside = page.evaluate(
             """() => [...document.querySelectorAll("button, input, select, summary, textarea, .word")]
@@ -160,24 +183,54 @@ def test_a_long_name_and_word_at_360_pixels(
     visit: Callable[..., Any], write_speech: Callable[..., Path], tmp_path: Path
 ) -> None:
     page = visit(viewport={"width": 360, "height": 700})
-    page.set_input_files("#files", str(write_speech(tmp_path / f"{'long' * 40}.wav")))
-    page.wait_for_selector(".word")
-    page.locator(".word").first.dblclick()
-    page.keyboard.type("Donaudampfschifffahrtsgesellschaftskapitänswitwenrentenauszahlungsstelle")
+    add_files(page, write_speech(tmp_path / f"{'long' * 40}.wav"))
+    until_recognized(page)
+    words(page).first.dblclick()
+    expect(page.locator(".field")).to_be_focused()
+    word = "Donaudampfschifffahrtsgesellschaftskapitänswitwenrentenauszahlungsstelle"
+    page.keyboard.type(word)
     page.keyboard.press("Control+Enter")
+    expect(words(page).first).to_have_text(word)
+    until_drawn(page)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
-def test_controls_have_names(visit: Callable[..., Any], speech: Path, tmp_path: Path) -> None:
+def test_controls_have_names(visit: Callable[..., Any], server: Served, speech: Path, tmp_path: Path) -> None:
+    """As the browser tells them to screen readers."""
     page = visit()
-    for state in states(page, speech, tmp_path):
-        assert page.evaluate(NAMELESS) == [], state
-    assert page.locator("html").get_attribute("lang") == "en"
-    assert page.locator("[role=status][aria-live=polite]").count() == 1
+    session = page.context.new_cdp_session(page)
+    checked = set()
+    for state in states(page, server, speech, tmp_path):
+        for node in session.send("Accessibility.getFullAXTree")["nodes"]:
+            role = node.get("role", {}).get("value")
+            if node["ignored"] or role not in NAMED_ROLES:
+                continue
+            checked.add(role)
+            assert node["name"]["value"].strip(), (state, node)
+        assert page.evaluate(WRONG_IDS) == [], state
+    assert checked == NAMED_ROLES
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.locator("[role=status][aria-live=polite]")).to_have_count(1)
+
+
+def test_messages_at_the_same_time_are_all_announced(visit: Callable[..., Any]) -> None:
+    page = visit()
+    page.evaluate(
+        """async () => {
+          const { announce } = await import("/dom.js");
+          announce("One.");
+          announce("Two.");
+        }"""
+    )
+    expect(page.locator("#announcer")).to_have_text("One. Two.")
 
 
 def focus(page: Any) -> str:
     return str(page.evaluate("document.activeElement.dataset.number ?? document.activeElement.id"))
+
+
+def expect_focus(page: Any, number: int) -> None:
+    expect(words(page).nth(number)).to_be_focused()
 
 
 def test_everything_by_keys(page: Any) -> None:
@@ -191,67 +244,77 @@ def test_everything_by_keys(page: Any) -> None:
     assert [stop for stop in stops if stop in expected][: len(expected)] == expected
     assert sum(stop.isdigit() for stop in dict.fromkeys(stops)) == 1
 
-    page.locator(".word").first.focus()
-    for key, number in (
-        ("ArrowRight", "1"), ("ArrowRight", "2"), ("ArrowLeft", "1"),
-        ("End", str(len(TEXT.split()) - 1)), ("Home", "0"),
-    ):  # fmt: skip
+    words(page).first.focus()
+    for key, number in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("End", LAST), ("Home", 0)):
         page.keyboard.press(key)
-        assert focus(page) == number
+        expect_focus(page, number)
+    top = "document.{}.getBoundingClientRect().top"
+    below = f"{top.format('activeElement')} - {top.format('querySelector(`.word`)')}"  # the first word
     page.keyboard.press("ArrowDown")
-    below = page.locator(".word").nth(int(focus(page))).bounding_box()
-    assert below["y"] > page.locator(".word").first.bounding_box()["y"]
+    until(page, f"{below} > 10")
     page.keyboard.press("ArrowUp")
-    above = page.locator(".word").nth(int(focus(page))).bounding_box()
-    assert above["y"] == page.locator(".word").first.bounding_box()["y"]
+    until(page, f"Math.abs({below}) < 1")
     page.keyboard.press("n")
-    assert focus(page) == str(TEXT.split().index("whirled."))
+    expect_focus(page, DOUBTFUL[0])
     page.keyboard.press("n")
+    expect_focus(page, DOUBTFUL[1])
     page.keyboard.press("Shift+N")
-    assert focus(page) == str(TEXT.split().index("whirled."))
-    assert "confidence 31 %" in page.inner_text("#word-facts")
+    expect_focus(page, DOUBTFUL[0])
+    expect(page.locator("#word-facts")).to_contain_text("confidence 31 %")
+
+
+def test_sound_and_menu_by_keys(long_page: Any) -> None:
+    page = long_page
+    sound = Sound(page)
+    words(page).nth(2).focus()
     page.keyboard.press("Enter")
-    until(page, "!document.querySelector('#audio').paused")
+    sound.expect_events("seeking 1.30 play")
     page.keyboard.press("Space")
-    until(page, "document.querySelector('#audio').paused")
+    sound.expect_events("seeking 1.30 play pause")
     page.keyboard.press("x")
-    assert page.evaluate("document.activeElement.dataset.format") == "txt"
-    page.keyboard.press("Escape")
-    page.keyboard.press("]")
-    assert page.input_value("#speed") == "1.25"
-    assert page.evaluate("document.querySelector('#audio').playbackRate") == 1.25
+    expect(page.locator("[data-format=txt]")).to_be_focused()
 
 
 def test_the_list_of_keys(page: Any) -> None:
     page.keyboard.press("?")
-    assert page.locator("#help").is_visible()
+    expect(page.locator("#help")).to_be_visible()
     assert page.locator("#keys kbd").count() > 20
     page.uncheck("#single-keys")  # for those whose speech input types letters (WCAG 2.1.4)
     page.keyboard.press("Escape")
-    page.locator(".word").first.focus()
+    expect(page.locator("#help")).to_be_hidden()
+    words(page).first.focus()
     page.keyboard.press("?")
     page.keyboard.press("e")
-    assert not page.locator("#help").is_visible() and page.locator(".field").count() == 0
+    until_drawn(page)
+    expect(page.locator("#help")).to_be_hidden()
+    expect(page.locator(".field")).to_have_count(0)
     page.reload()
+    expect(page.locator("#model")).not_to_have_value("…")
     page.keyboard.press("?")
-    assert not page.locator("#help").is_visible()
+    until_drawn(page)
+    expect(page.locator("#help")).to_be_hidden()
 
 
 def test_keys_do_not_disturb_typing(page: Any) -> None:
-    page.focus("#query")
+    page.locator("#query").focus()
     page.keyboard.type("mexn? /")
-    assert page.input_value("#query") == "mexn? /"
-    assert not page.locator("#help").is_visible() and page.locator(".field").count() == 0
+    expect(page.locator("#query")).to_have_value("mexn? /")
+    until_drawn(page)
+    expect(page.locator("#help")).to_be_hidden()
+    expect(page.locator(".field")).to_have_count(0)
 
 
-def test_nothing_moves_where_it_should_not(visit: Callable[..., Any], server: Served, speech: Path) -> None:
-    page = visit(reduced_motion="reduce")
+@pytest.mark.parametrize(("motion", "animation"), [("reduce", "none"), ("no-preference", "slide")])
+def test_nothing_moves_where_it_should_not(
+    visit: Callable[..., Any], server: Served, speech: Path, motion: str, animation: str
+) -> None:
+    page = visit(reduced_motion=motion)
     server.engine.gate.clear()
-    page.set_input_files("#files", str(speech))
-    page.wait_for_selector("li[data-state=recognizing]")
-    assert page.evaluate("getComputedStyle(document.querySelector('#progress')).animationName") == "none"
+    add_files(page, speech)
+    expect(page.locator("#recordings li")).to_have_attribute("data-state", "recognizing")
+    expect(page.locator("#progress")).to_have_css("animation-name", animation)
     server.engine.gate.set()
-    page.wait_for_selector(".word")
+    until_recognized(page)
 
 
 def test_policy(visit: Callable[..., Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from served_page import TEXT, TRANSCRIPT, WORDS
+from web_page import Sound, add_files, button, expect, until_recognized, words
 
 from asr.output.formats import render
 
@@ -17,9 +18,9 @@ pytestmark = pytest.mark.browser
 
 
 def save(page: Any, format: str, folder: Path) -> str:
-    page.click("#export summary")
+    page.locator("#export summary").click()
     with page.expect_download() as download:
-        page.click(f"[data-format={format}]")
+        page.locator(f"[data-format={format}]").click()
     assert download.value.suggested_filename == f"speech.{format}"
     download.value.save_as(folder / "saved")
     return (folder / "saved").read_text(encoding="utf-8")
@@ -36,77 +37,114 @@ def test_the_text_has_a_line_for_each_paragraph(page: Any, tmp_path: Path) -> No
 
 
 def test_an_edited_text_keeps_times(page: Any, tmp_path: Path) -> None:
-    page.locator(".word", has_text="whirled.").dblclick()
+    number = TEXT.split().index("whirled.")
+    words(page).nth(number).dblclick()
     field = page.locator(".field")
+    expect(field).to_be_focused()
     assert field.evaluate("(e) => e.value.slice(e.selectionStart, e.selectionEnd)") == "whirled."
     page.keyboard.type("world.")
     page.keyboard.press("Control+Enter")
-    assert "just like the world." in page.inner_text("#transcript")
-    assert "edits not saved yet" in page.inner_text("#facts")
-    assert "whirled" not in page.inner_text("#doubt-count") and page.inner_text("#doubt-count") == "2 words"
+    expect(words(page)).to_have_text(TEXT.replace("whirled", "world").split())
+    expect(page.locator("#facts")).to_contain_text("edits not saved yet")
+    expect(page.locator("#doubt-count")).to_have_text("2 words")
     saved = json.loads(save(page, "json", tmp_path))
-    number = TEXT.split().index("whirled.")
     expected = [*WORDS[:number], replace(WORDS[number], text="world.", confidence=1.0), *WORDS[number + 1 :]]
     assert [(w["text"], w["start"], w["end"], w["confidence"]) for w in saved["words"]] == [
         (w.text, w.start, w.end, w.confidence) for w in expected
     ]
     assert saved["text"] == TEXT.replace("whirled", "world")
-    assert "not saved" not in page.inner_text("#facts")
+    expect(page.locator("#facts")).not_to_contain_text("not saved")
+
+
+def edit(page: Any, number: int, text: str) -> None:
+    """Write another text in the place of a word."""
+    words(page).nth(number).dblclick()
+    expect(page.locator(".field")).to_be_focused()
+    page.keyboard.type(text)
+    button(page, "Keep").click()
+    expect(page.locator(".field")).to_have_count(0)
 
 
 def test_undo_and_redo(page: Any) -> None:
-    for old, new in (("idle", "idol"), ("fog", "frog")):
-        page.locator(".word", has_text=old).dblclick()
-        page.keyboard.type(new)
-        page.click("text=Keep")
-    page.keyboard.press("Control+z")
-    assert "idol" in page.inner_text("#transcript") and "frog" not in page.inner_text("#transcript")
-    page.keyboard.press("Control+z")
-    assert "idle" in page.inner_text("#transcript") and page.locator("#undo").is_disabled()
-    page.keyboard.press("Control+Shift+z")
-    page.click("#redo")
-    assert "frog" in page.inner_text("#transcript") and page.locator("#redo").is_disabled()
+    idle, fog = (TEXT.split().index(word) for word in ("idle", "fog"))
+    edit(page, idle, "idol")
+    edit(page, fog, "frog")
+    for key, texts in (
+        ("Control+z", ("idol", "fog")),
+        ("Control+z", ("idle", "fog")),
+        ("Control+Shift+z", ("idol", "fog")),
+    ):
+        page.keyboard.press(key)
+        for number, text in zip((idle, fog), texts, strict=True):
+            expect(words(page).nth(number)).to_have_text(text)
+        expect(page.locator("#undo")).to_be_enabled(enabled="idol" in texts)
+        expect(page.locator("#redo")).to_be_enabled()
+    page.locator("#redo").click()
+    expect(words(page).nth(fog)).to_have_text("frog")
+    expect(page.locator("#redo")).to_be_disabled()
 
 
 def test_escape_leaves_the_text(page: Any) -> None:
-    page.locator(".word").nth(1).focus()
+    words(page).nth(1).focus()
     page.keyboard.press("e")
+    expect(page.locator(".field")).to_be_focused()
     page.keyboard.type("something else")
     page.keyboard.press("Escape")
-    assert " ".join(page.locator(".word").all_inner_texts()) == TEXT
-    assert page.evaluate("document.activeElement.dataset.number") == "1"
+    expect(words(page)).to_have_text(TEXT.split())
+    expect(words(page).nth(1)).to_be_focused()
 
 
 def test_a_line_feed_divides_a_paragraph(page: Any) -> None:
-    page.locator(".word", has_text="and").first.dblclick()
+    words(page).nth(TEXT.split().index("and")).dblclick()
+    expect(page.locator(".field")).to_be_focused()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
     page.keyboard.press("Control+Enter")
-    assert page.locator(".paragraph").count() == 3
-    assert " ".join(page.locator(".word").all_inner_texts()) == TEXT
+    expect(page.locator(".paragraph")).to_have_count(3)
+    expect(words(page)).to_have_text(TEXT.split())
 
 
 def test_what_is_typed_is_text(page: Any) -> None:
-    page.locator(".word").first.dblclick()
-    page.keyboard.type("<b>&amp;</b><img/src/onerror=alert(1)>")
-    page.keyboard.press("Control+Enter")
-    assert page.locator(".word").first.inner_text() == "<b>&amp;</b><img/src/onerror=alert(1)>"
-    assert page.locator("#transcript b, #transcript img").count() == 0
+    edit(page, 0, "<b>&amp;</b><img/src/onerror=alert(1)>")
+    expect(words(page).first).to_have_text("<b>&amp;</b><img/src/onerror=alert(1)>")
+    expect(page.locator("#transcript b, #transcript img")).to_have_count(0)
 
 
 def test_edits_are_not_lost_by_accident(page: Any) -> None:
-    page.locator(".word").first.dblclick()
-    page.keyboard.type("A")
-    page.keyboard.press("Control+Enter")
-    page.click("[aria-label='Remove speech.wav']")
-    page.click("text=Keep it")
-    assert page.locator("li").count() == 1
-    page.click("#again")
-    page.click("text=Keep it")
-    assert page.locator(".word").first.inner_text() == "A"
-    page.click("[aria-label='Remove speech.wav']")
-    page.click("text=Remove it")
-    assert page.locator("li").count() == 0 and page.locator("#welcome").is_visible()
+    edit(page, 0, "A")
+    question = page.get_by_role("dialog")
+    rows = page.locator("#recordings li")
+    for name in ("Remove speech.wav", "Recognize again"):
+        button(page, name).click()
+        button(question, "Keep it").click()
+        expect(question).to_be_hidden()
+        expect(rows).to_have_count(1)
+        expect(words(page).first).to_have_text("A")
+    button(page, "Remove speech.wav").click()
+    button(question, "Remove it").click()
+    expect(rows).to_have_count(0)
+    expect(page.locator("#welcome")).to_be_visible()
+
+
+def test_a_second_click_finds_the_word_where_it_was(visit: Callable[..., Any], speech: Path) -> None:
+    """The page does not scroll to the word that sounds while a double click may be going on."""
+    page = visit(viewport={"width": 360, "height": 500})
+    page.clock.install()
+    add_files(page, speech)
+    until_recognized(page)
+    page.clock.pause_at("2100-01-01")
+    sound = Sound(page)
+    last = words(page).last
+    # its lower edge at that of the window, from where the page scrolls when it follows the sound
+    last.evaluate("(word) => scrollBy(0, word.getBoundingClientRect().bottom - innerHeight + 4)")
+    top = last.evaluate("(word) => word.getBoundingClientRect().top")
+    box = last.bounding_box()
+    at = (box["x"] + box["width"] / 2, box["y"] + 4)
+    page.mouse.click(*at)
+    sound.expect_sounded(str(len(WORDS) - 1))
+    assert last.evaluate("(word) => word.getBoundingClientRect().top") == top
+    page.mouse.dblclick(*at)
+    expect(page.locator(".field")).to_be_focused()
 
 
 def retimed(page: Any, text: str) -> str:
@@ -157,13 +195,13 @@ def retimed(page: Any, text: str) -> str:
         pytest.param("", "", id="nothing left"),
     ],
 )
-def test_times_of_edited_words(page: Any, text: str, expected: str) -> None:
+def test_times_of_edited_words(visit: Callable[..., Any], text: str, expected: str) -> None:
     """Words with their starts and ends in milliseconds."""
-    assert retimed(page, text) == expected
+    assert retimed(visit(), text) == expected
 
 
-def test_any_edit_leaves_times_in_order(page: Any) -> None:
-    faults = page.evaluate(
+def test_any_edit_leaves_times_in_order(visit: Callable[..., Any]) -> None:
+    faults = visit().evaluate(
         """async () => {
           const { retime } = await import("/retime.js");
           let seed = 1;
@@ -194,8 +232,8 @@ def test_any_edit_leaves_times_in_order(page: Any) -> None:
 
 def test_the_text_is_copied(visit: Callable[..., Any], speech: Path) -> None:
     page = visit(permissions=["clipboard-read", "clipboard-write"])
-    page.set_input_files("#files", str(speech))
-    page.wait_for_selector(".word")
-    page.click("#copy")
-    page.wait_for_selector("text=Copied")
+    add_files(page, speech)
+    until_recognized(page)
+    button(page, "Copy").click()
+    expect(page.locator("#announcer")).to_have_text("Text copied.")
     assert page.evaluate("navigator.clipboard.readText()") == TEXT.replace(" Mourning", "\nMourning") + "\n"

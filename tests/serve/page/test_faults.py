@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served_page import TEXT, Served, until
+from served_page import TEXT, Served
+from web_page import add_files, button, expect, until_recognized, words
 
 pytestmark = pytest.mark.browser
 
@@ -16,23 +17,22 @@ pytestmark = pytest.mark.browser
 def test_a_file_that_is_no_recording(visit: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "letter.wav").write_text("Dear reader")
     page = visit()
-    page.set_input_files("#files", str(tmp_path / "letter.wav"))
+    add_files(page, tmp_path / "letter.wav")
     notice = page.locator("[role=alert] .notice")
-    notice.wait_for()
-    assert "letter.wav: the recording cannot be read" in notice.inner_text()
-    assert "cannot be read" in page.inner_text("#state-text")
-    page.click("[aria-label=Dismiss]")
-    assert notice.count() == 0
-    page.click("#retry")
-    notice.wait_for()
+    expect(notice).to_contain_text("letter.wav: the recording cannot be read")
+    expect(page.locator("#state-text")).to_contain_text("cannot be read")
+    button(page, "Dismiss").click()
+    expect(notice).to_have_count(0)
+    button(page, "Try again").click()
+    expect(notice).to_contain_text("letter.wav: the recording cannot be read")
 
 
 def test_an_empty_file(visit: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "nothing.wav").touch()
     page = visit()
-    page.set_input_files("#files", str(tmp_path / "nothing.wav"))
-    assert page.inner_text(".notice") == "Empty: nothing.wav"
-    assert page.locator("li").count() == 0
+    add_files(page, tmp_path / "nothing.wav")
+    expect(page.locator(".notice")).to_have_text("Empty: nothing.wav")
+    expect(page.locator("#recordings li")).to_have_count(0)
 
 
 def test_the_server_is_gone(
@@ -40,19 +40,20 @@ def test_the_server_is_gone(
 ) -> None:
     served = start_server()
     page = visit(served.url)
-    page.set_input_files("#files", str(speech))
-    page.wait_for_selector(".word")
+    add_files(page, speech)
+    until_recognized(page)
     served.stop()
-    page.set_input_files("#files", str(speech))
-    page.wait_for_selector("text=The server does not answer. Is it still running?")
-    page.locator("li .open").first.click()
+    add_files(page, speech)
+    expect(page.locator("#state-text")).to_have_text("The server does not answer. Is it still running?")
+    page.locator("#recordings li").first.locator(".open").click()
+    expect(words(page)).to_have_text(TEXT.split())
     # the text is saved without the server
-    page.click("#export summary")
-    page.click("[data-format=srt]")
-    page.wait_for_selector("text=speech.srt was not saved.")
-    page.click("#export summary")
+    page.locator("#export summary").click()
+    page.locator("[data-format=srt]").click()
+    expect(page.locator(".notice").last).to_contain_text("speech.srt was not saved.")
+    page.locator("#export summary").click()
     with page.expect_download() as download:
-        page.click("[data-format=txt]")
+        page.locator("[data-format=txt]").click()
     download.value.save_as(tmp_path / "saved.txt")
     assert " ".join((tmp_path / "saved.txt").read_text().split()) == TEXT
 
@@ -67,12 +68,15 @@ def test_a_busy_server_is_asked_again(visit: Callable[..., Any], speech: Path) -
             route.continue_()
             return
         body = json.dumps({"error": {"message": "too many requests at a time"}})
-        route.fulfill(status=429, headers={"Retry-After": "1"}, content_type="application/json", body=body)
+        route.fulfill(status=429, headers={"Retry-After": "600"}, content_type="application/json", body=body)
 
+    page.clock.install()
     page.route("**/v1/audio/transcriptions", answer)
-    page.set_input_files("#files", str(speech))
-    page.wait_for_selector("text=The server is busy; again in 1 s.")
-    page.wait_for_selector(".word")
+    add_files(page, speech)
+    expect(page.locator("#state-text")).to_have_text("The server is busy; again in 600 s.")
+    assert len(calls) == 1
+    page.clock.fast_forward(600_000)
+    expect(words(page)).to_have_text(TEXT.split())
     assert len(calls) == 2
 
 
@@ -88,28 +92,23 @@ def test_a_busy_server_is_asked_again(visit: Callable[..., Any], speech: Path) -
 def test_errors_of_other_forms(visit: Callable[..., Any], speech: Path, body: str, expected: str) -> None:
     page = visit()
     page.route("**/v1/audio/transcriptions", lambda route: route.fulfill(status=502, body=body))
-    page.set_input_files("#files", str(speech))
-    page.wait_for_selector(".notice")
-    assert page.inner_text(".notice p") == f"speech.wav: {expected}"
+    add_files(page, speech)
+    expect(page.locator(".notice p")).to_have_text(f"speech.wav: {expected}")
 
 
 def test_a_token(visit: Callable[..., Any], start_server: Callable[..., Served], speech: Path) -> None:
     served = start_server(token="open-sesame")
-    page = visit_with_token(visit, served, "wrong")
-    page.wait_for_selector("text=The server does not accept this token.")
-    page.fill("#token-value", "open-sesame")
-    page.keyboard.press("Enter")
-    until(page, "document.querySelector('#model').value === 'fixed'")
-    page.set_input_files("#files", str(speech))
-    page.wait_for_selector(".word")
-    page.reload()  # it is kept while the tab is open
-    until(page, "document.querySelector('#model').value === 'fixed'")
-    assert not page.locator("#token").is_visible()
-
-
-def visit_with_token(visit: Callable[..., Any], served: Served, token: str) -> Any:
     page = visit(served.url, wait=False)
-    page.wait_for_selector("#token[open]")
-    page.fill("#token-value", token)
-    page.keyboard.press("Enter")
-    return page
+    field, model = page.get_by_label("Token", exact=True), page.locator("#model")
+    field.fill("wrong")
+    field.press("Enter")
+    expect(page.locator("#token-text")).to_have_text("The server does not accept this token.")
+    expect(field).to_have_value("")
+    field.fill("open-sesame")
+    field.press("Enter")
+    expect(model).to_have_value("fixed")
+    add_files(page, speech)
+    until_recognized(page)
+    page.reload()  # it is kept while the tab is open
+    expect(model).to_have_value("fixed")
+    expect(page.locator("#token")).to_be_hidden()
