@@ -3,9 +3,9 @@
     python recipes/english/rare.py cmudict.dict words.dict --books books/*.txt --everyday everyday.txt \
         --dictionary wide.dict --model rare.arpa
 
-The new words are those of the CMU dictionary, those that the books have three times or more, and those that the everyday
-sentences have twice; numbers are left out. `wide.dict` has the words of `words.dict` and the new ones, pronounced as
-lexicon.py does. `rare.arpa` has their probabilities, by their counts in the books, for `asr lm mix` with a small
+The new words are those of the CMU dictionary, those that the books have three times or more, and those that the
+everyday sentences have twice; numbers are left out. `wide.dict` has the words of `words.dict` and the new ones,
+pronounced as lexicon.py does. `rare.arpa` has their probabilities, by their counts in the books, for `asr lm mix` with a small
 weight: a word that a recognizer's language model lacks is always wrong. Needs the extra ``synthetic``.
 """
 
