@@ -5,8 +5,8 @@
 
 The new words are those of the CMU dictionary, those that the books have three times or more, and those that the
 everyday sentences have twice; numbers are left out. `wide.dict` has the words of `words.dict` and the new ones,
-pronounced as lexicon.py does. `rare.arpa` has their probabilities, by their counts in the books, for `asr lm mix` with a small
-weight: a word that a recognizer's language model lacks is always wrong. Needs the extra ``synthetic``.
+pronounced as lexicon.py does. `rare.arpa` has their probabilities, by their counts in the books, for `asr lm mix` with
+a small weight: a word that a recognizer's language model lacks is always wrong. Needs the extra ``synthetic``.
 """
 
 from __future__ import annotations
