@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from asr.audio.backend import log_once
 from asr.audio.open import SAMPLE_RATES
 from asr.audio.reader import Channel, stream
 from asr.errors import AudioError, InputError
@@ -17,6 +18,8 @@ from asr.errors import AudioError, InputError
 BLOCK_SECONDS = 0.1
 POLL_SECONDS = 0.1  # after which a source that is waited for is asked whether it has been stopped
 PCM_SCALE = 32768  # of 16-bit samples
+MAX_AHEAD = 1 << 17  # samples that a source which can wait is ahead by at most: 8 s at 16 kHz
+MAX_WAITING = 1 << 20  # samples that wait to be taken at most; those of a source that cannot wait are lost then
 
 
 class Resampler:
@@ -63,10 +66,22 @@ class ArrivingAudio:
         self._convert = convert
         self._queue: queue.SimpleQueue[np.ndarray | Exception | None] = queue.SimpleQueue()
         self._is_stopped = False
+        self._put, self._taken = 0, 0  # samples so far; each is counted by one thread
 
     def put(self, samples: np.ndarray) -> None:
-        """Add samples (S,) float32."""
+        """Add samples (S,) float32. They are lost after `stop`, and where `MAX_WAITING` others wait already."""
+        if self._is_stopped:
+            return
+        if self._put - self._taken > MAX_WAITING:
+            log_once("behind", f"{self.name}: samples are lost, as they arrive faster than they are recognized")
+            return
+        self._put += len(samples)
         self._queue.put(samples)
+
+    def wait_for_room(self) -> None:
+        """Wait until less than `MAX_AHEAD` samples wait to be taken, or the audio is stopped."""
+        while self._put - self._taken > MAX_AHEAD and not self._is_stopped:
+            time.sleep(POLL_SECONDS / 10)
 
     def end(self, error: Exception | None = None) -> None:
         """End the audio, by an error or without one. What was put in before is still taken out."""
@@ -95,10 +110,15 @@ class ArrivingAudio:
             is_stopped = self._is_stopped  # before what is left is taken
             try:
                 item = self._queue.get(timeout=None if is_stopped else POLL_SECONDS, block=not is_stopped)
+                there = self._queue.qsize()  # not more: a source may be faster than they are taken
                 while isinstance(item, np.ndarray):
                     arrived.append(item)
+                    if there == 0:
+                        break
+                    there -= 1
                     item = self._queue.get_nowait()
-                is_open, end = False, item
+                else:
+                    is_open, end = False, item
             except queue.Empty:
                 is_open = not is_stopped
             if arrived:
@@ -113,6 +133,7 @@ class ArrivingAudio:
 
     def _converted(self, arrived: list[np.ndarray]) -> Iterator[np.ndarray]:
         samples = np.concatenate(arrived)
+        self._taken += len(samples)
         if self._convert is not None:
             samples = self._convert(samples)
         if len(samples):
@@ -125,6 +146,7 @@ def start(audio: ArrivingAudio, samples: Iterator[np.ndarray]) -> ArrivingAudio:
     def run() -> None:
         try:
             for block in samples:
+                audio.wait_for_room()
                 if audio.is_stopped:
                     return
                 audio.put(block)

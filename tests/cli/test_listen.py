@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -20,7 +22,9 @@ import pytest
 import soundfile
 
 from asr.audio import arriving, microphone
+from asr.audio.writer import AudioWriter
 from asr.cli._captions import DIM, ERASE, NORMAL, LineCaptions, TerminalCaptions
+from asr.errors import AudioError
 from asr.inference.live import Committed, Partial
 from asr.output.transcript import Word
 
@@ -62,7 +66,8 @@ class FakeSounddevice(types.ModuleType):
 
     Attributes:
         samples: what the microphone hears, at 16 kHz.
-        then: what happens after it: "vanish" (nothing more comes), "finish" (the stream ends), "interrupt" (Ctrl-C).
+        then: what happens after it: "vanish" (nothing more comes), "finish" (the stream ends), "interrupt" (Ctrl-C),
+            "never end" (the first samples again and again, without a pause).
         rates: that inputs accept.
     """
 
@@ -106,6 +111,8 @@ class FakeSounddevice(types.ModuleType):
                 elif fake.then == "interrupt":
                     time.sleep(0.5)
                     os.kill(os.getpid(), signal.SIGINT)
+                while fake.then == "never end" and not fake.closed:
+                    options["callback"](fake.samples[:size, None], size, None, None)
 
             def close(self) -> None:
                 fake.closed += 1
@@ -194,6 +201,40 @@ def test_a_microphone_until_it_is_interrupted(
     assert fake.opened == [16000] and fake.closed == 1
     assert len(soundfile.read(tmp_path / "out.wav")[0]) > 0.95 * len(fake.samples) / 2
     assert words_of((tmp_path / "out.txt").read_text()) == texts[0]
+
+
+def test_a_microphone_that_never_pauses_can_be_interrupted(
+    asr: Callable[..., Any], fake: FakeSounddevice, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some drivers deliver samples as fast as they are taken: there is always one that waits."""
+    fake.then = "never end"
+    monkeypatch.setattr(arriving, "MAX_WAITING", 4 * RATE)
+    interrupt = threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.start()
+    result = asr("listen", "--model", model, "--save", tmp_path / "out.wav")
+    interrupt.join()
+    assert result.status == 0, result.err
+    assert fake.closed == 1 and len(soundfile.read(tmp_path / "out.wav")[0])
+
+
+@pytest.mark.parametrize("native", [RATE, 48_000])
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_samples_beyond_full_scale_are_clipped(fake: FakeSounddevice, tmp_path: Path, suffix: str, native: int) -> None:
+    """They do not wrap to the other sign; at another rate the filter of the resampler adds to them."""
+    loud = 3 * np.sin(2 * np.pi * 50 * np.arange(native) / native).astype(np.float32)
+    loud[native // 2] = np.nan
+    fake.samples, fake.then, fake.rates = loud, "finish", (native,)
+    device = dataclasses.replace(microphone.find_device(None), sample_rate=native)
+    writer = AudioWriter(tmp_path / f"out{suffix}", RATE)
+    with microphone.open_microphone(device, RATE) as audio, contextlib.suppress(AudioError):  # it disappears at the end
+        for block in audio.blocks():
+            writer.write(block)
+    writer.close()
+    saved, _ = soundfile.read(writer.path)
+    wanted = np.clip(3 * np.sin(2 * np.pi * 50 * np.arange(RATE) / RATE), -1, 1)
+    assert np.abs(saved).max() <= 1.0
+    near = np.delete(np.arange(RATE), np.arange(RATE // 2 - 20, RATE // 2 + 20))  # not where no number was
+    assert np.abs(saved[near] - wanted[near]).max() < 0.15
 
 
 @pytest.mark.parametrize("then", ["vanish", "finish"])

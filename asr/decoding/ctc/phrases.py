@@ -55,8 +55,8 @@ def build(phrases: Mapping[tuple[int, ...], float]) -> PhraseAutomaton:
     rows = sorted((state, word, target) for state, row in enumerate(arcs) for word, target in row.items())
     table = np.array(rows, dtype=np.int32).reshape(-1, 3)
     offsets = np.searchsorted(table[:, 0], np.arange(len(arcs) + 1)).astype(np.int32)
-    word, target = np.ascontiguousarray(table[:, 1]), np.ascontiguousarray(table[:, 2])
-    return PhraseAutomaton(offsets, word, target, np.array(suffix, dtype=np.int32), np.array(score))
+    words, targets = np.ascontiguousarray(table[:, 1]), np.ascontiguousarray(table[:, 2])
+    return PhraseAutomaton(offsets, words, targets, np.array(suffix, dtype=np.int32), np.array(score))
 
 
 def _suffix_after(arcs: list[dict[int, int]], suffix: list[int], state: int, word: int) -> int:

@@ -61,6 +61,7 @@ def test_the_search_is_the_same(
     vocabulary = Vocabulary.phones(phones)
     model = files.read(lm)
     expected, actual = (WordSource(vocabulary, model, read_lexicon(path)).base for path in (dictionary, compiled))
+    assert actual is not None and expected is not None
     assert tuple(actual.words) == tuple(expected.words)
     for name in "arc_offsets", "arc_label", "arc_target", "arc_word":
         np.testing.assert_array_equal(getattr(actual.lexicon, name), getattr(expected.lexicon, name))
@@ -82,6 +83,7 @@ def test_another_language_model_takes_the_words_that_it_has(compiled: Path, dict
         expected, actual = (
             WordSource(Vocabulary.phones(PHONES), model, read_lexicon(path)).base for path in (dictionary, compiled)
         )
+        assert actual is not None and expected is not None
         assert set(actual.words) == set(expected.words) - {"zebra"}
 
 
