@@ -40,7 +40,7 @@ test-slow: $(VENV)/installed
 test-browser: $(VENV)/installed chromium
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
 	ASR_BROWSER=needed $(BIN)/python -m pytest -m browser --maxfail 5 \
-	  -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true tests/serve/page
+	  -o faulthandler_timeout=400 -o faulthandler_exit_on_timeout=true tests/serve/page
 
 # The distribution's Chromium, by apt where it is absent. CHROMIUM=/path names another one.
 chromium:
