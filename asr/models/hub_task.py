@@ -79,6 +79,7 @@ class HubTask(RecognitionTask):
         width = network.config.vocab_size
         if max(hub_files.written_columns(alphabet)) >= width:
             raise InputError(f"{hub['model']}: its tokenizer has {len(alphabet.labels)} labels, its network {width}")
+        network.float()  # weights of 16 bits are for other devices, and features are of 32
         return on_device(cls(network, extractor, alphabet, vocabulary), device)
 
     @property

@@ -23,21 +23,35 @@ LABELS = ["<pad>", "<s>", "</s>", "<unk>", "|", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ'"]
 Command = Callable[..., Any]
 
 
-def save(folder: Path, labels: list[str], **options: Any) -> Any:
+def save(
+    folder: Path,
+    labels: list[str],
+    family: str = "Wav2Vec2",
+    dtype: torch.dtype = torch.float32,
+    extractor: dict[str, Any] | None = None,
+    as_processor: bool = False,
+    **options: Any,
+) -> Any:
     """Write a model with random weights, which never says control symbols."""
     folder.mkdir()
     (folder / "vocab.json").write_text(json.dumps({label: n for n, label in enumerate(labels)}))
-    transformers.Wav2Vec2CTCTokenizer(str(folder / "vocab.json"), pad_token=labels[0]).save_pretrained(folder)
-    transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    tokenizer = transformers.Wav2Vec2CTCTokenizer(str(folder / "vocab.json"), pad_token=labels[0])
+    features = transformers.Wav2Vec2FeatureExtractor(**extractor or {})
+    if as_processor:
+        transformers.Wav2Vec2Processor(features, tokenizer).save_pretrained(folder)
+    else:
+        tokenizer.save_pretrained(folder)
+        features.save_pretrained(folder)
     torch.manual_seed(1)
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     sizes |= {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2}
-    config = transformers.Wav2Vec2Config(vocab_size=len(labels), conv_dim=(8,) * 7, pad_token_id=0, **sizes, **options)
-    network = transformers.Wav2Vec2ForCTC(config).eval()
+    make_config, make_network = (getattr(transformers, f"{family}{part}") for part in ("Config", "ForCTC"))
+    config = make_config(vocab_size=len(labels), conv_dim=(8,) * 7, pad_token_id=0, **sizes, **options)
+    network = make_network(config).eval()
     with torch.no_grad():
         network.lm_head.weight *= 20
         network.lm_head.bias[1:4] = -100.0
-    network.save_pretrained(folder)
+    network.to(dtype).save_pretrained(folder)
     return network
 
 
@@ -72,6 +86,40 @@ def test_the_text_is_that_of_transformers(model: Path) -> None:
     assert recognizer.transcribe(noise(2)[:10], 16000).duration < 0.001  # fewer samples than its convolutions need
     long = recognizer.transcribe(noise(130))
     assert long.words[-1].end > 120
+
+
+BASE = {"feat_extract_norm": "group", "do_stable_layer_norm": False}
+LARGE = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
+MASKED = {"return_attention_mask": True, "do_normalize": True}
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "extractor", "dtype", "as_processor"),
+    [
+        ("Hubert", BASE, {"return_attention_mask": False, "do_normalize": False}, torch.float32, False),
+        ("Hubert", LARGE, MASKED, torch.float32, True),
+        ("WavLM", BASE, {"return_attention_mask": True, "do_normalize": False}, torch.float32, False),
+        ("WavLM", LARGE, MASKED, torch.float16, False),
+        ("Hubert", LARGE, MASKED, torch.float16, False),
+        ("Wav2Vec2", LARGE, MASKED, torch.bfloat16, True),
+        ("Wav2Vec2", BASE, {"do_normalize": False}, torch.float16, False),
+    ],
+)
+def test_families_of_models(
+    tmp_path: Path, family: str, options: Any, extractor: Any, dtype: torch.dtype, as_processor: bool
+) -> None:
+    """With their usual kinds of normalization, with and without a mask, and with weights of 16 bits."""
+    folder = tmp_path / "tiny"
+    save(folder, LABELS, family, dtype, extractor, as_processor, **options)
+    recognizer = asr_.load(f"hf:{folder}")
+    network = transformers.AutoModelForCTC.from_pretrained(folder).float().eval()
+    processor = transformers.AutoProcessor.from_pretrained(folder)
+    sound = noise(2)
+    with torch.no_grad():
+        logits = network(**processor(sound, sampling_rate=16000, return_tensors="pt")).logits
+    expected = processor.batch_decode(logits.argmax(-1))[0]
+    assert len(expected) > 5
+    assert recognizer.transcribe(sound).text == " ".join(expected.split())
 
 
 def test_our_decoders_and_alignment(model: Path) -> None:
