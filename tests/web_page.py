@@ -13,12 +13,12 @@ from typing import Any
 
 TIMEOUT = 60_000  # milliseconds, for a busy machine
 
-expect: Any = None
 try:
-    from playwright.sync_api import expect
+    from playwright import sync_api
 except ImportError:
-    pass  # the fixture `launch` skips the tests, or fails
+    expect: Any = None  # the fixture `launch` skips the tests, or fails
 else:
+    expect = sync_api.expect
     expect.set_options(timeout=TIMEOUT)
 
 
