@@ -25,8 +25,7 @@ from asr.lm.ngram import BOS, EOS, UNK, NGramOrder, build
 from asr.text.lexicon import read_lexicon
 
 sys.path.insert(0, str(Path(__file__).parent))
-from lexicon import is_number
-from pronounce import Speller
+from lexicon import is_number, lines, pronounce
 
 WORD = re.compile(r"[a-z][a-z']*[a-z]|[a-z]")
 IN_BOOKS, EVERYDAY = 3, 2  # least counts of a new word
@@ -60,17 +59,12 @@ def main() -> None:
     new |= {word for word, count in books.items() if count >= IN_BOOKS and len(word) > 2 and WORD.fullmatch(word)}
     new |= {word for word, count in everyday.items() if count >= EVERYDAY and WORD.fullmatch(word)}
     new = {word for word in new - old - FRAGMENTS if not is_number(word)}
-    speller = Speller()
-    pronounced: dict[str, list[tuple[str, ...]]] = {}
-    for word in sorted(new, key=lambda word: (-everyday[word], -books[word], word)):
-        variants = [tuple(variant) for variant in known.get(word) or [speller(word)] if variant]
-        if variants:
-            pronounced[word] = list(dict.fromkeys(variants))
+    order = sorted(new, key=lambda word: (-everyday[word], -books[word], word))
+    pronounced = dict(pronounce(order, known))
     with options.dictionary.open("w", encoding="utf-8") as output:
         output.write(options.words.read_text(encoding="utf-8"))
         for word, variants in pronounced.items():
-            for number, phones in enumerate(variants, start=1):
-                print(word if number == 1 else f"{word}({number})", *(phone.upper() for phone in phones), file=output)
+            print(*lines(word, variants), sep="\n", file=output)
     counts = np.array([books[word] if books[word] >= IN_BOOKS else NO_COUNT for word in pronounced], dtype=np.float64)
     probability = np.concatenate([[LEAST] * 3, counts / counts.sum()])
     unigrams = NGramOrder(
