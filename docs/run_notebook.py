@@ -24,6 +24,7 @@ from typing import Any
 from PIL import Image
 
 COLORS = 48  # of pictures, which makes them a fifth as large
+LINES = 30  # of an output that are stored, at its beginning and at its end
 SHELL = re.compile(r"^!(.*)$", re.M)
 
 
@@ -70,7 +71,10 @@ def _outputs(printed: str) -> list[dict[str, Any]]:
     """Return the outputs of a cell: what it printed, and the figures that it left open."""
     outputs: list[dict[str, Any]] = []
     if printed:
-        outputs.append({"output_type": "stream", "name": "stdout", "text": printed.splitlines(keepends=True)})
+        lines = printed.splitlines(keepends=True)
+        if (left_out := len(lines) - 2 * LINES) > 0:
+            lines[LINES:-LINES] = [f"[… {left_out} lines …]\n"]
+        outputs.append({"output_type": "stream", "name": "stdout", "text": lines})
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         for number in pyplot.get_fignums():
             drawn, picture = io.BytesIO(), io.BytesIO()
