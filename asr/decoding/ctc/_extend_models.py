@@ -35,7 +35,7 @@ from asr.decoding.ctc._state import (
     Work,
     child_row,
 )
-from asr.decoding.ctc.fusion import STATE_BITS, join_states, piece_target, score_word, word_at
+from asr.decoding.ctc.model_scores import STATE_BITS, join_states, piece_target, score_word, word_at
 from asr.lm.ngram import step
 from asr.utils.numba_cache import njit
 from asr.utils.numba_options import INLINE_KERNEL, INNER_KERNEL

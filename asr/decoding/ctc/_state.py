@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from asr.decoding.ctc import lexicon_trie
-from asr.decoding.ctc.fusion import STATE_BITS, Graph, NGramCache
+from asr.decoding.ctc.fusion import Graph
+from asr.decoding.ctc.model_scores import STATE_BITS, NGramCache
 from asr.utils.numba_cache import njit
 from asr.utils.numba_options import INLINE_KERNEL, KERNEL
 

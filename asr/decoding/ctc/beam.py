@@ -15,7 +15,9 @@ from asr.decoding.ctc import _state as state
 from asr.decoding.ctc._batch import check_batch
 from asr.decoding.ctc._scores import to_log_probs, to_probs
 from asr.decoding.ctc.alignment import align_hypothesis
-from asr.decoding.ctc.fusion import NONE, Graph, make_cache, make_graph, score_ends
+from asr.decoding.ctc.fusion import Graph, make_graph
+from asr.decoding.ctc.lexicon_trie import NONE
+from asr.decoding.ctc.model_scores import make_cache, score_ends
 from asr.decoding.ctc.options import CTCBeamOptions
 from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.prefixes import Labels, TextOf, Words, find_words, merge_texts

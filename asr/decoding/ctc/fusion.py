@@ -11,20 +11,15 @@ import numpy as np
 
 from asr.decoding.ctc import lexicon_trie, phrases
 from asr.decoding.ctc._lookahead import arc_bounds, best_below, max_begin
-from asr.decoding.ctc.lexicon_trie import EMPTY, NONE, ROOT, LexiconTrie
+from asr.decoding.ctc.lexicon_trie import NONE, ROOT, LexiconTrie
 from asr.decoding.ctc.phrases import PhraseAutomaton
 from asr.errors import InputError
-from asr.lm import compact
 from asr.lm.compact import CompactNGram, CompactTrie
-from asr.lm.ngram import EOS, UNK, NGram, Trie, lower_bound, step
-from asr.utils.numba_cache import njit
-from asr.utils.numba_options import INLINE_KERNEL, INNER_KERNEL, KERNEL
+from asr.lm.ngram import EOS, UNK, NGram, Trie
 
 if TYPE_CHECKING:
     from asr.decoding.ctc.neural_lm import NeuralModel
 
-CACHE_SIZE = 1 << 16  # scores of the word model that are remembered
-STATE_BITS = (1 << 32) - 1  # of a state of the word model: that of its n-gram model
 MAX_SCORE = 300.0  # natural log that models may add at once, as probabilities are linear and exp(710) overflows
 
 
@@ -130,7 +125,7 @@ class Graph(NamedTuple):
     word_lm_weight: float
     has_phrases: bool
     phrases: PhraseAutomaton
-    word_start: int  # state of the word model at the beginning, see `join_states`
+    word_start: int  # state of the word model at the beginning, see `asr.decoding.ctc.model_scores.join_states`
     has_label_lm: bool
     label_lm: Trie
     label_lm_id: np.ndarray  # (labels,): id of each label in the n-gram model of labels
@@ -141,20 +136,6 @@ class Graph(NamedTuple):
     has_neural_lm: bool  # whether each frame comes with the log-probabilities of a neural model
     neural_lm_weight: float
     neural_lm_bonus: float
-
-
-class NGramCache(NamedTuple):
-    """Scores of the word model, (CACHE_SIZE,) each, at the hash of a state and a word. One for each search."""
-
-    key: np.ndarray  # int64: state and word
-    state: np.ndarray  # int32: the state after the word
-    log_prob: np.ndarray  # float64, natural log
-
-
-def make_cache() -> NGramCache:
-    """Return an empty cache."""
-    key, state = np.full(CACHE_SIZE, NONE, dtype=np.int64), np.zeros(CACHE_SIZE, dtype=np.int32)
-    return NGramCache(key, state, np.zeros(CACHE_SIZE))
 
 
 def make_graph(
@@ -181,14 +162,7 @@ def make_graph(
     """
     lexicon = words.lexicon if words else _no_lexicon()
     is_open = words is not None and words.unknown is not None
-    if is_open and lexicon.separator == NONE and not lexicon.has_pieces:
-        raise InputError("words outside the lexicon need a separator: a label that ends every word")
-    if lexicon.has_pieces and len(lexicon.begins_word) != labels:
-        raise InputError(f"the lexicon is of {len(lexicon.begins_word)} labels, the scores have {labels}")
-    if len(lexicon.arc_label) and not 0 <= lexicon.arc_label.min() <= lexicon.arc_label.max() < labels:
-        raise InputError(f"the lexicon has labels up to {lexicon.arc_label.max()}, the scores {labels} labels")
-    if label_lm and len(label_lm.names) != labels:
-        raise InputError(f"the label model names {len(label_lm.names)} labels, the scores have {labels}")
+    _check_labels(labels, lexicon, is_open, label_lm)
     word_bonus = _word_bonus(words) if words else np.zeros(1)
     word_lm = words.ngram if words else None
     weight = words.weight if words else 0.0
@@ -251,6 +225,18 @@ def make_graph(
     )
 
 
+def _check_labels(labels: int, lexicon: LexiconTrie, is_open: bool, label_lm: LabelModel | None) -> None:
+    """Raise InputError for a lexicon or a label model that does not fit the number of labels of the search."""
+    if is_open and lexicon.separator == NONE and not lexicon.has_pieces:
+        raise InputError("words outside the lexicon need a separator: a label that ends every word")
+    if lexicon.has_pieces and len(lexicon.begins_word) != labels:
+        raise InputError(f"the lexicon is of {len(lexicon.begins_word)} labels, the scores have {labels}")
+    if len(lexicon.arc_label) and not 0 <= lexicon.arc_label.min() <= lexicon.arc_label.max() < labels:
+        raise InputError(f"the lexicon has labels up to {lexicon.arc_label.max()}, the scores {labels} labels")
+    if label_lm and len(label_lm.names) != labels:
+        raise InputError(f"the label model names {len(label_lm.names)} labels, the scores have {labels}")
+
+
 def _no_lexicon() -> LexiconTrie:
     """Return a stand-in for an absent lexicon."""
     no_arcs = np.zeros(0, dtype=np.int32)
@@ -285,157 +271,3 @@ def _word_bonus(words: WordModel, floor: float = -np.inf) -> np.ndarray:
         bonus[number[word]] += max(score, floor)
     bonus[-1] += words.unknown or 0.0
     return bonus
-
-
-@njit(**INLINE_KERNEL)
-def join_states(ngram_state: int, phrase_state: int) -> int:
-    """Return the state of the word model: that of its n-gram model, and above 32 bits that of its phrases."""
-    return np.int64(phrase_state) << 32 | np.int64(ngram_state)
-
-
-@njit(**INNER_KERNEL)
-def _step_ngram(graph: Graph, state: int, ngram_id: int) -> tuple[int, float]:
-    """Return the state of the n-gram model of words after a word, and the word's log-probability."""
-    if graph.is_compact:
-        return compact.step(graph.compact_lm, state, ngram_id)
-    return step(graph.word_lm, state, ngram_id)
-
-
-@njit(**KERNEL)
-def state_after(graph: Graph, state: int, word: int) -> int:
-    """Return the state of the word model (`join_states`) after a word; see `score_word`."""
-    ngram_state, phrase_state = state & STATE_BITS, state >> 32
-    if graph.has_word_lm:
-        ngram_state, _ = _step_ngram(graph, ngram_state, graph.ngram_id[word])
-    if graph.has_phrases:
-        phrase_state, _ = phrases.step(graph.phrases, phrase_state, word)
-    return join_states(ngram_state, phrase_state)
-
-
-@njit(**INLINE_KERNEL)
-def score_word(graph: Graph, cache: NGramCache, state: int, word: int) -> tuple[int, float]:
-    """Return the state of the word model (`join_states`) after a word, and the word's score.
-
-    ``len(graph.word_bonus) - 1`` is an unknown word.
-    """
-    score = graph.word_bonus[word]
-    ngram_state, phrase_state = state & STATE_BITS, state >> 32
-    if graph.has_word_lm:
-        ngram_id = graph.ngram_id[word]
-        key = ngram_state * graph.word_lm_size + ngram_id
-        slot = (key ^ (key >> 16)) % CACHE_SIZE
-        if cache.key[slot] != key:
-            cache.state[slot], cache.log_prob[slot] = _step_ngram(graph, ngram_state, ngram_id)
-            cache.key[slot] = key
-        ngram_state = np.int64(cache.state[slot])
-        score += graph.word_lm_weight * cache.log_prob[slot]
-    if graph.has_phrases:
-        phrase_state, added = phrases.step(graph.phrases, phrase_state, word)
-        score += added
-    return join_states(ngram_state, phrase_state), score
-
-
-@njit(**INNER_KERNEL)
-def find_arcs(graph: Graph, node: int, label: int) -> tuple[int, int]:
-    """Return the range (first, last + 1) of the arcs of a label from a node of the lexicon."""
-    if node == len(graph.arc_offsets) - 1:  # in an unknown word
-        return 0, 0
-    end = graph.arc_offsets[node + 1]
-    low = high = lower_bound(graph.arc_label, graph.arc_offsets[node], end, label)
-    while high < end and graph.arc_label[high] == label:
-        high += 1
-    return low, high
-
-
-@njit(**INNER_KERNEL)
-def piece_target(graph: Graph, node: int, label: int) -> int:
-    """Return the node that a word piece leads to from a node, or NONE; a text may begin within a word."""
-    low, high = find_arcs(graph, ROOT if graph.begins_word[label] else max(node, EMPTY), label)
-    if low < high:
-        return graph.arc_target[low]
-    return len(graph.arc_offsets) - 1 if graph.is_open else NONE  # an unknown word
-
-
-@njit(**INNER_KERNEL)
-def word_at(graph: Graph, node: int) -> int:
-    """Return the word that may end at a node below `EMPTY`, of a lexicon of word pieces, or NONE."""
-    word = NONE
-    if node < len(graph.node_word):
-        word = graph.node_word[node]
-    if word == NONE and graph.is_open:
-        word = len(graph.word_bonus) - 1
-    return word
-
-
-@njit(**INNER_KERNEL)
-def score_end(graph: Graph, cache: NGramCache, node: int, word_state: int, label_state: int) -> tuple[int, float]:
-    """Score the end of the utterance after a prefix.
-
-    Args:
-        graph: the models.
-        cache: of the word model.
-        node: the prefix's node of the lexicon.
-        word_state: its state of the word model, see `join_states`.
-        label_state: its state of the label model.
-
-    Returns:
-        The word that ends with the utterance, NONE if no word does, and the score; that is -inf within a word that
-        cannot end here.
-    """
-    word, score = NONE, 0.0
-    if graph.has_words:
-        if graph.has_pieces:
-            if node > EMPTY:
-                word, score = word_at(graph, node), -np.inf
-                if word != NONE:
-                    word_state, score = score_word(graph, cache, word_state, word)
-            if node != ROOT:
-                score -= graph.lookahead[node]
-        elif node != ROOT:  # the last word may lack the separator
-            score, state = -np.inf, word_state
-            low, high = find_arcs(graph, node, graph.separator)
-            for arc in range(low, high):
-                arc_state, arc_score = score_word(graph, cache, word_state, graph.arc_word[arc])
-                if arc_score > score:
-                    score, state, word = arc_score, arc_state, graph.arc_word[arc]
-            if word == NONE and graph.is_open:
-                word = len(graph.word_bonus) - 1
-                state, score = score_word(graph, cache, word_state, word)
-            score -= graph.lookahead[node]
-            word_state = state
-        if graph.has_word_lm and graph.word_lm_end != NONE and score > -np.inf:
-            score += graph.word_lm_weight * _step_ngram(graph, word_state & STATE_BITS, graph.word_lm_end)[1]
-    if graph.has_label_lm and graph.label_lm_end != NONE:
-        score += graph.label_lm_weight * step(graph.label_lm, label_state, graph.label_lm_end)[1]
-    return word, score
-
-
-def score_ends(
-    graph: Graph,
-    cache: NGramCache,
-    node: np.ndarray,
-    ngram_state: np.ndarray,
-    phrase_state: np.ndarray,
-    label_state: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Score the end of the utterance after each of several prefixes: `score_end` for arrays (n,)."""
-    words, scores = np.empty(len(node), dtype=np.int64), np.empty(len(node))
-    _score_ends(graph, cache, node, ngram_state, phrase_state, label_state, words, scores)
-    return words, scores
-
-
-@njit(**KERNEL)
-def _score_ends(
-    graph: Graph,
-    cache: NGramCache,
-    node: np.ndarray,
-    ngram_state: np.ndarray,
-    phrase_state: np.ndarray,
-    label_state: np.ndarray,
-    words: np.ndarray,
-    scores: np.ndarray,
-) -> None:
-    """Write what `score_ends` returns to ``words`` and ``scores``."""
-    for i in range(len(node)):
-        word_state = join_states(ngram_state[i], phrase_state[i])
-        words[i], scores[i] = score_end(graph, cache, node[i], word_state, label_state[i])

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from asr.decoding.ctc import lexicon_trie
-from asr.decoding.ctc.fusion import (
+from asr.decoding.ctc.fusion import Graph
+from asr.decoding.ctc.model_scores import (
     STATE_BITS,
-    Graph,
     NGramCache,
     find_arcs,
     join_states,

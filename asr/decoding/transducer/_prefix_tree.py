@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from asr.decoding.ctc import lexicon_trie
-from asr.decoding.ctc.fusion import STATE_BITS, Graph
+from asr.decoding.ctc.fusion import Graph
+from asr.decoding.ctc.model_scores import STATE_BITS
 from asr.decoding.transducer import _kernel as kernel
 from asr.decoding.transducer.network import TransducerNetwork
 

@@ -26,7 +26,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr.decoding.ctc.fusion import Graph, make_cache, make_graph, score_ends
+from asr.decoding.ctc.fusion import Graph, make_graph
+from asr.decoding.ctc.model_scores import make_cache, score_ends
 from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.options import BeamOptions
 from asr.decoding.prefixes import Labels, TextOf, Words, find_words, merge_texts

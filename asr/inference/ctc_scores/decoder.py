@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from asr.decoding.ctc.beam import CTCBeamSearch, TextOf
-from asr.decoding.ctc.fusion import NONE, Graph
+from asr.decoding.ctc.fusion import Graph
+from asr.decoding.ctc.lexicon_trie import NONE
 from asr.decoding.ctc.options import SCORES, CTCBeamOptions
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError

@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 from asr.decoding.ctc import lexicon_trie, pieces
 from asr.decoding.ctc.beam import CTCBeamSearch
-from asr.decoding.ctc.fusion import NONE, Graph, LabelModel, WordModel, make_graph, state_after
-from asr.decoding.ctc.lexicon_trie import LexiconTrie
+from asr.decoding.ctc.fusion import Graph, LabelModel, WordModel, make_graph
+from asr.decoding.ctc.lexicon_trie import NONE, LexiconTrie
+from asr.decoding.ctc.model_scores import state_after
 from asr.errors import InputError
 from asr.inference.decoders.models import SPACE, log_uncovered, log_unusable, plain_characters, words_of_model
 from asr.lm import files

@@ -13,7 +13,8 @@ import numpy as np
 from asr.decoding.ctc import beam as ctc_beam
 from asr.decoding.ctc._batch import check_batch
 from asr.decoding.ctc.beam import CTCBeamSearch
-from asr.decoding.ctc.fusion import NONE, LabelModel, WordModel, make_graph
+from asr.decoding.ctc.fusion import LabelModel, WordModel, make_graph
+from asr.decoding.ctc.lexicon_trie import NONE
 from asr.decoding.ctc.neural_lm import NeuralModel
 from asr.decoding.ctc.options import CTCBeamOptions
 from asr.decoding.hypothesis import Hypothesis

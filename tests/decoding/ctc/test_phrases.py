@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.decoding.ctc import lexicon_trie, phrases, pieces
-from asr.decoding.ctc.fusion import Graph, WordModel, make_graph, state_after
+from asr.decoding.ctc.fusion import Graph, WordModel, make_graph
 from asr.decoding.ctc.lexicon_trie import LexiconTrie
+from asr.decoding.ctc.model_scores import state_after
 from asr.lm.compact import compact
 from asr.lm.estimate import encode_sentences, kneser_ney
 from asr.lm.ngram import NGram
