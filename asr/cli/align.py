@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from asr.cli._audio_options import Channel, Strict, Track, parse_channel
-from asr.cli._completion import formats, models
-from asr.cli._cue_options import DEFAULTS, CueCharacters, CueLines, CueSeconds
+from asr.cli._completion import formats
 from asr.cli._decoder_options import Lexicon, Pronouncer
-from asr.cli._device import Device
 from asr.cli._inputs import end, open_inputs
+from asr.cli._model_options import Device, Model
+from asr.cli._output_options import DEFAULTS, CueCharacters, CueLines, CueSeconds, Overwrite, SkipExisting
 from asr.cli._streams import print_json
 from asr.errors import InputError
 from asr.models import pretrained
@@ -31,9 +31,7 @@ def align(
             "segments beside them, or a manifest, see asr prepare folder --help.",
         ),
     ],
-    model: Annotated[
-        str, typer.Option(help="Model directory, a training run, or a model of the package.", autocompletion=models)
-    ] = pretrained.DEFAULT,
+    model: Model = pretrained.DEFAULT,
     text: Annotated[
         str | None, typer.Argument(metavar="TEXT", help="Text file with what is spoken, or - for standard input.")
     ] = None,
@@ -47,10 +45,8 @@ def align(
     ] = "json",
     output: Annotated[Path | None, typer.Option(help="Write to this file, instead of printing.")] = None,
     output_dir: Annotated[Path | None, typer.Option(help="Write one file per recording into this folder.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
-    skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Keep outputs that exist: do only what is missing.")
-    ] = False,
+    overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
     close_gaps: Annotated[
         float,
         typer.Option(min=0.0, metavar="SECONDS", help="Let words meet where the gap between them is not longer."),

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from asr.cli._completion import models
-from asr.cli._device import Device
 from asr.cli._inputs import end, find_inputs
+from asr.cli._model_options import Device, Ensemble, LabelBeam
 from asr.cli._streams import print_json
 from asr.errors import InputError
 from asr.utils.escape import to_json
@@ -17,16 +16,9 @@ from asr.utils.escape import to_json
 
 def caption(
     files: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Image files, folders and quoted globs.")],
-    model: Annotated[
-        list[str],
-        typer.Option(
-            help="Model directory, or a training run; given several times, an ensemble.", autocompletion=models
-        ),
-    ],
+    model: Ensemble,
     nbest: Annotated[int, typer.Option(min=1, help="Number of captions per image.")] = 1,
-    beam: Annotated[
-        int | None, typer.Option(min=1, help="Beam width of the search.", show_default="the model's own")
-    ] = None,
+    beam: LabelBeam = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON line per image, with scores (natural log).")
     ] = False,

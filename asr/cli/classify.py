@@ -8,8 +8,8 @@ import typer
 
 from asr.cli._audio_options import Channel, Strict, Track, parse_channel
 from asr.cli._completion import models
-from asr.cli._device import Device
 from asr.cli._inputs import end, find_inputs, open_inputs
+from asr.cli._model_options import Device
 from asr.cli._streams import print_json
 from asr.errors import InputError
 from asr.utils.escape import to_json

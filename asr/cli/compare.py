@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from asr.cli._device import Device
+from asr.cli._model_options import BatchSeconds, Device
+from asr.cli._score_options import Figures, Normalization
 
 
 def compare(
@@ -31,14 +31,12 @@ def compare(
     metric: Annotated[
         str | None, typer.Option(help="wer, cer or per.", show_default="wer, or per of models of phones")
     ] = None,
-    normalization: Annotated[
-        str, typer.Option(help="Of all texts before they are compared: none, or english (no case, no punctuation).")
-    ] = "none",
+    normalization: Normalization = "none",
     worst: Annotated[int, typer.Option(min=0, help="Number of the utterances to show that differ most.")] = 5,
-    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    json: Figures = None,
     head: Annotated[str | None, typer.Option(help="Head of the models to score.", show_default="the first")] = None,
     device: Device = "cpu",
-    batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio in a batch, in seconds.")] = 240.0,
+    batch_seconds: BatchSeconds = 240.0,
 ) -> None:
     """Compare two recognizers on the same utterances: error rates, whether their difference is significant, and where.
 

@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
-from asr.cli._completion import models
 from asr.cli._decoder_options import Beam, Decoder, HotWords, LanguageModel, Lexicon, decoder_config
-from asr.cli._device import Device
+from asr.cli._model_options import BatchSeconds, Device, ModelArgument
+from asr.cli._score_options import BySpeaker, Figures
 
 
 def evaluate(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A model directory, or a training run.", autocompletion=models)
-    ],
+    model: ModelArgument,
     data: Annotated[
         list[str],
         typer.Argument(
@@ -24,12 +22,12 @@ def evaluate(
         ),
     ],
     head: Annotated[str | None, typer.Option(help="Head to score (default: all with references).")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    json: Figures = None,
     details: Annotated[Path | None, typer.Option(help="Write a JSON line per utterance to this file.")] = None,
     worst: Annotated[int, typer.Option(min=0, help="Number of the worst utterances to show aligned.")] = 5,
-    by_speaker: Annotated[bool, typer.Option("--by-speaker", help="Report each speaker too.")] = False,
+    by_speaker: BySpeaker = False,
     device: Device = "cpu",
-    batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio in a batch, in seconds.")] = 240.0,
+    batch_seconds: BatchSeconds = 240.0,
     beam: Beam = None,
     lm: LanguageModel = None,
     lexicon: Lexicon = None,

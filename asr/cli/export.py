@@ -7,16 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from asr.cli._completion import models
+from asr.cli._model_options import ModelArgument
 
 
 def export(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL", help="Model directory, a training run, or a model of the package.", autocompletion=models
-        ),
-    ],
+    model: ModelArgument,
     output: Annotated[Path, typer.Option(help="The directory to write: model.onnx beside the model's other files.")],
     format: Annotated[Literal["onnx"], typer.Option(help="Format of the network.")] = "onnx",
     int8: Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from asr.cli._completion import models
-from asr.cli._device import Device
+from asr.cli._model_options import Device
 
 
 def generate(

@@ -6,18 +6,13 @@ from typing import Annotated
 
 import typer
 
-from asr.cli._completion import models
+from asr.cli._model_options import ModelArgument
 from asr.cli._streams import print_json
 from asr.utils.escape import to_json
 
 
 def info(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL", help="Model directory, a training run, or a model of the package.", autocompletion=models
-        ),
-    ],
+    model: ModelArgument,
     json: Annotated[bool, typer.Option("--json", help="Print everything as a JSON object.")] = False,
 ) -> None:
     """Describe a model: its configuration, how it was trained, and its scores."""

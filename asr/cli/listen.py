@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from asr.cli._captions import make_captions
-from asr.cli._completion import formats, models
+from asr.cli._completion import formats
 from asr.cli._decoder_options import (
     Beam,
     Decoder,
@@ -26,6 +26,8 @@ from asr.cli._decoder_options import (
     decoder_config,
 )
 from asr.cli._inputs import STDIN
+from asr.cli._model_options import Model
+from asr.cli._output_options import Overwrite
 from asr.errors import InputError
 from asr.models import pretrained
 from asr.utils.escape import escape_control
@@ -37,9 +39,7 @@ STREAM_RATE = 16_000
 
 
 def listen(
-    model: Annotated[
-        str, typer.Option(help="Model directory, a training run, or a model of the package.", autocompletion=models)
-    ] = pretrained.DEFAULT,
+    model: Model = pretrained.DEFAULT,
     device: Annotated[
         str | None,
         typer.Option(metavar="NUMBER|NAME", help="Audio input, or a part of its name.", show_default="the usual one"),
@@ -68,7 +68,7 @@ def listen(
             autocompletion=formats,
         ),
     ] = "txt",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    overwrite: Overwrite = False,
     json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each event, for programs.")] = False,
     plain: Plain = False,
     digits: Digits = False,

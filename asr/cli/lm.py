@@ -15,22 +15,33 @@ app = typer.Typer(
     cls=Commands, help="Estimate, score, prune, mix and convert n-gram language models.", no_args_is_help=True
 )
 
-TEXT = typer.Argument(
-    metavar="TEXT...", help="Text files, a sentence a line (also compressed; - is standard input), or manifests."
-)
-MODEL = typer.Argument(metavar="MODEL", help="An ARPA file, plain or compressed, or a binary file.")
+Text = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="TEXT...", help="Text files, a sentence a line (also compressed; - is standard input), or manifests."
+    ),
+]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="An ARPA file, plain or compressed, or a binary file.")]
 OUTPUT_HELP = "File to write: binary if its name ends in .ngram, else ARPA; compressed if it ends in .gz, .xz or .bz2."
-NORMALIZATION = typer.Option(help="Normalization of the text: english (as in the recipes' text heads) or none.")
-PROSE = typer.Option("--prose", help="The text is books: split it into sentences, and write Mr. as Mister.")
-SPELL = typer.Option("--spell-numbers", help="Write numbers as English words: 1984 is nineteen eighty four.")
-CHARACTERS = typer.Option("--characters", help="A model of characters; the space between words is |.")
-PRUNE = typer.Option(min=0, help="Threshold of pruning, as in `asr lm prune`.")
+OutputOption = Annotated[Path, typer.Option(help=OUTPUT_HELP)]
+OutputArgument = Annotated[Path, typer.Argument(metavar="OUTPUT", help=OUTPUT_HELP)]
+Normalization = Annotated[
+    str, typer.Option(help="Normalization of the text: english (as in the recipes' text heads) or none.")
+]
+Prose = Annotated[
+    bool, typer.Option("--prose", help="The text is books: split it into sentences, and write Mr. as Mister.")
+]
+Spell = Annotated[
+    bool, typer.Option("--spell-numbers", help="Write numbers as English words: 1984 is nineteen eighty four.")
+]
+Characters = Annotated[bool, typer.Option("--characters", help="A model of characters; the space between words is |.")]
+Threshold = Annotated[float, typer.Option(min=0, help="Threshold of pruning, as in `asr lm prune`.")]
 
 
 @app.command(cls=Command)
 def train(
-    text: Annotated[list[Path], TEXT],
-    output: Annotated[Path, typer.Option(help=OUTPUT_HELP)],
+    text: Text,
+    output: OutputOption,
     order: Annotated[int, typer.Option(help="Length of the longest n-grams, 1 to 6.")] = 3,
     words: Annotated[int | None, typer.Option(min=1, help="Keep only the N most frequent words.")] = None,
     vocabulary: Annotated[
@@ -40,11 +51,11 @@ def train(
         str,
         typer.Option(help="Leave out n-grams with this count or less, by order: '0 0 1' for trigrams seen once."),
     ] = "0",
-    prune: Annotated[float, PRUNE] = 0.0,
-    normalization: Annotated[str, NORMALIZATION] = "english",
-    characters: Annotated[bool, CHARACTERS] = False,
-    prose: Annotated[bool, PROSE] = False,
-    spell_numbers: Annotated[bool, SPELL] = False,
+    prune: Threshold = 0.0,
+    normalization: Normalization = "english",
+    characters: Characters = False,
+    prose: Prose = False,
+    spell_numbers: Spell = False,
 ) -> None:
     """Estimate a model by interpolated modified Kneser-Ney smoothing."""
     from asr.training.ngram import train_ngram
@@ -72,12 +83,12 @@ def train(
 
 @app.command(cls=Command)
 def score(
-    model: Annotated[Path, MODEL],
-    text: Annotated[list[Path], TEXT],
-    normalization: Annotated[str, NORMALIZATION] = "english",
-    characters: Annotated[bool, CHARACTERS] = False,
-    prose: Annotated[bool, PROSE] = False,
-    spell_numbers: Annotated[bool, SPELL] = False,
+    model: Model,
+    text: Text,
+    normalization: Normalization = "english",
+    characters: Characters = False,
+    prose: Prose = False,
+    spell_numbers: Spell = False,
 ) -> None:
     """Print the perplexity of text, a line a file."""
     from asr.evaluation.ngram import score_ngram
@@ -95,8 +106,8 @@ def score(
 
 @app.command(cls=Command)
 def prune(
-    model: Annotated[Path, MODEL],
-    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help=OUTPUT_HELP)],
+    model: Model,
+    output: OutputArgument,
     threshold: Annotated[
         float, typer.Option(min=0, help="Leave out n-grams that lower the perplexity by less than this fraction.")
     ],
@@ -119,7 +130,7 @@ def prune(
 @app.command(cls=Command)
 def mix(
     models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Two models or more, ARPA or binary files.")],
-    output: Annotated[Path, typer.Option(help=OUTPUT_HELP)],
+    output: OutputOption,
     dev: Annotated[
         list[Path] | None,
         typer.Option(help="Text or manifest: fit the weights on it. Several: the option several times."),
@@ -127,11 +138,11 @@ def mix(
     weights: Annotated[
         str | None, typer.Option(help="Weights of the models instead: '0.8 0.2'. They are divided by their sum.")
     ] = None,
-    prune: Annotated[float, PRUNE] = 0.0,
-    normalization: Annotated[str, NORMALIZATION] = "english",
-    characters: Annotated[bool, CHARACTERS] = False,
-    prose: Annotated[bool, PROSE] = False,
-    spell_numbers: Annotated[bool, SPELL] = False,
+    prune: Threshold = 0.0,
+    normalization: Normalization = "english",
+    characters: Characters = False,
+    prose: Prose = False,
+    spell_numbers: Spell = False,
 ) -> None:
     """Interpolate models linearly, and merge them into one.
 
@@ -165,8 +176,8 @@ def mix(
 
 @app.command(cls=Command)
 def convert(
-    model: Annotated[Path, MODEL],
-    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help=OUTPUT_HELP)],
+    model: Model,
+    output: OutputArgument,
 ) -> None:
     """Write a model as a binary file, or as an ARPA file.
 
@@ -184,7 +195,7 @@ def lexicon(
     dictionary: Annotated[
         Path, typer.Argument(metavar="DICTIONARY", help="Pronouncing dictionary, as CMUdict or Kaldi's.")
     ],
-    model: Annotated[Path, MODEL],
+    model: Model,
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="File to write.")],
 ) -> None:
     """Compile the pronunciations of a model's words, so that decoding starts at once.

@@ -9,9 +9,9 @@ import typer
 
 from asr.cli._audio_options import Channel, Track, parse_channel
 from asr.cli._completion import models
-from asr.cli._device import Device
 from asr.cli._help import Command, Commands
 from asr.cli._inputs import open_inputs
+from asr.cli._model_options import Device, Model
 from asr.errors import InputError
 from asr.models import pretrained
 from asr.utils.text_files import read_text
@@ -34,9 +34,6 @@ Text = Annotated[
     ),
 ]
 Output = Annotated[Path, typer.Option(help="The picture to write: .png, .svg or .pdf.")]
-Model = Annotated[
-    str, typer.Option(help="Model directory, a training run, or a model of the package.", autocompletion=models)
-]
 Head = Annotated[
     str | None, typer.Option(help="Head whose labels are drawn.", show_default="the one that the model decodes")
 ]

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from asr.cli._completion import models
-from asr.cli._device import Device
 from asr.cli._inputs import collect, end
+from asr.cli._model_options import Device, Ensemble, LabelBeam
 from asr.cli._streams import print_json
 from asr.utils.escape import to_json
 from asr.utils.text_files import read_lines
@@ -16,16 +15,9 @@ from asr.utils.text_files import read_lines
 
 def pronounce(
     words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="Words, or - for lines of standard input.")],
-    model: Annotated[
-        list[str],
-        typer.Option(
-            help="Model directory, or a training run; given several times, an ensemble.", autocompletion=models
-        ),
-    ],
+    model: Ensemble,
     nbest: Annotated[int, typer.Option(min=1, help="Number of pronunciations per word.")] = 1,
-    beam: Annotated[
-        int | None, typer.Option(min=1, help="Beam width of the search.", show_default="the model's own")
-    ] = None,
+    beam: LabelBeam = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON line per word, with scores (natural log).")
     ] = False,

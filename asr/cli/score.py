@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from asr.cli._score_options import BySpeaker, Figures, Normalization
+
 
 def score(
     reference: Annotated[
@@ -24,18 +26,16 @@ def score(
         ),
     ],
     metric: Annotated[str | None, typer.Option(help="wer, cer or per.", show_default="wer")] = None,
-    normalization: Annotated[
-        str, typer.Option(help="Of all texts before they are compared: none, or english (no case, no punctuation).")
-    ] = "none",
+    normalization: Normalization = "none",
     plain: Annotated[
         bool, typer.Option("--plain", help="The files have texts without ids: line 1 belongs to line 1.")
     ] = False,
     missing_as_empty: Annotated[
         bool, typer.Option("--missing-as-empty", help="Count the words of utterances without a hypothesis as deleted.")
     ] = False,
-    by_speaker: Annotated[bool, typer.Option("--by-speaker", help="Report each speaker too.")] = False,
+    by_speaker: BySpeaker = False,
     worst: Annotated[int, typer.Option(min=0, help="Number of the worst utterances to show.")] = 5,
-    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    json: Figures = None,
 ) -> None:
     """Score recognized texts in a file against correct ones: error rates with intervals, and the worst utterances.
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from asr.cli._completion import models
 from asr.cli._decoder_options import (
     Beam,
     Decoder,
@@ -19,7 +18,7 @@ from asr.cli._decoder_options import (
     Plain,
     decoder_config,
 )
-from asr.cli._device import Device
+from asr.cli._model_options import BatchSeconds, Device, Model
 from asr.errors import InputError
 from asr.models import pretrained
 
@@ -27,9 +26,7 @@ NEEDED = ("fastapi", "uvicorn", "multipart", "prometheus_client")
 
 
 def serve(
-    model: Annotated[
-        str, typer.Option(help="Model directory, a training run, or a model of the package.", autocompletion=models)
-    ] = pretrained.DEFAULT,
+    model: Model = pretrained.DEFAULT,
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0: other machines reach it, which needs a token.")
     ] = "127.0.0.1",
@@ -54,9 +51,7 @@ def serve(
     max_listeners: Annotated[int, typer.Option(min=1, help="Live sessions (WebSockets) at a time.")] = 8,
     timeout: Annotated[float, typer.Option(help="Seconds from the end of an upload to its answer.")] = 3600.0,
     client_timeout: Annotated[float, typer.Option(help="Seconds for which a client may send or read nothing.")] = 30.0,
-    batch_seconds: Annotated[
-        float, typer.Option(min=1.0, help="Seconds of audio in a batch; fewer take less memory.")
-    ] = 120.0,
+    batch_seconds: BatchSeconds = 120.0,
     device: Device = "cpu",
     plain: Plain = False,
     digits: Digits = False,

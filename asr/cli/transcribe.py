@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asr.cli._audio_options import ChannelOrAll, Strict, Track, parse_channels
-from asr.cli._completion import formats, models
-from asr.cli._cue_options import DEFAULTS, CueCharacters, CueLines, CueSeconds
+from asr.cli._completion import formats
 from asr.cli._decoder_options import (
     Beam,
     Decoder,
@@ -24,8 +23,9 @@ from asr.cli._decoder_options import (
     Plain,
     decoder_config,
 )
-from asr.cli._device import Device
 from asr.cli._inputs import end, find_inputs, open_inputs
+from asr.cli._model_options import BatchSeconds, Device, Model
+from asr.cli._output_options import DEFAULTS, CueCharacters, CueLines, CueSeconds, Overwrite, SkipExisting
 from asr.cli._progress import progress_bar
 from asr.cli._streams import print_json
 from asr.errors import InputError
@@ -42,9 +42,7 @@ def transcribe(
         list[str],
         typer.Argument(metavar="FILES...", help="Audio files, folders, quoted globs, pipes, or - for standard input."),
     ],
-    model: Annotated[
-        str, typer.Option(help="Model directory, a training run, or a model of the package.", autocompletion=models)
-    ] = pretrained.DEFAULT,
+    model: Model = pretrained.DEFAULT,
     format: Annotated[
         str,
         typer.Option(
@@ -55,14 +53,10 @@ def transcribe(
     output_dir: Annotated[
         Path | None, typer.Option(help="Write one file per input into this folder, instead of printing.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
-    skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Keep outputs that exist: do only what is missing.")
-    ] = False,
+    overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
     device: Device = "cpu",
-    batch_seconds: Annotated[
-        float, typer.Option(min=1.0, help="Seconds of audio in a batch; fewer take less memory.")
-    ] = 240.0,
+    batch_seconds: BatchSeconds = 240.0,
     plain: Plain = False,
     digits: Digits = False,
     channel: ChannelOrAll = "mix",

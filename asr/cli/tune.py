@@ -10,7 +10,7 @@ import typer
 
 from asr.cli._completion import models
 from asr.cli._decoder_options import Beam, Decoder, Head, HotWords, LanguageModel, Lexicon, decoder_config
-from asr.cli._device import Device
+from asr.cli._model_options import Device
 from asr.errors import InputError
 
 if TYPE_CHECKING:
