@@ -127,6 +127,16 @@ class LabelRNN(nn.Module):
         parts = [part.contiguous() for part in values[None].chunk(len(self.layers) * self.num_states, -1)]
         return [tuple(parts[i : i + self.num_states]) for i in range(0, len(parts), self.num_states)]
 
+    def pack(self, state: State) -> Tensor:
+        """Join a state without a memory to one tensor (R, S), for searches that keep the states of many rows."""
+        return torch.cat([part[0] for hidden in state.layers for part in hidden], -1)
+
+    def unpack(self, values: Tensor) -> State:
+        """Return the state of which `pack` made ``values`` (R, S)."""
+        like = self.start(1).layers
+        parts = iter(values[None].split([part.shape[-1] for hidden in like for part in hidden], -1))
+        return State(tuple(tuple(next(parts).to(part.dtype).contiguous() for part in hidden) for hidden in like))
+
     def start(
         self,
         rows: int,

@@ -15,22 +15,22 @@ class Pooling(nn.Module):
     """Pool encoder outputs ``(N, T, H)``, zero beyond each length, with lengths ``(N,)`` to ``(N, H)``.
 
     Args:
-        kind: ``"last"``, the last output of each direction: of the forward one at the utterance's end, of the backward
-            one at its first frame; ``"mean"``, the mean over the utterance's frames; ``"attention"``, a mean weighted
-            by the softmax over frames of a learned linear score (Lin et al. 2017, arXiv 1703.03130, equation 5 with
-            one hop and without its hidden layer).
+        kind: ``"last"``, the output at the utterance's end, and where the outputs of two directions are concatenated,
+            that of the backward one at the first frame; ``"mean"``, the mean over the utterance's frames;
+            ``"attention"``, a mean weighted by the softmax over frames of a learned linear score (Lin et al. 2017,
+            arXiv 1703.03130, equation 5 with one hop and without its hidden layer).
         size: H, elements of a vector.
-        bidirectional: whether the second half of H are outputs of a backward direction.
+        concatenated: whether the second half of H are outputs of a backward direction.
 
     Raises:
         InputError: ``kind`` is none of the three.
     """
 
-    def __init__(self, kind: str, size: int, bidirectional: bool) -> None:
+    def __init__(self, kind: str, size: int, concatenated: bool) -> None:
         super().__init__()
         check_choice("pooling", kind, POOLINGS)
         self.kind = kind
-        self.forward_size = size // 2 if bidirectional else size  # of the forward direction
+        self.forward_size = size // 2 if concatenated else size  # of the forward direction
         if kind == "attention":
             self.score = nn.Linear(size, 1, bias=False)
 

@@ -91,6 +91,7 @@ class RNN(nn.Module):
         options: of the cells; None: the defaults.
 
     Attributes:
+        concatenates: whether an output frame is one of the forward direction followed by one of the backward direction.
         output_size: elements of an output frame, ``hidden_size``; twice as many where two directions are concatenated.
 
     Raises:
@@ -116,7 +117,8 @@ class RNN(nn.Module):
         check_choice("merge", merge, MERGES)
         self.merge = MERGES[merge]
         self.residual = residual
-        self.output_size = hidden_size * (2 if bidirectional and merge == "concat" else 1)
+        self.concatenates = bidirectional and merge == "concat"
+        self.output_size = hidden_size * (2 if self.concatenates else 1)
         sizes = [input_size] + [self.output_size] * (num_layers - 1)
         self.forwards = make_layers(cell, sizes, hidden_size, options)
         self.backwards = make_layers(cell, sizes if bidirectional else [], hidden_size, options)

@@ -99,7 +99,7 @@ class TransducerHead(nn.Module):
     def start(self, rows: int) -> tuple[Tensor, Tensor]:
         """Read the begin of R label sequences: the outputs (R, O) and the states (R, S) of the prediction network."""
         begin = torch.full((rows, 1), self.blank, device=self.device)
-        return self._flat(*self.prediction.outputs(begin, self.prediction.start(rows)))
+        return self._read(begin, self.prediction.start(rows))
 
     def step(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Read one more label of each sequence.
@@ -111,11 +111,11 @@ class TransducerHead(nn.Module):
         Returns:
             Outputs (R, O) of the prediction network, and its states (R, S).
         """
-        return self._flat(*self.prediction.outputs(labels[:, None], State(tuple(self.prediction.hidden(states)))))
+        return self._read(labels[:, None], self.prediction.unpack(states))
 
-    @staticmethod
-    def _flat(outputs: Tensor, state: State) -> tuple[Tensor, Tensor]:
-        return outputs[:, 0].float(), torch.cat([part[0] for hidden in state.layers for part in hidden], -1)
+    def _read(self, labels: Tensor, state: State) -> tuple[Tensor, Tensor]:
+        outputs, state = self.prediction.outputs(labels, state)
+        return outputs[:, 0].float(), self.prediction.pack(state)
 
     def predict(self, labels: Tensor) -> Tensor:
         """Return the outputs (N, U + 1, O) float32 before each of ``labels`` (N, U), and after all."""

@@ -58,7 +58,7 @@ class ClassificationTask(SpeechTask):
             raise InputError(f"a classifier has one head, of kind classes; given are heads of kind: {kinds or 'none'}")
         if not 0 <= label_smoothing < 1:
             raise InputError(f"label_smoothing={label_smoothing}: use a number from 0 to below 1")
-        self.pooling = Pooling(pooling, encoder.output_size, encoder.bidirectional)
+        self.pooling = Pooling(pooling, encoder.output_size, encoder.rnn.concatenates)
         self.dropout = Dropout(dropout)
         self.heads = nn.ModuleDict({self.primary: nn.Linear(encoder.output_size, len(self.vocabulary))})
         initialize_feedforward(encoder.init, self.pooling, self.heads)

@@ -59,7 +59,7 @@ class Seq2SeqTask(EncoderDecoderTask):
         self.source = list(self.vocabularies.values())[1]
         self.embedding = nn.Embedding(len(self.source), source_size)
         self.encoder = encoder
-        self.ends = Pooling("last", encoder.output_size, encoder.bidirectional)
+        self.ends = Pooling("last", encoder.output_size, encoder.rnn.concatenates)
         self.bridge = nn.Linear(encoder.output_size, network.state_size)
         initialize_feedforward(encoder.init, self.embedding, self.bridge)
 

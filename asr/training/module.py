@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -70,8 +71,10 @@ class TrainingModule(L.LightningModule):
         fit_minutes: the one-cycle schedule, and the training, ends with the last epoch that fits into this many
             minutes (`Pace`); None: after all epochs.
         make_scorer: makes the scorer of one pass over dev data.
+        began: reading of `time.perf_counter` when the training began; None: now.
 
     Attributes:
+        began: as given; of a training that is resumed, earlier by the time that its parts before took.
         samples: lines of the last validation's `DevScorer.samples`.
     """
 
@@ -88,6 +91,7 @@ class TrainingModule(L.LightningModule):
         weight_noise_per: str = "batch",
         fit_minutes: float | None = None,
         make_scorer: Callable[[], DevScorer] = NoScorer,
+        began: float | None = None,
     ) -> None:
         super().__init__()
         self.task = task
@@ -99,6 +103,7 @@ class TrainingModule(L.LightningModule):
         self.weight_noise = WeightNoise(task.parameters(), weight_noise)
         self.weight_noise_per = weight_noise_per
         self.pace = Pace(60 * fit_minutes) if fit_minutes else None
+        self.began = time.perf_counter() if began is None else began
         self.make_scorer = make_scorer
         self.scorer = make_scorer()
         self.samples: Sequence[str] = ()
@@ -177,10 +182,12 @@ class TrainingModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what training carries from batch to batch."""
         checkpoint["state"] = self.task.training_state()
+        checkpoint["seconds"] = time.perf_counter() - self.began
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore it, but let the schedule span this run's epochs, which may be more than the interrupted run's."""
         self.task.load_training_state(checkpoint.get("state"))
+        self.began -= checkpoint.get("seconds", 0.0)
         for schedule in checkpoint.get("lr_schedulers", ()):
             for key in ("total_steps", "_schedule_phases"):  # of OneCycleLR
                 schedule.pop(key, None)

@@ -74,12 +74,12 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
         job.fit_statistics()
     job.describe()
     if first_dir is not None and (resume is None or resume.absolute().parents[1] == first_dir.absolute()):
-        train_without_noise(job, first_dir, resume, interactive)
+        began = train_without_noise(job, first_dir, resume, interactive, began)
         resume = None
     train_loader, dev_loader = job.loaders(trainer.global_rank, trainer.world_size)
-    module = make_module(job, len(train_loader))
+    module = make_module(job, len(train_loader), began)
     trainer.fit(module, train_loader, dev_loader, ckpt_path=resume, weights_only=True)
-    figures = finish(job, config["seed"], trainer, began)
+    figures = finish(job, config["seed"], trainer, module.began)
     if first_dir is not None:
         chosen = torch.load(first_dir / "checkpoints" / CHOSEN, map_location="cpu", weights_only=True)
         figures["training"]["best_epoch_without_noise"] = chosen["epoch"] + 1
@@ -93,7 +93,7 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     return figures
 
 
-def train_without_noise(job: Job, folder: Path, resume: Path | None, interactive: bool) -> None:
+def train_without_noise(job: Job, folder: Path, resume: Path | None, interactive: bool, began: float) -> float:
     """Train a job's task without weight noise to its lowest dev loss, and load the weights of that epoch.
 
     Graves, Mohamed & Hinton (2013): first to the highest log-probability of the dev set, then from there with noise.
@@ -103,22 +103,29 @@ def train_without_noise(job: Job, folder: Path, resume: Path | None, interactive
         folder: for checkpoints and TensorBoard files.
         resume: checkpoint of this training, or the one that it has ended with.
         interactive: show a progress bar.
+        began: see `TrainingModule`.
+
+    Returns:
+        `TrainingModule.began` at its end.
     """
     if resume is None or resume.name != CHOSEN:
         log.info("without weight noise, to the lowest dev loss")
         trainer = make_trainer(job.config["trainer"], "dev_loss", "min", folder, interactive)
         train_loader, dev_loader = job.loaders(trainer.global_rank, trainer.world_size)
-        module = make_module(job, len(train_loader), noise=False)
+        module = make_module(job, len(train_loader), began, noise=False)
         trainer.fit(module, train_loader, dev_loader, ckpt_path=resume, weights_only=True)
-        resume = folder / "checkpoints" / CHOSEN
+        began, resume = module.began, folder / "checkpoints" / CHOSEN
         if trainer.is_global_zero:
             end_first(folder)
         trainer.strategy.barrier()
+    else:
+        began -= torch.load(resume, map_location="cpu", weights_only=True).get("seconds", 0.0)
     epoch = load_weights(job, resume)
     log.info("with weight noise, from epoch %d of %s", epoch, resume)
+    return began
 
 
-def make_module(job: Job, batches: int, *, noise: bool = True) -> TrainingModule:
+def make_module(job: Job, batches: int, began: float, *, noise: bool = True) -> TrainingModule:
     """Make the module that trains a job's task in epochs of ``batches`` batches; ``noise``: as configured, or none."""
     settings = job.config["trainer"]
     return TrainingModule(
@@ -132,6 +139,7 @@ def make_module(job: Job, batches: int, *, noise: bool = True) -> TrainingModule
         weight_noise_per=settings["weight_noise_per"],
         fit_minutes=settings.get("fit_minutes"),
         make_scorer=job.dev_scorer,
+        began=began,
     )
 
 

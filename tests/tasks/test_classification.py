@@ -72,6 +72,16 @@ def test_the_last_outputs_are_the_final_states_of_a_torch_lstm() -> None:
     assert torch.allclose(task.pooling(y, lengths), torch.cat([states[2], states[3]], -1), atol=1e-6)
 
 
+@pytest.mark.parametrize("merge", ["concat", "sum", "mean", "max"])
+def test_the_last_output_of_merged_directions_is_not_split(merge: str) -> None:
+    config = CONFIG | {"task": CONFIG["task"] | {"pooling": "last"}, "encoder": CONFIG["encoder"] | {"merge": merge}}
+    task = ClassificationTask.from_config(config, {"word": Vocabulary.classes(NAMES)}).eval()
+    y, lengths = task.encoder(torch.randn(2, 9, task.features.dim), torch.tensor([9, 5]))
+    ends = torch.stack([y[0, lengths[0] - 1], y[1, lengths[1] - 1]])
+    expected = torch.cat([ends[:, :6], y[:, 0, 6:]], -1) if merge == "concat" else ends
+    assert torch.equal(task.pooling(y, lengths), expected)
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_the_loss_is_that_of_torch(smoothing: float) -> None:
     logits, classes = torch.randn(5, 3), torch.tensor([0, 2, 1, 1, 0])

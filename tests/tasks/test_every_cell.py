@@ -9,16 +9,20 @@ import numpy as np
 import pytest
 import torch
 
+from asr.data.batch import SpeechBatch, Targets, pad
 from asr.data.caption_dataset import CaptionDataset, Grids
 from asr.data.caption_manifest import CaptionedImage
 from asr.data.pairs import PairDataset
 from asr.data.text_stream import StreamBatch
 from asr.decoding.label.beam import LabelBeamOptions
+from asr.decoding.options import BeamOptions
+from asr.decoding.transducer import beam
 from asr.models import store
 from asr.modules.cells import CELLS
 from asr.tasks.encoder_decoder import EncoderDecoderTask, search
 from asr.tasks.language import LanguageTask
-from asr.text.vocabulary import EOS
+from asr.tasks.transducer import TransducerTask
+from asr.text.vocabulary import EOS, Vocabulary
 from asr.training.jobs import captioning, seq2seq
 from asr.training.vocabularies import make_vocabulary
 
@@ -83,6 +87,32 @@ def test_uniform_weights_around_an_encoder() -> None:
     task: Any = seq2seq_batch("lstm", "uniform")[0]
     for module in (task.embedding, task.encoder, task.bridge):
         assert all(parameter.abs().max() <= 0.1 for parameter in module.parameters())
+
+
+@pytest.mark.parametrize("system", ["ctc", "transducer", "classification"])
+@pytest.mark.parametrize("cell", list(CELLS))
+def test_recognizers_and_classifiers(cell: str, system: str) -> None:
+    torch.manual_seed(0)
+    vocabulary = Vocabulary.classes(["no", "yes"]) if system == "classification" else Vocabulary.characters("ab")
+    config: dict[str, Any] = {
+        "task": {"type": system, "heads": {"text": {"kind": vocabulary.kind}}},
+        "features": {"type": "filterbank", "sample_rate": 8000, "num_mels": 5, "normalization": "utterance"},
+        "encoder": {"type": "rnn", "hidden_size": 6, "num_layers": 2, "cell": cell, "merge": "sum", "residual": True},
+    }
+    if system == "transducer":
+        config["label_rnn"] = label_rnn(cell)
+    task = store.make_task(config, {"text": vocabulary})
+    inputs, lengths = pad([torch.randn(4000), torch.randn(2500)])
+    targets = {"text": Targets.of([[0], [1]] if system == "classification" else [[1, 2, 1], [2]])}
+    batch = SpeechBatch(["one", "two"], inputs, lengths, targets)
+    task.training_loss(batch).value.backward()
+    assert all_have_gradients(task)
+    predictions = task.eval().validation_step(batch).predictions
+    if isinstance(task, TransducerTask):
+        frames = task(inputs, lengths)[0]["text"].detach()
+        (best, *_), _ = beam.search(task.head, frames, np.array([frames.shape[1]] * 2), BeamOptions(4))
+        (greedy, _) = predictions["text"]
+        assert best.score >= greedy.score - 1e-3  # which sums over fewer paths
 
 
 @pytest.mark.parametrize("make", [seq2seq_batch, caption_batch])

@@ -19,6 +19,7 @@ from asr.features import FilterBank
 from asr.inference.decoders.segments import MIN_PAUSE_FRAMES
 from asr.inference.decoders.transducer import PausingSearch, TransducerBeamDecoder, TransducerGreedyDecoder
 from asr.inference.recognizer import Recognizer
+from asr.modules.cells import CELLS
 from asr.modules.encoder import Encoder
 from asr.modules.label_rnn import LabelRNN
 from asr.modules.transducer_head import SILENCE_LOGIT, TransducerHead, joint_size
@@ -195,12 +196,12 @@ class TestParts:
         refused({}, "name one model, or one for each part of: encoder, prediction")
 
 
-def make_task(output_network: str = "tanh") -> TransducerTask:
+def make_task(output_network: str = "tanh", cell: str = "lstm") -> TransducerTask:
     torch.manual_seed(0)
     features = FilterBank(8000, num_mels=10, deltas=0, normalization="utterance")
     vocabulary = Vocabulary.characters(" abc")
     outputs = joint_size(output_network, len(vocabulary), 12)
-    prediction = LabelRNN(len(vocabulary), embedding_size=6, hidden_size=7, outputs=outputs)
+    prediction = LabelRNN(len(vocabulary), embedding_size=6, hidden_size=7, num_layers=2, cell=cell, outputs=outputs)
     encoder = Encoder(features.dim, 6, 1)
     return TransducerTask(features, encoder, {"text": vocabulary}, prediction, output_network=output_network)
 
@@ -223,14 +224,15 @@ class TestHead:
         ):
             torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
-    def test_steps_equal_whole_sequences(self, output_network: str) -> None:
-        head = make_task(output_network).head
+    @pytest.mark.parametrize("cell", list(CELLS))
+    def test_steps_equal_whole_sequences(self, output_network: str, cell: str) -> None:
+        head = make_task(output_network, cell).head
         labels = torch.tensor([[1, 3, 2], [4, 4, 1]])
         whole = head.predict(labels)
-        output, state = head.start(2)
+        output, states = head.start(2)
         torch.testing.assert_close(output, whole[:, 0])
         for u, column in enumerate(labels.T, start=1):
-            output, state = head.step(state, column)
+            output, states = head.step(states, column)
             torch.testing.assert_close(output, whole[:, u])
 
     def test_the_blank_is_certain_in_silence(self, output_network: str) -> None:

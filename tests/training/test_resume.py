@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ STEPS = EPOCHS * BATCHES
 
 class Crash(BaseException):
     """What ends a run like SIGKILL: nothing is saved after it."""
+
+
+def crash() -> None:
+    raise Crash
 
 
 class Recorder:
@@ -228,6 +233,26 @@ def test_resumed_in_either_of_two_phases(
     assert_same_training(tmp_path / "one", tmp_path / "other")
 
 
+@pytest.mark.parametrize("step", [BATCHES + 1, STEPS, STEPS + 1])
+def test_the_minutes_are_those_of_all_parts(
+    step: int, tmp_path: Path, tiny_config: Config, corpus: Path, recorder: Recorder
+) -> None:
+    """In the first phase, at the begin of the second (which has no checkpoint after a crash), and in the second."""
+
+    config = with_dropout(tiny_config, tmp_path, corpus, **{"trainer.weight_noise_from": "best_loss"})
+    recorder.at[step] = crash if step == STEPS else kill(signal.SIGTERM)
+    began = time.perf_counter()
+    with pytest.raises((Interruption, Crash)):
+        train(config)
+    path = find_checkpoint("auto", tmp_path, tmp_path / "without_noise")
+    assert path is not None and (path.name == "chosen.ckpt") == (step == STEPS)
+    checkpoint = torch.load(path, weights_only=True)
+    assert 0 < checkpoint["seconds"] < time.perf_counter() - began
+    checkpoint["seconds"] += 3600
+    torch.save(checkpoint, path)
+    assert 60 < train(config | {"resume": "auto"})["training"]["minutes"] < 61
+
+
 def test_resuming_with_accumulated_gradients(
     tmp_path: Path, tiny_config: Config, corpus: Path, uninterrupted: Any, recorder: Recorder
 ) -> None:
@@ -248,9 +273,6 @@ def test_resumed_after_a_crash_equals_uninterrupted(
     step: int, tmp_path: Path, tiny_config: Config, corpus: Path, uninterrupted: Any, recorder: Recorder
 ) -> None:
     """The epoch that was lost is done again; in the first one, all begins anew."""
-
-    def crash() -> None:
-        raise Crash
 
     straight, batches = uninterrupted(recorder)
     recorder.at[step] = crash
