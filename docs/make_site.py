@@ -55,6 +55,7 @@ NAVIGATION: dict[str, dict[str, str]] = {  # section → title → file of the r
     "Figures": {
         "Recipes": "docs/recipes.md",
         **{path.parent.name: str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("recipes/*/README.md"))},
+        "What was tried for English": "recipes/english/experiments.md",
         "Model card": "asr/models/pretrained/english/README.md",
         "Benchmarks": "benchmarks/README.md",
     },

@@ -26,7 +26,7 @@ LEGACY = Path(__file__).parent / "data" / "legacy"
 CLIP = ROOT / "recipes/english/clips/commission.opus"
 PROGRAM: Any = typer.main.get_command(app)
 FENCE = re.compile(r"^ *```([^\n]*)\n(.*?)^ *```", re.DOTALL | re.M)
-READMES = [*ROOT.glob("recipes/*/README.md"), ROOT / "benchmarks/README.md", *ROOT.glob("asr/models/*/*/README.md")]
+READMES = [*ROOT.glob("recipes/*/*.md"), ROOT / "benchmarks/README.md", *ROOT.glob("asr/models/*/*/README.md")]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *READMES])
 
 
