@@ -16,11 +16,6 @@ Command = Callable[..., Any]
 RATE = 8000
 
 
-@pytest.fixture(scope="session")
-def model(tone_run: Path) -> Path:
-    return tone_run / "model"
-
-
 @pytest.fixture
 def call(tmp_path: Path, tones: Callable[..., np.ndarray]) -> Path:
     """A call: one speaker in the first channel, another in the second, after the first."""

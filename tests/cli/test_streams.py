@@ -26,11 +26,6 @@ def shell(command: str, **environment: str) -> subprocess.CompletedProcess[bytes
     )
 
 
-@pytest.fixture(scope="module")
-def corpus(tone_run: Path) -> Path:
-    return tone_run / "corpus"
-
-
 # -- full disks, closed streams, broken pipes
 
 

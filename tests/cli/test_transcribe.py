@@ -1,12 +1,10 @@
-"""The command line: what it prints, where it writes, and how it refuses."""
+"""``asr transcribe``: what it prints, where it writes, and how it refuses."""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,29 +12,12 @@ from typing import Any
 import pytest
 import soundfile
 
-from asr.data import manifest
 from asr.output.formats import FORMATS
 
 Command = Callable[..., Any]
 
 
-@pytest.fixture(scope="session")
-def model(tone_run: Path) -> Path:
-    return tone_run / "model"
-
-
-@pytest.fixture(scope="session")
-def corpus(tone_run: Path) -> Path:
-    return tone_run / "corpus"
-
-
-@pytest.fixture(scope="session")
-def texts(tone_texts: Any) -> list[str]:
-    found: list[str] = tone_texts(8)
-    return found
-
-
-# -- asr transcribe: what it writes
+# -- what it writes
 
 
 def test_one_file_is_printed_plainly_several_with_their_names(
@@ -130,7 +111,7 @@ def test_batches_change_nothing(asr: Command, model: Path, corpus: Path) -> None
     assert asr("transcribe", corpus, "--model", model, "--batch-seconds", 1).out == whole
 
 
-# -- asr transcribe: what it refuses
+# -- what it refuses
 
 
 @pytest.mark.parametrize(
@@ -213,81 +194,6 @@ def test_outputs_are_not_replaced_unasked(asr: Command, model: Path, corpus: Pat
     assert (tmp_path / "train0.txt").read_text() != "mine"
 
 
-# -- asr evaluate
-
-
-def test_evaluate_prints_and_writes_figures(asr: Command, model: Path, corpus: Path, tmp_path: Path) -> None:
-    cuts = manifest.read(corpus / "train.jsonl")
-    cuts[2].supervisions[0].text += " abc"
-    manifest.write(cuts, tmp_path / "dev.jsonl")
-    words = sum(len(cut.supervisions[0].text.split()) for cut in cuts)
-    figures, details = tmp_path / "new" / "figures.json", tmp_path / "details.jsonl"
-    outcome = asr("evaluate", model, tmp_path / "dev.jsonl", "--json", figures, "--details", details)
-    assert outcome.status == 0
-    assert "head text" in outcome.out and f"{100 / words:.2f}" in outcome.out
-    assert "worst utterances" in outcome.out and "train2: WER" in outcome.out
-    found = json.loads(figures.read_text())
-    assert found["wer"] == pytest.approx(1 / words) and found["per"] is None
-    assert found["cer"] == pytest.approx(4 / sum(len(cut.supervisions[0].text) for cut in cuts))
-    assert found["words"] == {
-        "reference": words, "errors": 1, "hits": words - 1, "substitutions": 0, "deletions": 1, "insertions": 0
-    }  # fmt: skip
-    assert found["utterances"] == 8 and found["heads"]["text"]["wer"] == found["wer"]
-    rows = [json.loads(line) for line in details.read_text().splitlines()]
-    assert sorted(row["id"] for row in rows) == [cut.id for cut in cuts]
-    assert [row["id"] for row in rows if row["wer"]] == ["train2"]
-
-
-def test_evaluate_without_errors_lists_none(asr: Command, model: Path, corpus: Path) -> None:
-    outcome = asr("evaluate", model, corpus / "train.jsonl")
-    assert outcome.status == 0 and "worst" not in outcome.out
-
-
-def test_evaluate_counts_manifests_apart_and_together(
-    asr: Command, model: Path, corpus: Path, tmp_path: Path, tone_corpus: Any
-) -> None:
-    other = tone_corpus(tmp_path, ["ab cd", "ha"], "other")
-    outcome = asr("evaluate", model, corpus / "train.jsonl", other, "--json", tmp_path / "f.json", "--worst", 0)
-    first = [line.split()[:2] for line in outcome.out.splitlines()[2:]]
-    assert sorted(first[:2]) == sorted([[str(corpus / "train.jsonl"), "8"], [str(other), "2"]])
-    assert first[2:4] == [["all", "10"], ["[…]:", "95"]]
-    assert [words[0] for words in first[4:]] == ["confidence:"]
-    figures = json.loads((tmp_path / "f.json").read_text())
-    assert figures["utterances"] == 10
-    assert figures["groups"][str(corpus / "train.jsonl")]["wer"] == 0
-    speakers = asr("evaluate", model, corpus / "train.jsonl", "--by-speaker").out.splitlines()
-    assert [line.split()[:2] for line in speakers[2:5]] == [["s0", "4"], ["s1", "4"], ["all", "8"]]
-
-
-def test_evaluate_a_folder(asr: Command, model: Path, corpus: Path, texts: list[str], tmp_path: Path) -> None:
-    for i in range(2):
-        shutil.copy(corpus / f"train{i}.wav", tmp_path)
-        (tmp_path / f"train{i}.txt").write_text(texts[i].upper())
-    outcome = asr("evaluate", model, tmp_path)
-    assert outcome.status == 0 and re.search(r"all +2 +\d+ +0\.00", outcome.out)
-
-
-def test_evaluate_with_a_beam_and_a_language_model(
-    asr: Command, model: Path, corpus: Path, texts: list[str], tmp_path: Path
-) -> None:
-    data, text, lm, figures = corpus / "train.jsonl", tmp_path / "text.txt", tmp_path / "lm.arpa", tmp_path / "f.json"
-    text.write_text(texts[0])
-    assert asr("lm", "train", text, "--output", lm, "--order", 1).status == 0
-
-    def wer(*options: object) -> float:
-        assert asr("evaluate", model, data, "--json", figures, *options).status == 0
-        found: float = json.loads(figures.read_text())["wer"]
-        return found
-
-    assert wer("--beam", 20) == 0
-    assert wer("--lm", lm) > 0.3  # only words of the first text are possible
-    assert wer("--lm", lm, "--decoder", "unknown_words=0", "--decoder", "lm_weight=0") == 0
-    assert wer("--hotwords", "hdf,fec=0.5") == 0
-    asr("evaluate", model, data, "--decoder", "width=3").check_refusal("beam has no option width")
-    asr("evaluate", model, data, "--decoder", "width").check_refusal("use KEY=VALUE")
-    asr("evaluate", model, data, "--hotwords", "a=b").check_refusal("use a number after =")
-
-
 def test_transcribe_with_a_language_model(
     asr: Command, model: Path, corpus: Path, texts: list[str], tmp_path: Path
 ) -> None:
@@ -310,61 +216,6 @@ def test_the_next_best_texts(asr: Command, model: Path, corpus: Path, texts: lis
         assert 2 <= len(others) <= 8 and len({item["text"], *others}) == 1 + len(others)
         assert 0 < item["alternatives"][0]["score_gap"] <= item["alternatives"][1]["score_gap"]
     asr("transcribe", *files, "--model", model, "--nbest", 3).check_refusal("--nbest needs --format json")
-
-
-def test_evaluate_refuses(asr: Command, model: Path, corpus: Path, tmp_path: Path) -> None:
-    data = corpus / "train.jsonl"
-    asr("evaluate", model, data, data).check_refusal(f"{data}: utterance train0 is in {data} too")
-    asr("evaluate", model, tmp_path / "none.jsonl").check_refusal("none.jsonl: no such manifest")
-    asr("evaluate", tmp_path, data).check_refusal("not a model directory")
-    asr("evaluate", model, data, "--head", "phones").check_refusal("has no head 'phones'; it has text")
-    asr("evaluate", model, data, "--device", "abacus").check_refusal("device 'abacus'")
-    cuts = manifest.read(data)
-    (tmp_path / "bad.wav").write_bytes((corpus / "train0.wav").read_bytes()[:3000])
-    cuts[0].recording.sources[0].source = str(tmp_path / "bad.wav")
-    manifest.write(cuts, tmp_path / "bad.jsonl")
-    asr("evaluate", model, tmp_path / "bad.jsonl").check_refusal("bad.wav: ")
-
-
-def test_what_cannot_be_written_is_named(asr: Command, model: Path, corpus: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    outcome = asr("evaluate", model, corpus / "train.jsonl", "--json", tmp_path / "file" / "x.json")
-    assert outcome.status == 1 and re.search(r"asr: error: .*file.*: (File exists|Not a directory)", outcome.err)
-    assert "Traceback" not in outcome.err
-
-
-# -- what is imported
-
-
-def imported(*arguments: object) -> set[str]:
-    """Top-level modules that a command has imported when it ends."""
-    program = (
-        "import sys, atexit; sys.argv[0] = 'asr'; from asr.cli import main\n"
-        "atexit.register(lambda: print(*{name.split('.')[0] for name in sys.modules}, file=sys.stderr))\nmain()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True, check=True
-    )
-    return set(done.stderr.split())
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["transcribe", "--help"]])
-def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
-    modules = imported(*arguments)
-    assert "asr" in modules
-    assert not modules & {"torch", "lightning", "lhotse", "numpy", "hydra", "librosa", "numba", "soundfile"}
-
-
-def test_transcribing_imports_no_trainer(model: Path, corpus: Path) -> None:
-    modules = imported("transcribe", corpus / "train0.wav", "--model", model)
-    assert "torch" in modules
-    assert not modules & {"lightning", "pytorch_lightning", "lhotse", "hydra", "tensorboard", "pandas", "matplotlib"}
-
-
-def test_version(asr: Command) -> None:
-    import asr as package
-
-    assert asr("--version").out == package.__version__ + "\n"
 
 
 # -- going on with a folder, and several formats

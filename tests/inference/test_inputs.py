@@ -14,7 +14,6 @@ import pytest
 import soundfile
 import torch
 
-import asr
 from asr import audio
 from asr.errors import AudioError, InputError
 from asr.features import Precomputed
@@ -22,11 +21,6 @@ from asr.inference.inputs import Recording, read_blocks
 from asr.inference.recognizer import Recognizer
 
 RATE = 8000
-
-
-@pytest.fixture(scope="module")
-def trained(tone_run: Path) -> Recognizer:
-    return asr.load(tone_run / "model")
 
 
 @pytest.fixture

@@ -5,13 +5,11 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-import asr
 from asr.errors import InputError
 from asr.features import Precomputed
 from asr.inference.live import Committed, Live, Partial
@@ -22,11 +20,6 @@ from asr.tasks.ctc import CTCTask
 from asr.text.vocabulary import Vocabulary
 
 RATE = 8000
-
-
-@pytest.fixture(scope="module")
-def trained(tone_run: Path) -> Recognizer:
-    return asr.load(tone_run / "model")
 
 
 @pytest.fixture(scope="module")

@@ -70,12 +70,6 @@ def handlers() -> Iterator[None]:
     assert before == {number: signal.getsignal(number) for number in before}
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory, tone_corpus: Any, tone_texts: Any) -> Path:
-    path: Path = tone_corpus(tmp_path_factory.mktemp("corpus"), tone_texts(8))
-    return path
-
-
 def with_dropout(tiny_config: Config, run_dir: Path, corpus: Path, schedule: str = "one_cycle", **more: Any) -> Any:
     """A short training in which everything random is used."""
     options = {

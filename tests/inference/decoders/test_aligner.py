@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import soundfile
 
-import asr as asr_
 from asr.decoding.ctc.alignment import align_hypothesis
 from asr.decoding.hypothesis import Alignment
 from asr.errors import InputError
@@ -28,11 +27,6 @@ from asr.text.vocabulary import Vocabulary
 
 PHONES = Vocabulary.phones(["p", "t", "ey", "ah", "m", "ow"])
 LEXICON = "tomato  t ah m ey t ow\ntomato(2)  t ah m ah t ow\nmop  m ah p\nup  ah p\n"
-
-
-@pytest.fixture(scope="module")
-def trained(tone_run: Path) -> Recognizer:
-    return asr_.load(tone_run / "model")
 
 
 @pytest.fixture
