@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from _common import arguments, machine_line
+from lhotse import MonoCut
 
 from asr import audio
 from asr.audio.perturbation import Perturbation, amplify, limit_band
@@ -98,81 +99,125 @@ def transcribe(model: Recognizer, waveforms: Sequence[np.ndarray]) -> list[Trans
     return [results[index] for index in range(len(waveforms))]
 
 
+class Conditions:
+    """Changes of the utterances of a manifest, and other sounds, each of which makes a row of a table.
+
+    Args:
+        model: the recognizer.
+        rate: its sample rate in Hz.
+        cuts: the utterances.
+        noises: kinds of noise by name: "white", or a folder of recordings.
+        quick: 5 s in place of 30, and two minutes in place of ten.
+        only: a text that the names of measured cases contain.
+    """
+
+    def __init__(
+        self,
+        model: Recognizer,
+        rate: int,
+        cuts: Sequence[MonoCut],
+        noises: Mapping[str, str],
+        quick: bool,
+        only: str,
+    ) -> None:
+        self.model = model
+        self.rate = rate
+        self.noises = noises
+        self.minutes, self.longest = (2, 5.0) if quick else (10, 30.0)
+        self.only = only
+        self.table = Table()
+        self.rng = np.random.default_rng(0)
+        self.vocabulary = model.decoder.scoring_vocabulary
+        self.kind: Kind = "per" if self.vocabulary.kind == "phones" else "wer"
+        normalize = self.vocabulary.normalize_for_scoring
+        self.references = [normalize(transcript(cut, self.vocabulary) or "") for cut in cuts]
+        self.speech = [
+            audio.read(manifest.audio_path(cut), rate, start=cut.start, duration=cut.duration) for cut in cuts
+        ]
+        self.plain = self._error_rate(lambda waveform: waveform)
+        name = f"{len(cuts)} utterances as they are"
+        self.table.add(name, self.plain, 1.0, f"{self.kind.upper()} {self.plain:6.2%}")
+
+    def _error_rate(self, change: Callable[[np.ndarray], np.ndarray]) -> float:
+        total = ErrorCounts()
+        hypotheses = transcribe(self.model, [change(waveform) for waveform in self.speech])
+        for reference, hypothesis in zip(self.references, hypotheses, strict=True):
+            total += count_errors(self.kind, reference, self.vocabulary.normalize_for_scoring(hypothesis.text))
+        return total.rate
+
+    def _measure(self, case: str, change: Callable[[np.ndarray], np.ndarray], target: float = WER_TARGET) -> None:
+        if self.only in case:
+            rate = self._error_rate(change)
+            self.table.add(case, rate, self.plain + target, f"{self.kind.upper()} {rate:6.2%}")
+
+    def _between(self, level: float | None, seconds: float) -> Callable[[np.ndarray], np.ndarray]:
+        samples = round(seconds * self.rate)
+        return lambda x: np.concatenate([noise(samples, level, self.rng), x, noise(samples, level, self.rng)])
+
+    def measure_silence_and_gain(self) -> None:
+        """Measure the utterances between zeros and noise, and at other gains."""
+        for name, level in LEVELS.items():
+            for seconds in (0.1, 0.5, 2.0, self.longest):
+                self._measure(f"{seconds:g} s of {name}", self._between(level, seconds))
+        for gain in GAINS:
+            self._measure(f"gain {gain:+g} dB", lambda x, gain=gain: amplify(x, gain))
+            for name, level in LEVELS.items():
+                pad = self._between(level, 0.5)
+                case = f"0.5 s of {name}, gain {gain:+g} dB"
+                self._measure(case, lambda x, pad=pad, gain=gain: amplify(pad(x), gain))
+
+    def measure_noise_and_bands(self) -> None:
+        """Measure the utterances with noise, and in narrow bands."""
+        for name, source in self.noises.items():
+            for snr in SNRS:
+                add = Perturber(Perturbation(noise=[source], noise_probability=1.0, snr=(snr, snr)), self.rate)
+                self._measure(f"{name}, {snr:g} dB", lambda x, add=add: add(x, self.rng).samples, NOISE_TARGET)
+        for name, (low, high) in BANDS.items():
+            self._measure(name, lambda x, low=low, high=high: limit_band(x, self.rate, low, high), BAND_TARGET)
+
+    def measure_sounds(self) -> None:
+        """Measure the words found where nobody speaks, and the confidence in what is only like speech."""
+        samples = 60 * self.minutes * self.rate
+        tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(samples) / self.rate).astype(np.float32)
+        sounds = {"silence": noise(samples, None, self.rng)}
+        sounds |= {f"noise at {level:g} dBFS": noise(samples, level, self.rng) for level in (-60.0, -40.0, -20.0)}
+        sounds |= {"tone of 440 Hz": tone, "melody": melody(60 * self.minutes, self.rate, self.rng)}
+        for name, source in list(self.noises.items())[1:]:
+            files = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in audio.INPUT_EXTENSIONS)
+            sounds[name] = np.concatenate([audio.read(path, self.rate) for path in files])[:samples]
+        voices = np.concatenate(self.speech)[:samples]
+        speechlike = {"speech reversed": voices[::-1].copy()}
+        speechlike["five voices at once"] = 0.4 * np.sum(np.split(voices[: len(voices) // 5 * 5], 5), 0)
+        for name, waveform in (sounds | speechlike).items():
+            if self.only not in name:
+                continue
+            (result,) = transcribe(self.model, [waveform])
+            length, confidence = len(waveform) / self.rate / 60, result.confidence or 0.0
+            words = len(result.words) / length
+            value, target = (confidence, CONFIDENCE_TARGET) if name in speechlike else (words, WORDS_TARGET)
+            text = f"{words:.1f} words a minute, confidence {confidence:.2f}"
+            self.table.add(f"{length:.1f} minutes of {name}", value, target, text)
+
+
 def main() -> None:
     options = arguments(__doc__, "model", "manifest", every=1, noise="", only="")
     model = Recognizer.load(options.model, plain=True)
-    rate, vocabulary = model.sample_rate, model.decoder.scoring_vocabulary
-    if rate is None:
+    if model.sample_rate is None:
         raise SystemExit(f"{options.model} reads features, not audio")
-    kind: Kind = "per" if vocabulary.kind == "phones" else "wer"
-    cuts = [cut for cut in manifest.read(options.manifest) if transcript(cut, vocabulary) is not None]
-    cuts = cuts[:: 10 if options.quick else options.every]
-    references = [vocabulary.normalize_for_scoring(transcript(cut, vocabulary) or "") for cut in cuts]
-    speech = [audio.read(manifest.audio_path(cut), rate, start=cut.start, duration=cut.duration) for cut in cuts]
-    minutes, longest = (2, 5.0) if options.quick else (10, 30.0)
-    table = Table()
-    began = time.perf_counter()
-    rng = np.random.default_rng(0)
-
-    def error_rate(change: Callable[[np.ndarray], np.ndarray]) -> float:
-        total = ErrorCounts()
-        hypotheses = transcribe(model, [change(waveform) for waveform in speech])
-        for reference, hypothesis in zip(references, hypotheses, strict=True):
-            total += count_errors(kind, reference, vocabulary.normalize_for_scoring(hypothesis.text))
-        return total.rate
-
-    plain = error_rate(lambda waveform: waveform)
-    table.add(f"{len(cuts)} utterances as they are", plain, 1.0, f"{kind.upper()} {plain:6.2%}")
-
-    def measure(case: str, change: Callable[[np.ndarray], np.ndarray], target: float = WER_TARGET) -> None:
-        if options.only in case:
-            rate_of_case = error_rate(change)
-            table.add(case, rate_of_case, plain + target, f"{kind.upper()} {rate_of_case:6.2%}")
-
-    def between(level: float | None, seconds: float) -> Callable[[np.ndarray], np.ndarray]:
-        samples = round(seconds * rate)
-        return lambda x: np.concatenate([noise(samples, level, rng), x, noise(samples, level, rng)])
-
-    for name, level in LEVELS.items():
-        for seconds in (0.1, 0.5, 2.0, longest):
-            measure(f"{seconds:g} s of {name}", between(level, seconds))
-    for gain in GAINS:
-        measure(f"gain {gain:+g} dB", lambda x, gain=gain: amplify(x, gain))
-        for name, level in LEVELS.items():
-            pad = between(level, 0.5)
-            measure(f"0.5 s of {name}, gain {gain:+g} dB", lambda x, pad=pad, gain=gain: amplify(pad(x), gain))
-
-    kinds = {"white noise": "white"}
+    cuts = [
+        cut for cut in manifest.read(options.manifest) if transcript(cut, model.decoder.scoring_vocabulary) is not None
+    ]
+    noises = {"white noise": "white"}
     if options.noise:
-        kinds |= {folder.name: str(folder) for folder in sorted(Path(options.noise).iterdir()) if folder.is_dir()}
-    for name, source in kinds.items():
-        for snr in SNRS:
-            add = Perturber(Perturbation(noise=[source], noise_probability=1.0, snr=(snr, snr)), rate)
-            measure(f"{name}, {snr:g} dB", lambda x, add=add: add(x, rng).samples, NOISE_TARGET)
-    for name, (low, high) in BANDS.items():
-        measure(name, lambda x, low=low, high=high: limit_band(x, rate, low, high), BAND_TARGET)
-
-    samples = 60 * minutes * rate
-    tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(samples) / rate).astype(np.float32)
-    sounds = {"silence": noise(samples, None, rng)}
-    sounds |= {f"noise at {level:g} dBFS": noise(samples, level, rng) for level in (-60.0, -40.0, -20.0)}
-    sounds |= {"tone of 440 Hz": tone, "melody": melody(60 * minutes, rate, rng)}
-    for name, source in list(kinds.items())[1:]:
-        files = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in audio.INPUT_EXTENSIONS)
-        sounds[name] = np.concatenate([audio.read(path, rate) for path in files])[:samples]
-    voices = np.concatenate(speech)[:samples]
-    speechlike = {"speech reversed": voices[::-1].copy()}
-    speechlike["five voices at once"] = 0.4 * np.sum(np.split(voices[: len(voices) // 5 * 5], 5), 0)
-    for name, waveform in (sounds | speechlike).items():
-        if options.only not in name:
-            continue
-        (result,) = transcribe(model, [waveform])
-        length, confidence = len(waveform) / rate / 60, result.confidence or 0.0
-        words = len(result.words) / length
-        value, target = (confidence, CONFIDENCE_TARGET) if name in speechlike else (words, WORDS_TARGET)
-        text = f"{words:.1f} words a minute, confidence {confidence:.2f}"
-        table.add(f"{length:.1f} minutes of {name}", value, target, text)
-    table.write(options.json)
+        noises |= {folder.name: str(folder) for folder in sorted(Path(options.noise).iterdir()) if folder.is_dir()}
+    began = time.perf_counter()
+    conditions = Conditions(
+        model, model.sample_rate, cuts[:: 10 if options.quick else options.every], noises, options.quick, options.only
+    )
+    conditions.measure_silence_and_gain()
+    conditions.measure_noise_and_bands()
+    conditions.measure_sounds()
+    conditions.table.write(options.json)
     print(f"{(time.perf_counter() - began) / 60:.1f} minutes")
 
 

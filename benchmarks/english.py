@@ -29,10 +29,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import soundfile
 from _common import machine_line
@@ -47,6 +48,7 @@ WORKER = Path(__file__).with_name("_recognize.py")
 RATE = 16_000
 COLD_SECONDS = 10.0
 COLD_RUNS = 3
+Item: TypeAlias = tuple[Path, str, str, float]  # file, text, speaker and seconds of an utterance
 
 
 def find_peers(python: str) -> list[str]:
@@ -59,8 +61,8 @@ def find_peers(python: str) -> list[str]:
     return found
 
 
-def write_files(path: Path, count: int, folder: Path) -> list[tuple[Path, str, str, float]]:
-    """Write utterances of a manifest as WAV files: file, text, speaker and seconds of each."""
+def write_files(path: Path, count: int, folder: Path) -> list[Item]:
+    """Write utterances of a manifest as WAV files."""
     cuts = manifest.read(path)
     if 0 < count < len(cuts):
         cuts = [cuts[i * len(cuts) // count] for i in range(count)]
@@ -109,6 +111,27 @@ def cold_start(python: str, name: str, file: Path) -> float:
     return statistics.median(seconds[1:])
 
 
+def measure(python: str, name: str, items: Sequence[Item]) -> tuple[dict[str, Any], list[ErrorCounts]]:
+    """Recognize the utterances of a set: the figures and texts, and the word errors of each utterance."""
+    normalize = TextNormalizer.english().apply
+    files, texts, speakers, lengths = (list(column) for column in zip(*items, strict=True))
+    result = recognize(python, name, files)
+    errors = [
+        count_errors("wer", normalize(text), normalize(hypothesis))
+        for text, hypothesis in zip(texts, result["texts"], strict=True)
+    ]
+    row = {
+        "recognizer": name,
+        "wer": sum(errors, ErrorCounts()).rate,
+        "interval": bootstrap_interval(errors, known_speakers(speakers)),
+        "cpu": result["cpu"] / sum(lengths),
+        "megabytes": result["megabytes"],
+        "texts": result["texts"],
+        "references": texts,
+    }
+    return row, errors
+
+
 def main() -> None:
     """Measure the recognizers that the command line names, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -120,7 +143,6 @@ def main() -> None:
     recognizers = {"ours": sys.executable}
     if options.peer:
         recognizers |= dict.fromkeys(find_peers(options.peer), options.peer)
-    normalize = TextNormalizer.english().apply
     rows: list[dict[str, Any]] = []
     counts: dict[str, list[ErrorCounts]] = {name: [] for name in recognizers}
     all_speakers: list[str] = []
@@ -137,32 +159,15 @@ def main() -> None:
         cold_file = min(every, key=lambda item: abs(item[3] - COLD_SECONDS))[0]
         cold = {name: cold_start(python, name, cold_file) for name, python in recognizers.items()}
         for path, items in sets:
-            files, texts, speakers, lengths = (list(column) for column in zip(*items, strict=True))
+            speakers = [speaker for _, _, speaker, _ in items]
             all_speakers += [f"{path} {speaker}" for speaker in speakers]
+            size = f"{len(items)}, {len(set(speakers))}, {sum(length for *_, length in items) / 60:.1f}"
             for name, python in recognizers.items():
-                result = recognize(python, name, files)
-                errors = [
-                    count_errors("wer", normalize(text), normalize(hypothesis))
-                    for text, hypothesis in zip(texts, result["texts"], strict=True)
-                ]
+                row, errors = measure(python, name, items)
                 counts[name] += errors
-                wer = sum(errors, ErrorCounts()).rate
-                interval = bootstrap_interval(errors, known_speakers(speakers))
-                row = {
-                    "set": str(path),
-                    "recognizer": name,
-                    "wer": wer,
-                    "interval": interval,
-                    "cpu": result["cpu"] / sum(lengths),
-                    "megabytes": result["megabytes"],
-                    "cold_start": cold[name],
-                    "texts": result["texts"],
-                    "references": texts,
-                }
-                rows.append(row)
-                size = f"{len(files)}, {len(set(speakers))}, {sum(lengths) / 60:.1f}"
+                rows.append({"set": str(path), "cold_start": cold[name]} | row)
                 print(
-                    f"| {path} | {size} | {name} | {with_interval(wer, interval)} | {row['cpu']:.3f} "
+                    f"| {path} | {size} | {name} | {with_interval(row['wer'], row['interval'])} | {row['cpu']:.3f} "
                     f"| {row['megabytes']:.0f} | {cold[name]:.2f} |",
                     flush=True,
                 )

@@ -118,8 +118,8 @@ class Clock:
                 self._shown = {key: self._shown.get(key, self.now) for key in shown}
 
 
-def main() -> None:
-    """Measure the recordings that the command line names, and print a table."""
+def parse_arguments() -> argparse.Namespace:
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("inputs", nargs="*", type=Path, help="audio files or manifests")
     parser.add_argument("--model", default="english")
@@ -132,7 +132,12 @@ def main() -> None:
     parser.add_argument("--guard", type=float, default=GUARD_SECONDS)
     parser.add_argument("--hours", type=float, default=0.0, help="repeat the audio for so long, for memory")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure the recordings that the command line names, and print a table."""
+    options = parse_arguments()
     decoder = {"beam": options.beam} if options.beam else None
     recognizer = asr.load(options.model, plain=options.plain, decoder=decoder)
     normalize = TextNormalizer.english().apply
