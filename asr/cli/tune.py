@@ -14,7 +14,7 @@ from asr.cli._model_options import Device
 from asr.errors import InputError
 
 if TYPE_CHECKING:
-    from asr.evaluation.tune import Trial
+    from asr.evaluation.tune import Trial, TuneResult
 
 
 def tune(
@@ -48,20 +48,9 @@ def tune(
     if picture is not None:
         check_picture(picture)
     find(model)
-    from asr.evaluation.confidence import VOICES
     from asr.evaluation.tune import tune_model
 
-    names: list[str] = []
-
-    def show_header(weights: Sequence[str], error_kind: str) -> None:
-        names.extend(weights)
-        print("  ".join(f"{name:>14}" for name in [*weights, f"{error_kind.upper()} %", "search / audio"]))
-
-    def show(trial: Trial) -> None:
-        cells = ["none" if trial.weights[name] is None else f"{trial.weights[name]:g}" for name in names]
-        cells += [f"{100 * trial.rate:.2f}", f"{trial.real_time_factor:.4f}"]
-        print("  ".join(f"{cell:>14}" for cell in cells))
-
+    table = TrialTable()
     result = tune_model(
         model,
         data,
@@ -70,8 +59,8 @@ def tune(
         values=tried,
         device=device,
         save=not dry_run,
-        begin=show_header,
-        report=show,
+        begin=table.begin,
+        report=table.add,
         progress=progress_bar,
     )
     if result.unknown_words is not None:
@@ -81,25 +70,51 @@ def tune(
             "the language model; with unknown_words=none they cannot be recognized"
         )
     print("best:")
-    show(result.best)
+    table.add(result.best)
     if picture is not None:
         points = [(trial.weights, trial.rate) for trial in (result.best, *result.trials)]
         plot_tuning(picture, points[0], points[1:], result.error_kind.upper())
-    if (confidences := result.confidences) is not None:
-        print(
-            f"confidence: expected calibration error {confidences.before.error:.3f}, calibrated "
-            f"{confidences.after.error:.3f} (cross-validated on halves of the utterances)"
-        )
-        if len(confidences.calibration) > 2:
-            before, after = (100 * errors / max(result.best.reference, 1) for errors in confidences.errors)
-            rates = f"{result.error_kind.upper()} {before:.2f} → {after:.2f} %"
-            print(
-                f"min_confidence {confidences.min_confidence:g}: {rates}; "
-                f"of {confidences.others} words in reversed speech and {VOICES} voices at once, "
-                f"{confidences.others_kept} are kept, with a mean confidence of {confidences.others_confidence:.2f}"
-            )
+    print_confidences(result)
     if not dry_run:
         print(f"{model} now decodes with these weights (--decoder type=greedy for greedy decoding)")
+
+
+class TrialTable:
+    """Prints the trials of a search for weights, one a line."""
+
+    def __init__(self) -> None:
+        self.names: Sequence[str] = ()  # of the weights
+
+    def begin(self, names: Sequence[str], error_kind: str) -> None:
+        """Print the header."""
+        self.names = names
+        print("  ".join(f"{name:>14}" for name in [*names, f"{error_kind.upper()} %", "search / audio"]))
+
+    def add(self, trial: Trial) -> None:
+        """Print a trial."""
+        cells = ["none" if trial.weights[name] is None else f"{trial.weights[name]:g}" for name in self.names]
+        cells += [f"{100 * trial.rate:.2f}", f"{trial.real_time_factor:.4f}"]
+        print("  ".join(f"{cell:>14}" for cell in cells))
+
+
+def print_confidences(result: TuneResult) -> None:
+    """Print how well the confidences of words are calibrated, and what is left out by the least one."""
+    from asr.evaluation.confidence import VOICES
+
+    if (confidences := result.confidences) is None:
+        return
+    print(
+        f"confidence: expected calibration error {confidences.before.error:.3f}, calibrated "
+        f"{confidences.after.error:.3f} (cross-validated on halves of the utterances)"
+    )
+    if len(confidences.calibration) > 2:
+        before, after = (100 * errors / max(result.best.reference, 1) for errors in confidences.errors)
+        rates = f"{result.error_kind.upper()} {before:.2f} → {after:.2f} %"
+        print(
+            f"min_confidence {confidences.min_confidence:g}: {rates}; "
+            f"of {confidences.others} words in reversed speech and {VOICES} voices at once, "
+            f"{confidences.others_kept} are kept, with a mean confidence of {confidences.others_confidence:.2f}"
+        )
 
 
 def parse_values(options: Sequence[str]) -> dict[str, list[float]]:
