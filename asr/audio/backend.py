@@ -1,4 +1,4 @@
-"""What the decoders of audio files share."""
+"""The interface of the decoders of audio files, and their reports of damage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the first and last bytes of audio files promise, for decoders that do not look."""
+"""Read sizes and lengths from the first and last bytes of audio files, which tell whether a file is cut short."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How good are hypotheses: error rates, their uncertainty, and reports."""
+"""Evaluation of models and hypotheses: error rates, their uncertainty, and reports."""

@@ -1,4 +1,4 @@
-"""The frames that a network puts out for audio that goes on."""
+"""Output frames of a network for audio that is still arriving."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readable text of words that are recognized one after another: what is written once stays as it is."""
+"""Write words as readable text while they are recognized; what is written once stays as it is."""
 
 from __future__ import annotations
 

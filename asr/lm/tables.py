@@ -1,4 +1,4 @@
-"""Models from tables of n-grams in any order."""
+"""Build n-gram models from tables of n-grams in any order."""
 
 from __future__ import annotations
 

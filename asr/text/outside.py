@@ -1,4 +1,4 @@
-"""Warnings about what of texts is outside a vocabulary."""
+"""Warn of characters in texts that are outside a vocabulary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models of the CTC beam search: a lexicon, n-gram models of words and of labels, hot words."""
+"""The models of a beam search in one: a lexicon, n-gram models of words and of labels, hot words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the models of a search say of words and of the end of an utterance, compiled by Numba."""
+"""Score words and the end of an utterance by the models of a search; compiled by Numba."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search over a transducer's outputs sees of it."""
+"""The interface to a transducer's networks that its searches use."""
 
 from __future__ import annotations
 
