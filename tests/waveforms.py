@@ -39,3 +39,14 @@ def one(extractor: torch.nn.Module, waveform: np.ndarray) -> np.ndarray:
 def fitted(extractor: E) -> E:
     extractor.fit([ragged([16000, 9000, 30000], seed=100)])
     return extractor
+
+
+def assert_batch_equals_singles(extractor: Extractor, lengths: list[int]) -> None:
+    """Features of a padded batch are, bit for bit, those of its utterances alone, and zero beyond them."""
+    batch, sizes = ragged(lengths)
+    features, frames = extractor(batch, sizes)
+    assert torch.equal(frames, extractor.output_lengths(sizes))
+    for row, length in enumerate(lengths):
+        alone, count = extractor(batch[row : row + 1, :length].clone(), sizes[row : row + 1])
+        assert torch.equal(features[row, : int(count)], alone[0])
+        assert not features[row, int(count) :].any()

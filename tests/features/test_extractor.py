@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from waveforms import fitted, one, ragged, speech
+from waveforms import assert_batch_equals_singles, fitted, one, ragged, speech
 
 from asr.errors import InputError
 from asr.features import MFCC, FilterBank
@@ -26,14 +26,7 @@ class TestBatchEqualsSingles:
         normalization=st.sampled_from(["global", "utterance", "both", "none"]),
     )
     def test_bit_for_bit(self, lengths: list[int], kind: type, normalization: str) -> None:
-        extractor = fitted(kind(normalization=normalization, mean_fraction=0.7))
-        batch, sizes = ragged(lengths)
-        features, frames = extractor(batch, sizes)
-        assert torch.equal(frames, extractor.output_lengths(sizes))
-        for row, length in enumerate(lengths):
-            alone, count = extractor(batch[row : row + 1, :length].clone(), sizes[row : row + 1])
-            assert torch.equal(features[row, : int(count)], alone[0])
-            assert not features[row, int(count) :].any()
+        assert_batch_equals_singles(fitted(kind(normalization=normalization, mean_fraction=0.7)), lengths)
 
     @pytest.mark.parametrize("normalization", ["global", "utterance", "both", "none"])
     def test_the_whole_batch_at_once_as_on_a_gpu(self, normalization: str, monkeypatch: pytest.MonkeyPatch) -> None:

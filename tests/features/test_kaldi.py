@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from waveforms import fitted, one, ragged, speech
+from waveforms import assert_batch_equals_singles, fitted, one, ragged, speech
 
 from asr.errors import InputError
 from asr.features import KaldiFilterBank, KaldiMFCC
@@ -177,14 +177,7 @@ class TestDefinition:
     normalization=st.sampled_from(["global", "utterance", "none"]),
 )
 def test_a_batch_gives_what_singles_give(lengths: list[int], kind: type, snip_edges: bool, normalization: str) -> None:
-    extractor = fitted(kind(snip_edges=snip_edges, deltas=1, normalization=normalization))
-    batch, sizes = ragged(lengths)
-    features, frames = extractor(batch, sizes)
-    assert torch.equal(frames, extractor.output_lengths(sizes))
-    for row, length in enumerate(lengths):
-        alone, count = extractor(batch[row : row + 1, :length].clone(), sizes[row : row + 1])
-        assert torch.equal(features[row, : int(count)], alone[0])
-        assert not features[row, int(count) :].any()
+    assert_batch_equals_singles(fitted(kind(snip_edges=snip_edges, deltas=1, normalization=normalization)), lengths)
 
 
 @pytest.mark.parametrize("snip_edges", [True, False])
