@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from asr.errors import InputError
 
+KNEE = 0.8  # of the frequency warp, as a fraction of the bands
+
 
 class SpecAugment(nn.Module):
     """Mask random times and frequencies (Park et al. 2019, arXiv 1904.08779), others in each utterance.
@@ -105,7 +107,6 @@ class SpectrogramWarp(nn.Module):
         InputError: a number out of its range.
     """
 
-    KNEE = 0.8
     changes_time = True
 
     def __init__(self, tempo: float = 0.1, frequency: float = 0.1, num_mels: int | None = None) -> None:
@@ -126,7 +127,9 @@ class SpectrogramWarp(nn.Module):
         draws = 2 * torch.rand(2, len(own), device=features.device) - 1
         features, own = self._warp_time(features, own, 1 + self.tempo * draws[0])
         if self.frequency:
-            features = self._warp_frequency(features, 1 + self.frequency * draws[1])
+            bands = min(self.num_mels or features.shape[2], features.shape[2])
+            warped = warp_frequency(features[:, :, :bands], 1 + self.frequency * draws[1])
+            features = torch.cat([warped, features[:, :, bands:]], dim=2)
         return features, own.to(lengths.device)
 
     @staticmethod
@@ -139,19 +142,30 @@ class SpectrogramWarp(nn.Module):
         result = interpolate(features, position[:, :, None], dim=1)
         return result.masked_fill((times >= warped[:, None])[:, :, None], 0), warped
 
-    def _warp_frequency(self, features: Tensor, factors: Tensor) -> Tensor:
-        """Move each utterance's bands by its factor (N,)."""
-        bands = min(self.num_mels or features.shape[2], features.shape[2])
-        if bands == 1:
-            return features
-        band = torch.linspace(0, 1, bands, device=features.device)  # 0 is the lowest, 1 the highest
-        # position = factor * band up to the knee; above it a line from there to (1, 1)
-        knee = (self.KNEE / factors.clamp(min=1))[:, None]
-        factor = factors[:, None]
-        above = factor * knee + (band - knee) * (1 - factor * knee) / (1 - knee)
-        position = torch.where(band < knee, factor * band, above) * (bands - 1)  # (N, bands)
-        warped = interpolate(features[:, :, :bands], position[:, None, :], dim=2)
-        return torch.cat([warped, features[:, :, bands:]], dim=2)
+
+def warp_frequency(features: Tensor, factors: Tensor) -> Tensor:
+    """Move each utterance's bands by its factor: what is at band f * factor to band f.
+
+    Over the lower four fifths of the bands; above them the slope changes so that the top band stays (as in the VTLN of
+    HTK and Kaldi).
+
+    Args:
+        features: (N, T, F), all columns bands in the order of frequency.
+        factors: (N,) above 0, or (1,) for all.
+
+    Returns:
+        Features of the same shape.
+    """
+    bands = features.shape[2]
+    if bands == 1:
+        return features
+    band = torch.linspace(0, 1, bands, device=features.device)  # 0 is the lowest, 1 the highest
+    # position = factor * band up to the knee; above it a line from there to (1, 1)
+    knee = (KNEE / factors.clamp(min=1))[:, None]
+    factor = factors[:, None]
+    above = factor * knee + (band - knee) * (1 - factor * knee) / (1 - knee)
+    position = torch.where(band < knee, factor * band, above) * (bands - 1)  # (N, bands)
+    return interpolate(features, position[:, None, :], dim=2)
 
 
 def interpolate(values: Tensor, position: Tensor, dim: int) -> Tensor:

@@ -211,8 +211,7 @@ class Inspection:
         task, lengths = self.task, torch.tensor([x.shape[1]])
         targets = Targets.of([self.labels])
         if isinstance(task, CTCTask):
-            encoded, frames, _ = task.encode_features(x, lengths)
-            scores = task.scores_with_silence(encoded, [self.head], None)
+            scores, frames = task.score_features(x, lengths, [self.head])
             loss, skipped = task.loss(scores, frames, {self.head: targets})
             log_probs = scores[self.head][0]
         elif isinstance(task, TransducerTask):

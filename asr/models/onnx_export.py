@@ -92,8 +92,8 @@ class RecognizerGraph(nn.Module):
         if (rate := task.features.sample_rate) is not None:
             total = (x.shape[1] + encoder.stride - 1) // encoder.stride
             silent = silent_frames(inputs, lengths, rate, output_lengths, task.frame_seconds, total)
-        y, _, _ = task.encode_features(x, frames, silent)
-        return *task.scores_with_silence(y, task.vocabularies, silent).values(), output_lengths
+        scores, _ = task.score_features(x, frames, task.vocabularies, silent)
+        return *scores.values(), output_lengths
 
 
 def export_model(model: str | Path, output: Path, *, int8: bool = False, overwrite: bool = False) -> Export:

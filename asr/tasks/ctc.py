@@ -13,6 +13,7 @@ from asr.decoding.ctc import greedy
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.features import Extractor
+from asr.features.specaugment import warp_frequency
 from asr.modules.cells import CellState
 from asr.modules.cells.initialization import initialize_feedforward
 from asr.modules.ctc_crf import MOST_LABELS, LabelTrigram, log_partition
@@ -26,6 +27,7 @@ from asr.text.vocabulary import Vocabulary
 
 # Of labels other than blank where there is no signal: less than what any search adds to a word.
 SILENCE_LOG_PROB = -100.0
+LOWEST_WARP, HIGHEST_WARP = 0.75, 1.25
 
 
 class CTCTask(RecognitionTask):
@@ -47,6 +49,10 @@ class CTCTask(RecognitionTask):
     last layer, see `asr.modules.ctc_crf`. The label trigrams are in `label_models`, where a training job puts them; a
     model in use needs none.
 
+    Warped views: outside training, an utterance is encoded once for each of ``warps``, with its bands moved by that
+    factor as `SpectrogramWarp` moves them in training (the vocal-tract lengths of other speakers), and the
+    log-probabilities are the normalized mean over these views. Two views take twice the work of one.
+
     Args:
         features: feature extractor.
         encoder: of its features.
@@ -58,6 +64,7 @@ class CTCTask(RecognitionTask):
         blank_penalties: of each head, in nats per frame, see `CTCHead`; 0 by default.
         consistency: 0 (off) or more; the paper uses 0.2.
         crf: of each head, from 0 (CTC) to 1 (CTC-CRF); 0 by default. The paper's share of CTC is 0.9.
+        warps: factors of frequency of the views outside training, 0.75 to 1.25; empty: one view, as it is.
 
     Raises:
         InputError: there is no head, or an option is out of range.
@@ -76,6 +83,7 @@ class CTCTask(RecognitionTask):
         blank_penalties: Mapping[str, float] | None = None,
         consistency: float = 0.0,
         crf: Mapping[str, float] | None = None,
+        warps: Sequence[float] = (),
     ) -> None:
         super().__init__(features, encoder, vocabularies, augmentation)
         if not vocabularies:
@@ -92,6 +100,13 @@ class CTCTask(RecognitionTask):
             raise InputError(f"self_condition_weight={self_condition_weight}: use a number from 0 to below 1")
         if not consistency >= 0:
             raise InputError(f"consistency={consistency}: use 0, or the weight of the views' divergence")
+        if any(not LOWEST_WARP <= factor <= HIGHEST_WARP for factor in warps):
+            raise InputError(f"task.warps={list(warps)}: use factors from {LOWEST_WARP} to {HIGHEST_WARP}, or []")
+        if warps and features.normalization.num_bands != features.dim:
+            raise InputError("task.warps needs a log-mel filter bank without energy and derivatives as features")
+        if warps and not encoder.bidirectional:
+            raise InputError("task.warps needs a bidirectional encoder; use []")
+        self.warps = tuple(warps)
         self.weights = dict.fromkeys(vocabularies, 1.0) | dict(weights or {})
         penalties = dict.fromkeys(vocabularies, 0.0) | dict(blank_penalties or {})
         self.crf = {head: weight for head, weight in (crf or {}).items() if weight}
@@ -238,25 +253,41 @@ class CTCTask(RecognitionTask):
         Raises:
             InputError: as `Extractor.forward`.
         """
-        names: Iterable[str] = heads or self.vocabularies
         silent = self.silent_frames(inputs, lengths)
-        x, frames, _ = self.encode(inputs, lengths, silent=silent)
-        return self.scores_with_silence(x, names, silent), frames if silent is None else self.output_lengths(lengths)
+        x, frames = self.input_frames(inputs, lengths)
+        scores, frames = self.score_features(x, frames, heads or self.vocabularies, silent)
+        return scores, frames if silent is None else self.output_lengths(lengths)
 
-    def scores_with_silence(self, x: Tensor, heads: Iterable[str], silent: Tensor | None) -> dict[str, Tensor]:
-        """Compute log-probabilities (N, T', V) by head: of a certain blank in silent frames, else by the network.
+    def score_features(
+        self, x: Tensor, lengths: Tensor, heads: Iterable[str], silent: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Compute log-probabilities from features.
 
         Args:
-            x: encoder outputs of the frames that are not silent, in order, (N, K, H).
+            x: (N, T, F).
+            lengths: (N,) frames.
             heads: the heads to compute.
-            silent: (N, T') bool; None: no frame is silent.
+            silent: output frames (N, T') that get those of a certain blank and that the encoder does not see; None: no
+                frame is silent.
+
+        Returns:
+            Log-probabilities (N, T', V) by head, and the number of frames (N,) that the encoder has read, in output
+            frames.
         """
-        scores = self._scores(x, heads)
-        if silent is None:
-            return scores
-        return {
-            head: with_silence(log_probs, silent, self._blanks(head, log_probs)) for head, log_probs in scores.items()
-        }
+        warps = () if self.training else self.warps
+        views = max(len(warps), 1)
+        if warps:
+            x = torch.cat([warp_frequency(x, torch.tensor([factor], device=x.device)) for factor in warps])
+        seen = None if silent is None else silent.repeat(views, 1)
+        y, frames, _ = self.encode_features(x, lengths.repeat(views), seen)
+        scores = self._scores(y, heads)
+        for head, log_probs in scores.items():
+            if views > 1:
+                log_probs = log_probs.unflatten(0, (views, -1)).mean(0).log_softmax(-1)
+            if silent is not None:
+                log_probs = with_silence(log_probs, silent, self._blanks(head, log_probs))
+            scores[head] = log_probs
+        return scores, frames.unflatten(0, (views, -1))[0]
 
     def _silenced(self, head: str, log_probs: Tensor, silent: Tensor) -> Tensor:
         """Return log-probabilities (N, T', V) with those of a certain blank where frames are ``silent`` (N, T')."""

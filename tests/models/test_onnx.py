@@ -43,11 +43,11 @@ def model(
     tone_corpus: Callable[..., Path],
     tone_texts: Callable[..., list[str]],
 ) -> Path:
-    """A trained model with all that an export has to follow: convolutions, self-conditioning, two heads."""
+    """A trained model with all that an export has to follow: convolutions, self-conditioning, two heads and views."""
     folder = tmp_path_factory.mktemp("model")
     settings = {f"features.{key}": value for key, value in FEATURES.items()}
     settings |= {f"encoder.{key}": value for key, value in ENCODER.items()}
-    settings |= {"task.heads": HEADS, "task.self_condition": [1], "trainer.epochs": 60}
+    settings |= {"task.heads": HEADS, "task.self_condition": [1], "task.warps": [0.96, 1.04], "trainer.epochs": 60}
     train(tiny_config(folder, tone_corpus(folder / "corpus", tone_texts(8)), **settings))
     return folder / "model"
 

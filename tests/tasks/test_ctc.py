@@ -31,7 +31,7 @@ CONFIG: dict[str, Any] = {
 
 def make_task(heads: dict[str, str] | None = None, **weights: float) -> CTCTask:
     torch.manual_seed(0)
-    features = FilterBank(8000, num_mels=10, deltas=0, normalization="utterance")
+    features = FilterBank(8000, num_mels=10, energy=False, deltas=0, normalization="utterance")
     vocabularies = {head: Vocabulary.characters(letters) for head, letters in (heads or {"text": "ab"}).items()}
     return CTCTask(features, Encoder(features.dim, 6, stack=2, stride=2), vocabularies, weights=weights).eval()
 
@@ -149,6 +149,49 @@ def test_scores_are_probabilities_and_do_not_depend_on_the_batch() -> None:
 
 
 @pytest.mark.usefixtures("bfloat16")
+def test_scores_are_the_mean_of_warped_views_outside_training() -> None:
+    task, factors = make_task(), (0.9, 1.1)
+    inputs, lengths = pad([torch.randn(4000), torch.randn(2500)])
+    x, frames = task.features(inputs, lengths)
+    views = []
+    for factor in factors:
+        band = np.linspace(0, 1, 10)
+        knee = 0.8 / max(factor, 1)
+        slope = (1 - factor * knee) / (1 - knee)
+        position = np.where(band < knee, factor * band, factor * knee + (band - knee) * slope)
+        rows = [np.interp(position, band, row) for row in x.flatten(0, 1).detach().numpy()]
+        view = torch.from_numpy(np.array(rows, dtype=np.float32)).view_as(x)
+        views.append(task.heads["text"](task.encode_features(view, frames)[0]).detach().double().exp())
+    expected = (views[0] * views[1]).sqrt()
+    expected = expected / expected.sum(-1, keepdim=True)
+    plain, _ = task(inputs, lengths)
+    for warps, reference in (((1.0,), plain["text"].exp()), (factors, expected)):
+        task.warps = warps
+        scores, counts = task(inputs, lengths)
+        for row, count in enumerate(counts.tolist()):
+            got = scores["text"][row, :count].exp().double()
+            torch.testing.assert_close(got, reference[row, :count].double(), atol=1e-5, rtol=0)
+    assert len(task.train().score_features(x, frames, ["text"])[0]["text"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("features", "bidirectional", "warps", "message"),
+    [
+        ({"deltas": 0}, True, [0.7], r"task.warps=\[0.7\]: use factors from 0.75 to 1.25, or \[\]"),
+        ({"deltas": 1}, True, [1.05], "task.warps needs a log-mel filter bank without energy and derivatives"),
+        ({"deltas": 0, "energy": True}, True, [1.05], "without energy"),
+        ({"deltas": 0}, False, [1.05], "task.warps needs a bidirectional encoder"),
+    ],
+)
+def test_wrong_warps(features: dict[str, Any], bidirectional: bool, warps: list[float], message: str) -> None:
+    config = copy.deepcopy(CONFIG)
+    config["features"] |= {"energy": False} | features
+    config["encoder"]["bidirectional"] = bidirectional
+    config["task"]["warps"] = warps
+    with pytest.raises(InputError, match=message):
+        CTCTask.from_config(config, {"text": Vocabulary.characters("ab")})
+
+
 def test_scores_are_float32_under_autocast() -> None:
     task = make_task()
     inputs, lengths = pad([torch.randn(3000), torch.randn(1000)])
@@ -193,7 +236,7 @@ def test_augmentation_is_for_training_only() -> None:
         def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
             return torch.zeros_like(features[:, :4]), lengths.clamp(max=4)
 
-    features = FilterBank(8000, num_mels=10, deltas=0, normalization="utterance")
+    features = FilterBank(8000, num_mels=10, energy=False, deltas=0, normalization="utterance")
     task = CTCTask(features, Encoder(features.dim, 6), {"text": Vocabulary.characters("ab")}, augmentation=[Silence()])
     inputs, lengths = pad([torch.randn(3000)])
     assert task.eval()(inputs, lengths)[1].tolist() == task.output_lengths(lengths).tolist()
@@ -202,7 +245,7 @@ def test_augmentation_is_for_training_only() -> None:
 
 def with_penalty(nats: float) -> CTCTask:
     torch.manual_seed(0)
-    features = FilterBank(8000, num_mels=10, deltas=0, normalization="utterance")
+    features = FilterBank(8000, num_mels=10, energy=False, deltas=0, normalization="utterance")
     vocabularies = {"text": Vocabulary.characters("ab"), "times": Vocabulary.characters("ab")}
     return CTCTask(features, Encoder(features.dim, 6), vocabularies, blank_penalties={"times": nats})
 
