@@ -85,7 +85,6 @@ def make_app(
     """
     limits, figures = limits or Limits(), Figures()
     engine.on_batch = figures.batch
-    created = int(time.time())
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -100,7 +99,24 @@ def make_app(
     figures.watch(lambda: guard.requests, lambda: engine.backlog)
 
     listeners = Listeners(model, engine, limits, token)
-    uploads = Uploads(engine, limits, figures.transcribed)
+    add_recognition(app, model, Uploads(engine, limits, figures.transcribed))
+    add_status(app, model, figures)
+
+    @app.websocket("/v1/listen")
+    async def listen(socket: WebSocket) -> None:
+        await listeners.serve(socket)
+
+    handle_errors(app)
+    if PAGE.is_dir():
+        app.mount("/", StaticFiles(directory=PAGE, html=True))
+    outer: ASGIApp = figures.count(guard)
+    if origins:
+        outer = CORSMiddleware(outer, allow_origins=list(origins), allow_methods=["GET", "POST"], allow_headers=["*"])
+    return Application(outer, listeners)
+
+
+def add_recognition(app: FastAPI, model: ServedModel, uploads: Uploads) -> None:
+    """Add the addresses that transcribe, align and format."""
 
     @app.post("/v1/audio/transcriptions")
     async def transcriptions(
@@ -152,9 +168,10 @@ def make_app(
         content = await asyncio.to_thread(render, transcript, format)
         return PlainTextResponse(content, media_type=MEDIA_TYPES.get(format, "text/plain"))
 
-    @app.websocket("/v1/listen")
-    async def listen(socket: WebSocket) -> None:
-        await listeners.serve(socket)
+
+def add_status(app: FastAPI, model: ServedModel, figures: Figures) -> None:
+    """Add the addresses that describe the model and the server."""
+    created = int(time.time())
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
@@ -178,14 +195,6 @@ def make_app(
         """Return figures as Prometheus reads them."""
         content, media_type = figures.render()
         return Response(content, media_type=media_type)
-
-    handle_errors(app)
-    if PAGE.is_dir():
-        app.mount("/", StaticFiles(directory=PAGE, html=True))
-    outer: ASGIApp = figures.count(guard)
-    if origins:
-        outer = CORSMiddleware(outer, allow_origins=list(origins), allow_methods=["GET", "POST"], allow_headers=["*"])
-    return Application(outer, listeners)
 
 
 def handle_errors(app: FastAPI) -> None:

@@ -65,9 +65,7 @@ class Work(NamedTuple):
     chosen: np.ndarray  # (candidates or labels,) int32: the candidates that become the beam, best first
     stay_blank: np.ndarray  # (width,): `Beam.in_blank` after the frame of the prefixes that stay
     stay_label: np.ndarray  # (width,): `Beam.in_label` after it
-    child_frame: (
-        np.ndarray
-    )  # (children, width) int32: last frame in which a child (`child_row`) of an entry was in the beam
+    child_frame: np.ndarray  # (children, width) int32: last frame with an entry's child (`child_row`) in the beam
     top_labels: np.ndarray  # (labels,) int32: the labels that may extend prefixes, most probable first
     label_prob: np.ndarray  # (labels,): their probabilities, 0 for all other labels
     arc_stamp: np.ndarray  # (labels,) int64: the last frame and entry in which an arc had the label
