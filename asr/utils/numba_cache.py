@@ -27,16 +27,20 @@ class _OptionalCache(FunctionCache):
         return (*super()._index_key(sig, codegen), _sources())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return the compiled function of a signature; None if the cache lacks it or is damaged.
+        """Return the compiled function of a signature; None if the cache lacks it.
 
-        Numba's own method prepares the compiler as well, which takes 0.5 s and is not needed for machine code.
+        A cache that is damaged, or that an earlier version of the package has left and that names what is no longer
+        there, is begun anew. Numba's own method prepares the compiler as well, which takes 0.5 s and is not needed for machine code.
         """
         overload = None
         try:
             rtsys.initialize(target_context)
             overload = self._load_overload(sig, target_context)
-        except Exception:  # whatever unpickling a damaged file raises
-            self.disable()
+        except Exception:  # whatever unpickling raises
+            try:
+                self.flush()
+            except OSError:
+                self.disable()
         if overload is None:
             _announce_compiling()
         return overload

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -31,9 +32,22 @@ def test_the_cache_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert list(tmp_path.rglob("*.nbc"))
     second: Any = njit(cache=True, nogil=True)(_double)
     assert second(np.ones(2)).sum() == 4 and sum(second.stats.cache_hits.values()) == 1
-    for path in tmp_path.rglob("*.nbi"):
-        path.write_bytes(b"damaged")
-    assert njit(cache=True, nogil=True)(_double)(np.ones(2)).sum() == 4
+
+
+@pytest.mark.parametrize("left", [b"damaged", b"casr.decoding\nNoLongerThere\n.", b""])
+def test_a_cache_that_cannot_be_read_is_begun_anew(
+    left: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of an earlier version of the package, whose classes had other names."""
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path))
+    njit(cache=True, nogil=True)(_double)(np.ones(2))
+    (index,) = tmp_path.rglob("*.nbi")
+    with index.open("rb") as file:
+        version = pickle.load(file)
+    index.write_bytes(pickle.dumps(version) + left)
+    for hits in (0, 1):
+        again: Any = njit(cache=True, nogil=True)(_double)
+        assert again(np.ones(2)).sum() == 4 and sum(again.stats.cache_hits.values()) == hits
 
 
 def test_a_change_in_another_file_compiles_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
