@@ -30,7 +30,8 @@ class _OptionalCache(FunctionCache):
         """Return the compiled function of a signature; None if the cache lacks it.
 
         A cache that is damaged, or that an earlier version of the package has left and that names what is no longer
-        there, is begun anew. Numba's own method prepares the compiler as well, which takes 0.5 s and is not needed for machine code.
+        there, is begun anew. Numba's own method prepares the compiler as well, which takes 0.5 s and is not needed for
+        machine code.
         """
         overload = None
         try:
