@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from asr.errors import InputError
+from asr.utils.options import is_number, is_whole
 
 MAX_BEAM = 1_000_000  # a wider one would fill the memory
 
@@ -33,11 +34,15 @@ class BeamOptions:
     beam_threshold: float | None = None
 
     def __post_init__(self) -> None:
-        if self.beam < 1 or self.nbest < 1 or (self.max_labels is not None and self.max_labels < 1):
-            raise InputError(f"beam, nbest and max_labels must be at least 1: {self}")
+        for name in ("beam", "nbest", "max_labels"):
+            value = getattr(self, name)
+            is_optional = name == "max_labels"
+            if not (is_whole(value) and value >= 1) and not (is_optional and value is None):
+                raise InputError(f"{name}={value!r}: use a whole number of at least 1" + ", or null" * is_optional)
         if self.beam > MAX_BEAM:
             raise InputError(f"beam={self.beam}: use at most {MAX_BEAM}")
-        if not 0 <= self.min_label_prob < 1:
-            raise InputError(f"min_label_prob={self.min_label_prob}: use a probability from 0 to below 1")
-        if self.beam_threshold is not None and not self.beam_threshold > 0:
-            raise InputError(f"beam_threshold={self.beam_threshold}: use a number of nats above 0, or null")
+        if not (is_number(self.min_label_prob) and 0 <= self.min_label_prob < 1):
+            raise InputError(f"min_label_prob={self.min_label_prob!r}: use a probability from 0 to below 1")
+        threshold = self.beam_threshold
+        if threshold is not None and not (is_number(threshold) and threshold > 0):
+            raise InputError(f"beam_threshold={threshold!r}: use a number of nats above 0, or null")

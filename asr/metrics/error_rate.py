@@ -7,7 +7,7 @@ Texts are compared as they are, except for white space: normalize reference and 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -152,6 +152,9 @@ def error_rate(references: str | Sequence[str], hypotheses: str | Sequence[str],
         InputError: an unknown kind, or not one hypothesis for each reference.
     """
     check_choice("kind", kind, UNITS)
+    for texts in (references, hypotheses):
+        if not isinstance(texts, Iterable) or isinstance(texts, (Mapping, Set)):
+            raise InputError(f"references and hypotheses are lists of texts, or one text each; {texts!r} is none")
     pairs = [[texts] if isinstance(texts, str) else list(texts) for texts in (references, hypotheses)]
     if len(pairs[0]) != len(pairs[1]):
         raise InputError(f"{len(pairs[0])} references and {len(pairs[1])} hypotheses: give one for each")

@@ -43,6 +43,7 @@ Upload = Annotated[UploadFile, File(description="The recording, of any format th
 Text = Annotated[str, Form()]
 Flag = Annotated[bool, Form()]
 Names = Annotated[list[str] | None, Form(alias="timestamp_granularities[]")]
+PlainNames = Annotated[list[str] | None, Form(alias="timestamp_granularities")]  # as people write it
 
 
 class Application:
@@ -125,6 +126,7 @@ def add_recognition(app: FastAPI, model: ServedModel, uploads: Uploads) -> None:
         model_name: Annotated[str, Form(alias="model")] = "",
         response_format: Text = "json",
         granularities: Names = None,
+        more_granularities: PlainNames = None,
         prompt: Text = "",
         language: Text = "",
         stream: Flag = False,
@@ -132,7 +134,8 @@ def add_recognition(app: FastAPI, model: ServedModel, uploads: Uploads) -> None:
         """Transcribe a recording."""
         check_model(model, model_name)
         check("response_format", response_format, RESPONSE_FORMATS)
-        for name in granularities or ():
+        granularities = [*(granularities or ()), *(more_granularities or ())]
+        for name in granularities:
             check("timestamp_granularities[]", name, GRANULARITIES)
         with bad_request("prompt"):
             recognizer = await asyncio.to_thread(model.with_hotwords, prompt) if prompt else model.recognizer
@@ -140,7 +143,7 @@ def add_recognition(app: FastAPI, model: ServedModel, uploads: Uploads) -> None:
             parts = await uploads.parts(request, recognizer, file)
             return StreamingResponse(events(parts, recognizer.writer), media_type="text/event-stream")
         transcript = await uploads.transcript(request, recognizer, file)
-        return answer(transcript, response_format, granularities or (), language or language_of(model))
+        return answer(transcript, response_format, granularities, language or language_of(model))
 
     @app.post("/v1/align")
     async def align(

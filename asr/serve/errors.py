@@ -8,6 +8,8 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from asr.utils.escape import escape_surrogates
+
 TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
@@ -30,7 +32,7 @@ class RequestError(HTTPException):  # others are replaced where a body is read
         param: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(status, message, dict(headers or {}))
+        super().__init__(status, escape_surrogates(message), dict(headers or {}))  # JSON can name what UTF-8 cannot
         self.code, self.param = code, param
 
     @property
@@ -38,6 +40,11 @@ class RequestError(HTTPException):  # others are replaced where a body is read
         """The body of the answer."""
         kind = TYPES.get(self.status_code, "server_error" if self.status_code >= 500 else "invalid_request_error")
         return {"error": {"message": self.detail, "type": kind, "param": self.param, "code": self.code}}
+
+    @property
+    def reason(self) -> str:
+        """The message as the reason of a WebSocket's end, which has 123 bytes at most."""
+        return self.detail.encode("ascii", "replace")[:100].decode()
 
     @property
     def response(self) -> JSONResponse:

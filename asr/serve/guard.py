@@ -99,7 +99,7 @@ class Guard:
                 await self.app(scope, _Body(receive, most, self.limits).receive, send)
         except RequestError as error:  # the server reads and forgets what is left of the body
             if is_socket:
-                await send({"type": "websocket.close", "code": 1008, "reason": error.detail[:100]})
+                await send({"type": "websocket.close", "code": 1008, "reason": error.reason})
             else:
                 await error.response(scope, receive, send)
 

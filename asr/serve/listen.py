@@ -62,7 +62,7 @@ class Listeners:
         except RequestError as error:
             with contextlib.suppress(WebSocketDisconnect, RuntimeError):
                 await self._send(socket, {"type": "error", **error.content})
-                await socket.close(CODES.get(error.status_code, 1007), error.detail[:40])
+                await socket.close(CODES.get(error.status_code, 1007), error.reason)
         except (WebSocketDisconnect, asyncio.TimeoutError):
             pass  # the client is gone, or does not read
         finally:
@@ -172,7 +172,7 @@ class _Inbox:
             return message["bytes"]
         try:
             content = json.loads(message["text"])
-        except ValueError:
+        except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
             raise RequestError(400, "a text that is no JSON object", "invalid_message")

@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 
 from asr.errors import InputError
 from asr.text.normalization import look_alike, without_accents
+from asr.utils.options import is_whole
 from asr.utils.text_files import read_text
 
 log = logging.getLogger(__name__)
@@ -210,9 +211,9 @@ def _find(
             raise InputError(f"{what}={given!r} is not among the labels {_some(names)}")
         return names.index(given)
     if given is not None:
-        if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given < len(names):
+        if not is_whole(given) or not 0 <= given < len(names):
             raise InputError(f"{what}={given!r}: use a label's name, or its number from 0 to {len(names) - 1}")
-        return given
+        return int(given)
     lower = [name.lower() for name in names]
     return next((lower.index(name) for name in usual if name in lower and lower.index(name) != taken), None)
 
@@ -221,6 +222,8 @@ def _names(labels: Labels) -> tuple[str, ...]:
     """Return the names of labels in order."""
     if isinstance(labels, (str, Path)):
         labels = _read(Path(labels))
+    if not isinstance(labels, Iterable) or isinstance(labels, Set):
+        raise InputError(f"labels={labels!r}: use a list of names in the order of the scores, a mapping or a file")
     if not isinstance(labels, Mapping):
         return tuple(labels)
     by_number = {number: name for name, number in labels.items()}

@@ -10,8 +10,9 @@ import dataclasses
 import difflib
 import types
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeGuard, Union, get_args, get_origin, get_type_hints
 
 from asr.errors import InputError
 
@@ -32,6 +33,16 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return " (did you mean X?)" with the known name most similar to ``name``, or "" if none is similar."""
     nearest = difflib.get_close_matches(name, list(known), 1, SIMILARITY) if isinstance(name, str) else []
     return f" (did you mean {nearest[0]}?)" if nearest else ""
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether a value is a number of Python or numpy; a boolean is none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Return whether a value is a whole number of Python or numpy; a boolean is none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def check_choice(name: str, value: object, choices: Collection[object]) -> None:

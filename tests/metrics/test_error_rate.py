@@ -6,7 +6,9 @@ import math
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from asr.metrics.error_rate import (
     align,
     count,
     count_errors,
+    error_rate,
     tokens,
 )
 
@@ -156,3 +159,12 @@ def test_the_alignment_does_not_depend_on_the_hash_seed() -> None:
         )
         outputs.add(result.stdout)
     assert len(outputs) == 1 and "hit" in outputs.pop()
+
+
+@pytest.mark.parametrize("texts", [None, 5, {"one": "a b"}, {"a b"}, [5]])
+def test_texts_without_an_order_are_refused(texts: Any) -> None:
+    with pytest.raises(InputError, match="references and hypotheses are"):
+        error_rate(texts, texts)
+    with pytest.raises(InputError, match="references and hypotheses are"):
+        error_rate(["a b"], texts)
+    assert error_rate(("a b", "c"), np.array(["a b", "d"])) == pytest.approx(1 / 3)

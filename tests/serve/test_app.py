@@ -55,8 +55,9 @@ def test_plain_forms(client: Any, recording: bytes) -> None:
     content = post(client, recording).json()
     assert content["text"] and content["usage"]["type"] == "duration"
     assert post(client, recording, response_format="text").text == content["text"] + "\n"
-    only_words = post(client, recording, response_format="verbose_json", **{"timestamp_granularities[]": "word"}).json()
-    assert "words" in only_words and "segments" not in only_words
+    for name in ("timestamp_granularities[]", "timestamp_granularities"):
+        only_words = post(client, recording, response_format="verbose_json", **{name: "word"}).json()
+        assert "words" in only_words and "segments" not in only_words
     default = post(client, recording, response_format="verbose_json").json()
     assert "segments" in default and "words" not in default
 

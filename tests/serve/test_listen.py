@@ -90,6 +90,8 @@ def test_silence(client: Any) -> None:
         (['{"type": "start", "sample_rate": 7}'], "sample_rate"),
         (['{"type": "start", "sample_rate": "high"}'], "sample_rate"),
         (['{"type": "start", "prompt": "a=high"}'], "number"),
+        ([r'{"type": "start", "prompt": "\ud800=high"}'], r"\ud800=high: use a number"),  # no character
+        (["[" * 100_000], "no JSON object"),
         (['{"type": "start"}', '{"type": "start"}'], "unknown message"),
     ],
 )
@@ -99,8 +101,9 @@ def test_messages_that_are_refused(client: Any, messages: list[str], text: str) 
             socket.send_text(message)
         error = hear(socket)[-1]
         assert error["type"] == "error" and text in error["error"]["message"]
-        with pytest.raises(WebSocketDisconnect):
+        with pytest.raises(WebSocketDisconnect) as end:
             socket.receive_text()
+        assert len(end.value.reason.encode()) <= 123  # a longer one breaks the protocol
 
 
 def test_tokens(client_of: Callable[..., Any], waveforms: list[np.ndarray]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from asr.decoding.ctc.options import SCORES
 from asr.errors import InputError
-from asr.inference.ctc_scores.scores import to_array, to_log_probs
+from asr.inference.ctc_scores.scores import check_frame_seconds, to_array, to_log_probs
 from asr.inference.decoders.word_aligner import WordAligner
 from asr.output.transcript import Transcript, Word
 from asr.text.alphabet import Alphabet, Labels
@@ -45,10 +45,11 @@ def align(
         (``warnings``).
 
     Raises:
-        InputError: scores of another shape or kind, a text without a word that can be written, or fewer frames than it
-            needs.
+        InputError: options that make no sense, scores of another shape or kind, a text without a word that can be
+            written, or fewer frames than it needs.
     """
     check_choice("kind", kind, SCORES)
+    check_frame_seconds(frame_seconds)
     if not isinstance(text, str):
         raise InputError(f"a text of type {type(text).__name__}; a string is needed")
     alphabet = Alphabet.of(labels, blank, space)

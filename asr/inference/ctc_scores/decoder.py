@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,11 +19,11 @@ from asr.decoding.ctc.options import SCORES, CTCBeamOptions
 from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.inference.ctc_scores.models import Fusion, FusionSource, WordList, WordLMs
-from asr.inference.ctc_scores.scores import to_array, to_log_probs
+from asr.inference.ctc_scores.scores import check_frame_seconds, to_array, to_log_probs
 from asr.inference.decoders.hotwords import HotWords, parse_hotwords
 from asr.output.transcript import Word
 from asr.text.alphabet import Alphabet, Labels
-from asr.utils.options import check_choice
+from asr.utils.options import check_choice, is_number
 from asr.utils.threads import available_cores
 
 log = logging.getLogger(__name__)
@@ -123,10 +124,10 @@ class Decoder:
         numbers = {"lm_weight": lm_weight, "word_bonus": word_bonus, "unknown_words": unknown_words}
         numbers |= {"character_weight": character_weight, "character_bonus": character_bonus}
         for name, value in numbers.items():
-            if value is not None and not np.isfinite(value):
-                raise InputError(f"{name}={value}: use a finite number")
-        if frame_seconds is not None and not (np.isfinite(frame_seconds) and frame_seconds > 0):
-            raise InputError(f"frame_seconds={frame_seconds}: use a number of seconds above 0")
+            is_optional = name == "unknown_words"
+            if not (is_number(value) and np.isfinite(value)) and not (is_optional and value is None):
+                raise InputError(f"{name}={value!r}: use a finite number" + ", or None" * is_optional)
+        check_frame_seconds(frame_seconds)
         self.alphabet = Alphabet.of(labels, blank, space)
         log.info("%s", self.alphabet.describe())
         self.scores = scores
@@ -191,15 +192,21 @@ class Decoder:
 
         Args:
             scores: (N, T, V) array or tensor, or a list of (T, V) ones.
-            lengths: (N,) frames of each utterance; None: all.
+            lengths: (N,) whole numbers, the frames of each utterance; None: all.
             nbest: see `decode`.
             hotwords: see `decode`; or a list with an item, which is not a string, for each utterance.
 
         Raises:
             InputError: as `decode`; the message names the utterance, counted from 0.
         """
-        rows = list(scores)
-        counts = None if lengths is None else [int(length) for length in lengths]
+        try:
+            rows = list(scores)
+        except TypeError as error:
+            raise InputError(f"scores: {error}; use (utterances, frames, labels), or a list") from None
+        try:
+            counts = None if lengths is None else [operator.index(length) for length in lengths]
+        except TypeError:  # relative ones too, such as SpeechBrain's
+            raise InputError("lengths: use a list of whole numbers, the frames of each utterance") from None
         if counts is not None and len(counts) != len(rows):
             raise InputError(f"{len(counts)} lengths for {len(rows)} utterances")
         favored = self._hotwords_of_each(hotwords, len(rows))
@@ -243,6 +250,8 @@ class Decoder:
         fusion = self._fusion_of(hotwords)
         if isinstance(after, Decoding):
             after = f"{after.context} {after.text}"
+        if not isinstance(after, str):
+            raise InputError(f"after={after!r}: use a text, or what was decoded")
         context = " ".join(after.split()[-CONTEXT_WORDS:])
         graph: Graph = fusion.graph if is_end and not context else fusion.after(context, self.alphabet, is_end)
         options = replace(self.options, nbest=nbest)

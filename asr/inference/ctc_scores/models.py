@@ -21,6 +21,7 @@ from asr.lm.mix import mix
 from asr.lm.ngram import NGram, step
 from asr.text.alphabet import Alphabet
 from asr.text.lexicon import read_lexicon
+from asr.utils.options import is_number
 from asr.utils.text_files import read_text
 
 WordLM: TypeAlias = "str | Path | NGram | CompactNGram"
@@ -252,7 +253,14 @@ def read_models(lm: WordLMs) -> NGram | CompactNGram:
         return files.read(lm)
     if isinstance(lm, (NGram, CompactNGram)):
         return lm
+    if not isinstance(lm, (Mapping, list, tuple)):
+        raise InputError(f"lm={lm!r}: use a file, a list of files, or a mapping of files to weights")
+    for one in lm:
+        if not isinstance(one, (str, Path, NGram, CompactNGram)):
+            raise InputError(f"lm: {one!r} is no file")
     weights = list(lm.values()) if isinstance(lm, Mapping) else [1.0] * len(lm)
+    if strange := [weight for weight in weights if not is_number(weight)]:
+        raise InputError(f"lm: {strange[0]!r} is no weight; use a number above 0")
     models = [one if isinstance(one, (NGram, CompactNGram)) else files.read(one) for one in lm]
     if not models:
         raise InputError("lm: no language model is given")
@@ -268,8 +276,10 @@ def read_words(lexicon: WordList) -> list[str]:
     if isinstance(lexicon, (str, Path)):
         rows = [line.split() for line in read_text(lexicon).splitlines()]
         words: list[str] = [row[0] for row in rows if row]
-    else:
+    elif isinstance(lexicon, Iterable):
         words = list(lexicon)
+    else:
+        raise InputError(f"lexicon={lexicon!r}: use a file, a list of words, or a mapping of words to pronunciations")
     for word in words:
         if not isinstance(word, str) or word.split() != [word]:
             raise InputError(f"lexicon: {word!r} is not a word")

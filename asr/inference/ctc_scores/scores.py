@@ -9,6 +9,13 @@ import numpy as np
 from asr.decoding.ctc._scores import checked_log_probs
 from asr.errors import InputError
 from asr.text.alphabet import Alphabet
+from asr.utils.options import is_number
+
+
+def check_frame_seconds(seconds: object) -> None:
+    """Raise InputError unless the time from one frame to the next is None, or a number of seconds above 0."""
+    if seconds is not None and not (is_number(seconds) and 0 < seconds < np.inf):
+        raise InputError(f"frame_seconds={seconds!r}: use a number of seconds above 0")
 
 
 def to_array(scores: Any) -> np.ndarray:
@@ -18,6 +25,8 @@ def to_array(scores: Any) -> np.ndarray:
         scores = scores.float() if scores.element_size() < 4 else scores
     try:
         array = np.asarray(scores)
+        if np.iscomplexobj(array):
+            raise TypeError("complex numbers")
         if array.dtype not in (np.float32, np.float64):
             array = array.astype(np.float32)
     except (ValueError, TypeError) as error:

@@ -260,8 +260,63 @@ def test_options() -> None:
         asr.Decoder(LABELS, lm_weight=float("nan"))
     with pytest.raises(InputError, match="frame_seconds=0"):
         asr.Decoder(LABELS, frame_seconds=0)
-    with pytest.raises(InputError, match="beam"):
+    with pytest.raises(InputError, match="beam=0: use a whole number of at least 1"):
         asr.Decoder(LABELS, beam=0)
+    labels = {name: np.int64(number) for number, name in enumerate(LABELS)}  # numbers of numpy are numbers
+    found = asr.Decoder(
+        labels, blank=np.int64(0), beam=np.int32(9), lm_weight=np.float32(1), frame_seconds=np.float32(1)
+    )
+    assert found.alphabet.blank == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"beam": 2.5}, "beam=2.5: use a whole number"),
+        ({"beam": None}, "beam=None"),
+        ({"beam": True}, "beam=True"),
+        ({"max_labels": float("nan")}, "max_labels=nan: use a whole number of at least 1, or null"),
+        ({"beam_threshold": "5"}, "beam_threshold='5': use a number"),
+        ({"min_label_prob": [0.1]}, r"min_label_prob=\[0.1\]: use a probability"),
+        ({"lm_weight": "0.5"}, "lm_weight='0.5': use a finite number"),
+        ({"unknown_words": [1]}, r"unknown_words=\[1\]: use a finite number, or None"),
+        ({"frame_seconds": "0.02"}, "frame_seconds='0.02': use a number of seconds"),
+        ({"lm": 5}, "lm=5: use a file"),
+        ({"lm": [5]}, "lm: 5 is no file"),
+        ({"lm": {"lm.arpa": "much"}}, "'much' is no weight"),
+        ({"lexicon": 5}, "lexicon=5: use a file"),
+        ({"labels": None}, "labels=None: use a list of names"),
+        ({"labels": {"a", "b", " "}}, "use a list of names in the order"),  # a set has none
+        ({"blank": 1.0}, "blank=1.0: use a label's name, or its number"),
+    ],
+)
+def test_options_of_another_type(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        asr.Decoder(**({"labels": LABELS} | options))
+
+
+def test_arguments_of_another_type() -> None:
+    decoder = asr.Decoder(LABELS)
+    said = saying(LABELS, "cat")
+    for after in (None, 5, ["the"], b"the"):
+        with pytest.raises(InputError, match=r"after=.*: use a text"):
+            decoder.decode(said, after=after)  # type: ignore[arg-type]
+    for nbest in (None, 2.5, "3"):
+        with pytest.raises(InputError, match=r"nbest=.*: use a whole number"):
+            decoder.decode(said, nbest=nbest)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="complex"):
+        decoder.decode(said.astype(complex))
+    with pytest.raises(InputError, match=r"use \(utterances, frames, labels\), or a list"):
+        decoder.decode_batch(None)
+    # those of SpeechBrain are parts of the longest: 1.0 is not one frame
+    for lengths in (torch.tensor([1.0, 0.5]), [3, None], [2.7, 3], 3, "ab"):
+        with pytest.raises(InputError, match="lengths: use a list of whole numbers"):
+            decoder.decode_batch([said, said], lengths)
+    for given in (torch.tensor([3, 2]), np.array([3, 2]), [3, 2]):
+        assert [one.text for one in decoder.decode_batch([said, said], given)] == ["cat", "ca"]
+    for seconds in (-1, float("nan"), "1"):
+        with pytest.raises(InputError, match="frame_seconds="):
+            asr.align(said, "cat", LABELS, frame_seconds=seconds)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
