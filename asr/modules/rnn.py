@@ -95,7 +95,8 @@ class RNN(nn.Module):
         output_size: elements of an output frame, ``hidden_size``; twice as many where two directions are concatenated.
 
     Raises:
-        InputError: the cell or the merge is unknown, a size is not a positive integer, or the cell lacks an option.
+        InputError: the cell or the merge is unknown, a size is not a positive integer, ``residual`` is negative, or the
+            cell lacks an option.
     """
 
     def __init__(
@@ -115,6 +116,8 @@ class RNN(nn.Module):
         super().__init__()
         check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         check_choice("merge", merge, MERGES)
+        if residual < 0:
+            raise InputError(f"residual={residual}: use true, false, or a number of layers of at least 1")
         self.merge = MERGES[merge]
         self.residual = residual
         self.concatenates = bidirectional and merge == "concat"

@@ -56,6 +56,10 @@ def test_wrong_options() -> None:
         RNN(5, 4, options=CellOptions("ones"))
     with pytest.raises(InputError, match=r"forget_bias=1.0: this cell has no forget gate"):
         LabelRNN(5, cell="gru", forget_bias=1.0)
+    with pytest.raises(InputError, match="forget_bias=nan: use a finite number"):
+        LabelRNN(5, forget_bias=math.nan)
+    with pytest.raises(InputError, match="residual=-1: use true, false, or"):
+        Encoder(5, residual=-1)
     with pytest.raises(InputError, match="merge='product' is not one of concat, sum, mean, max"):
         Encoder(5, merge="product")
 

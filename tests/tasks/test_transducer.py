@@ -134,6 +134,15 @@ class TestTrained:
         outcome = asr("align", audio, text, "--model", run, "--format", "ctm")
         assert outcome.status == 0 and len(outcome.out.splitlines()) == len(text.read_text().split()), outcome.err
 
+    @pytest.mark.parametrize("kind", ["spikes", "sensitivity", "gates", "gradients"])
+    def test_pictures(self, kind: str, run: Path, asr: Run, tmp_path: Path) -> None:
+        pytest.importorskip("matplotlib")
+        audio, text = run / "corpus" / "train0.wav", tmp_path / "text.txt"
+        text.write_text("ab cd")
+        for number, spoken in enumerate(([], [text])):
+            outcome = asr("plot", kind, audio, *spoken, "--model", run, "--output", tmp_path / f"{number}.png")
+            assert outcome.status == 0 and (tmp_path / f"{number}.png").exists(), outcome.err
+
 
 class TestParts:
     def test_encoder_and_prediction_network_of_other_models(

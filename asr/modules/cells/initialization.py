@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor, nn
 
 from asr.errors import InputError
@@ -27,9 +29,11 @@ def initialize(layer: Cell, init: str = "default", forget_bias: float | None = N
         forget_bias: bias of the forget gate, often 1 (Jozefowicz et al. 2015); None: as ``init`` says.
 
     Raises:
-        InputError: ``init`` is unknown, or there is a forget bias but no forget gate.
+        InputError: ``init`` is unknown, or there is a forget bias but no forget gate, or it is not finite.
     """
     check_choice("init", init, INITIALIZATIONS)
+    if forget_bias is not None and not math.isfinite(forget_bias):
+        raise InputError(f"forget_bias={forget_bias}: use a finite number")
     if forget_bias is not None and layer.forget_gate is None:
         raise InputError(f"forget_bias={forget_bias}: this cell has no forget gate, leave it null")
     for name, parameter in layer.named_parameters():

@@ -95,6 +95,10 @@ def step_gradients(network: nn.Module, loss: Callable[[], Tensor]) -> dict[str, 
 
     with run_layers_by(run, network), torch.enable_grad():
         value = loss()
+        # the loss may have run a layer without a gradient too, to look something up
+        outputs = {
+            name: kept for name, own in outputs.items() if (kept := [step for step in own if step.requires_grad])
+        }
         steps = [step for own in outputs.values() for step in own]
         gradients = iter(torch.autograd.grad(value, steps, allow_unused=True, materialize_grads=True))
     return {name: torch.cat([next(gradients) for _ in own]).norm(dim=-1) for name, own in outputs.items()}
