@@ -213,8 +213,11 @@ def handle_errors(app: FastAPI) -> None:
         return RequestError(500, "the server failed; its log says why", "internal_error").response
 
     @app.exception_handler(HTTPException)
-    async def failed_otherwise(_: Request, error: HTTPException) -> Response:
-        return RequestError(error.status_code, str(error.detail), None, None, error.headers).response
+    async def failed_otherwise(request: Request, error: HTTPException) -> Response:
+        detail = str(error.detail)
+        if error.status_code in (404, 405):
+            detail = f"{request.method} {request.url.path}: this server has no such address"
+        return RequestError(error.status_code, detail, None, None, error.headers).response
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from asr.errors import InputError
 from asr.output.transcript import Transcript, Word
@@ -12,12 +13,14 @@ from asr.output.transcript import Transcript, Word
 MAX_BYTES = 8_000_000  # of a request: the words of ten hours
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
+# Half of a surrogate pair, such as an editor leaves of an emoji, is no character: it becomes U+FFFD, as in browsers.
+Text = Annotated[str, AfterValidator(lambda text: re.sub("[\ud800-\udfff]", "\ufffd", text))]
 
 
 class WordDocument(BaseModel):
     """A word, as in the files of ``asr transcribe --format json``."""
 
-    text: str
+    text: Text
     start: Seconds
     end: Seconds
     confidence: Share = 1.0
@@ -27,10 +30,10 @@ class TranscriptDocument(BaseModel):
     """A transcript, as in the files of ``asr transcribe --format json``; without ``text`` it is that of the words."""
 
     words: list[WordDocument]
-    text: str | None = None
+    text: Text | None = None
     duration: Seconds = 0.0
     confidence: Share | None = None
-    source: str = ""
+    source: Text = ""
 
     def transcript(self) -> Transcript:
         """Return the transcript.

@@ -82,8 +82,11 @@ class Listeners:
         if self.token and not is_token(str(options.get("token", "")) if first is None else "", self.token):
             check_token(socket.headers, self.token)
         rate = sample_rate_of(options.get("sample_rate", self.model.sample_rate))
+        prompt = options.get("prompt") or ""
+        if not isinstance(prompt, str):
+            raise RequestError(400, "prompt: use a string, words with commas between them", "invalid_value", "prompt")
         try:
-            recognizer = await asyncio.to_thread(self.model.with_hotwords, str(options.get("prompt", "")))
+            recognizer = await asyncio.to_thread(self.model.with_hotwords, prompt)
         except InputError as error:
             raise RequestError(400, str(error), "invalid_value", "prompt") from None
         live = Live(recognizer)

@@ -180,6 +180,8 @@ def test_recordings_that_cannot_be_read(client: Any, recording: bytes) -> None:
     error_of(broken, 400)
     error_of(client.get("/nothing"), 404)
     error_of(client.get(TRANSCRIPTIONS), 404)
+    error = error_of(post(client, recording, "/v1/audio/translations"), 405)
+    assert error["message"] == "POST /v1/audio/translations: this server has no such address"
     error_of(client.delete(TRANSCRIPTIONS), 405)
 
 

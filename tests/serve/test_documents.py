@@ -41,6 +41,13 @@ def test_other_documents_are_refused(client: Any, content: str, said: str) -> No
     assert said in error_of(response, 400)["message"]
 
 
+def test_half_an_emoji_is_replaced(client: Any) -> None:
+    content = r'{"words": [{"text": "a\ud83d", "start": 0, "end": 1}], "source": "\ude00"}'
+    for format in FORMATS:
+        response = client.post(f"/v1/format/{format}", content=content, headers={"Content-Type": "application/json"})
+        assert response.status_code == 200 and "a\ufffd" in response.text
+
+
 def test_another_format_is_refused(client: Any) -> None:
     assert "TextGrid" in error_of(client.post("/v1/format/doc", json={"words": []}), 400)["message"]
 

@@ -91,6 +91,7 @@ def test_silence(client: Any) -> None:
         (['{"type": "start", "sample_rate": "high"}'], "sample_rate"),
         (['{"type": "start", "prompt": "a=high"}'], "number"),
         ([r'{"type": "start", "prompt": "\ud800=high"}'], r"\ud800=high: use a number"),  # no character
+        (['{"type": "start", "prompt": {"a": 1}}'], "prompt: use a string"),
         (["[" * 100_000], "no JSON object"),
         (['{"type": "start"}', '{"type": "start"}'], "unknown message"),
     ],
