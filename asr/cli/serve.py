@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -86,6 +88,8 @@ def serve(
         client_timeout=client_timeout,
         listeners=max_listeners,
     )
+    # Until the server takes signals itself: process 1 of a container is not ended by one that it does not handle.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     from asr.serve.server import serve as run  # imports torch, which takes a second
 
     run(

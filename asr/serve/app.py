@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
+import tempfile
 import time
 from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
@@ -214,6 +216,10 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def failed_otherwise(request: Request, error: HTTPException) -> Response:
+        cause = error.__cause__  # what FastAPI replaces by an error of the body
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            log.error("an upload is refused: %s is full", tempfile.gettempdir())
+            return RequestError(507, "no room for the upload on the server's disk", "disk_full", "file").response
         detail = str(error.detail)
         if error.status_code in (404, 405):
             detail = f"{request.method} {request.url.path}: this server has no such address"

@@ -212,6 +212,17 @@ def test_uploads_leave_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_disk(client: Any, recording: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: Any, **options: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)  # where an upload of more than 1 MB goes
+    error = error_of(post(client, bytes(2_000_000)), 507)
+    assert (error["code"], error["param"]) == ("disk_full", "file") and "no room" in error["message"]
+    monkeypatch.undo()
+    assert post(client, recording).json()["text"]
+
+
 def test_health_and_figures(client: Any, recording: bytes) -> None:
     assert client.get("/health").json()["status"] == "ok"
     post(client, recording)

@@ -190,6 +190,25 @@ def test_what_was_accepted_is_answered_after_a_signal(
         socket.create_connection(("127.0.0.1", process.port), timeout=5)
 
 
+def test_a_signal_while_the_model_is_loaded(model_directory: Path) -> None:
+    """The first process of a container must take the signal itself; here, too, it is a success."""
+    load = "import time, asr.serve.server as module; print(flush=True); module.serve = lambda *a, **o: time.sleep(60)"
+    command = [*COMMAND[:2], f"{load}; {COMMAND[2]}", *COMMAND[3:], "--model", str(model_directory)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        while not handles(process.pid, signal.SIGTERM):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def handles(pid: int, number: int) -> bool:
+    """Return whether a process has a handler of a signal."""
+    (caught,) = re.findall(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.M)
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
 def test_what_is_refused_before_the_model_is_loaded(asr: Callable[..., Any], model_directory: Path) -> None:
     asr("serve", "--model", model_directory, "--host", "0.0.0.0").check_refusal("needs a token: set ASR_TOKEN")
     asr("serve", "--model", "no/model").check_refusal("no/model")
