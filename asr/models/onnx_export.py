@@ -92,7 +92,7 @@ class RecognizerGraph(nn.Module):
         if (rate := task.features.sample_rate) is not None:
             total = (x.shape[1] + encoder.stride - 1) // encoder.stride
             silent = silent_frames(inputs, lengths, rate, output_lengths, task.frame_seconds, total)
-        scores, _ = task.score_features(x, frames, task.vocabularies, silent)
+        scores, _ = task.score_features(x, frames, task.vocabularies, silent, together=True)
         return *scores.values(), output_lengths
 
 

@@ -14,10 +14,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from asr.errors import InputError
 from asr.utils.masks import length_mask
 
 # The trigram is a dense table of V * V * V numbers.
 MOST_LABELS = 128
+
+
+def check_crf(where: str, weight: float, labels: int, blank_penalty: float) -> None:
+    """Raise InputError where a head cannot be trained by CTC-CRF.
+
+    Args:
+        where: setting of the head, for the message.
+        weight: share of CTC-CRF.
+        labels: size of the head's vocabulary.
+        blank_penalty: of the head.
+    """
+    if not 0 < weight <= 1:
+        raise InputError(f"{where}.crf={weight}: use a number from 0 (CTC) to 1 (CTC-CRF)")
+    if blank_penalty:
+        raise InputError(f"{where}: crf and blank_penalty exclude each other; set one of them to 0")
+    if labels > MOST_LABELS:
+        raise InputError(
+            f"{where}: crf is possible for {MOST_LABELS} labels, this head has {labels}; "
+            "use characters or phones, or crf: 0"
+        )
 
 
 class LabelTrigram(NamedTuple):

@@ -16,7 +16,7 @@ from asr.features import Extractor
 from asr.features.specaugment import warp_frequency
 from asr.modules.cells import CellState
 from asr.modules.cells.initialization import initialize_feedforward
-from asr.modules.ctc_crf import MOST_LABELS, LabelTrigram, log_partition
+from asr.modules.ctc_crf import LabelTrigram, check_crf, log_partition
 from asr.modules.ctc_head import CTCHead
 from asr.modules.encoder import Encoder
 from asr.tasks._builders import build_task
@@ -111,15 +111,7 @@ class CTCTask(RecognitionTask):
         penalties = dict.fromkeys(vocabularies, 0.0) | dict(blank_penalties or {})
         self.crf = {head: weight for head, weight in (crf or {}).items() if weight}
         for head, weight in self.crf.items():
-            if not 0 < weight <= 1:
-                raise InputError(f"task.heads.{head}.crf={weight}: use a number from 0 (CTC) to 1 (CTC-CRF)")
-            if penalties[head]:
-                raise InputError(f"task.heads.{head}: crf and blank_penalty exclude each other; set one of them to 0")
-            if len(vocabularies[head]) > MOST_LABELS:
-                raise InputError(
-                    f"task.heads.{head}: crf is possible for {MOST_LABELS} labels, this head has "
-                    f"{len(vocabularies[head])}; use characters or phones, or crf: 0"
-                )
+            check_crf(f"task.heads.{head}", weight, len(vocabularies[head]), penalties[head])
         self.label_models: dict[str, LabelTrigram] = {}
         self.heads = nn.ModuleDict(
             {
@@ -259,7 +251,7 @@ class CTCTask(RecognitionTask):
         return scores, frames if silent is None else self.output_lengths(lengths)
 
     def score_features(
-        self, x: Tensor, lengths: Tensor, heads: Iterable[str], silent: Tensor | None = None
+        self, x: Tensor, lengths: Tensor, heads: Iterable[str], silent: Tensor | None = None, together: bool = False
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Compute log-probabilities from features.
 
@@ -269,25 +261,28 @@ class CTCTask(RecognitionTask):
             heads: the heads to compute.
             silent: output frames (N, T') that get those of a certain blank and that the encoder does not see; None: no
                 frame is silent.
+            together: encode the warped views as one batch: more memory, but each layer once in an exported graph.
 
         Returns:
             Log-probabilities (N, T', V) by head, and the number of frames (N,) that the encoder has read, in output
             frames.
         """
         warps = () if self.training else self.warps
-        views = max(len(warps), 1)
-        if warps:
-            x = torch.cat([warp_frequency(x, torch.tensor([factor], device=x.device)) for factor in warps])
-        seen = None if silent is None else silent.repeat(views, 1)
-        y, frames, _ = self.encode_features(x, lengths.repeat(views), seen)
-        scores = self._scores(y, heads)
+        views = [warp_frequency(x, torch.tensor([factor], device=x.device)) for factor in warps] or [x]
+        batches, copies = ([torch.cat(views)], len(views)) if together else (views, 1)
+        seen = None if silent is None else silent.repeat(copies, 1)
+        parts = []
+        for batch in batches:
+            y, frames, _ = self.encode_features(batch, lengths.repeat(copies), seen)
+            parts.append(self._scores(y, heads))
+        scores = {head: torch.cat([part[head] for part in parts]) for head in parts[0]}
         for head, log_probs in scores.items():
-            if views > 1:
-                log_probs = log_probs.unflatten(0, (views, -1)).mean(0).log_softmax(-1)
+            if len(views) > 1:
+                log_probs = log_probs.unflatten(0, (len(views), -1)).mean(0).log_softmax(-1)
             if silent is not None:
                 log_probs = with_silence(log_probs, silent, self._blanks(head, log_probs))
             scores[head] = log_probs
-        return scores, frames.unflatten(0, (views, -1))[0]
+        return scores, frames.unflatten(0, (copies, -1))[0]
 
     def _silenced(self, head: str, log_probs: Tensor, silent: Tensor) -> Tensor:
         """Return log-probabilities (N, T', V) with those of a certain blank where frames are ``silent`` (N, T')."""

@@ -171,6 +171,8 @@ def test_scores_are_the_mean_of_warped_views_outside_training() -> None:
         for row, count in enumerate(counts.tolist()):
             got = scores["text"][row, :count].exp().double()
             torch.testing.assert_close(got, reference[row, :count].double(), atol=1e-5, rtol=0)
+    together, _ = task.score_features(x, frames, ["text"], together=True)
+    torch.testing.assert_close(together["text"], scores["text"])
     assert len(task.train().score_features(x, frames, ["text"])[0]["text"]) == 2
 
 
