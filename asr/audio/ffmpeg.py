@@ -111,7 +111,7 @@ class MediaDecoder:
         # Tags that are not UTF-8 are no reason to refuse a file; PyAV 19 no longer has the option.
         lenient: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
         try:
-            container = av.open(self._file, options={"format_whitelist": MEDIA_FORMATS}, **lenient)
+            container = av.open(self._file, "r", options={"format_whitelist": MEDIA_FORMATS}, **lenient)
         except (av.FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise AudioError(

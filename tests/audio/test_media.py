@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,9 @@ def test_media(tmp_path: Path, name: str, codec: str) -> None:
     with open(path, "rb") as file:
         np.testing.assert_array_equal(read(file, 16_000), whole)
         assert not file.closed
+    with tempfile.SpooledTemporaryFile() as upload:  # whose mode is that of writing
+        upload.write(path.read_bytes())
+        np.testing.assert_array_equal(read(upload, 16_000), whole)
 
 
 def test_tags_that_are_not_utf8_do_not_matter(tmp_path: Path) -> None:
