@@ -16,7 +16,7 @@ COPY asr asr
 COPY configs configs
 COPY recipes recipes
 RUN /opt/asr/bin/pip install "torch>=2.11,<2.14" && /opt/asr/bin/pip install ".[serve,media]"
-# The search is compiled now and not at the first request; another kind of processor compiles it again.
+# The search is compiled now and not whenever a container starts; another kind of processor compiles it again.
 RUN NUMBA_CACHE_DIR=/opt/asr/numba /opt/asr/bin/asr transcribe recipes/english/clips/commission.opus
 
 FROM python:3.12-slim
