@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def test_media(tmp_path: Path, name: str, codec: str) -> None:
         assert not file.closed
     with tempfile.SpooledTemporaryFile() as upload:  # whose mode is that of writing
         upload.write(path.read_bytes())
-        np.testing.assert_array_equal(read(upload, 16_000), whole)
+        np.testing.assert_array_equal(read(cast(BinaryIO, upload), 16_000), whole)
 
 
 def test_tags_that_are_not_utf8_do_not_matter(tmp_path: Path) -> None:
