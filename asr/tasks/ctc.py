@@ -157,21 +157,13 @@ class CTCTask(RecognitionTask):
         """Number of views of each utterance that the loss sees."""
         return 2 if self.consistency and self.training else 1
 
-    def encode(
-        self,
-        inputs: Tensor,
-        lengths: Tensor,
-        views: int = 1,
-        silent: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, list[dict[str, Tensor]]]:
+    def encode(self, inputs: Tensor, lengths: Tensor, views: int = 1) -> tuple[Tensor, Tensor, list[dict[str, Tensor]]]:
         """Compute the encoder outputs, augmented in training mode.
 
         Args:
             inputs: (N, S) waveforms or (N, T, D) features, padded.
             lengths: (N,) samples or frames of each utterance.
             views: in training mode, number of differently masked copies of each utterance.
-            silent: output frames (N, T') that the encoder does not see, as if they were cut out of the recording; at
-                least one frame of each utterance is left.
 
         Returns:
             Outputs (views * N, T', H), the first view of all utterances first; their lengths (views * N,); and for each
@@ -180,12 +172,15 @@ class CTCTask(RecognitionTask):
         Raises:
             InputError: as `Extractor.forward`.
         """
-        return self.encode_features(*self.input_frames(inputs, lengths, views), silent)
+        return self.encode_features(*self.input_frames(inputs, lengths, views))
 
     def encode_features(
         self, x: Tensor, lengths: Tensor, silent: Tensor | None = None
     ) -> tuple[Tensor, Tensor, list[dict[str, Tensor]]]:
-        """Compute the encoder outputs of features (N, T, F) of ``lengths`` (N,) frames; see `encode`."""
+        """Compute the encoder outputs of features (N, T, F) of ``lengths`` (N,) frames; see `encode`.
+
+        The encoder does not see ``silent`` output frames (N, T'), as if they were cut out of the recording.
+        """
         x, lengths = self.without_silence(x, lengths, silent)
         lower: list[dict[str, Tensor]] = []
         return *self.encoder(x, lengths, self._conditioning(lower)), lower
