@@ -1,6 +1,6 @@
 """``asr serve`` under load: 1, 8 and 64 clients, each of which sends one file of 10 s after another.
 
-    python benchmarks/serve.py [--quick] [--json FILE] [--model MODEL] [--audio DIR]
+    python benchmarks/serve.py [--quick] [--json FILE] [--model MODEL] [--audio DIR] [--pinned ROUNDS]
 
 Printed are requests a second, the median and the 99th percentile of the time to an answer, and the server's memory.
 Beside them, in the same process as this script and with nothing else running: the same files in one call of
@@ -13,6 +13,9 @@ texts of all answers must be those of the batch.
 
 Without ``--audio`` (a folder, of which the first 64 files are used, cut to 10 s) the files are cuts of the recordings
 in recipes/english/clips, one after another. ``--quick`` takes a quarter of the requests.
+
+``--pinned 3`` does something else: two servers, with and without ``--pin-threads``, get the load of 8 and of 64 clients
+in turn, three times each. Printed is the median of the rounds, and each round.
 """
 
 from __future__ import annotations
@@ -83,8 +86,8 @@ def send(connection: http.client.HTTPConnection, body: bytes) -> str:
 class Server:
     """A server process."""
 
-    def __init__(self, model: str) -> None:
-        self.process = subprocess.Popen([*COMMAND, "--model", model], stderr=subprocess.PIPE, text=True)
+    def __init__(self, model: str, *options: str) -> None:
+        self.process = subprocess.Popen([*COMMAND, "--model", model, *options], stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
         line = next(line for line in self.process.stderr if "http://" in line)
         match = re.search(r":(\d+)/", line)
@@ -171,15 +174,46 @@ def stop(server: Server, bodies: Sequence[bytes], texts: Sequence[str], clients:
     return outcomes
 
 
+def compare_pinned(model: str, bodies: Sequence[bytes], texts: Sequence[str], rounds: int, share: int) -> Report:
+    """Send the same requests to a server of pinned threads and to one of free ones, in turn."""
+    report = Report()
+    servers = {"free": Server(model), "pinned": Server(model, "--pin-threads")}
+    for clients, requests in list(CLIENTS.items())[1:]:
+        speeds: dict[str, list[float]] = {name: [] for name in servers}
+        seconds: dict[str, list[float]] = {name: [] for name in servers}
+        for number in range(rounds + 1):  # the first one starts the threads and does not count
+            for name in sorted(servers, reverse=number % 2 == 1):
+                speed, taken = load(servers[name], bodies, texts, clients, requests // share)
+                if number:
+                    speeds[name].append(speed)
+                    seconds[name] += taken
+        for name in servers:
+            p50, p99 = np.percentile(seconds[name], [50, 99])
+            each = ", ".join(f"{speed:.2f}" for speed in speeds[name])
+            print(f"{clients} clients, {name}: {each} requests/s; p50 {p50:.2f} s, p99 {p99:.2f} s")
+        ours, peer = (float(np.median(speeds[name])) for name in ("pinned", "free"))
+        report.add(f"{clients} clients, pinned", ours, peer, "free", "requests/s", higher_is_better=True)
+    for server in servers.values():
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(600)
+    return report
+
+
 def main() -> None:
-    options = arguments(__doc__, model="english", audio="")
+    options = arguments(__doc__, model="english", audio="", pinned=0)
     files = make_files(options.audio)
     recognizer = asr.load(options.model)
     recognizer.transcribe(files[0])
     begin = time.perf_counter()
     texts: dict[int, str] = {index: found.text for index, found in recognizer.transcribe_all(files)}
     batch = len(files) / (time.perf_counter() - begin)
-    some = files[:: 4 if options.quick else 1]
+    bodies, expected = [body_of(file) for file in files], [texts[index] for index in range(len(files))]
+    share = 4 if options.quick else 1
+    if options.pinned:
+        del recognizer
+        compare_pinned(options.model, bodies, expected, options.pinned, share).write(options.json)
+        return
+    some = files[::share]
     begin = time.perf_counter()
     for file in some:
         recognizer.transcribe(file)
@@ -188,19 +222,17 @@ def main() -> None:
 
     report = Report()
     server = Server(options.model)
-    bodies, expected = [body_of(file) for file in files], [texts[index] for index in range(len(files))]
     print(f"one big batch {batch:.2f} files/s, one after another {one_by_one:.2f} files/s")
     print(f"memory of the server before the first request: {server.memory():.0f} MB")
     for clients, requests in CLIENTS.items():
-        speed, seconds = load(server, bodies, expected, clients, requests // (4 if options.quick else 1))
+        speed, seconds = load(server, bodies, expected, clients, requests // share)
         p50, p99 = np.percentile(seconds, [50, 99])
         case = f"{clients} clients"
         report.add(case, speed, batch, "one big batch", "requests/s", higher_is_better=True)
         report.add(case, speed, one_by_one, "one after another", "requests/s", higher_is_better=True)
         print(f"{case}: p50 {p50:.2f} s, p99 {p99:.2f} s, memory {server.memory():.0f} MB", flush=True)
-    share = speed / batch
-    missed = "" if share >= TARGET else ": missed"
-    print(f"share of one big batch at {clients} clients: {share:.2f}, target {TARGET}{missed}")
+    missed = "" if speed / batch >= TARGET else ": missed"
+    print(f"share of one big batch at {clients} clients: {speed / batch:.2f}, target {TARGET}{missed}")
     outcomes = stop(server, bodies, expected, FILES)
     print("stopped in between: " + ", ".join(f"{name} {outcomes[name]}" for name in
           ("answered", "refused", "lost", "wrong", "exit status")))  # fmt: skip

@@ -90,6 +90,8 @@ def test_the_examples_of_decoding_run(
     exec(compile(blocks(DOCS / "decoding.md", "python"), "docs/decoding.md", "exec"), names)
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].startswith("the cot sat ") and "the cat sat" in printed
+    comments = re.findall(r"^print\(.*?\)(?:  |\n)# (<.*)$", blocks(DOCS / "decoding.md", "python"), re.M)
+    assert len(comments) == 2 and set(comments) <= set(printed)
     assert names["found"].text == "the cot sat" and names["second"].context == "the dog"
     assert [one.text for one in names["results"]] == ["the cot sat", "a dog"]
     assert names["aligned"].fits and printed[-1] == "0.4"

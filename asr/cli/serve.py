@@ -54,6 +54,9 @@ def serve(
     timeout: Annotated[float, typer.Option(help="Seconds from the end of an upload to its answer.")] = 3600.0,
     client_timeout: Annotated[float, typer.Option(help="Seconds for which a client may send or read nothing.")] = 30.0,
     batch_seconds: BatchSeconds = 120.0,
+    pin_threads: Annotated[
+        bool, typer.Option("--pin-threads", help="Bind each thread that reads or searches recordings to a core.")
+    ] = False,
     device: Device = "cpu",
     plain: Plain = False,
     digits: Digits = False,
@@ -101,6 +104,7 @@ def serve(
         origins=cors_origin or (),
         limits=limits,
         batch_seconds=batch_seconds,
+        pinned=pin_threads,
         device=device,
         head=head,
         decoder=options,

@@ -18,7 +18,7 @@ from asr.inference.inputs import Source, as_source, input_rate
 from asr.inference.recognizer import Recognizer, advance_search
 from asr.inference.windows import Window, cut_windows
 from asr.output.transcript import Transcript, Word
-from asr.utils.threads import available_cores
+from asr.utils.threads import available_cores, pin_in_turn
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -131,13 +131,15 @@ class Engine:
     Args:
         batch_seconds: seconds of audio in a batch, padding included.
         deadline: seconds for which a batch that is not full waits for further windows.
+        pinned: bind each thread that reads or searches recordings to a core. Those of the network are torch's, which
+            makes some of them anew for each layer: they stay free.
 
     Attributes:
         speed: seconds of audio in a second, of the last batches.
         on_batch: called after each batch with its number of windows, its seconds of audio, and those it took.
     """
 
-    def __init__(self, *, batch_seconds: float = 120.0, deadline: float = 0.005) -> None:
+    def __init__(self, *, batch_seconds: float = 120.0, deadline: float = 0.005, pinned: bool = False) -> None:
         self.batch_seconds = batch_seconds
         self.deadline = deadline
         self.speed = 1.0
@@ -149,10 +151,12 @@ class Engine:
         self._is_closed = False
         self._reading = 0
         self._cores = cores = available_cores()
-        self._readers = ThreadPoolExecutor(cores, "asr-read")
+        # each pool begins with the first core; a thread would otherwise have the core of the one that starts it
+        pins = [pin_in_turn() if pinned else None for _ in range(3)]
+        self._readers = ThreadPoolExecutor(cores, "asr-read", pins[0])
         # threads of the first pool may wait for those of the second one, which search segments of long recordings
-        self._advancing = ThreadPoolExecutor(2 * cores, "asr-advance")
-        self._searching = ThreadPoolExecutor(cores, "asr-search")
+        self._advancing = ThreadPoolExecutor(2 * cores, "asr-advance", pins[1])
+        self._searching = ThreadPoolExecutor(cores, "asr-search", pins[2])
         self._searches = 0  # that run
         self._thread = threading.Thread(target=self._work, name="asr-network", daemon=True)
         self._thread.start()

@@ -93,6 +93,7 @@ def serve(
     origins: Collection[str] = (),
     limits: Limits | None = None,
     batch_seconds: float = 120.0,
+    pinned: bool = False,
     device: str = "cpu",
     head: str | None = None,
     decoder: Mapping[str, Any] | None = None,
@@ -110,6 +111,7 @@ def serve(
         origins: of web pages of other hosts that may use the server (CORS).
         limits: see `Limits`; None: the defaults.
         batch_seconds: of audio in a batch.
+        pinned: bind the threads that read and search to a core each, see `Engine`.
         device: as in `Recognizer.load`.
         head: as in `Recognizer.load`.
         decoder: as in `Recognizer.load`.
@@ -125,7 +127,7 @@ def serve(
     with listener:
         served = ServedModel(model, device=device, head=head, decoder=decoder, plain=plain, digits=digits)
         served.warm_up()
-        engine = Engine(batch_seconds=batch_seconds)
+        engine = Engine(batch_seconds=batch_seconds, pinned=pinned)
         app = make_app(served, engine, limits=limits, token=token, local=is_local(host), hosts=hosts, origins=origins)
         name = f"[{host}]" if ":" in host else host
         listener.listen()  # before this is said: who connects at once waits, and is not refused

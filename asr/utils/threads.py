@@ -8,11 +8,14 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import cycle
 from pathlib import Path
+
+from asr.errors import InputError
 
 CGROUP = Path("/sys/fs/cgroup")  # of this process, as a container shows it
 
@@ -37,6 +40,18 @@ def _cpu_quota(cgroup: Path) -> float:
         return int(quota) / int(period) if quota != "max" and int(quota) > 0 else sys.maxsize
     except (OSError, ValueError, ZeroDivisionError):  # no control groups here, or none that we can read
         return sys.maxsize
+
+
+def pin_in_turn() -> Callable[[], None]:
+    """Return an initializer of a thread pool that binds each thread to one core of this process, to one after another.
+
+    Raises:
+        InputError: an operating system that does not bind threads.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        raise InputError(f"threads cannot be pinned to cores on {sys.platform}")
+    cores = cycle(sorted(os.sched_getaffinity(0)))
+    return lambda: os.sched_setaffinity(0, {next(cores)})  # 0: the thread that calls
 
 
 def flush_denormals() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -60,6 +61,23 @@ def test_results_are_those_of_one_recording_at_a_time(model: Any, waveforms: lis
         assert [w.confidence for w in other.words] == pytest.approx([w.confidence for w in one.words], abs=1e-4)
     assert sum(windows for windows, _ in batches) == len(waveforms)
     assert len(batches) < len(waveforms) and max(audio for _, audio in batches) <= 30
+
+
+def test_threads_that_are_pinned(model: Any, waveforms: list[np.ndarray]) -> None:
+    from asr.serve.engine import Engine
+
+    pinned = Engine(batch_seconds=30.0, pinned=True)
+    masks: list[set[int]] = []
+    begin = threading.Event()
+    pinned.call(lambda: begin.wait(60))
+    jobs = [pinned.submit(model.recognizer, waveform) for waveform in waveforms]
+    for job in jobs:
+        job.result.add_done_callback(lambda _: masks.append(os.sched_getaffinity(0)))  # called by who searched
+    begin.set()
+    found = [job.result.result(60).text for job in jobs]
+    pinned.close()
+    assert found == [model.recognizer.transcribe(waveform).text for waveform in waveforms]
+    assert len(masks) == len(waveforms) and {*map(len, masks)} == {1}
 
 
 def test_a_long_recording_does_not_hold_up_short_ones(

@@ -1,14 +1,17 @@
-"""Number of cores that a process may use."""
+"""Number of cores that a process may use, and threads that are bound to one of them."""
 
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
+from asr.errors import InputError
 from asr.utils import threads
-from asr.utils.threads import available_cores
+from asr.utils.threads import available_cores, pin_in_turn
 
 
 @pytest.fixture
@@ -52,3 +55,20 @@ def test_the_quota_of_a_container_of_version_1(cgroup: Path, quota: str, cores: 
     (cgroup / "cpu" / "cpu.cfs_quota_us").write_text(quota)
     (cgroup / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
     assert available_cores() == cores
+
+
+def test_threads_of_a_pool_take_the_cores_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = os.sched_getaffinity(0)
+    together = Barrier(len(own) + 1)  # each call has a thread of its own
+
+    def bound(_: int) -> set[int]:
+        together.wait(60)
+        return os.sched_getaffinity(0)
+
+    with ThreadPoolExecutor(len(own) + 1, initializer=pin_in_turn()) as pool:
+        found = list(pool.map(bound, range(len(own) + 1)))
+    assert {*map(len, found)} == {1} and set().union(*found) == own
+    assert os.sched_getaffinity(0) == own
+    monkeypatch.delattr(os, "sched_setaffinity")
+    with pytest.raises(InputError, match="cannot be pinned"):
+        pin_in_turn()

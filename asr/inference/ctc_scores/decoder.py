@@ -63,8 +63,8 @@ class Decoder:
     """CTC prefix beam search over the scores of any network, with language models, a lexicon and hot words.
 
     Blank, the space between words and word pieces (``▁bun``, ``##ny``) are recognized by their names; what was found is
-    logged, and is in ``alphabet``. Control symbols (``<s>``, ``</s>``, ``<unk>``) are never written: they count as
-    blank. Several threads may use one decoder.
+    logged, printed by ``print(decoder)``, and in the attributes. Control symbols (``<s>``, ``</s>``, ``<unk>``) are
+    never written: they count as blank. Several threads may use one decoder.
 
     Args:
         labels: names of the network's labels, see `asr.text.alphabet.Alphabet.of`.
@@ -89,6 +89,9 @@ class Decoder:
         min_label_prob: probability below which a label does not extend a prefix.
         beam_threshold: prefixes whose score is this much (natural log) below the best one's are dropped; None: none.
         frame_seconds: seconds from one frame to the next, such as 0.02 for wav2vec 2.0; None: times are in frames.
+
+    Attributes:
+        alphabet: what was made of the labels; its ``blank`` and ``space`` are numbers.
 
     Raises:
         InputError: labels or options that make no sense, or a file that cannot be read.
@@ -152,6 +155,21 @@ class Decoder:
 
     def __repr__(self) -> str:
         return f"<Decoder: {self.alphabet.describe()}; beam {self.options.beam}, reads {self.scores}>"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the labels in the order of the scores; with blank, where it is one more after those given."""
+        return self.alphabet.labels
+
+    @property
+    def blank(self) -> str:
+        """Name of the label that is taken for blank."""
+        return self.labels[self.alphabet.blank]
+
+    @property
+    def space(self) -> str | None:
+        """Name of the label that is taken for the space between words; None: there is none."""
+        return None if self.alphabet.space is None else self.labels[self.alphabet.space]
 
     def decode(
         self,

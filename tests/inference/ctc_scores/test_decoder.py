@@ -21,6 +21,7 @@ from asr.text.alphabet import Alphabet
 
 # as facebook/wav2vec2-base-960h has them
 WAV2VEC2 = {label: n for n, label in enumerate(["<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ"])}
+WAV2VEC2_SAID = "32 labels, characters, blank '<pad>' (0), space '|' (4)"
 TEXT = ["the cat sat", "the dog sat", "a cat", "the cat ran"]
 LABELS = ["<pad>", "<s>", "</s>", "<unk>", "|", *sorted(set("".join(TEXT)) - {" "})]
 PHONES = ["_", "dh", "ah", "k", "ae", "t", "d", "ao", "g"]
@@ -72,12 +73,29 @@ def test_what_labels_are(labels: Any, kind: str, blank: int, space: int | None, 
     assert (found.kind, found.blank, found.space, found.hidden) == (kind, blank, space, hidden)
 
 
-def test_labels_that_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("labels", "blank", "space", "said"),
+    [
+        (WAV2VEC2, "<pad>", "|", f"{WAV2VEC2_SAID}, never written: <s> </s> <unk>"),
+        (["", " ", "a"], "", " ", "3 labels, characters, blank '' (0), space ' ' (1)"),
+        ([*"ab "], "<blank>", " ", "4 labels, characters, blank '<blank>' (3), space ' ' (2)"),
+        (["[PAD]", "bun", "##ny"], "[PAD]", None, "3 labels, pieces, blank '[PAD]' (0)"),
+    ],
+)
+def test_what_was_found_is_said(
+    labels: Any, blank: str, space: str | None, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO):
-        decoder = asr.Decoder(["a", "b", "*", "/"], blank="*", space=3)
-    assert (
-        "4 labels, characters, blank '*' (2), space '/' (3)" in caplog.text and caplog.text.strip() in repr(decoder)
-    ) or True
+        decoder = asr.Decoder(labels)
+    assert (decoder.blank, decoder.space) == (blank, space)
+    assert decoder.labels[decoder.alphabet.blank] == blank
+    assert [record.getMessage() for record in caplog.records] == [said]
+    assert str(decoder) == f"<Decoder: {said}; beam 100, reads log_probs>"
+
+
+def test_labels_that_are_named(tmp_path: Path) -> None:
+    decoder = asr.Decoder(["a", "b", "*", "/"], blank="*", space=3)
+    assert (decoder.blank, decoder.space) == ("*", "/")
     assert decoder.decode(saying("ab*/", "ab/b")).text == "ab b"
     (tmp_path / "tokens.txt").write_text("<blk> 0\n▁a 2\nb 1\n")
     assert Alphabet.of(tmp_path / "tokens.txt").labels == ("<blk>", "b", "▁a")
