@@ -45,7 +45,7 @@ def _convert(override: str, multirun: bool) -> Iterator[str]:
     mapping = _mapping(value) if key in MAPPINGS else None
     if mapping is not None:
         if not prefix:
-            yield f"~{key}"
+            yield f"{key}=null"  # Hydra refuses to delete (~) what is null already
         entries = ",".join(f"{name}:{_written(part)}" for name, part in mapping.items())
         yield f"++{key}={{{entries}}}"
         return

@@ -281,7 +281,7 @@ def test_a_path_is_taken_as_it_is_typed(path: str, asr: Command, recipe: Path) -
         ("~optimizer", False, ["~optimizer"]),
         ("data.rows=3", False, ["data.batch_size=3"]),
         ("data.train=[a,b]", False, ["data.train=[a,b]"]),
-        ("data.train={a: ü/x, b: [c, d]}", False, ["~data.train", '++data.train={a:"ü/x",b:["c","d"]}']),
+        ("data.train={a: ü/x, b: [c, d]}", False, ["data.train=null", '++data.train={a:"ü/x",b:["c","d"]}']),
         ("++data.train={a:x}", False, ['++data.train={a:"x"}']),
         ("trainer={epochs: 3}", False, ["trainer={epochs: 3}"]),
     ],
@@ -295,6 +295,10 @@ def test_a_mapping_replaces_that_of_the_recipe(asr: Command, recipe: Path, tone_
     recipe.write_text(recipe.read_text().replace(f"train: {train}", "train: {one: none.jsonl}"))
     asr("train", recipe).check_refusal("none.jsonl: no such manifest")
     assert asr("train", recipe, f"data.train={{mini: {train}}}", "trainer.epochs=1").status == 0
+
+
+def test_a_mapping_where_the_recipe_has_none(asr: Command, recipe: Path) -> None:
+    asr("train", recipe, "init={encoder: none}").check_refusal("none: no such model")
 
 
 def test_data_of_a_shipped_recipe_is_found_from_anywhere(
