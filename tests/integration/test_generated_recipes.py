@@ -1,4 +1,4 @@
-"""Recipes that generate their data: recipes/tagging, recipes/sentiment and recipes/forecast."""
+"""Recipes that generate their data: recipes/tagging, recipes/sentiment, recipes/forecast and recipes/memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from scripts import import_script
 
 from asr.data import pairs
 from asr.inference.generator import Generator
+from asr.models import store
 from asr.modules.label_rnn import LabelRNN
 from asr.tasks.language import LanguageTask
 from asr.text.vocabulary import EOS, Vocabulary
@@ -20,11 +24,18 @@ from asr.utils import resources
 
 RECIPES = resources.folder("recipes")
 SPLITS = ("train", "dev", "test")
+memory = import_script(RECIPES / "memory" / "memory.py")
 
 
 def make(recipe: str, folder: Path) -> str:
     command = [sys.executable, str(RECIPES / recipe / "make.py"), str(folder)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def composed(folder: str, name: str, *overrides: str) -> dict[str, Any]:
+    search = f"hydra.searchpath=[file://{resources.folder('configs')}]"
+    with initialize_config_dir(str(RECIPES / folder), version_base="1.3"):
+        return OmegaConf.to_container(compose(name, overrides=[search, *overrides]), resolve=True)  # type: ignore
 
 
 @pytest.fixture
@@ -87,3 +98,44 @@ def test_forecasts_beside_simple_ones(
     step = 1.2 / 64
     assert errors["value before"] == pytest.approx(step, rel=0.05)
     assert errors["straight line"] < 0.1 * step and errors["model"] > step
+
+
+def test_letters_to_remember(tmp_path: Path) -> None:
+    memory.make(tmp_path / "a", longest=100)
+    memory.make(tmp_path / "b", longest=100)
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert files == sorted(["train.tsv", "dev.tsv", *(f"test-{distance}.tsv" for distance in memory.DISTANCES)])
+    assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
+    texts = {name: pairs.read(tmp_path / "a" / name) for name in files}
+    assert len(set().union(*texts.values())) == sum(map(len, texts.values())) == 3000 + 200 + 6 * 250
+    for sources in texts.values():
+        assert all([source[0]] == targets and set(source[1:]) <= set("01") for source, targets in sources.items())
+        assert {targets[0] for targets in sources.values()} == set("abcdefgh")
+    for distance in memory.DISTANCES:
+        assert {len(source) - 1 for source in texts[f"test-{distance}.tsv"]} == {distance}
+    trained = np.array([len(source) - 1 for source in texts["train.tsv"]])
+    assert trained.min() == 1 and trained.max() == 100 and np.median(trained) < 25  # short ones more often
+
+
+def test_table_of_what_cells_remember(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks that write "b" whatever they read are wrong as often as the letter was another one."""
+    monkeypatch.setattr(memory, "SIZES", {"train": 20, "dev": 10, "test": 40})
+    monkeypatch.setattr(memory, "DISTANCES", (10, 30))
+    memory.make(tmp_path / "data", longest=5)
+    source = Vocabulary.characters(memory.LETTERS + memory.BITS, specials=())
+    target = Vocabulary.characters(memory.LETTERS, specials=(EOS,))
+    for cell, bias in (("tanh", None), ("lstm", 3.0)):
+        overrides = [f"encoder.cell={cell}", f"encoder.forget_bias={'null' if bias is None else bias}"]
+        config = composed("memory", "recall", *overrides, "search.max_length=1")
+        task = store.make_task(config, {"target": target, "source": source})
+        with torch.no_grad():
+            task.network.output.weight.zero_()
+            task.network.output.bias.zero_()[target.tokens.index("b")] = 9.0
+        store.save(task, tmp_path / config["run_dir"] / "model", config)
+    lines = memory.table(tmp_path / "runs", tmp_path / "data").splitlines()
+    wrong = [
+        100 * sum(targets != ["b"] for targets in pairs.read(tmp_path / "data" / f"test-{distance}.tsv").values()) / 40
+        for distance in (10, 30)
+    ]
+    assert lines[0] == "| cell | 10 steps | 30 steps |" and 50 < min(wrong) < 100
+    assert lines[2:] == [f"| {name} | {wrong[0]:.1f} | {wrong[1]:.1f} |" for name in ("lstm, forget bias 3", "tanh")]
