@@ -7,9 +7,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
+import numpy as np
 import pytest
 from scripts import import_script
+
+import asr
 
 DOCS = Path(__file__).parents[1] / "docs"
 LEGACY = Path(__file__).parent / "data" / "legacy"
@@ -97,10 +101,34 @@ def test_the_examples_of_decoding_run(
     assert names["aligned"].fits and printed[-1] == "0.4"
 
 
+def test_our_calls_beside_those_of_other_decoders_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: Callable[..., Path]
+) -> None:
+    """The other packages are stand-ins; ours gets what theirs is given."""
+    from asr.lm import arpa
+    from asr.lm.estimate import encode_sentences, kneser_ney
+
+    arpa.write(kneser_ney(encode_sentences([["ab", "ba"], ["a", "ab"]]), 2), tmp_path / "lm.arpa")
+    text(tmp_path / "lexicon.txt", "ab a b |", "ba b a |")
+    monkeypatch.chdir(tmp_path)
+    labels = [*"-|abn"]
+    scores = np.log(np.full((6, 5), 0.01) + 0.95 * np.eye(5)[[2, 3, 1, 3, 2, 0]])  # ab|ba-
+    pieces = re.findall(r"^```py\n(.*?)^```", (DOCS / "decoding.md").read_text(encoding="utf-8"), re.DOTALL | re.M)
+    given = {"logits": scores + 5, "list_of_logits": [scores + 5], "pool": None, "unigrams": ["ab", "ba"]}
+    others = {"labels": labels, "tokens": labels, "emissions": scores[None], "lengths": [6]}
+    for piece in pieces:
+        names: dict[str, Any] = {**given, **others, "asr": asr, "pyctcdecode": MagicMock(), "torchaudio": MagicMock()}
+        exec(compile(piece, "docs/decoding.md", "exec"), names)
+        assert isinstance(names["decoder"], asr.Decoder)
+        found = names["found"]
+        assert (found[0] if isinstance(found, list) else found).text == "ab ba"
+        if "pyctcdecode" in piece:
+            assert names["text"] == "ab ba" and names["texts"] == ["ab ba"]
+    assert len(pieces) == 2
+
+
 def test_the_options_of_the_decoder_are_on_its_page() -> None:
     import inspect
-
-    import asr
 
     page = (DOCS / "decoding.md").read_text(encoding="utf-8")
     assert not [name for name in inspect.signature(asr.Decoder).parameters if name not in page]
@@ -108,8 +136,6 @@ def test_the_options_of_the_decoder_are_on_its_page() -> None:
 
 def test_the_functions_that_the_page_of_the_python_api_names_exist() -> None:
     import importlib
-
-    import asr
 
     page = (DOCS / "python.md").read_text(encoding="utf-8")
     for name in re.findall(r"`(asr\.[\w.]+)\(", page):
