@@ -161,6 +161,9 @@ def tiny_config() -> Callable[..., dict[str, Any]]:
             "cache_hours": 1,
             "too_short": "skip",
             "unknown_text": "error",
+            "teacher": None,
+            "teacher_weight": 2.0,
+            "untranscribed": None,
             "perturbation": {},
         },
     }

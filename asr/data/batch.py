@@ -63,6 +63,7 @@ class SpeechBatch:
         references: for each head the text (or phones) of each utterance for error rates; None where it has none.
         seconds: duration of the audio, without padding.
         padding: (N, 2) samples of silence or noise put before and after each utterance; None: none anywhere.
+        clean: (N, S) waveforms without perturbations of the sound, for a teacher; None: there is no teacher.
     """
 
     ids: Sequence[str]
@@ -72,6 +73,7 @@ class SpeechBatch:
     references: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     seconds: float = 0.0
     padding: Tensor | None = None
+    clean: Tensor | None = None
 
     @property
     def amounts(self) -> dict[str, float]:
@@ -85,6 +87,7 @@ class SpeechBatch:
             inputs=self.inputs.to(device, non_blocking=True),
             lengths=self.lengths.to(device),
             padding=None if self.padding is None else self.padding.to(device),
+            clean=None if self.clean is None else self.clean.to(device, non_blocking=True),
             targets={head: targets.to(device) for head, targets in self.targets.items()},
         )
 

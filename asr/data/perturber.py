@@ -27,11 +27,13 @@ class Perturbed(NamedTuple):
         samples: ``(S,)`` float32.
         before: number of samples of silence or noise put before the utterance.
         after: number of those put after it.
+        clean: ``(S,)``, the utterance with its speed and silence alone, for a teacher.
     """
 
     samples: np.ndarray
-    before: int = 0
-    after: int = 0
+    before: int
+    after: int
+    clean: np.ndarray
 
 
 class Perturber:
@@ -89,6 +91,7 @@ class Perturber:
         factor = float(rng.choice(np.asarray(options.speed)))
         if factor != 1.0:
             samples = effects.speed_perturb(samples, factor)
+        clean = samples
         if self._responses and rng.random() < options.reverb_probability:
             response = self._read(self._responses[rng.integers(len(self._responses))])
             response = response[: round(RESPONSE_SECONDS * rate)]
@@ -97,13 +100,14 @@ class Perturber:
             before, after = (round(seconds * rate) for seconds in rng.uniform(0, options.silence_seconds, 2))
             level = None if rng.random() < 0.5 else rng.uniform(*options.silence_db)
             samples = effects.pad_silence(samples, before, after, level, rng)
+            clean = effects.pad_silence(clean, before, after, None, rng)
         if self._noise and rng.random() < options.noise_probability:
             noise = self._draw_noise(len(samples), rng)
             samples = effects.add_noise(samples, noise, rng.uniform(*options.snr), rng)
         if options.high_cut is not None and rng.random() < options.band_probability:
             low, high = rng.uniform(0, options.low_cut), rng.uniform(*options.high_cut)
             samples = effects.limit_band(samples, rate, low, high)
-        return Perturbed(self._amplify(samples, rng), before, after)
+        return Perturbed(self._amplify(samples, rng), before, after, clean)
 
     def _amplify(self, samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return samples if self.options.gain is None else effects.amplify(samples, rng.uniform(*self.options.gain))

@@ -42,6 +42,7 @@ class SpeechExample:
         references: of each head, the text (or phones) for error rates; None where the utterance has none.
         seconds: its duration.
         padding: number of samples of silence or noise that perturbation has put before and after the utterance.
+        clean: samples (S,) without reverberation, noise, band limits and gain, for a teacher; None: there is none.
     """
 
     id: str
@@ -50,6 +51,7 @@ class SpeechExample:
     references: Mapping[str, str | None]
     seconds: float
     padding: tuple[int, int] = (0, 0)
+    clean: Tensor | None = None
 
 
 class SpeechDataset(Dataset[SpeechExample]):
@@ -69,6 +71,7 @@ class SpeechDataset(Dataset[SpeechExample]):
         perturbation: of the waveforms in training (`Perturber`).
         cache_hours: largest total duration of recordings to keep in memory.
         seed: of the perturbation.
+        clean: give each training utterance as it is before its perturbation, too.
 
     Attributes:
         refused: for each head, what of the texts that ``skip_unknown`` skips is outside the vocabulary, by utterance.
@@ -88,11 +91,13 @@ class SpeechDataset(Dataset[SpeechExample]):
         perturbation: Perturbation | None = None,
         cache_hours: float = 12.0,
         seed: int = 0,
+        clean: bool = False,
     ) -> None:
         self.cuts = list(cuts)
         self.sample_rate = sample_rate
         self.vocabularies = dict(vocabularies)
         self.seed = seed
+        self.clean = clean
         self.seconds = [cut.duration for cut in self.cuts]
         recordings = {manifest.audio_path(cut): cut.recording.duration for cut in self.cuts if cut.recording}
         self.caches = sum(recordings.values()) <= cache_hours * 3600
@@ -149,16 +154,23 @@ class SpeechDataset(Dataset[SpeechExample]):
         epoch, index = key if isinstance(key, tuple) else (None, key)
         before = after = 0
         samples, labels, references = self._read(index), self.labels[index], self.references[index]
+        clean = samples
         if epoch is not None and self._perturb and samples.ndim == 1:
             rng = np.random.default_rng([self.seed, epoch, index])
             if self._perturb.draw_nonspeech(rng):
-                samples = self._perturb.nonspeech(samples, rng)
+                samples = clean = self._perturb.nonspeech(samples, rng)
                 labels = {head: None if of_head is None else [] for head, of_head in labels.items()}
                 references = {head: None if text is None else "" for head, text in references.items()}
             else:
-                samples, before, after = self._perturb(samples, rng)
+                samples, before, after, clean = self._perturb(samples, rng)
         return SpeechExample(
-            self.cuts[index].id, torch.from_numpy(samples), labels, references, self.seconds[index], (before, after)
+            self.cuts[index].id,
+            torch.from_numpy(samples),
+            labels,
+            references,
+            self.seconds[index],
+            (before, after),
+            torch.from_numpy(clean) if self.clean and epoch is not None else None,
         )
 
     def _read(self, index: int) -> np.ndarray:
@@ -184,6 +196,7 @@ class SpeechDataset(Dataset[SpeechExample]):
     def collate(self, examples: Sequence[SpeechExample]) -> SpeechBatch:
         """Make a padded batch of examples."""
         inputs, lengths = pad([example.inputs for example in examples])
+        clean = [example.clean for example in examples if example.clean is not None]
         return SpeechBatch(
             ids=[example.id for example in examples],
             inputs=inputs,
@@ -192,6 +205,7 @@ class SpeechDataset(Dataset[SpeechExample]):
             references={head: [e.references[head] for e in examples] for head in self.vocabularies},
             seconds=sum(example.seconds for example in examples),
             padding=torch.tensor([e.padding for e in examples]) if any(any(e.padding) for e in examples) else None,
+            clean=pad(clean)[0] if clean else None,
         )
 
     def input_lengths(self) -> Tensor:
@@ -202,5 +216,5 @@ class SpeechDataset(Dataset[SpeechExample]):
 
 
 def transcript(cut: MonoCut, vocabulary: Vocabulary) -> str | None:
-    """Return the reference of a cut in the units of a vocabulary: its phones (None without any) or its text."""
-    return manifest.phones(cut) if vocabulary.kind == "phones" else manifest.text(cut)
+    """Return the reference of a cut in the units of a vocabulary: its phones or its text; None where it has none."""
+    return manifest.phones(cut) if vocabulary.kind == "phones" else cut.supervisions[0].text

@@ -46,8 +46,8 @@ class CTCTask(RecognitionTask):
     other's is added to the loss. A batch then takes twice the work.
 
     CTC-CRF (Xiang & Ou 2019): ``crf`` times the log of the sum over all label sequences is added to the loss of the
-    last layer, see `asr.modules.ctc_crf`. The label trigrams are in `label_models`, where a training job puts them; a
-    model in use needs none.
+    last layer, see `asr.modules.ctc_crf`. A training job puts the label trigrams into `label_models`, and into
+    `further_losses` what else is added to the loss, of a batch and its scores.
 
     Warped views: outside training, an utterance is encoded once for each of ``warps``, with its bands moved by that
     factor as `SpectrogramWarp` moves them in training (the vocal-tract lengths of other speakers), and the
@@ -113,6 +113,7 @@ class CTCTask(RecognitionTask):
         for head, weight in self.crf.items():
             check_crf(f"task.heads.{head}", weight, len(vocabularies[head]), penalties[head])
         self.label_models: dict[str, LabelTrigram] = {}
+        self.further_losses: list[Callable[[SpeechBatch, Mapping[str, Tensor]], Tensor]] = []
         self.heads = nn.ModuleDict(
             {
                 head: CTCHead(encoder.output_size, len(v), v.blank, blank_penalty=penalties[head])
@@ -307,6 +308,8 @@ class CTCTask(RecognitionTask):
         if lower:
             below = torch.stack([self._loss_of_views(scores, lengths, targets, silent)[0] for scores in lower]).mean()
             loss = torch.lerp(loss, below, self.self_condition_weight)
+        for further in self.further_losses:
+            loss = loss + further(batch, scores)
         return Loss(loss, skipped=skipped // views)
 
     def validation_step(self, batch: SpeechBatch) -> Validation:

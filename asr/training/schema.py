@@ -82,6 +82,9 @@ class SpeechData(TransducerData):
     """The group ``data`` of a recognizer with CTC."""
 
     too_short: Literal["skip", "error"]
+    teacher: Path | None
+    teacher_weight: float = field(metadata={"min": 0})
+    untranscribed: Path | Sequence[Path] | None
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from asr.audio.noise import GENERATORS
-from asr.audio.perturbation import Perturbation
+from asr.audio.perturbation import Perturbation, speed_perturb
 from asr.data.perturber import Perturber
 from asr.errors import InputError
 
@@ -76,7 +76,7 @@ def test_silence_around_speech() -> None:
     kinds = set()
     perturber = Perturber(Perturbation(silence_seconds=0.5, silence_probability=1.0, silence_db=(-40, -30)), RATE)
     for seed in range(20):
-        result, before, after = perturber(speech(), np.random.default_rng(seed))
+        result, before, after, _ = perturber(speech(), np.random.default_rng(seed))
         start = int(np.argmax(np.convolve(result, speech()[::-1], "valid")))
         np.testing.assert_array_equal(result[start : start + RATE], speech())
         around = np.concatenate([result[:start], result[start + RATE :]])
@@ -85,6 +85,20 @@ def test_silence_around_speech() -> None:
             assert -41 < level(around) - level(speech()) < -29
         kinds.add(bool(around.any()))
     assert kinds == {False, True}
+
+
+def test_clean_speech_has_the_same_timing() -> None:
+    """Speed and silence as the perturbed waveform, nothing else."""
+    sound: dict[str, Any] = {"noise": "white", "snr": [0, 5], "high_cut": [3400, 4000], "gain": [-20, -10]}
+    sound |= {"noise_probability": 1.0, "band_probability": 1.0}
+    timing: dict[str, Any] = {"speed": [0.8], "silence_seconds": 0.5, "silence_probability": 1.0}
+    for seed in range(5):
+        both = Perturber(Perturbation(**sound, **timing), RATE)(speech(), np.random.default_rng(seed))
+        assert len(both.clean) == len(both.samples)
+        inner = both.clean[both.before : len(both.clean) - both.after]
+        np.testing.assert_array_equal(inner, speed_perturb(speech(), 0.8))
+        assert not both.clean[: both.before].any() and not both.clean[len(both.clean) - both.after :].any()
+        assert level(both.samples) < level(both.clean) - 5
 
 
 @pytest.mark.parametrize(

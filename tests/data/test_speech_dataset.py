@@ -13,6 +13,7 @@ import torch
 from asr import audio
 from asr.audio.perturbation import Perturbation, speed_perturb
 from asr.data import manifest
+from asr.data.batch import pad
 from asr.data.loader import ResumableLoader
 from asr.data.sampler import BucketSampler
 from asr.data.speech_dataset import SpeechDataset
@@ -157,6 +158,19 @@ def test_batches_tell_where_silence_was_added(cuts: list[Any]) -> None:
         end = int(batch.lengths[row]) - after
         torch.testing.assert_close(batch.inputs[row, before:end], data[index].inputs)
     assert data.collate([data[1], data[2]]).padding is None
+
+
+def test_a_teacher_gets_training_utterances_without_noise(cuts: list[Any]) -> None:
+    noisy = Perturbation(noise="white", noise_probability=1.0, snr=(0.0, 0.0))
+    data = dataset(cuts, perturbation=noisy, clean=True)
+    batch = data.collate([data[(0, index)] for index in range(len(cuts))])
+    untouched, _ = pad([data[index].inputs for index in range(len(cuts))])
+    assert batch.clean is not None and torch.equal(batch.clean, untouched)
+    assert not torch.equal(batch.inputs, untouched)
+    assert data.collate([data[index] for index in range(len(cuts))]).clean is None
+    nonspeech = dataset(cuts, perturbation=Perturbation(noise="white", nonspeech_probability=1.0), clean=True)
+    example = nonspeech[(0, 1)]
+    assert example.clean is not None and torch.equal(example.clean, example.inputs)
 
 
 def test_features_instead_of_audio(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from asr.audio.perturbation import Perturbation
-from asr.data import manifest
+from asr.data import manifest, untranscribed
 from asr.data.loader import ResumableLoader, usable_workers
 from asr.data.sampler import BucketSampler, plan_batches
 from asr.data.speech_dataset import SpeechDataset
@@ -36,10 +36,11 @@ class SpeechDataJob(Job):
         super().__init__(config)
         data = config["data"]
         self.splits = {split: read_split(data.get(split), split) for split in ("train", "dev", "test")}
+        self.untranscribed = untranscribed.read(_paths(data.get("untranscribed")))
         self.task = self.make_task()
         options = {"type": "perturbation", **(data.get("perturbation") or {})}
         self.perturbation = build({"perturbation": Perturbation}, options, "data")
-        self.train_data = self.dataset(self.cuts("train"))
+        self.train_data = self.dataset(self.cuts("train") + self.untranscribed)
         self.dev_data = self.dataset(self.cuts("dev"))
 
     @abstractmethod
@@ -61,6 +62,7 @@ class SpeechDataJob(Job):
             cache_hours=data["cache_hours"],
             skip_unknown=data.get("unknown_text") == "skip",
             seed=self.config["seed"],
+            clean=bool(data.get("teacher")),
         )
 
     def fit_statistics(self) -> None:
@@ -95,7 +97,7 @@ class SpeechDataJob(Job):
 
     def training_size(self) -> dict[str, float]:
         """Return the hours of audio."""
-        seconds = sum(cut.duration for cut in self.cuts("train"))
+        seconds = sum(cut.duration for cut in self.cuts("train") + self.untranscribed)
         return {"hours_of_audio": round(seconds / 3600, 3)}
 
 
@@ -109,10 +111,8 @@ def read_split(manifests: Any, split: str) -> dict[str, list[MonoCut]]:
     Raises:
         InputError: no manifest is named, or one cannot be read.
     """
-    if isinstance(manifests, str):
-        manifests = [manifests]
     if not isinstance(manifests, Mapping):
-        paths = list(manifests or ())
+        paths = _paths(manifests)
         names = [Path(path).name.split(".")[0] for path in paths]
         manifests = dict(zip(names if len(set(names)) == len(names) else paths, paths, strict=True))
     if not manifests and split != "test":
@@ -121,6 +121,10 @@ def read_split(manifests: Any, split: str) -> dict[str, list[MonoCut]]:
             "train.jsonl.gz and dev.jsonl.gz"
         )
     return {name: manifest.read(path) for name, path in manifests.items()}
+
+
+def _paths(paths: str | Sequence[str] | None) -> list[str]:
+    return [paths] if isinstance(paths, str) else list(paths or ())
 
 
 def statistics_batches(dataset: SpeechDataset) -> Iterable[tuple[Tensor, Tensor]]:

@@ -16,6 +16,7 @@ from asr.modules.ctc_crf import estimate_trigram
 from asr.tasks.ctc import CTCTask
 from asr.training.jobs._recognition import RecognitionJob, make_vocabularies
 from asr.training.schema import CTCHeadOptions
+from asr.training.teacher import Teacher
 from asr.utils.options import check_choice
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,10 @@ class CTCJob(RecognitionJob):
             sequences = [labels[head] for labels in self.train_data.labels]
             known = [sequence for sequence in sequences if sequence is not None]
             self.task.label_models[head] = estimate_trigram(known, len(vocabulary), vocabulary.blank)
+        if self.untranscribed and not config["data"]["teacher"]:
+            raise InputError("data.untranscribed needs data.teacher: name a trained model")
+        if teacher := config["data"]["teacher"]:
+            self.task.further_losses.append(Teacher.load(teacher, self.task, config["data"]["teacher_weight"]))
 
     def make_task(self) -> CTCTask:
         """Build an untrained task; its vocabularies come from the configuration and the training manifests."""
