@@ -11,11 +11,17 @@ ARG PIP_EXTRA_INDEX_URL=""
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/asr
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
+# What the package needs is installed before its source is copied: again when pyproject.toml changes, and only then.
+COPY pyproject.toml ./
+RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+    extras = project['optional-dependencies']; \
+    print(*project['dependencies'], *extras['serve'], *extras['media'], sep='\n')" > requirements.txt \
+    && /opt/asr/bin/pip install -r requirements.txt
+COPY README.md LICENSE ./
 COPY asr asr
 COPY configs configs
 COPY recipes recipes
-RUN /opt/asr/bin/pip install "torch>=2.11,<2.14" && /opt/asr/bin/pip install ".[serve,media]"
+RUN /opt/asr/bin/pip install --no-deps .
 # The search is compiled now and not whenever a container starts; another kind of processor compiles it again.
 RUN NUMBA_CACHE_DIR=/opt/asr/numba /opt/asr/bin/asr transcribe recipes/english/clips/commission.opus
 
@@ -27,5 +33,7 @@ WORKDIR /tmp
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health', timeout=3)"]
+# Python answers SIGINT from its start on. SIGTERM, which nothing handles before the program does, would not end process 1.
+STOPSIGNAL SIGINT
 # Numba uses a cache only in a folder that it can write to.
 ENTRYPOINT ["sh", "-c", "cp -R /opt/asr/numba /tmp/ && exec asr serve --host 0.0.0.0 \"$@\"", "asr-serve"]

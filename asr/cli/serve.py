@@ -92,7 +92,8 @@ def serve(
         listeners=max_listeners,
     )
     # Until the server takes signals itself: process 1 of a container is not ended by one that it does not handle.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
     from asr.serve.server import serve as run  # imports torch, which takes a second
 
     run(

@@ -128,9 +128,10 @@ def test_table_of_what_cells_remember(tmp_path: Path, monkeypatch: pytest.Monkey
         overrides = [f"encoder.cell={cell}", f"encoder.forget_bias={'null' if bias is None else bias}"]
         config = composed("memory", "recall", *overrides, "search.max_length=1")
         task = store.make_task(config, {"target": target, "source": source})
+        network: Any = task.network
         with torch.no_grad():
-            task.network.output.weight.zero_()
-            task.network.output.bias.zero_()[target.tokens.index("b")] = 9.0
+            network.output.weight.zero_()
+            network.output.bias.zero_()[target.tokens.index("b")] = 9.0
         store.save(task, tmp_path / config["run_dir"] / "model", config)
     lines = memory.table(tmp_path / "runs", tmp_path / "data").splitlines()
     wrong = [

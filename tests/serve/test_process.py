@@ -190,7 +190,8 @@ def test_what_was_accepted_is_answered_after_a_signal(
         socket.create_connection(("127.0.0.1", process.port), timeout=5)
 
 
-def test_a_signal_while_the_model_is_loaded(model_directory: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_model_is_loaded(model_directory: Path, number: signal.Signals) -> None:
     """The server must have a handler by then: without one, no signal ends the first process of a container."""
     stub = (
         "import sys, time, types\nstub = sys.modules['asr.serve.server'] = types.ModuleType('stub')\n"
@@ -200,7 +201,7 @@ def test_a_signal_while_the_model_is_loaded(model_directory: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         assert process.wait(60) == 0
 
 
