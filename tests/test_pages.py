@@ -270,7 +270,7 @@ def test_own_data_train(world: Path, asr: Callable[..., Any]) -> None:
 
 def test_training_runs(world: Path, asr: Callable[..., Any]) -> None:
     asr("prepare", "folder", "recordings", "--output", "data/mine", "--dev", "10%", "--test", "10%")
-    assert run_page("docs/training.md", world, asr) == 4
+    assert run_page("docs/training.md", world, asr) == 5
 
 
 @pytest.fixture
