@@ -118,13 +118,13 @@ def test_letters_to_remember(tmp_path: Path) -> None:
 
 
 def test_table_of_what_cells_remember(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks that write "b" whatever they read are wrong as often as the letter was another one."""
+    """Networks that write "b" whatever they read are wrong where the letter was another one; a state overflows."""
     monkeypatch.setattr(memory, "SIZES", {"train": 20, "dev": 10, "test": 40})
     monkeypatch.setattr(memory, "DISTANCES", (10, 30))
     memory.make(tmp_path / "data", longest=5)
     source = Vocabulary.characters(memory.LETTERS + memory.BITS, specials=())
     target = Vocabulary.characters(memory.LETTERS, specials=(EOS,))
-    for cell, bias in (("tanh", None), ("lstm", 3.0)):
+    for cell, bias in (("tanh", None), ("relu", None), ("lstm", 3.0)):
         overrides = [f"encoder.cell={cell}", f"encoder.forget_bias={'null' if bias is None else bias}"]
         config = composed("memory", "recall", *overrides, "search.max_length=1")
         task = store.make_task(config, {"target": target, "source": source})
@@ -132,6 +132,9 @@ def test_table_of_what_cells_remember(tmp_path: Path, monkeypatch: pytest.Monkey
         with torch.no_grad():
             network.output.weight.zero_()
             network.output.bias.zero_()[target.tokens.index("b")] = 9.0
+            if cell == "relu":
+                recurrent: Any = task.encoder
+                recurrent.rnn.forwards[0].weight_hh_l0.copy_(100 * torch.eye(64))  # a factor of 100 each step
         store.save(task, tmp_path / config["run_dir"] / "model", config)
     lines = memory.table(tmp_path / "runs", tmp_path / "data").splitlines()
     wrong = [
@@ -139,4 +142,8 @@ def test_table_of_what_cells_remember(tmp_path: Path, monkeypatch: pytest.Monkey
         for distance in (10, 30)
     ]
     assert lines[0] == "| cell | 10 steps | 30 steps |" and 50 < min(wrong) < 100
-    assert lines[2:] == [f"| {name} | {wrong[0]:.1f} | {wrong[1]:.1f} |" for name in ("lstm, forget bias 3", "tanh")]
+    assert lines[2:] == [
+        f"| lstm, forget bias 3 | {wrong[0]:.1f} | {wrong[1]:.1f} |",
+        f"| relu | {wrong[0]:.1f} | overflow |",
+        f"| tanh | {wrong[0]:.1f} | {wrong[1]:.1f} |",
+    ]
