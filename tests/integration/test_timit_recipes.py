@@ -10,6 +10,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from asr import corpora
+from asr.data import manifest
 from asr.models import store
 from asr.modules.cells.initialization import UNIFORM_RANGE
 from asr.tasks.base import Task
@@ -89,6 +91,30 @@ def test_the_small_table_has_the_same_networks_and_one_budget(name: str) -> None
     ):
         assert config[group][setting] == reference[group][setting]
     assert config["optimizer"]["type"] == "adamw" and config["data"]["test"] is None
+
+
+@pytest.fixture(scope="module")
+def sample(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Manifests of a few utterances of each split of NLTK's sample of TIMIT."""
+    if not (shared_data / "timit_sample").is_dir():
+        pytest.skip(f"no timit_sample in {shared_data}")
+    folder = tmp_path_factory.mktemp("timit")
+    for split, cuts in corpora.load("timit").prepare(shared_data / "timit_sample").items():
+        manifest.write(cuts[:6], folder / f"{split}.jsonl.gz")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*TABLE, "modern"])
+def test_all_rows_train_and_score_recordings_of_timit(name: str, sample: Path, tmp_path: Path) -> None:
+    """Both phases of one epoch each, at the recipe's size; without the networks that pretrans-3l-250h starts from."""
+    data = [f"data.{split}={sample / split}.jsonl.gz" for split in ("train", "dev", "test")]
+    options = ["init=null", "trainer.epochs=1", "trainer.accelerator=cpu", "decoder.beam=4", f"run_dir={tmp_path}"]
+    figures = train(composed(name, *data, *options))
+    ((_, heads),) = figures["test"].items()
+    assert set(heads) == {"phones", "phones, beam"}
+    assert all(head["phones"]["reference"] > 100 for head in heads.values())
+    assert ("best_epoch_without_noise" in figures["training"]) == (name != "modern")
 
 
 def test_ctc_then_next_phone_then_transducer(tmp_path: Path, tone_corpus: Any, tone_texts: Any) -> None:
