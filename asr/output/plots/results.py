@@ -66,6 +66,7 @@ def plot_curves(path: str | Path, runs: Mapping[str, Mapping[str, Curve]]) -> No
                 if name == "loss" and "train loss" in curves:
                     axes.plot(*curves["train loss"], ":", color=color, lw=1)
             axes.set(xlabel="epoch", ylabel=name if percent == 1 else f"{name} %")
+            axes.xaxis.get_major_locator().set_params(integer=True)  # no tick at epoch 1.25
             if name in ("loss", "gradient norm") and all(
                 v > 0 for c in runs.values() for v in c.get(name, ((), ()))[1]
             ):
