@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections.abc import Iterator
 from typing import Protocol
@@ -12,11 +13,16 @@ from asr.errors import AudioError
 
 log = logging.getLogger("asr")
 
-ACCEPTED = (
-    "accepted are wav, flac, ogg, opus, mp3, aiff and NIST sphere, "
-    'and with `pip install "asr-recurrent[media]"` m4a, mp4, webm, mkv, aac, wma, amr and more'
-)
+MEDIA = "m4a, mp4, webm, mkv, aac, wma, amr and more"  # what FFmpeg reads, by PyAV
 BLOCK_VALUES = 2**17  # samples of all channels that are decoded at once
+
+
+def accepted() -> str:
+    """Say which formats can be read, and which could with PyAV where it is absent."""
+    formats = "accepted are wav, flac, ogg, opus, mp3, aiff, NIST sphere"
+    if importlib.util.find_spec("av"):
+        return f"{formats}, {MEDIA}"
+    return f'{formats}, and with `pip install "asr-recurrent[media]"` {MEDIA}'
 
 
 class AudioDecoder(Protocol):

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from asr.audio.backend import ACCEPTED, BLOCK_VALUES, damaged, log_once, report_damage, truncated
+from asr.audio.backend import BLOCK_VALUES, accepted, damaged, log_once, report_damage, truncated
 from asr.audio.headers import check_ogg, promised_bytes
 from asr.audio.timeline import JITTER_SECONDS, Timeline
 from asr.errors import AudioError
@@ -80,7 +80,7 @@ class MediaDecoder:
         strict: bool = False,
     ) -> None:
         if not is_installed():
-            raise AudioError(f"{name}: libsndfile cannot read it ({reason}); {ACCEPTED}")
+            raise AudioError(f"{name}: libsndfile cannot read it ({reason}); {accepted()}")
         self.name = name
         self._file = file
         self._reason = reason
@@ -96,7 +96,7 @@ class MediaDecoder:
             self._first: Any = next(self._frames, None)
             if self._first is None:
                 why = f"damaged ({self._last_failed[1]}): " if self._last_failed else ""
-                raise AudioError(f"{name}: {why}holds no audio that can be decoded; {ACCEPTED}")
+                raise AudioError(f"{name}: {why}holds no audio that can be decoded; {accepted()}")
         except BaseException:
             self.close()
             raise
@@ -116,11 +116,11 @@ class MediaDecoder:
             reason = getattr(error, "strerror", None) or error
             raise AudioError(
                 f"{self.name}: not audio, or damaged or cut short (libsndfile: {self._reason}; FFmpeg: {reason}); "
-                f"{ACCEPTED}"
+                f"{accepted()}"
             ) from None
         if not container.streams.audio:
             container.close()
-            raise AudioError(f"{self.name}: holds no audio track; {ACCEPTED}")
+            raise AudioError(f"{self.name}: holds no audio track; {accepted()}")
         return container
 
     def _track_index(self, track: int | None) -> int:

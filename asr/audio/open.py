@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from asr.audio.backend import ACCEPTED, AudioDecoder, UseMediaError
+from asr.audio.backend import AudioDecoder, UseMediaError, accepted
 from asr.audio.ffmpeg import MediaDecoder
 from asr.audio.libsndfile import SoundFileDecoder
 from asr.audio.repair import with_size, without_tag
@@ -46,6 +46,7 @@ INPUT_EXTENSIONS = frozenset(
 # Hz. Beyond these a header is damaged; 1 Hz would turn a small file into gigabytes at the model's rate.
 SAMPLE_RATES = (1_000, 768_000)
 MAX_CHANNELS = 256
+NAMELESS = "audio stream"  # in messages, in place of a file's name
 
 
 @contextmanager
@@ -73,14 +74,14 @@ def open_audio(
     if not isinstance(source, (str, os.PathLike)):
         if not hasattr(source, "read") or isinstance(source, io.TextIOBase) or getattr(source, "closed", False):
             raise InputError(f"a source of type {type(source).__name__}; accepted are a path and an open binary file")
-        name = source.name if isinstance(getattr(source, "name", None), str) else "audio stream"
+        name = source.name if isinstance(getattr(source, "name", None), str) else NAMELESS
         with _reading(name), _seekable(source) as seekable, _decoder(seekable, name, track, strict) as decoder:
             yield decoder
         return
     try:
         file = open(source, "rb")  # noqa: SIM115  (errors of the body are not those of opening)
     except FileNotFoundError:
-        raise AudioError(f"{source}: no such file; {ACCEPTED}") from None
+        raise AudioError(f"{source}: no such file; {accepted()}") from None
     except IsADirectoryError:
         raise AudioError(f"{source}: is a directory; accepted is an audio file") from None
     except PermissionError:
@@ -121,7 +122,7 @@ def _seekable(file: BinaryIO) -> Iterator[BinaryIO]:
 def _decoder(file: BinaryIO, name: str, track: int | None, strict: bool) -> Iterator[AudioDecoder]:
     """Yield the decoder of a file that can seek, after checks of its header."""
     if file.seek(0, 2) == 0:
-        raise AudioError(f"{name}: is empty (0 bytes); {ACCEPTED}")
+        raise AudioError(f"{name}: is empty (0 bytes); {accepted()}")
     file = with_size(without_tag(file))
     file.seek(0)
     decoder: AudioDecoder

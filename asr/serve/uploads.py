@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request, UploadFile
 
+from asr.audio.open import NAMELESS
 from asr.errors import InputError
 from asr.inference.recognizer import Recognizer
 from asr.output.transcript import Transcript, Word
@@ -116,7 +117,7 @@ class Uploads:
         try:
             transcript = job.result.result()
         except InputError as error:
-            raise RequestError(400, str(error), "invalid_audio", "file") from None
+            raise RequestError(400, str(error).removeprefix(f"{NAMELESS}: "), "invalid_audio", "file") from None
         if count:
             self.on_transcript(transcript.duration)
         return transcript

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import tempfile
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -11,6 +12,7 @@ import pytest
 from sounds import dominant, refused, save, save_media, speechlike, tone
 
 from asr.audio import info, read, stream
+from asr.errors import AudioError
 
 
 @pytest.mark.parametrize(
@@ -116,3 +118,13 @@ def test_without_media_the_extra_is_named(tmp_path: Path, no_media: None) -> Non
     other = save(tmp_path, "opus", speechlike(16_000, 1.0), 16_000, "other").read_bytes()
     first.write_bytes(first.read_bytes() + other)
     refused(first, r"several streams in one Ogg file.*asr-recurrent\[media\]")
+
+
+def test_an_error_names_what_can_be_read_here(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    (tmp_path / "a.wav").write_text("no audio")
+    if importlib.util.find_spec("av"):
+        with pytest.raises(AudioError, match=r"accepted are wav, .*, NIST sphere, m4a, mp4"):
+            read(tmp_path / "a.wav", 16_000)
+    request.getfixturevalue("no_media")
+    with pytest.raises(AudioError, match=r'NIST sphere, and with `pip install "asr-recurrent\[media\]"` m4a'):
+        read(tmp_path / "a.wav", 16_000)

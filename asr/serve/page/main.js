@@ -59,7 +59,8 @@ function showWords() {
   byId("again").hidden = !isDone;
   byId("undo").disabled = !open.canUndo;
   byId("redo").disabled = !open.canRedo;
-  byId("player").hidden = open.state === "finishing";
+  showPlayer();
+  byId("transcript").hidden = !isDone && !open.isLive && !open.words.length;
   byId("player").classList.toggle("is-live", open.isLive);
   if (open.isLive) showLive();
   else transcript.show(open);
@@ -67,6 +68,11 @@ function showWords() {
   showDoubtful();
   search.run(open, recordings.items, list);
   showTime();
+}
+
+/** Show the player, unless there is nothing to play: the last words are awaited, or it is no recording. */
+function showPlayer() {
+  byId("player").hidden = open?.state === "finishing" || (open?.state === "failed" && !player.isPlayable);
 }
 
 function showState() {
@@ -159,6 +165,7 @@ player.addEventListener("state", () => {
   byId("play-icon").setAttribute("href", isPlaying ? "#i-pause" : "#i-play");
   byId("play").setAttribute("aria-label", isPlaying ? "Pause" : "Play");
   for (const id of ["play", "back", "ahead"]) byId(id).disabled = !isPlayable;
+  showPlayer();
   showTime();
 });
 player.addEventListener("unplayable", () => {

@@ -21,6 +21,8 @@ def test_a_file_that_is_no_recording(visit: Callable[..., Any], tmp_path: Path) 
     notice = page.locator("[role=alert] .notice")
     expect(notice).to_contain_text("letter.wav: the recording cannot be read")
     expect(page.locator("#state-text")).to_contain_text("cannot be read")
+    for nothing in ("#player", "#transcript"):  # there is nothing to play or to read
+        expect(page.locator(nothing)).to_be_hidden()
     button(page, "Dismiss").click()
     expect(notice).to_have_count(0)
     button(page, "Try again").click()
