@@ -137,6 +137,8 @@ def init_parts(task: Task, models: Mapping[str, str | Path]) -> None:
         raise InputError(f"init={dict(models)}: name one model, or one for each part of: {', '.join(task.parts)}")
     for part, path in models.items():
         check_choice(f"init: part of a {kind} model", part, task.parts)
+        if not isinstance(path, str | Path):
+            raise InputError(f"init.{part}={path}: expected a model directory or training run")
         directory = model_directory.find(path)
         config = model_directory.read_config(directory)
         model = store.load(directory, model_directory.task_class(config))

@@ -201,6 +201,7 @@ class TestParts:
         )
         refused({"prediction": str(tone_run)}, "a language model is needed")
         refused({"encoder": "/none"}, "/none: no such model directory")
+        refused({"encoder": None}, "init.encoder=None: expected a model directory or training run")
         refused({"encoder": str(tone_run)}, "does not fit the network", **{"encoder.hidden_size": 16})
         refused({}, "name one model, or one for each part of: encoder, prediction")
 
