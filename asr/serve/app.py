@@ -187,7 +187,7 @@ def add_status(app: FastAPI, model: ServedModel, figures: Figures) -> None:
     async def one_model(name: str) -> dict[str, Any]:
         """Describe the model."""
         if name != model.name:
-            check_model(model, "another")
+            raise unknown_model(model, name)
         return model_object(model, created)
 
     @app.get("/health")
@@ -229,15 +229,20 @@ def handle_errors(app: FastAPI) -> None:
     async def invalid(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         name = str(first["loc"][-1])
-        return RequestError(400, f"{name}: {first['msg'].lower()}", "invalid_value", name).response
+        message = "use an upload (multipart/form-data, with a filename)" if name == "file" else first["msg"].lower()
+        return RequestError(400, f"{name}: {message}", "invalid_value", name).response
 
 
 def check_model(model: ServedModel, name: str) -> None:
     """Raise RequestError for the name of another model."""
     if not model.has_name(name):
-        raise RequestError(
-            404, f"there is no model {name!r} here; this server has {model.name!r}", "model_not_found", "model"
-        )
+        raise unknown_model(model, name)
+
+
+def unknown_model(model: ServedModel, name: str) -> RequestError:
+    """Return the error of a name that the model does not have."""
+    message = f"there is no model {name!r} here; this server has {model.name!r}"
+    return RequestError(404, message, "model_not_found", "model")
 
 
 def language_of(model: ServedModel) -> str:

@@ -58,10 +58,10 @@ def align(log_probs: np.ndarray, labels: Sequence[int], blank: int = 0) -> tuple
     path, score = _viterbi(log_probs, sequence, blank, CHECKPOINT_FRAMES)
     if score == -np.inf:
         needed = sequence.size + int((sequence[1:] == sequence[:-1]).sum())
-        raise InputError(
-            f"alignment: {len(log_probs)} frames have no path of these {sequence.size} labels, "
-            f"for which {needed} frames are needed"
-        )
+        if needed > len(log_probs):
+            labels = f"its {sequence.size} labels need {needed} frames, of which there are {len(log_probs)}"
+            raise InputError(f"the text is too long for the recording: {labels}")
+        raise InputError("alignment: all paths of the text have the probability 0")
     return path, score
 
 
