@@ -200,9 +200,9 @@ def class_config(tiny_config: Callable[..., dict[str, Any]]) -> Callable[..., di
         task = {"type": "classification", "pooling": "mean", "heads": {"class": {"kind": "classes"}}}
         config = tiny_config(run_dir, train, **{"trainer.epochs": 15, "data.utterances": 3, "task": task} | changes)
         del config["decoder"]
-        if "data.too_short" not in changes:
-            del config["data"]["too_short"]
-        del config["data"]["unknown_text"]
+        for name in ("too_short", "unknown_text", "teacher", "teacher_weight", "untranscribed"):
+            if f"data.{name}" not in changes:
+                del config["data"][name]
         return config
 
     return make

@@ -40,7 +40,8 @@ def transducer_config(tiny_config: Callable[..., dict[str, Any]]) -> Callable[..
         task = {"type": "transducer", "output_network": "tanh", "joint_size": 32, "heads": heads}
         config = tiny_config(run_dir, train, **{"task": task, "trainer.epochs": 60, "data.seconds": 1.2} | changes)
         config["label_rnn"] = {"type": "label_rnn", "embedding_size": 8, "hidden_size": 16, "num_layers": 1}
-        del config["data"]["too_short"]
+        for name in ("too_short", "teacher", "teacher_weight", "untranscribed"):
+            del config["data"][name]
         return config
 
     return make
