@@ -53,7 +53,10 @@ def listen(
             "little-endian, mono).",
         ),
     ] = None,
-    rate: Annotated[int, typer.Option(metavar="HZ", help="Sample rate of raw samples.")] = STREAM_RATE,
+    rate: Annotated[
+        int | None,
+        typer.Option(metavar="HZ", help="Sample rate of the raw samples of --file -.", show_default=str(STREAM_RATE)),
+    ] = None,
     save: Annotated[
         Path | None,
         typer.Option(
@@ -62,12 +65,13 @@ def listen(
         ),
     ] = None,
     format: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Formats of the transcript that --save writes: txt, json, srt, vtt, tsv, ctm, TextGrid.",
+            show_default="txt",
             autocompletion=formats,
         ),
-    ] = "txt",
+    ] = None,
     overwrite: Overwrite = False,
     json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each event, for programs.")] = False,
     plain: Plain = False,
@@ -91,10 +95,14 @@ def listen(
         return
     if file is not None and device is not None:
         raise InputError("--file takes the place of a microphone: leave out --device")
-    extensions = parse_formats(format)
+    if rate is not None and file != STDIN:
+        raise InputError("--rate is that of raw samples: add --file -, or leave it out")
+    if format is not None and save is None:
+        raise InputError("--format is that of a transcript that is saved: add --save FILE, or leave it out")
+    extensions = parse_formats(format or "txt")
     options = decoder_config(beam, lm, lexicon, hotwords, decoder)
     with ExitStack() as stack:
-        open_source = source_opener(file, device, rate, stack)
+        open_source = source_opener(file, device, STREAM_RATE if rate is None else rate, stack)
         from asr.inference.listening import LiveSession  # imports torch, which takes a second
 
         session = LiveSession.load(

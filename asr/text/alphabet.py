@@ -73,6 +73,7 @@ class Alphabet:
         for name in names:
             if not isinstance(name, str):
                 raise InputError(f"labels: {name!r} is not a string")
+        names = tuple(map(str, names))  # numpy has strings of its own
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise InputError(f"labels: {twice!r} is there twice")
@@ -85,6 +86,8 @@ class Alphabet:
             blank_label = len(names)
             names = (*names, "<blank>" if "<blank>" not in names else "")
         space_label = _find(names, space, () if has_pieces else SPACES, "space", taken=blank_label)
+        if space_label == blank_label:
+            raise InputError(f"blank and space are the same label, {names[blank_label]!r} ({blank_label})")
         hidden = tuple(
             number
             for number, name in enumerate(names)

@@ -215,7 +215,9 @@ def test_what_is_refused(asr: Callable[..., Any], audio: Path, tmp_path: Path) -
     asr("listen", "--file", tmp_path / "none.wav").check_refusal(r"none\.wav: no such file")
     asr("listen", "--file", audio, "--device", "1").check_refusal("leave out --device")
     asr("listen", "--file", "-", "--rate", "5").check_refusal("sample rate of 5 Hz")
-    asr("listen", "--file", audio, "--format", "doc").check_refusal("doc")
+    asr("listen", "--file", audio, "--rate", "8000").check_refusal("--rate is that of raw samples: add --file -")
+    asr("listen", "--file", audio, "--format", "srt").check_refusal("add --save FILE")
+    asr("listen", "--file", audio, "--save", tmp_path / "a.wav", "--format", "doc").check_refusal("doc")
 
 
 @pytest.mark.slow

@@ -78,7 +78,7 @@ def test_what_labels_are(labels: Any, kind: str, blank: int, space: int | None, 
     [
         (WAV2VEC2, "<pad>", "|", f"{WAV2VEC2_SAID}, never written: <s> </s> <unk>"),
         (["", " ", "a"], "", " ", "3 labels, characters, blank '' (0), space ' ' (1)"),
-        ([*"ab "], "<blank>", " ", "4 labels, characters, blank '<blank>' (3), space ' ' (2)"),
+        (np.array([*"ab "]), "<blank>", " ", "4 labels, characters, blank '<blank>' (3), space ' ' (2)"),
         (["[PAD]", "bun", "##ny"], "[PAD]", None, "3 labels, pieces, blank '[PAD]' (0)"),
     ],
 )
@@ -107,6 +107,7 @@ def test_labels_that_are_named(tmp_path: Path) -> None:
         (["a", 1], {}, "1 is not a string"),
         ({"a": 0, "b": 2}, {}, "no label has the number 1; 2 labels have those from 0"),
         (["a", "b"], {"blank": "c"}, "blank='c' is not among the labels 'a', 'b'"),
+        (["_", "|", "a"], {"blank": 1, "space": "|"}, r"blank and space are the same label, '\|' \(1\)"),
         (["a", "b"], {"space": 7}, "space=7: use a label's name, or its number from 0 to"),
         (["<pad>", "<s>"], {}, "none of '<pad>', '<s>' is a character, a piece or a word"),
     ):
