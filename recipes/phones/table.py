@@ -2,7 +2,7 @@
 
 python recipes/phones/table.py train       # finished rows are skipped, one that was stopped goes on
 python recipes/phones/table.py             # as far as it is trained
-python recipes/phones/table.py --cells     # the same for the cells of recipes/cells
+python recipes/phones/table.py --cells     # the same for the cells of recipes/cells, each beside lstm
 
 A row is a recipe of recipes/timit with corpus=phones_small, or recipes/cells/phones.yaml. Its test set is scored once,
 when it is trained. A claim of the paper holds where the 95 % interval of the difference in test PER is below 0, and
@@ -86,8 +86,10 @@ ROWS = (
     Row("ctc-5l-250h", 150, 18.4),
     Row("modern"),
 )
+# what a cell needs besides its name: the states of rectifiers that begin with the identity overflow in three layers
+OF_CELLS = {"relu": ("encoder.init=uniform",)}
 CELLS = tuple(
-    Row(f"cells-{cell}", recipe="cells/phones", settings=(f"encoder.cell={cell}",), corpus="")
+    Row(f"cells-{cell}", recipe="cells/phones", settings=(f"encoder.cell={cell}", *OF_CELLS.get(cell, ())), corpus="")
     for cell in ("tanh", "relu", "lstm", "peephole_lstm", "coupled_lstm", "gru", "clockwork", "depth_gated_lstm")
 )
 # claim, the row that is better by it, the row that is worse
@@ -191,6 +193,17 @@ def verdicts(seeds: Sequence[int]) -> Iterator[str]:
         yield f"| {' | '.join([claim, f'{better}, {worse}', *cells, paper])} |"
 
 
+def beside_lstm(seeds: Sequence[int]) -> Iterator[str]:
+    """Yield a line in Markdown for each trained cell: how far its test PER is from that of lstm, and the interval."""
+    yield "| network | difference of test PER from cells-lstm | 95 % interval |"
+    yield "| --- | --- | --- |"
+    (lstm,) = (row for row in CELLS if row.name == "cells-lstm")
+    for row in CELLS:
+        pairs = [(a, b) for seed in seeds if (a := test_counts(row, seed)) and (b := test_counts(lstm, seed))]
+        if row is not lstm and pairs:
+            yield f"| {' | '.join([row.name, *judge([a for a, _ in pairs], [b for _, b in pairs])[:2]])} |"
+
+
 def judge(better: Sequence[Counts], worse: Sequence[Counts]) -> list[str]:
     """Return difference, interval and verdict for the errors of two rows, whose seeds are added up."""
     utterances = list(worse[0])
@@ -218,7 +231,7 @@ def main() -> None:
     rows = [row for row in rows if row.name in names]
     if arguments.action == "train":
         sys.exit(train(rows, seeds, arguments.settings))
-    print("\n".join([*table(rows, seeds), *([] if arguments.cells else ["", *verdicts(seeds)])]))
+    print("\n".join([*table(rows, seeds), "", *(beside_lstm(seeds) if arguments.cells else verdicts(seeds))]))
 
 
 if __name__ == "__main__":

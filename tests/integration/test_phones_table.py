@@ -46,7 +46,7 @@ def test_rows_are_trained_into_their_folders(row: Any) -> None:
 
 def finished(name: str, errors: list[int], seed: int = 1, dev: float = 0.5) -> None:
     """Write what a trained row leaves: 20 phones by each speaker, ``errors`` of them substituted."""
-    row = next(row for row in table.ROWS if row.name == name)
+    row = next(row for row in (*table.ROWS, *table.CELLS) if row.name == name)
     model = row.run_dir(seed) / "model"
     model.mkdir(parents=True)
     save_file({"w": np.zeros((123, 1000), np.float32)}, model / "weights.safetensors")
@@ -97,6 +97,18 @@ def test_verdicts() -> None:
     assert cells(lines, "more layers help")[4:] == ["undecided", "-5.3"]
     assert cells(lines, "a transducer is better than CTC")[4:] == ["fails", "-0.3"]
     assert cells(lines, "weight noise helps")[4:] == ["not run", ""]
+
+
+def test_cells_beside_lstm() -> None:
+    finished("cells-lstm", [5, 6, 5, 4] * 3)
+    finished("cells-tanh", [9, 10, 9, 10] * 3)
+    finished("cells-gru", [4, 6, 5, 5] * 3)
+    header, rule, *lines = table.beside_lstm([1])
+    assert header.count("|") == rule.count("|") == 4 and len(lines) == 2
+    difference, interval = cells(lines, "cells-tanh")[1:]
+    assert difference == "+22.5" and all(float(end) > 0 for end in interval.split(" to "))
+    difference, interval = cells(lines, "cells-gru")[1:]
+    assert difference == "+0.0" and interval.startswith("-") and "to +" in interval
 
 
 def test_only_seeds_of_both_rows_count() -> None:
