@@ -59,8 +59,8 @@ def align(log_probs: np.ndarray, labels: Sequence[int], blank: int = 0) -> tuple
     if score == -np.inf:
         needed = sequence.size + int((sequence[1:] == sequence[:-1]).sum())
         if needed > len(log_probs):
-            labels = f"its {sequence.size} labels need {needed} frames, of which there are {len(log_probs)}"
-            raise InputError(f"the text is too long for the recording: {labels}")
+            lack = f"its {sequence.size} labels need {needed} frames, of which there are {len(log_probs)}"
+            raise InputError(f"the text is too long for the recording: {lack}")
         raise InputError("alignment: all paths of the text have the probability 0")
     return path, score
 
