@@ -308,8 +308,7 @@ class CTCTask(RecognitionTask):
         if lower:
             below = torch.stack([self._loss_of_views(scores, lengths, targets, silent)[0] for scores in lower]).mean()
             loss = torch.lerp(loss, below, self.self_condition_weight)
-        for further in self.further_losses:
-            loss = loss + further(batch, scores)
+        loss = sum((further(batch, scores) for further in self.further_losses), loss)
         return Loss(loss, skipped=skipped // views)
 
     def validation_step(self, batch: SpeechBatch) -> Validation:
