@@ -104,7 +104,7 @@ def test_each_view_of_the_teacher_has_its_turn() -> None:
     ("options", "message"),
     [
         ({"labels": "abd"}, "head text has other labels"),
-        ({"stride": 2}, r"has a frame every 0\.01 s, this network has one every 0\.02 s"),
+        ({"stride": 2}, r"has a frame every 0\.01 s; this network has one every 0\.02 s"),
         ({"augmentation": [SpectrogramWarp(0.1, 0.1)]}, r"use augmentation\.warp\.tempo=0"),
     ],
 )
