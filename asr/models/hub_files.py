@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import re
 import shutil
 import tempfile
@@ -19,6 +20,7 @@ from asr.text.normalization import TextNormalizer
 from asr.text.vocabulary import BLANK, Vocabulary
 from asr.utils.torchaudio import import_torchaudio
 
+log = logging.getLogger(__name__)
 PREFIX = "hf:"
 HEAD = "text"
 MISSING = "the extra hub is not installed (pip install 'asr-recurrent[hub]')"
@@ -39,8 +41,10 @@ def model_directory(model: str) -> Path:
     """
     source, _, language = model.removeprefix(PREFIX).partition("@")
     options: dict[str, Any] = {"local_files_only": True} if Path(source).is_dir() else {}
-    if not options and not _NAME.fullmatch(source):
+    if not source or (not options and not _NAME.fullmatch(source)):
         raise InputError(f"{model}: no such folder, and not a name of the hub (OWNER/MODEL)")
+    if not options:
+        log.info("%s: no folder has this name; the Hugging Face hub is asked", model)
     if language:
         options["target_lang"] = language
     alphabet = read_alphabet(model, source, options)
@@ -103,6 +107,7 @@ def load_transformers(model: str) -> Any:
         raise InputError(f"{model}: {MISSING}") from error
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # of a connection, the error says what is wrong
     return transformers
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -146,13 +147,21 @@ def test_the_command(asr: Command, model: Path, tmp_path: Path) -> None:
     asr("transcribe", tmp_path / "a.wav", "--model", f"hf:{tmp_path}").check_refusal("hf:.*: cannot be read")
 
 
-def test_a_name_of_the_hub_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_of_the_hub_without_a_connection(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """That is an error and no more: the hub's own warnings of each try are not shown."""
+
     def no_connection(*_: Any, **__: Any) -> None:
+        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s")
         raise OSError("We couldn't connect")
 
     monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", no_connection)
     with pytest.raises(InputError, match=r"hf:owner/model: no folder of this name is here, .* `hf download` it"):
         asr_.load("hf:owner/model")
+    assert "Retrying" not in capfd.readouterr().err
+    with pytest.raises(InputError, match="hf:: no such folder"):
+        asr_.load("hf:")
 
 
 def test_labels_of_other_kinds(tmp_path: Path) -> None:
