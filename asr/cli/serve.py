@@ -76,10 +76,11 @@ def serve(
         raise InputError(f'asr serve needs {", ".join(missing)}: pip install "asr-recurrent[serve]"')
     options = decoder_config(beam, lm, lexicon, hotwords, decoder)
     from asr.models.directory import find
-    from asr.serve.address import check_access
+    from asr.serve.address import check_access, check_names
     from asr.serve.limits import Limits
 
     check_access(host, token)
+    check_names(allow_host or (), cors_origin or ())
     find(model)
 
     limits = Limits(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from asr.errors import InputError
 
@@ -43,3 +45,28 @@ def check_access(host: str, token: str) -> None:
         )
     if token and (not token.isascii() or not token.isprintable() or " " in token):
         raise InputError("the token: use printable ASCII characters without spaces")
+
+
+def check_names(hosts: Iterable[str], origins: Iterable[str]) -> None:
+    """Raise InputError for names that no browser sends as ``Host`` (without its port) or as ``Origin``."""
+    for host in hosts:
+        if not host or set(host) & set("/:@*[] "):
+            raise InputError(f"--allow-host {host}: use a name alone, such as asr.example")
+    for origin in origins:
+        expected = _origin(origin)
+        if origin != expected:
+            raise InputError(f"--cors-origin {origin}: use {expected or 'a scheme and a host: https://app.example'}")
+
+
+def _origin(url: str) -> str:
+    """Return the origin of a page as browsers send it; empty for what is no address of a page."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return ""
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    if default is None or not parts.hostname or "*" in url:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")

@@ -78,6 +78,33 @@ def test_a_server_that_others_reach_needs_a_token() -> None:
         check_access("127.0.0.1", "two words")
 
 
+@pytest.mark.parametrize(
+    ("hosts", "origins", "message"),
+    [
+        (["https://asr.example"], [], "use a name alone"),
+        (["asr.example:443"], [], "use a name alone"),
+        (["*"], [], "use a name alone"),
+        ([], ["https://app.example/"], "use https://app.example$"),
+        ([], ["https://App.example:443/page"], "use https://app.example$"),
+        ([], ["http://[::1]:8080/"], r"use http://\[::1\]:8080$"),
+        ([], ["app.example"], "use a scheme and a host"),
+        ([], ["*"], "use a scheme and a host"),
+        ([], ["http://app.example:x"], "use a scheme and a host"),
+    ],
+)
+def test_names_that_no_browser_sends(hosts: list[str], origins: list[str], message: str) -> None:
+    from asr.serve.address import check_names
+
+    with pytest.raises(InputError, match=message):
+        check_names(hosts, origins)
+
+
+def test_names_that_browsers_send() -> None:
+    from asr.serve.address import check_names
+
+    check_names(["asr.example", "10.0.0.1"], ["https://app.example", "http://localhost:3000", "http://[::1]"])
+
+
 def test_sizes(client_of: Callable[..., Any], recording: bytes) -> None:
     client = client_of(limits=limits(megabytes=0.1))
     assert post(client, recording).status_code == 200
