@@ -220,10 +220,9 @@ def handle_errors(app: FastAPI) -> None:
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             log.error("an upload is refused: %s is full", tempfile.gettempdir())
             return RequestError(507, "no room for the upload on the server's disk", "disk_full", "file").response
-        detail = str(error.detail)
-        if error.status_code in (404, 405):
-            detail = f"{request.method} {request.url.path}: this server has no such address"
-        return RequestError(error.status_code, detail, None, None, error.headers).response
+        if error.status_code in (404, 405):  # of the page's files, which answer what no other address has
+            return no_such_address(app, request).response
+        return RequestError(error.status_code, str(error.detail), None, None, error.headers).response
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
@@ -231,6 +230,17 @@ def handle_errors(app: FastAPI) -> None:
         name = str(first["loc"][-1])
         message = "use an upload (multipart/form-data, with a filename)" if name == "file" else first["msg"].lower()
         return RequestError(400, f"{name}: {message}", "invalid_value", name).response
+
+
+def no_such_address(app: FastAPI, request: Request) -> RequestError:
+    """Return the error of a request to an address that is missing, or that is there for another method."""
+    path, called = request.url.path, f"{request.method} {request.url.path}"
+    routes: list[Any] = [route for route in app.routes if getattr(route, "methods", None)]  # not the page
+    methods = {method for route in routes if route.path_regex.match(path) for method in route.methods}
+    if not methods:
+        return RequestError(404, f"{called}: this server has no such address")
+    allowed = ", ".join(sorted(methods))
+    return RequestError(405, f"{called}: use {allowed}", headers={"Allow": allowed})
 
 
 def check_model(model: ServedModel, name: str) -> None:

@@ -182,11 +182,18 @@ def test_recordings_that_cannot_be_read(client: Any, recording: bytes) -> None:
         TRANSCRIPTIONS, content=b"--x\r\n", headers={"content-type": "multipart/form-data; boundary=x"}
     )
     error_of(broken, 400)
+
+
+def test_addresses_and_methods_that_are_not_there(client: Any, recording: bytes) -> None:
     error_of(client.get("/nothing"), 404)
-    error_of(client.get(TRANSCRIPTIONS), 404)
-    error = error_of(post(client, recording, "/v1/audio/translations"), 405)
+    error = error_of(post(client, recording, "/v1/audio/translations"), 404)
     assert error["message"] == "POST /v1/audio/translations: this server has no such address"
-    error_of(client.delete(TRANSCRIPTIONS), 405)
+    for method, address, allowed in [
+        ("GET", TRANSCRIPTIONS, "POST"), ("DELETE", TRANSCRIPTIONS, "POST"), ("POST", "/v1/models/ctc_text", "GET")
+    ]:  # fmt: skip
+        answer = client.request(method, address)
+        assert error_of(answer, 405)["message"] == f"{method} {address}: use {allowed}"
+        assert answer.headers["allow"] == allowed
 
 
 def test_no_path_of_a_client_is_opened(client: Any, recording: bytes, tmp_path: Path) -> None:
