@@ -49,15 +49,20 @@ export function announce(text) {
   requestAnimationFrame(() => (place.textContent = announced.splice(0).join(" ")));
 }
 
-/** Show a message until it is dismissed; the same message is shown once. */
-export function notify(text) {
+/** Show a message until it is dismissed; the same message is shown once. `about` is what `dismiss` knows it by. */
+export function notify(text, about = null) {
   const place = byId("notices");
   for (const notice of place.children) if (notice.dataset.text === text) return;
-  const dismiss = make("button", { type: "button", className: "icon", "aria-label": "Dismiss" }, icon("close"));
-  const notice = make("div", { className: "notice" }, make("p", {}, text), dismiss);
+  const close = make("button", { type: "button", className: "icon", "aria-label": "Dismiss" }, icon("close"));
+  const notice = make("div", { className: "notice", about }, make("p", {}, text), close);
   notice.dataset.text = text;
-  dismiss.addEventListener("click", () => notice.remove());
+  close.addEventListener("click", () => notice.remove());
   place.append(notice);
+}
+
+/** Remove the messages about something. */
+export function dismiss(about) {
+  for (const notice of [...byId("notices").children]) if (notice.about === about) notice.remove();
 }
 
 /** Remove all messages. */

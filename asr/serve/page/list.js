@@ -89,3 +89,8 @@ export function stateOf(recording) {
       return `${clock(recording.duration)} · ${count(recording.words.length, "word")}${recording.isSaved ? "" : " · edited"}`;
   }
 }
+
+/** Return why a recording failed, with its name. */
+export function failureOf({ name, message }) {
+  return message.startsWith(name) ? message : `${name}: ${message}`;
+}

@@ -1,11 +1,11 @@
 // The page: connects the recordings, the player, the waveform, the words and the keys.
 
 import * as api from "./api.js";
-import { announce, byId, clearNotices, clock, confirmed, count, notify } from "./dom.js";
+import { announce, byId, clearNotices, clock, confirmed, count, dismiss, notify } from "./dom.js";
 import { bindExport, copied, openExport, saved } from "./export.js";
 import { bindFiles } from "./files.js";
 import { bindKeys, showKeys } from "./keyboard.js";
-import { List, showProgress, stateOf } from "./list.js";
+import { failureOf, List, showProgress, stateOf } from "./list.js";
 import { Microphone } from "./microphone.js";
 import { peaksOf } from "./peaks.js";
 import { Player } from "./player.js";
@@ -37,12 +37,11 @@ function show(recording) {
   byId("welcome").hidden = recording !== null;
   byId("work").hidden = recording === null;
   document.title = recording ? `${recording.name} · asr` : "asr · transcripts";
-  if (!recording) {
-    player.load("");
-    return;
-  }
+  if (!recording) return player.load("");
   if (isOther) {
     byId("name").textContent = recording.name;
+    byId("word-facts").textContent = ""; // of the recording that was shown before
+    if (recording.state === "failed") dismiss(recording); // the reason is shown below its name
     player.load(recording.url);
     transcript.focused = 0;
     draw(recording);
@@ -186,6 +185,7 @@ transcript.addEventListener("rewrite", ({ detail: { paragraph, text } }) => {
   changed(isOther ? "Text kept." : "Nothing changed.");
 });
 transcript.addEventListener("hear", ({ detail }) => hear(detail.number, detail.alone));
+transcript.addEventListener("edit", () => player.takeBack());
 transcript.addEventListener("focus", ({ detail }) => player.isPlaying || showFacts(detail));
 
 function undo(isRedo) {
@@ -211,11 +211,12 @@ function copy() {
 // ---- recordings that come and go
 
 function add({ files, others = [] }) {
+  clearNotices(); // of files before; which of them failed is in the list
   const [empty, full] = [files.filter((file) => !file.size), files.filter((file) => file.size)];
-  if (empty.length) notify(`Empty: ${empty.map((file) => file.name).join(", ")}`);
+  if (empty.length) notify(`Left out, as empty: ${empty.map((file) => file.name).join(", ")}`);
   if (others.length) {
-    const named = others.slice(0, 3).join(", ") + (others.length > 3 ? ", …" : "");
-    notify(`Left out, as no recording by its name: ${named} (${count(others.length, "file")})`);
+    const rest = others.length > 3 ? `, … (${count(others.length, "file")})` : "";
+    notify(`Left out, as no recording by its name: ${others.slice(0, 3).join(", ")}${rest}`);
   }
   if (!full.length) return;
   const [first] = recordings.add(full);
@@ -226,6 +227,7 @@ async function remove(recording) {
   if (!recording.isSaved && !(await confirmed(`The edits of ${recording.name} are not in a file yet.`, "Remove it"))) return;
   const at = recordings.items.indexOf(recording);
   recordings.remove(recording);
+  dismiss(recording);
   if (open === recording) show(recordings.items[Math.min(at, recordings.items.length - 1)] ?? null);
 }
 
@@ -239,7 +241,7 @@ recordings.addEventListener("change", ({ detail: { recording, isNews } }) => {
   list.update(recording);
   showAll();
   if (isNews && recording.state === "done") announce(`${recording.name}: ${stateOf(recording)}`);
-  if (isNews && recording.state === "failed") notify(recording.message.startsWith(recording.name) ? recording.message : `${recording.name}: ${recording.message}`);
+  if (isNews && recording.state === "failed") notify(failureOf(recording), recording);
   if (recording !== open) return;
   showState();
   if (isNews) showWords();
@@ -270,9 +272,7 @@ async function toggleMicrophone() {
     source.abandon(); // turned off before the browser gave it
     return;
   }
-  const now = new Date();
-  const pad = (value) => String(value).padStart(2, "0");
-  const time = [now.getHours(), now.getMinutes(), now.getSeconds()].map(pad).join("-");
+  const time = new Date().toTimeString().slice(0, 8).replaceAll(":", "-");
   const recording = recordings.addLive(`microphone-${time}.wav`);
   source.recording = recording;
   recording.microphone = source;

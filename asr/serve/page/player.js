@@ -11,6 +11,7 @@ export class Player extends EventTarget {
     super();
     this._audio = audio;
     this._stopAt = Infinity; // seconds, where a single word is heard
+    this._wasPlaying = false; // before the last word was played
     this.isPlayable = false;
     const tell = (name) => () => this.dispatchEvent(new Event(name));
     for (const name of ["play", "pause", "ended"]) audio.addEventListener(name, tell("state"));
@@ -81,9 +82,15 @@ export class Player extends EventTarget {
 
   /** Play from a word on, or the word alone. */
   playWord(word, alone = false) {
+    this._wasPlaying = this.isPlaying;
     this.seek(word.start);
     this.play();
     if (alone) this._stopAt = word.end;
+  }
+
+  /** Stop, unless the sound went on already when the last word was chosen. */
+  takeBack() {
+    if (!this._wasPlaying) this.pause();
   }
 
   /** Return the number of the word that sounds, or -1. */

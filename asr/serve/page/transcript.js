@@ -8,7 +8,7 @@ const CLICK_MILLISECONDS = 700; // after a click: a second one shall find the wo
 
 /**
  * Shows the words of a recording. Events: "hear" (detail: number of the word, and whether it alone), "focus" (number),
- * "rewrite" (paragraph and text).
+ * "edit" (a double click opens a text field), "rewrite" (paragraph and text).
  */
 export class Transcript extends EventTarget {
   /** @param {HTMLElement} root */
@@ -169,6 +169,7 @@ export class Transcript extends EventTarget {
     const number = event.target.dataset.number;
     if (number === undefined) return;
     getSelection().removeAllRanges();
+    this.dispatchEvent(new CustomEvent("edit")); // the first click has made the word sound
     this.editAt(Number(number));
   }
 

@@ -147,6 +147,21 @@ def test_a_second_click_finds_the_word_where_it_was(visit: Callable[..., Any], s
     expect(page.locator(".field")).to_be_focused()
 
 
+def test_a_double_click_leaves_the_sound_as_it_was(long_page: Any) -> None:
+    page = long_page
+    sound = Sound(page)
+    words(page).nth(3).dblclick()
+    expect(page.locator(".field")).to_be_focused()
+    sound.expect_events("seeking 1.70 play pause")
+    page.keyboard.press("Escape")
+    words(page).first.click()
+    sound.expect_events("seeking 1.70 play pause seeking 0.50 play")
+    words(page).nth(3).dblclick()
+    expect(page.locator(".field")).to_be_focused()
+    sound.expect_events("seeking 1.70 play pause seeking 0.50 play seeking 1.70")
+    expect(page.locator("#play")).to_have_attribute("aria-label", "Pause")
+
+
 def retimed(page: Any, text: str) -> str:
     """The words of an edit of "the idle our came and went", each of 300 ms, 400 ms after the one before."""
     words = [

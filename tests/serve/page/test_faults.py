@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from served_page import TEXT, Served
-from web_page import add_files, button, expect, until_recognized, words
+from web_page import add_files, button, expect, row, until_recognized, words
 
 pytestmark = pytest.mark.browser
 
@@ -29,11 +29,43 @@ def test_a_file_that_is_no_recording(visit: Callable[..., Any], tmp_path: Path) 
     expect(notice).to_contain_text("letter.wav: the recording cannot be read")
 
 
+def test_messages_end_with_what_they_are_about(visit: Callable[..., Any], speech: Path, tmp_path: Path) -> None:
+    """With the reason below the name, with the recording, or with further files."""
+    for name in ("letter.wav", "other.wav"):
+        (tmp_path / name).write_text("Dear reader")
+    page = visit()
+    notices, facts = page.locator(".notice"), page.locator("#word-facts")
+    add_files(page, speech, tmp_path / "letter.wav", tmp_path / "other.wav")
+    expect(notices).to_have_count(2)
+    row(page, "letter.wav").click()
+    expect(notices).to_have_count(1)
+    expect(notices).to_contain_text("other.wav")
+    expect(facts).to_contain_text("cannot play")
+    row(page, "speech.wav").click()
+    expect(facts).to_have_text("")
+    button(page, "Remove other.wav").click()
+    expect(notices).to_have_count(0)
+    add_files(page, tmp_path / "other.wav")
+    expect(notices).to_have_count(1)
+    add_files(page, speech)
+    expect(notices).to_have_count(0)
+
+
+def test_many_messages_leave_room(visit: Callable[..., Any], tmp_path: Path) -> None:
+    names = [tmp_path / f"letter-{number}.wav" for number in range(12)]
+    for name in names:
+        name.write_text("Dear reader")
+    page = visit(viewport={"width": 360, "height": 740})
+    add_files(page, *names)
+    expect(page.locator(".notice")).to_have_count(len(names))
+    assert page.locator("#notices").bounding_box()["height"] < 740 / 3
+
+
 def test_an_empty_file(visit: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "nothing.wav").touch()
     page = visit()
     add_files(page, tmp_path / "nothing.wav")
-    expect(page.locator(".notice")).to_have_text("Empty: nothing.wav")
+    expect(page.locator(".notice")).to_have_text("Left out, as empty: nothing.wav")
     expect(page.locator("#recordings li")).to_have_count(0)
 
 
