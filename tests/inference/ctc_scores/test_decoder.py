@@ -370,7 +370,7 @@ def test_alignment_of_what_cannot_be_written(caplog: pytest.LogCaptureFixture) -
     for text, message in (("", "there is no word"), ("42", "cannot be written with the labels: '42'")):
         with pytest.raises(InputError, match=message):
             asr.align(saying(LABELS, "the"), text, LABELS)
-    with pytest.raises(InputError, match="2 frames have no path"):
+    with pytest.raises(InputError, match="its 7 labels need 7 frames, of which there are 2"):
         asr.align(saying(LABELS, "th"), "the cat", LABELS)
 
 
