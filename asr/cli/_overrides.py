@@ -13,6 +13,7 @@ MAPPINGS = (*DATA, "init")  # a path, or a mapping of names to paths
 PATHS = frozenset(DATA) | {
     "data.cache", "data.perturbation.noise", "data.perturbation.impulse_responses", "run_dir", "init", "resume",
     "decoder.lm", "decoder.lexicon", "decoder.character_lm", "decoder.neural_lm",
+    "decoder.rescoring_lm",
 }  # fmt: skip
 
 

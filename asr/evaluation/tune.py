@@ -39,6 +39,7 @@ WORD_VALUES = {"lm_weight": (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0), "word_bonus"
 UNKNOWN_VALUES = {"unknown_words": (-20.0, -10.0, -5.0)}  # where dev has words that the model of words lacks
 CHARACTER_VALUES = {"character_weight": (0.2, 0.4, 0.6, 0.8, 1.0), "character_bonus": (0.0, 0.5, 1.0, 1.5)}
 NEURAL_VALUES = {"neural_weight": (0.2, 0.4, 0.6, 0.8), "neural_bonus": (0.0, 0.5, 1.0, 1.5)}
+RESCORING_VALUES = {"rescoring_weight": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)}
 BEAM_VALUES = {"beam": (25, 50, 100, 200)}
 CARD_SECTION = "\n## Tuned decoder\n\n"  # of the model card; the last section
 GREEDY_SENTENCE = r"Greedy decoding (?:unless a decoder is named|where nothing else is said)\. "  # of the model card
@@ -183,7 +184,7 @@ def count_unknown_words(decoder: BeamDecoder, texts: Sequence[str]) -> tuple[int
 
 def default_values(decoder: BeamDecoder) -> dict[str, Sequence[float]]:
     """Return the values to try for the language models that a decoder has."""
-    words, labels, neural = decoder.models
+    words, labels, neural, rescoring = decoder.models
     values: dict[str, Sequence[float]] = {}
     if words is not None and words.ngram is not None:
         values |= WORD_VALUES
@@ -191,6 +192,8 @@ def default_values(decoder: BeamDecoder) -> dict[str, Sequence[float]]:
         values |= CHARACTER_VALUES
     if neural is not None:
         values |= NEURAL_VALUES
+    if rescoring is not None:
+        values |= RESCORING_VALUES
     return values | BEAM_VALUES
 
 

@@ -234,7 +234,7 @@ class Live:
         frames = self._frames.read(self._begin, is_final)
         if not len(frames):
             return []
-        search = self.model.decoder.start()
+        search = self.model.decoder.first_pass.start()  # a second pass each time would take too long
         search.feed(frames)
         offset = self._begin * self._frame_seconds
         end = self.seconds

@@ -21,9 +21,10 @@ DECODER_FILES = {
     "lexicon": "lexicon.txt",
     "pronouncer": "pronouncer",
     "neural_lm": "neural_lm",
+    "rescoring_lm": "rescoring_lm",
 }
 NGRAMS = ("lm", "character_lm")  # those that name an n-gram model
-MODELS = ("pronouncer", "neural_lm")  # those that name a model directory
+MODELS = ("pronouncer", "neural_lm", "rescoring_lm")  # those that name a model directory
 
 
 def copy_decoder_files(decoder: Mapping[str, Any], directory: Path) -> dict[str, Any]:

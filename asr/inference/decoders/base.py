@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.metrics.calibration import calibrate, collect_evidence
 from asr.text.vocabulary import Vocabulary
+
+# a kind of decoder
+Decoder = TypeVar("Decoder", bound="BaseDecoder")
 
 
 class Search(Protocol):
@@ -40,6 +43,10 @@ class HeadDecoder(Protocol):
 
     vocabulary: Vocabulary
     scoring_vocabulary: Vocabulary
+
+    @property
+    def first_pass(self) -> HeadDecoder:
+        """The decoder without a second pass, for speech that goes on."""
 
     def search(self, frames: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
         """Return the n best hypotheses, best first, of each utterance of padded frames (N, T, D), lengths (N,)."""
@@ -78,6 +85,11 @@ class BaseDecoder:
         self.vocabulary = vocabulary
         self.scoring_vocabulary = vocabulary
         self.calibration = calibration
+
+    @property
+    def first_pass(self: Decoder) -> Decoder:
+        """The decoder without a second pass: itself, where there is none."""
+        return self
 
     def words(self, hypothesis: Hypothesis) -> list[tuple[str, int, int]]:
         """Return the words of a hypothesis (of phones: every phone): (text, first label, last label + 1)."""

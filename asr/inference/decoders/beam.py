@@ -13,7 +13,7 @@ import numpy as np
 from asr.decoding.ctc import beam as ctc_beam
 from asr.decoding.ctc._batch import check_batch
 from asr.decoding.ctc.beam import CTCBeamSearch
-from asr.decoding.ctc.fusion import LabelModel, WordModel, make_graph
+from asr.decoding.ctc.fusion import Graph, LabelModel, WordModel, make_graph
 from asr.decoding.ctc.lexicon_trie import NONE
 from asr.decoding.ctc.neural_lm import NeuralModel
 from asr.decoding.ctc.options import CTCBeamOptions
@@ -23,6 +23,7 @@ from asr.errors import InputError
 from asr.inference.decoders.base import BaseDecoder, Search
 from asr.inference.decoders.hotwords import HotWords, parse_hotwords
 from asr.inference.decoders.models import WordSource
+from asr.inference.decoders.rescoring import Rescoring
 from asr.inference.decoders.segments import SegmentedSearch, between_pauses, select
 from asr.text.normalization import TextNormalizer
 from asr.text.vocabulary import Vocabulary
@@ -36,15 +37,24 @@ TUNABLE = {
     "character_bonus": ("labels", "bonus"),
     "neural_weight": ("neural", "weight"),
     "neural_bonus": ("neural", "bonus"),
+    "rescoring_weight": ("rescoring", "weight"),
 }
 
 
 class FusionModels(NamedTuple):
-    """The language models of a beam search: n-gram models of words and of labels, a network's model of labels."""
+    """The language models of a beam search: n-gram models of words and of labels, networks.
+
+    ``neural`` scores labels during the search, ``rescoring`` the texts that it finds.
+    """
 
     words: WordModel | None = None
     labels: LabelModel | None = None
     neural: NeuralModel | None = None
+    rescoring: Rescoring | None = None
+
+    def graph(self, labels: int) -> Graph:
+        """Return what takes part in a search over a number of labels in the form that it reads."""
+        return make_graph(labels, self.words, self.labels, self.neural)
 
 
 class BeamDecoder(BaseDecoder):
@@ -75,7 +85,7 @@ class BeamDecoder(BaseDecoder):
         self.min_confidence = min_confidence
         self.options = options or CTCBeamOptions()
         self.models = models or FusionModels()
-        self.graph = make_graph(len(vocabulary), *self.models)
+        self.graph = self.models.graph(len(vocabulary))
         self._source = source or WordSource(vocabulary)
         self._names: Sequence[str] = self.models.words.words if self.models.words else ()
         if self.models.words and vocabulary.kind == "phones":
@@ -102,7 +112,7 @@ class BeamDecoder(BaseDecoder):
                 raise InputError(f"{name}: this decoder has no such model; it has {', '.join(self._tunable())}")
             models[model] = replace(models[model], **{field: value})
         other.models = FusionModels(**models)
-        other.graph = make_graph(len(self.vocabulary), *other.models)
+        other.graph = other.models.graph(len(self.vocabulary))
         return other
 
     def with_hotwords(self, hotwords: HotWords) -> BeamDecoder:
@@ -119,7 +129,7 @@ class BeamDecoder(BaseDecoder):
         if now is not None and (now.weight, now.bonus, now.unknown) != (words.weight, words.bonus, words.unknown):
             words = replace(words, weight=now.weight, bonus=now.bonus, unknown=now.unknown)  # see `with_weights`
         other.models = self.models._replace(words=words)
-        other.graph = make_graph(len(self.vocabulary), *other.models)
+        other.graph = other.models.graph(len(self.vocabulary))
         other._names = words.words
         return other
 
@@ -145,18 +155,39 @@ class BeamDecoder(BaseDecoder):
         if log_probs.shape[2] != len(self.vocabulary):
             raise InputError(f"scores have {log_probs.shape[2]} labels, the vocabulary has {len(self.vocabulary)}")
         found = ctc_beam.search(
-            log_probs, lengths, self.vocabulary.blank, self.options, self.graph, self.models.neural, self._text_of
+            log_probs, lengths, self.vocabulary.blank, self._wide, self.graph, self.models.neural, self._text_of
         )
-        return [[self.without_doubtful(hypothesis) for hypothesis in hypotheses] for hypotheses in found]
+        return [self._revise(hypotheses) for hypotheses in found]
 
     def start(self, pool: Executor | None = None) -> Search:
         """Begin a search over one recording, which is searched in segments between pauses if it is long."""
         labels, blank = len(self.vocabulary), self.vocabulary.blank
 
         def make_search() -> CTCBeamSearch:
-            return CTCBeamSearch(labels, blank, self.options, self.graph, self.models.neural, self._text_of)
+            return CTCBeamSearch(labels, blank, self._wide, self.graph, self.models.neural, self._text_of)
 
-        return SegmentedSearch(make_search, pool, self.without_doubtful)
+        return SegmentedSearch(make_search, pool, self._revise)
+
+    @property
+    def first_pass(self) -> BeamDecoder:
+        """This decoder without its second pass."""
+        other = copy.copy(self)
+        other.models = self.models._replace(rescoring=None)
+        return other
+
+    @property
+    def _wide(self) -> CTCBeamOptions:
+        """The options of the search, which finds as many hypotheses as the second pass reads."""
+        rescoring = self.models.rescoring
+        return replace(self.options, nbest=max(self.options.nbest, rescoring.nbest)) if rescoring else self.options
+
+    def _revise(self, hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+        """Return the n best hypotheses of a segment in the order of the second pass, without doubtful words."""
+        rescoring, words = self.models.rescoring, self.models.words
+        if rescoring and words:
+            texts = [[word for word, _, _ in self.words(hypothesis)] for hypothesis in hypotheses]
+            hypotheses = rescoring.reorder(hypotheses, texts, words)
+        return [self.without_doubtful(hypothesis) for hypothesis in hypotheses[: self.options.nbest]]
 
     def without_doubtful(self, hypothesis: Hypothesis) -> Hypothesis:
         """Leave out the words between two pauses whose mean confidence is below ``min_confidence``."""

@@ -21,11 +21,13 @@ from asr.text import lexicon as lexicon_
 from asr.text.lexicon import Lexicon, read_lexicon
 from asr.text.vocabulary import SPECIALS, Vocabulary
 from asr.utils.aliases import rename_keys
+from asr.utils.options import is_whole
 
 if TYPE_CHECKING:
     from asr.decoding.ctc.neural_lm import NeuralModel
     from asr.inference.decoders.aligner import Aligner
     from asr.inference.decoders.beam import BeamDecoder
+    from asr.inference.decoders.rescoring import Rescoring
     from asr.modules.transducer_head import TransducerHead
 
 log = logging.getLogger(__name__)
@@ -69,6 +71,9 @@ def beam_decoder(
     neural_lm: str | Path | None = None,
     neural_weight: float = 0.4,
     neural_bonus: float = 0.0,
+    rescoring_lm: str | Path | None = None,
+    rescoring_weight: float = 0.5,
+    rescoring_nbest: int = 20,
     hotwords: HotWords | None = None,
     calibration: Sequence[float] | None = None,
     min_confidence: float = 0.1,
@@ -98,6 +103,10 @@ def beam_decoder(
             prefix, which takes far longer than the other models do.
         neural_weight: factor of the natural-log probability that ``neural_lm`` gives a label.
         neural_bonus: added to the score for each label.
+        rescoring_lm: directory of a language model (`asr.tasks.language`) for a second pass over the best texts of each
+            segment between pauses. It needs ``lm``.
+        rescoring_weight: share that it takes of ``lm``'s part in the score, from 0 to 1.
+        rescoring_nbest: number of texts that it scores.
         hotwords: words or phrases to favor, with what each adds to the score (natural log): a mapping, a list, or a
             string such as ``"adam, new york=3"``, see `asr.inference.decoders.hotwords.parse_hotwords`. They are
             normalized as texts are.
@@ -116,7 +125,7 @@ def beam_decoder(
     options = CTCBeamOptions(beam, nbest, max_labels, min_label_prob, beam_threshold)
     weights = {"lm_weight": lm_weight, "word_bonus": word_bonus, "unknown_words": unknown_words}
     weights |= {"character_weight": character_weight, "character_bonus": character_bonus}
-    weights |= {"neural_weight": neural_weight, "neural_bonus": neural_bonus}
+    weights |= {"neural_weight": neural_weight, "neural_bonus": neural_bonus, "rescoring_weight": rescoring_weight}
     for name, weight in weights.items():
         if weight is not None and not math.isfinite(weight):
             raise InputError(f"decoder.{name}={weight}: use a finite number")
@@ -143,7 +152,12 @@ def beam_decoder(
         if network is not None:
             raise InputError("decoder.neural_lm: not for a transducer; use lm or character_lm")
         neural = neural_model(vocabulary, neural_lm, neural_weight, neural_bonus)
-    fused = FusionModels(words, labels, neural)
+    rescoring = None
+    if rescoring_lm is not None:
+        if words is None or words.ngram is None:
+            raise InputError("decoder.rescoring_lm takes a share of the n-gram model's score: give lm as well")
+        rescoring = rescoring_model(rescoring_lm, rescoring_weight, rescoring_nbest)
+    fused = FusionModels(words, labels, neural, rescoring)
     if network is None:
         return BeamDecoder(
             vocabulary, options, fused, calibration=calibration, min_confidence=min_confidence, source=source
@@ -233,6 +247,22 @@ def neural_model(vocabulary: Vocabulary, model: str | Path, weight: float, bonus
     required = [token for token in vocabulary.tokens if token not in SPECIALS]
     log_uncovered("labels", len(required), [token for token in required if token not in task.vocabulary.tokens])
     return NeuralModel(scorer, scorer.end, scorer.end, weight, bonus)
+
+
+def rescoring_model(model: str | Path, weight: float, nbest: int) -> Rescoring:
+    """Load a language model for a second pass.
+
+    Raises:
+        InputError: the directory does not hold a language model, or a number is out of range.
+    """
+    from asr.inference.decoders.rescoring import Rescoring
+    from asr.tasks.language import LanguageTask
+
+    if not 0 <= weight <= 1:
+        raise InputError(f"decoder.rescoring_weight={weight}: use a number from 0 to 1")
+    if not (is_whole(nbest) and nbest >= 1):
+        raise InputError(f"decoder.rescoring_nbest={nbest!r}: use a whole number of at least 1")
+    return Rescoring(store.load(directory.find(model), LanguageTask), weight, nbest)
 
 
 def lexicon_for(

@@ -31,14 +31,14 @@ class SegmentedSearch:
     Args:
         make_search: makes a search over one segment; a search is used again for later segments.
         pool: threads that search segments while further frames are fed; None: `feed` and `finish` search them.
-        revise: what is done to each hypothesis of a segment.
+        revise: what is done to the hypotheses of a segment.
     """
 
     def __init__(
         self,
         make_search: Callable[[], CTCBeamSearch],
         pool: Executor | None = None,
-        revise: Callable[[Hypothesis], Hypothesis] = lambda hypothesis: hypothesis,
+        revise: Callable[[Sequence[Hypothesis]], Sequence[Hypothesis]] = lambda hypotheses: hypotheses,
     ) -> None:
         self._make_search = make_search
         self._pool = pool
@@ -83,7 +83,7 @@ class SegmentedSearch:
             search = self._make_search()
         search.start()
         search.feed(frames)
-        hypotheses = [shift_frames(self._revise(hypothesis), begin) for hypothesis in search.finish()]
+        hypotheses = [shift_frames(hypothesis, begin) for hypothesis in self._revise(search.finish())]
         self._idle.append(search)
         return hypotheses
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any, Protocol
@@ -96,12 +96,13 @@ class TransducerBeamDecoder(BeamDecoder):
     def search(self, frames: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
         """Return the n best hypotheses, best first, of each utterance: frames (N, T, D), lengths (N,)."""
         check_frames(frames, self.network)
-        return beam.search(self.network, torch.from_numpy(frames), lengths, self.options, self.graph, self._text_of)
+        found = beam.search(self.network, torch.from_numpy(frames), lengths, self._wide, self.graph, self._text_of)
+        return [self._revise(hypotheses) for hypotheses in found]
 
     def start(self, pool: Executor | None = None) -> Search:
         """Begin a search over one recording, which is searched in segments between pauses if it is long."""
-        search = TransducerBeamSearch(self.network, self.options, self.graph, self._text_of)
-        return PausingSearch(search, self.network)
+        search = TransducerBeamSearch(self.network, self._wide, self.graph, self._text_of)
+        return PausingSearch(search, self.network, self._revise)
 
 
 class _Run(Protocol):
@@ -150,11 +151,18 @@ class PausingSearch:
     Args:
         run: the search over a segment.
         network: whose frames are searched.
+        revise: what is done to the hypotheses of a segment.
     """
 
-    def __init__(self, run: _Run, network: TransducerHead) -> None:
+    def __init__(
+        self,
+        run: _Run,
+        network: TransducerHead,
+        revise: Callable[[Sequence[Hypothesis]], Sequence[Hypothesis]] = lambda hypotheses: hypotheses,
+    ) -> None:
         self.run = run
         self.network = network
+        self._revise = revise
         self.frames = 0  # fed so far
         self._waiting = torch.zeros(0, network.size + 1)
         self._finished: list[Hypothesis] = []  # the best one of each segment
@@ -180,7 +188,7 @@ class PausingSearch:
         self._searched += frames
 
     def _end_segment(self) -> list[Hypothesis]:
-        hypotheses = [shift_frames(hypothesis, self._begin) for hypothesis in self.run.finish()]
+        hypotheses = [shift_frames(hypothesis, self._begin) for hypothesis in self._revise(self.run.finish())]
         self._finished.append(hypotheses[0])
         self._begin += self._searched
         self._searched = 0
