@@ -31,14 +31,15 @@ def build(registry: Registry, config: Mapping[str, Any], what: str, **given: Any
     Raises:
         InputError: the type is unknown, the options do not fit the constructor (see `check`), the constructor refuses
             a value with an InputError, or a constructor from outside this package (torch's optimizers) refuses it with
-            a ValueError. Other errors are faults of the program and are not changed.
+            a ValueError or, where two options exclude each other, a RuntimeError. Other errors are faults of the
+            program and are not changed.
     """
     check(registry, config, what, given)
     constructor = registry[config["type"]]
     options = {name: value for name, value in config.items() if name != "type"}
     try:
         return constructor(**given, **options)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         if isinstance(error, InputError) or constructor.__module__.startswith("asr."):
             raise
         raise InputError(f"{what}: {config['type']}: {error}") from error

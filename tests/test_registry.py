@@ -86,5 +86,8 @@ def test_values_that_torch_refuses_are_the_users() -> None:
     weights = [torch.nn.Parameter(torch.zeros(1))]
     with pytest.raises(InputError, match=r"^optimizer: adamw: Invalid learning rate: -1"):
         build({"adamw": torch.optim.AdamW}, {"type": "adamw", "lr": -1.0}, "optimizer", params=weights)
+    both = {"type": "adamw", "fused": True, "foreach": True}
+    with pytest.raises(InputError, match=r"^optimizer: adamw: `fused` and `foreach` cannot be `True` together"):
+        build({"adamw": torch.optim.AdamW}, both, "optimizer", params=weights)
     with pytest.raises(InputError, match=r"^optimizer.betas=\[0.9\]: expected a list of 2 "):
         build({"adamw": torch.optim.AdamW}, {"type": "adamw", "betas": [0.9]}, "optimizer", params=weights)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from asr.errors import InputError
 from asr.modules.cells import CellOptions, CellState, cells_of, check_sizes, find_cell, make_layers
 from asr.modules.cells.initialization import initialize_feedforward
+from asr.modules.cross_entropy import output_cross_entropy
 from asr.modules.dropout import Dropout
 from asr.utils.masks import length_mask
 
@@ -184,6 +185,21 @@ class LabelRNN(nn.Module):
         x, new_state = self._run_layers(self.embedding(labels), state)
         log_probs = self.output(self.dropout(x)).float().log_softmax(-1).transpose(0, 1)  # (R, U, V)
         return log_probs, new_state
+
+    def cross_entropy(self, labels: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
+        """Compute what `forward` gives the labels that do follow, without its log-probabilities in memory.
+
+        Args:
+            labels: ``(R, U)``.
+            targets: the label that follows each, ``(R, U)``.
+            state: before the first of them.
+
+        Returns:
+            The mean of -ln P(target), a scalar in nats, and the state after the last label.
+        """
+        x, new_state = self._run_layers(self.embedding(labels), state)
+        x = self.dropout(x).flatten(0, 1)  # time-major: (U * R, H + M)
+        return output_cross_entropy(self.output, x, targets.t().flatten()), new_state
 
     def outputs(self, labels: Tensor, state: State) -> tuple[Tensor, State]:
         """Return what the output layer puts out, (R, U, O), after each label; otherwise as `forward`."""

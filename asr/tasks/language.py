@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from asr.data.text_stream import StreamBatch
 from asr.errors import InputError
@@ -80,8 +79,8 @@ class LanguageTask(Task):
             The loss (scalar), and the state after the last but one label of each row. The state is detached, so that
             backpropagation ends at the batch (truncated BPTT).
         """
-        log_probs, after = self(labels[:, :-1], state)
-        nats = F.nll_loss(log_probs.flatten(0, 1), labels[:, 1:].flatten())
+        state = self.network.start(len(labels)) if state is None else state
+        nats, after = self.network.cross_entropy(labels[:, :-1], labels[:, 1:], state)
         layers = tuple(tuple(part.detach() for part in hidden) for hidden in after.layers)
         return nats, State(layers)
 

@@ -48,6 +48,15 @@ def test_equals_torch() -> None:
 
 
 @pytest.mark.parametrize("memory", [None, MEMORY])
+def test_cross_entropy_is_of_the_log_probabilities(memory: int | None) -> None:
+    net, labels = network(memory=memory), torch.randint(LABELS, (3, 6))
+    log_probs, expected = net(labels[:, :-1], start(net, 3))
+    nats, state = net.cross_entropy(labels[:, :-1], labels[:, 1:], start(net, 3))
+    torch.testing.assert_close(nats, -log_probs.gather(2, labels[:, 1:, None]).mean())
+    torch.testing.assert_close(state.layers, expected.layers)
+
+
+@pytest.mark.parametrize("memory", [None, MEMORY])
 def test_feeding_an_embedding_is_reading_its_label(memory: int | None) -> None:
     net, labels = network(memory=memory), torch.randint(LABELS, (3, 2))
     fed = net.feed_inputs(net.embedding(labels), start(net, 3))
