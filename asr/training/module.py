@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import lightning as L
 import torch
+from lightning.pytorch.plugins.precision import MixedPrecision, Precision
+from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor
 
 from asr.errors import InputError
@@ -157,6 +159,34 @@ class TrainingModule(L.LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Restore the weights in any case."""
         self.weight_noise.remove()
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip gradients, with bfloat16 also for a fused optimizer.
+
+        Lightning refuses that for all mixed precision, because a fused optimizer itself undoes the scaling of the loss.
+        Only float16 needs such scaling.
+
+        Raises:
+            InputError: the optimizer is fused, and the precision float16.
+        """
+        precision = self.trainer.precision_plugin
+        if not isinstance(precision, MixedPrecision):
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif precision.scaler is None:
+            algorithm = GradClipAlgorithmType(gradient_clip_algorithm or "norm")
+            Precision.clip_gradients(precision, optimizer, gradient_clip_val or 0.0, algorithm)
+        elif gradient_clip_val and self.optimizer_config.get("fused"):
+            raise InputError(
+                "optimizer.fused=true: with trainer.precision=16-mixed its gradients cannot be clipped; set "
+                "optimizer.fused=null, trainer.precision=bf16-mixed or trainer.gradient_clip=null"
+            )
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     # -- validation
 

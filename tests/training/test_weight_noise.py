@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from asr.errors import InputError
 from asr.modules.weight_noise import WeightNoise
@@ -35,6 +36,23 @@ def test_gradients_are_clipped_by_value(
     changes = {"trainer.epochs": 1, "trainer.gradient_clip": 1e-4, "trainer.gradient_clip_by": "value"}
     train(tiny_config(tmp_path, corpus, optimizer=optimizer, **changes))
     assert largest and all(value == pytest.approx(1e-4) for value in largest)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradients_of_a_fused_optimizer_are_clipped(
+    precision: str, tmp_path: Path, tiny_config: Config, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of another one: the weights after an epoch are almost the same."""
+    monkeypatch.setattr("torch.ops.mkldnn._is_mkldnn_bf16_supported", lambda: True)
+    weights = []
+    for fused in (None, True):
+        optimizer = {"type": "sgd", "lr": 0.1, "fused": fused}
+        changes = {"trainer.epochs": 1, "trainer.gradient_clip": 1e-2, "trainer.precision": precision}
+        run_dir = tmp_path / str(fused)
+        train(tiny_config(run_dir, corpus, optimizer=optimizer, **changes))
+        weights.append(load_file(run_dir / "model/weights.safetensors"))
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weights[1][name], weight, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(("per", "draws"), [("batch", 4), ("step", 2)])
