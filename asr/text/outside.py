@@ -11,11 +11,13 @@ from asr.text.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
 
-MAX_NAMED = 8  # characters, words or phones that a warning about refused texts names
+MAX_NAMED = 8  # characters, words or phones that warnings name
 
 
 def log_skipped(vocabulary: Vocabulary, texts: Iterable[tuple[str, str]]) -> Counter[str]:
-    """Count what `Vocabulary.encode` leaves out of texts, and log one warning for each character, word or phone.
+    """Count what `Vocabulary.encode` leaves out of texts, and log a warning for each character, word or phone.
+
+    Beyond `MAX_NAMED` of them, the most frequent ones have a warning each and the others one in common.
 
     Args:
         vocabulary: nothing is counted unless its ``unknown`` is "skip".
@@ -29,10 +31,13 @@ def log_skipped(vocabulary: Vocabulary, texts: Iterable[tuple[str, str]]) -> Cou
         for part in vocabulary.skipped(text):
             counts[part] += 1
             first.setdefault(part, utterance)
-    for part, count in counts.items():
+    for part, count in counts.most_common(MAX_NAMED):
         where = f", first in utterance {first[part]}" if first[part] else ""
         times = "once" if count == 1 else f"{count} times"
         log.warning("skipped %s, which is outside the vocabulary, %s%s", describe([part]), times, where)
+    if others := counts.most_common()[MAX_NAMED:]:
+        times = sum(count for _, count in others)
+        log.warning("skipped %d more that are outside the vocabulary, %d times in all", len(others), times)
     return counts
 
 

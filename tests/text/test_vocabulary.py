@@ -111,6 +111,15 @@ def test_skipped_characters_are_logged_once(caplog: pytest.LogCaptureFixture) ->
     assert vocabulary.skipped("ab") == [] and log_skipped(Vocabulary.characters(" ab"), texts) == {}
 
 
+def test_many_skipped_characters_have_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    vocabulary = Vocabulary.characters(" ab", unknown="skip")
+    with caplog.at_level("WARNING"):
+        log_skipped(vocabulary, [("u1", "γδεζηθικλ"), ("u2", "λλμ")])
+    assert len(caplog.messages) == 9
+    assert caplog.messages[0] == "skipped 'λ' (U+03BB), which is outside the vocabulary, 3 times, first in utterance u1"
+    assert caplog.messages[-1] == "skipped 2 more that are outside the vocabulary, 2 times in all"
+
+
 @pytest.mark.parametrize("unknown", ["error", "skip", "map"])
 def test_encoding_changes_nothing_in_the_vocabulary(unknown: str) -> None:
     vocabulary = Vocabulary.characters(" ab", unknown=unknown)
