@@ -36,8 +36,8 @@ def log_skipped(vocabulary: Vocabulary, texts: Iterable[tuple[str, str]]) -> Cou
         times = "once" if count == 1 else f"{count} times"
         log.warning("skipped %s, which is outside the vocabulary, %s%s", describe([part]), times, where)
     if others := counts.most_common()[MAX_NAMED:]:
-        times = sum(count for _, count in others)
-        log.warning("skipped %d more that are outside the vocabulary, %d times in all", len(others), times)
+        total = sum(count for _, count in others)
+        log.warning("skipped %d more that are outside the vocabulary, %d times in all", len(others), total)
     return counts
 
 

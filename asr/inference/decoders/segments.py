@@ -1,4 +1,15 @@
-"""Beam search over recordings of any length, in segments that end at pauses."""
+"""Beam search over recordings of any length, in segments that end at pauses.
+
+Short segments find more: a beam holds the choices for all ambiguous words of a segment, multiplied, and so do the n
+texts of a second pass. Nine chapters of LibriSpeech dev-clean (0.5 h), the model of English, frames of 40 ms, WER:
+
+======================== ===== ===== ===== =====
+least frames of a segment 150   250   375   1000
+======================== ===== ===== ===== =====
+without a second pass           12.3  12.4  12.9
+with one                  11.8  11.8  12.0  12.5
+======================== ===== ===== ===== =====
+"""
 
 from __future__ import annotations
 
@@ -15,7 +26,7 @@ from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 
 MIN_PAUSE_FRAMES = 15  # of blank, where a segment may end
-MIN_SEGMENT_FRAMES = 1000  # before a segment may end
+MIN_SEGMENT_FRAMES = 375  # before a segment may end
 MAX_SEGMENT_FRAMES = 4000  # without a pause a segment ends within these
 MAX_RUNNING = 8  # segments whose scores are held for the threads that search them
 
@@ -95,13 +106,11 @@ class SegmentedSearch:
         return [hypotheses[0] for hypotheses in self._finished]
 
     def finish(self) -> list[Hypothesis]:
-        """Return the n best hypotheses, best first; of a recording of several segments only the best one."""
+        """Return the n best hypotheses, best first."""
         self._submit(len(self._waiting))
         while self._running:
             self._finished.append(self._running.popleft().result())
-        if len(self._finished) == 1:
-            return self._finished[0]
-        return [concatenate([hypotheses[0] for hypotheses in self._finished])]
+        return join_segments(self._finished)
 
 
 def segment_end(blank: np.ndarray) -> int | None:
@@ -119,6 +128,19 @@ def segment_end(blank: np.ndarray) -> int | None:
         return None
     half = MAX_SEGMENT_FRAMES // 2
     return half + int(blank[half:MAX_SEGMENT_FRAMES].argmax())
+
+
+def join_segments(segments: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
+    """Return the best hypotheses of a recording, best first, given those of its consecutive segments.
+
+    They are as many as a segment has at most: the segments' hypotheses in all combinations, by the sum of their scores.
+    """
+    most = max(map(len, segments))
+    best: list[tuple[Hypothesis, ...]] = [()]
+    for hypotheses in segments:
+        longer = [(*before, hypothesis) for before in best for hypothesis in hypotheses]
+        best = sorted(longer, key=lambda parts: -sum(part.score for part in parts))[:most]
+    return [concatenate(parts) for parts in best]
 
 
 def between_pauses(words: Sequence[Sequence[tuple[int, int]]]) -> list[tuple[int, int]]:
@@ -159,6 +181,8 @@ def shift_frames(hypothesis: Hypothesis, offset: int) -> Hypothesis:
 
 def concatenate(hypotheses: Sequence[Hypothesis]) -> Hypothesis:
     """Join the hypotheses of consecutive segments into one."""
+    if len(hypotheses) == 1:
+        return hypotheses[0]
     words: list[tuple[int, int, int]] = []
     labels = 0
     for hypothesis in hypotheses:

@@ -26,7 +26,7 @@ from asr.inference.decoders.segments import (
     MAX_SEGMENT_FRAMES,
     MIN_PAUSE_FRAMES,
     MIN_SEGMENT_FRAMES,
-    concatenate,
+    join_segments,
     shift_frames,
 )
 from asr.inference.decoders.word_aligner import Variants, WordAligner
@@ -165,7 +165,7 @@ class PausingSearch:
         self._revise = revise
         self.frames = 0  # fed so far
         self._waiting = torch.zeros(0, network.size + 1)
-        self._finished: list[Hypothesis] = []  # the best one of each segment
+        self._finished: list[list[Hypothesis]] = []  # of the first segments, n best each
         self._begin = 0  # frame of the recording at which the current segment begins
         self._searched = 0  # frames of the current segment
 
@@ -187,18 +187,16 @@ class PausingSearch:
         self._waiting = self._waiting[frames:]
         self._searched += frames
 
-    def _end_segment(self) -> list[Hypothesis]:
-        hypotheses = [shift_frames(hypothesis, self._begin) for hypothesis in self._revise(self.run.finish())]
-        self._finished.append(hypotheses[0])
+    def _end_segment(self) -> None:
+        self._finished.append([shift_frames(hypothesis, self._begin) for hypothesis in self._revise(self.run.finish())])
         self._begin += self._searched
         self._searched = 0
-        return hypotheses
 
     def finish(self) -> list[Hypothesis]:
-        """Return the n best hypotheses, best first; of a recording of several segments only the best one."""
+        """Return the n best hypotheses, best first."""
         self._search(len(self._waiting))
-        hypotheses = self._end_segment()
-        return hypotheses if len(self._finished) == 1 else [concatenate(self._finished)]
+        self._end_segment()
+        return join_segments(self._finished)
 
 
 class TransducerAligner(Aligner):

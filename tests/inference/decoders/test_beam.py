@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asr.decoding.ctc import beam as ctc_beam
+from asr.decoding.hypothesis import Hypothesis
 from asr.errors import InputError
 from asr.inference.decoders import segments
 from asr.inference.decoders.base import HeadDecoder
 from asr.inference.decoders.beam import BeamDecoder
 from asr.inference.decoders.factory import make_decoder
-from asr.inference.decoders.segments import MAX_SEGMENT_FRAMES, MIN_PAUSE_FRAMES, MIN_SEGMENT_FRAMES, segment_end
+from asr.inference.decoders.segments import (
+    MAX_SEGMENT_FRAMES,
+    MIN_PAUSE_FRAMES,
+    MIN_SEGMENT_FRAMES,
+    join_segments,
+    segment_end,
+)
 from asr.lm import arpa
 from asr.lm.estimate import characters_of, encode_sentences, kneser_ney
 from asr.models import decoder_files, store
@@ -107,7 +117,7 @@ class TestLongRecordings:
         blank = np.full(5000, np.log(0.5))
         assert segment_end(blank[:MIN_SEGMENT_FRAMES]) is None
         assert segment_end(blank[:3000]) is None
-        blank[500:900] = blank[1500 : 1500 + MIN_PAUSE_FRAMES] = blank[2000:2400] = np.log(0.95)
+        blank[100:350] = blank[1500 : 1500 + MIN_PAUSE_FRAMES] = blank[2000:2400] = np.log(0.95)
         assert segment_end(blank[:3000]) == 1500 + MIN_PAUSE_FRAMES // 2
         blank[1505] = np.log(0.5)
         assert segment_end(blank[:3000]) == 2000 + MIN_PAUSE_FRAMES // 2
@@ -137,7 +147,7 @@ class TestLongRecordings:
         assert [search.finish()] == decoder.search(log_probs, np.array([7]))
 
     def test_threads_find_what_one_alone_finds(self, lm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Segment by segment, however the frames come in, and of one segment all of the n best."""
+        """Segment by segment, however the frames come in, with the n best of all."""
         monkeypatch.setattr(segments, "MIN_SEGMENT_FRAMES", 40)
         monkeypatch.setattr(segments, "MAX_SEGMENT_FRAMES", 90)
         monkeypatch.setattr(segments, "MAX_RUNNING", 3)
@@ -152,7 +162,19 @@ class TestLongRecordings:
                     together.feed(piece)
                 expected = alone.finish()
                 assert together.finish() == expected and together.frames == alone.frames == frames
-                assert len(expected) == (3 if frames == 60 else 1)
+                assert len(expected) == 3
+
+    @given(st.lists(st.lists(st.integers(-20, 0), min_size=1, max_size=3), min_size=1, max_size=4))
+    def test_the_best_of_all_combinations_of_segments(self, scores: list[list[int]]) -> None:
+        """Against all of them; a hypothesis's label is its rank in its segment."""
+        parts = [
+            [Hypothesis((rank,), float(score)) for rank, score in enumerate(sorted(part)[::-1])] for part in scores
+        ]
+        every = [(sum(one.score for one in row), tuple(one.labels[0] for one in row)) for row in product(*parts)]
+        found = join_segments(parts)
+        count = min(len(every), max(map(len, scores)))
+        assert [one.score for one in found] == sorted((score for score, _ in every), reverse=True)[:count]
+        assert len({one.labels for one in found}) == count and all((one.score, one.labels) in every for one in found)
 
     def test_the_error_of_a_thread_arrives(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(segments, "MIN_SEGMENT_FRAMES", 20)
