@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,14 @@ def test_a_recording_is_transcribed_with_no_model_named() -> None:
     assert transcript.text == " ".join(word.text for word in transcript.words)
     assert all(0 <= word.start < word.end <= transcript.duration for word in transcript.words)
     assert all(0 <= word.confidence <= 1 for word in transcript.words)
+
+
+def test_what_torch_takes_long_to_import_stays_out() -> None:
+    """A cold start has no time for torch's compiler, which torch imports by itself for some operations."""
+    program = """
+import sys, asr
+asr.load().transcribe("recipes/english/clips/commission.opus")
+print(sorted({"torch._dynamo", "torch._inductor", "lightning"} & set(sys.modules)))
+"""
+    run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert run.stdout == "[]\n"
