@@ -1,4 +1,4 @@
-"""Cross entropy of an output layer, without the scores of all rows in memory."""
+"""Cross entropy and log-probabilities of an output layer, without the scores of all rows in memory."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ def output_cross_entropy(layer: nn.Linear, x: Tensor, targets: Tensor) -> Tensor
             x.to(precision), layer.weight.to(precision), layer.bias.to(precision), targets
         )
     return loss
+
+
+@torch.no_grad()
+def label_log_probs(layer: nn.Linear, x: Tensor, labels: Tensor) -> Tensor:
+    """Return ln softmax(layer(x))[label], (M,) float32, of one label (M,) int64 each for x (M, H)."""
+    parts = zip(*(values.split(max(1, CHUNK // layer.out_features)) for values in (x, labels[:, None])), strict=True)
+    return torch.cat([layer(x).float().log_softmax(-1).gather(1, label)[:, 0] for x, label in parts])
 
 
 class _OutputCrossEntropy(torch.autograd.Function):

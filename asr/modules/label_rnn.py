@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from asr.errors import InputError
 from asr.modules.cells import CellOptions, CellState, cells_of, check_sizes, find_cell, make_layers
 from asr.modules.cells.initialization import initialize_feedforward
-from asr.modules.cross_entropy import output_cross_entropy
+from asr.modules.cross_entropy import label_log_probs, output_cross_entropy
 from asr.modules.dropout import Dropout
 from asr.utils.masks import length_mask
 
@@ -200,6 +200,12 @@ class LabelRNN(nn.Module):
         x, new_state = self._run_layers(self.embedding(labels), state)
         x = self.dropout(x).flatten(0, 1)  # time-major: (U * R, H + M)
         return output_cross_entropy(self.output, x, targets.t().flatten()), new_state
+
+    @torch.no_grad()
+    def log_probs_of(self, labels: Tensor, targets: Tensor, state: State) -> Tensor:
+        """Return ln P(target), (R, U) float32, of the labels that do follow; the arguments are `cross_entropy`'s."""
+        x = self.dropout(self._run_layers(self.embedding(labels), state)[0])
+        return label_log_probs(self.output, x.flatten(0, 1), targets.t().flatten()).view(x.shape[:2]).t()
 
     def outputs(self, labels: Tensor, state: State) -> tuple[Tensor, State]:
         """Return what the output layer puts out, (R, U, O), after each label; otherwise as `forward`."""

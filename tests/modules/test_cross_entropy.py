@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asr.modules import cross_entropy
-from asr.modules.cross_entropy import output_cross_entropy
+from asr.modules.cross_entropy import label_log_probs, output_cross_entropy
 
 ROWS, SIZE, LABELS = 7, 5, 6
 
@@ -65,3 +65,4 @@ def test_without_gradients() -> None:
     expected = F.cross_entropy(layer(x), targets)
     with torch.inference_mode():
         torch.testing.assert_close(output_cross_entropy(layer, x, targets), expected)
+        torch.testing.assert_close(-label_log_probs(layer, x, targets).mean(), expected)

@@ -52,7 +52,9 @@ def test_cross_entropy_is_of_the_log_probabilities(memory: int | None) -> None:
     net, labels = network(memory=memory), torch.randint(LABELS, (3, 6))
     log_probs, expected = net(labels[:, :-1], start(net, 3))
     nats, state = net.cross_entropy(labels[:, :-1], labels[:, 1:], start(net, 3))
-    torch.testing.assert_close(nats, -log_probs.gather(2, labels[:, 1:, None]).mean())
+    chosen = log_probs.gather(2, labels[:, 1:, None])[..., 0]
+    torch.testing.assert_close(nats, -chosen.mean())
+    torch.testing.assert_close(net.log_probs_of(labels[:, :-1], labels[:, 1:], start(net, 3)), chosen)
     torch.testing.assert_close(state.layers, expected.layers)
 
 

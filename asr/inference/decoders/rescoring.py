@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from asr.decoding.ctc.fusion import WordModel
 from asr.decoding.hypothesis import Hypothesis
+from asr.utils.masks import length_mask
 
 if TYPE_CHECKING:
     from asr.tasks.language import LanguageTask
@@ -58,28 +60,12 @@ class Rescoring:
     def log_probs(self, texts: Sequence[str]) -> np.ndarray:
         """Return the natural-log probability (texts,) float64 of each text and its end.
 
-        The n best texts of a search begin alike: a beginning that several share is read once.
+        All texts are read at once: label by label the output layer's weights would be fetched from memory for each.
         """
         eos, network = self.task.eos, self.task.eval().network
-        units = [(*self.task.vocabulary.encode(text), eos) for text in texts]
-        totals = np.zeros(len(units))
-        rows: dict[tuple[int, ...], int] = {(): 0}  # row of each beginning that is read
-        log_probs, state = network.step(network.start(1), torch.tensor([eos], device=network.device))
-        for length in range(max(map(len, units))):
-            going = [number for number, text in enumerate(units) if length < len(text)]
-            before = [rows[units[number][:length]] for number in going]
-            labels = [units[number][length] for number in going]
-            totals[going] += log_probs[before, labels].cpu().numpy()
-            # beginnings one unit longer, of the texts that do not end there, and the row of what they extend
-            longer = {
-                units[number][: length + 1]: row
-                for number, row in zip(going, before, strict=True)
-                if length + 1 < len(units[number])
-            }
-            if not longer:
-                break
-            rows = {beginning: row for row, beginning in enumerate(longer)}
-            selected = network.select(state, torch.tensor(list(longer.values()), device=network.device))
-            last = torch.tensor([beginning[-1] for beginning in longer], device=network.device)
-            log_probs, state = network.step(selected, last)
+        units = [[eos, *self.task.vocabulary.encode(text), eos] for text in texts]
+        lengths = torch.tensor([len(text) - 1 for text in units])
+        rows = pad_sequence([torch.tensor(text) for text in units], batch_first=True).to(network.device)
+        log_probs = network.log_probs_of(rows[:, :-1], rows[:, 1:], network.start(len(rows))).double().cpu()
+        totals: np.ndarray = log_probs.masked_fill(~length_mask(lengths, log_probs.shape[1]), 0).sum(1).numpy()
         return totals
