@@ -125,7 +125,8 @@ def export_model(model: str | Path, output: Path, *, int8: bool = False, overwri
     task = store.load(directory, CTCTask)
     new = output.with_name(f".{output.name}-{secrets.token_hex(4)}")
     try:
-        shutil.copytree(directory, new, ignore=shutil.ignore_patterns(WEIGHTS, ".*"), copy_function=shutil.copyfile)
+        shutil.copytree(directory, new, ignore=shutil.ignore_patterns(".*"), copy_function=shutil.copyfile)
+        (new / WEIGHTS).unlink()  # those of the network; a language model in a folder of its own keeps its weights
         write_network(task, new / ONNX, int8=int8)
         largest, mean = difference(task, OnnxTask.load(new))
         precision = "int8" if int8 else "float32"

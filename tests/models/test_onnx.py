@@ -74,6 +74,14 @@ def test_the_files_are_those_of_the_model(model: Path, exported: Path) -> None:
     assert b"/asr/" not in (exported / "model.onnx").read_bytes()  # no paths of this machine
 
 
+def test_models_of_the_decoder_keep_their_weights(model: Path, tmp_path: Path) -> None:
+    with_lm = shutil.copytree(model, tmp_path / "with a language model")
+    shutil.copytree(model, with_lm / "rescoring_lm")
+    onnx_export.export_model(with_lm, tmp_path / "output")
+    names = {path.name for path in model.iterdir()}
+    assert {path.name for path in (tmp_path / "output/rescoring_lm").iterdir()} == names
+
+
 def test_log_probabilities_are_torchs_in_a_batch_and_alone(model: Path, exported: Path) -> None:
     task, network = store.load(model, CTCTask), OnnxTask.load(exported)
     assert network.alignment_head == task.alignment_head == "phones"
