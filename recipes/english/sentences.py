@@ -31,27 +31,33 @@ def unlike(sentences: Iterable[list[str]], others: Iterable[list[str]]) -> Itera
     return (words for words in sentences if known.isdisjoint(sequences(words)))
 
 
+def drawn(books: Iterable[list[str]], lines: Sequence[list[str]], words: int) -> list[list[str]]:
+    """Return all lines and random sentences of the books, in random order, until there are ``words`` words."""
+    sentences = [sentence for sentence in books if 2 <= len(sentence) <= LONGEST]
+    random.Random(1).shuffle(sentences)
+    text, left = list(lines), words - sum(map(len, lines))
+    while sentences and left > 0:
+        text.append(sentences.pop())
+        left -= len(text[-1])
+    random.Random(2).shuffle(text)
+    return text
+
+
 def main() -> None:
     """Write normalized sentences; numbers in books are spelled as words."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path)
     parser.add_argument("books", nargs="+", help="text files, plain or compressed; blank lines separate paragraphs")
     parser.add_argument("--lines", nargs="*", default=[], help="text files with a sentence a line, and manifests")
-    parser.add_argument("--words", type=int, help="so many, drawn from the books and in random order; default: all")
+    parser.add_argument(
+        "--words", type=int, help="number of words: draws sentences of the books; default: all, in order"
+    )
     parser.add_argument("--unlike", nargs="*", default=[], help="files whose sequences of 8 words must not occur")
     options = parser.parse_args()
-    sentences = read_sentences(options.books, prose=True, spell=True)
-    lines = list(unlike(read_sentences(options.lines), others := list(read_sentences(options.unlike))))
-    if options.words:
-        drawn = [words for words in unlike(sentences, others) if 2 <= len(words) <= LONGEST]
-        random.Random(1).shuffle(drawn)
-        left = options.words - sum(map(len, lines))
-        while drawn and left > 0:
-            left -= len(drawn[-1])
-            lines.append(drawn.pop())
-        random.Random(2).shuffle(lines)
-        sentences = iter(())
-    text = chain(unlike(sentences, others), lines)
+    others = list(read_sentences(options.unlike))
+    books = unlike(read_sentences(options.books, prose=True, spell=True), others)
+    lines = list(unlike(read_sentences(options.lines), others))
+    text = chain(books, lines) if options.words is None else drawn(books, lines, options.words)
     with atomic_path(options.output) as path, path.open("w", encoding="utf-8") as file:
         file.writelines(" ".join(words) + "\n" for words in text)
 

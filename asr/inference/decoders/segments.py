@@ -17,7 +17,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
+from heapq import nlargest
 from itertools import chain, pairwise
+from operator import itemgetter
 
 import numpy as np
 
@@ -136,11 +138,11 @@ def join_segments(segments: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
     They are as many as a segment has at most: the segments' hypotheses in all combinations, by the sum of their scores.
     """
     most = max(map(len, segments))
-    best: list[tuple[Hypothesis, ...]] = [()]
+    best: list[tuple[float, tuple[Hypothesis, ...]]] = [(0.0, ())]
     for hypotheses in segments:
-        longer = [(*before, hypothesis) for before in best for hypothesis in hypotheses]
-        best = sorted(longer, key=lambda parts: -sum(part.score for part in parts))[:most]
-    return [concatenate(parts) for parts in best]
+        longer = ((score + part.score, parts, part) for score, parts in best for part in hypotheses)
+        best = [(score, (*parts, part)) for score, parts, part in nlargest(most, longer, key=itemgetter(0))]
+    return [concatenate(parts) for _, parts in best]
 
 
 def between_pauses(words: Sequence[Sequence[tuple[int, int]]]) -> list[tuple[int, int]]:
