@@ -10,9 +10,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from asr._version import __version__
+
+# oneDNN, which runs torch's layers on a CPU, keeps the kernels of the last 1024 shapes: 200 MB where each batch is of
+# another length. It reads this at its first use.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
 
 if TYPE_CHECKING:
     from asr.inference.captioner import Captioner

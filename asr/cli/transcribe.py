@@ -56,7 +56,7 @@ def transcribe(
     overwrite: Overwrite = False,
     skip_existing: SkipExisting = False,
     device: Device = "cpu",
-    batch_seconds: BatchSeconds = 120.0,
+    batch_seconds: BatchSeconds = 240.0,
     plain: Plain = False,
     digits: Digits = False,
     channel: ChannelOrAll = "mix",

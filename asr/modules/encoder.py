@@ -12,6 +12,8 @@ from asr.modules.convolution import Convolution
 from asr.modules.dropout import Dropout
 from asr.modules.frame_stacking import FrameStacking
 from asr.modules.rnn import RNN
+from asr.utils.options import check_choice
+from asr.utils.precision import PRECISIONS, inference_precision
 
 
 class Encoder(nn.Module):
@@ -38,6 +40,8 @@ class Encoder(nn.Module):
         stack: number of consecutive frames that are joined to one input of the RNN.
         stride: frames from one input of the RNN to the next.
         channels: output channels of `Convolution` layers, which then replace the stacking; empty: no convolutions.
+        inference_precision: ``"bfloat16"``: in inference mode the products are computed in it where the device is
+            faster so, see `asr.utils.precision`; training has the trainer's precision.
 
     Attributes:
         init: as given.
@@ -45,7 +49,7 @@ class Encoder(nn.Module):
 
     Raises:
         InputError: a size is not a positive integer, the cell, merge or init is unknown, the cell lacks an option that
-            is given, or both ``channels`` and ``stack`` are given.
+            is given, both ``channels`` and ``stack`` are given, or the precision is unknown.
     """
 
     def __init__(
@@ -66,8 +70,10 @@ class Encoder(nn.Module):
         stack: int = 1,
         stride: int = 1,
         channels: Sequence[int] = (),
+        inference_precision: str = "float32",
     ) -> None:
         super().__init__()
+        check_choice("inference_precision", inference_precision, PRECISIONS)
         if channels and stack != 1:
             raise InputError(f"stack={stack}: convolutions (channels) read single frames: use stack=1")
         self.front: Convolution | FrameStacking
@@ -95,6 +101,7 @@ class Encoder(nn.Module):
         self.init = init
         self.output_size = self.rnn.output_size
         self.bidirectional = bidirectional
+        self.inference_precision = inference_precision
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Return the number of output frames (N,) for ``lengths`` (N,) input frames."""
@@ -104,5 +111,7 @@ class Encoder(nn.Module):
         self, x: Tensor, lengths: Tensor, between: Callable[[int, Tensor], Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
         """Encode features; see the class, and `RNN.forward` for ``between``."""
-        x, lengths = self.front(x, lengths)
-        return self.dropout(self.rnn(x, lengths, between)), lengths
+        with inference_precision(self.inference_precision, x.device):
+            y, lengths = self.front(x, lengths)
+            y = self.dropout(self.rnn(y, lengths, between))
+        return y if self.inference_precision == "float32" else y.to(x.dtype), lengths
