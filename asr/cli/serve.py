@@ -53,7 +53,7 @@ def serve(
     max_listeners: Annotated[int, typer.Option(min=1, help="Live sessions (WebSockets) at a time.")] = 8,
     timeout: Annotated[float, typer.Option(help="Seconds from the end of an upload to its answer.")] = 3600.0,
     client_timeout: Annotated[float, typer.Option(help="Seconds for which a client may send or read nothing.")] = 30.0,
-    batch_seconds: BatchSeconds = 240.0,
+    batch_seconds: BatchSeconds = 120.0,
     pin_threads: Annotated[
         bool, typer.Option("--pin-threads", help="Bind each thread that reads or searches recordings to a core.")
     ] = False,

@@ -139,7 +139,7 @@ class Engine:
         on_batch: called after each batch with its number of windows, its seconds of audio, and those it took.
     """
 
-    def __init__(self, *, batch_seconds: float = 240.0, deadline: float = 0.005, pinned: bool = False) -> None:
+    def __init__(self, *, batch_seconds: float = 120.0, deadline: float = 0.005, pinned: bool = False) -> None:
         self.batch_seconds = batch_seconds
         self.deadline = deadline
         self.speed = 1.0

@@ -92,7 +92,7 @@ def serve(
     hosts: Collection[str] = (),
     origins: Collection[str] = (),
     limits: Limits | None = None,
-    batch_seconds: float = 240.0,
+    batch_seconds: float = 120.0,
     pinned: bool = False,
     device: str = "cpu",
     head: str | None = None,

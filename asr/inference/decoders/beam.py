@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from asr.decoding.ctc import beam as ctc_beam
 from asr.decoding.ctc._batch import check_batch
 from asr.decoding.ctc.beam import CTCBeamSearch
 from asr.decoding.ctc.fusion import Graph, LabelModel, WordModel, make_graph
@@ -27,6 +27,7 @@ from asr.inference.decoders.rescoring import Rescoring
 from asr.inference.decoders.segments import SegmentedSearch, between_pauses, select
 from asr.text.normalization import TextNormalizer
 from asr.text.vocabulary import Vocabulary
+from asr.utils.threads import available_cores
 
 # options that can be changed without reading a file again: for each the model in `FusionModels` and the model's field
 TUNABLE = {
@@ -146,7 +147,8 @@ class BeamDecoder(BaseDecoder):
     def search(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
         """Return the n best hypotheses, best first, of each utterance: log-probabilities (N, T, V), lengths (N,).
 
-        No two of them have one text: label sequences that differ in separators only are summed up.
+        They are those that `start` finds, on all available cores. No two of them have one text: label sequences that
+        differ in separators only are summed up.
 
         Raises:
             InputError: shapes or lengths do not fit, or scores are not of the kind in the options.
@@ -154,19 +156,32 @@ class BeamDecoder(BaseDecoder):
         log_probs, lengths = check_batch(log_probs, lengths, self.vocabulary.blank)
         if log_probs.shape[2] != len(self.vocabulary):
             raise InputError(f"scores have {log_probs.shape[2]} labels, the vocabulary has {len(self.vocabulary)}")
-        found = ctc_beam.search(
-            log_probs, lengths, self.vocabulary.blank, self._wide, self.graph, self.models.neural, self._text_of
-        )
-        return [self._revise(hypotheses) for hypotheses in found]
+        own = threading.local()  # a search for each thread, which keeps its cache of the word model
+
+        def make_search() -> CTCBeamSearch:
+            if not hasattr(own, "search"):
+                own.search = self._make_search()
+            search: CTCBeamSearch = own.search
+            return search
+
+        def search_one(row: int) -> list[Hypothesis]:
+            search = SegmentedSearch(make_search, revise=self._revise)
+            try:
+                search.feed(log_probs[row, : lengths[row]])
+                return search.finish()
+            except InputError as error:
+                raise InputError(f"utterance {row}: {error}") from error
+
+        with ThreadPoolExecutor(available_cores()) as pool:
+            return list(pool.map(search_one, range(len(log_probs))))
 
     def start(self, pool: Executor | None = None) -> Search:
         """Begin a search over one recording, which is searched in segments between pauses if it is long."""
+        return SegmentedSearch(self._make_search, pool, self._revise)
+
+    def _make_search(self) -> CTCBeamSearch:
         labels, blank = len(self.vocabulary), self.vocabulary.blank
-
-        def make_search() -> CTCBeamSearch:
-            return CTCBeamSearch(labels, blank, self._wide, self.graph, self.models.neural, self._text_of)
-
-        return SegmentedSearch(make_search, pool, self._revise)
+        return CTCBeamSearch(labels, blank, self._wide, self.graph, self.models.neural, self._text_of)
 
     @property
     def first_pass(self) -> BeamDecoder:

@@ -163,6 +163,14 @@ class TestLongRecordings:
                 expected = alone.finish()
                 assert together.finish() == expected and together.frames == alone.frames == frames
                 assert len(expected) == 3
+                batch = decoder.search(np.stack([log_probs, log_probs[::-1]]), np.array([frames, 50]))
+                assert batch == [expected, decoder.search(log_probs[None, ::-1], np.array([50]))[0]]
+
+    def test_an_error_names_the_utterance(self, lm: Path) -> None:
+        log_probs = np.full((2, 3, len(CHARACTERS)), -np.log(len(CHARACTERS)))
+        log_probs[1, 2, 0] = np.nan
+        with pytest.raises(InputError, match="utterance 1: "):
+            make_decoder(CHARACTERS, {"type": "beam", "lm": lm}).search(log_probs, np.array([3, 3]))
 
     @given(st.lists(st.lists(st.integers(-20, 0), min_size=1, max_size=3), min_size=1, max_size=4))
     def test_the_best_of_all_combinations_of_segments(self, scores: list[list[int]]) -> None:
