@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -156,30 +156,38 @@ class BeamDecoder(BaseDecoder):
         log_probs, lengths = check_batch(log_probs, lengths, self.vocabulary.blank)
         if log_probs.shape[2] != len(self.vocabulary):
             raise InputError(f"scores have {log_probs.shape[2]} labels, the vocabulary has {len(self.vocabulary)}")
+        return self._search_rows(log_probs, lengths)
+
+    def _search_rows(self, frames: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
+        """Search each utterance of frames (N, T, D), lengths (N,), as `start` does, on all available cores."""
         own = threading.local()  # a search for each thread, which keeps its cache of the word model
 
-        def make_search() -> CTCBeamSearch:
+        def make_search() -> Any:
             if not hasattr(own, "search"):
                 own.search = self._make_search()
-            search: CTCBeamSearch = own.search
-            return search
+            return own.search
 
         def search_one(row: int) -> list[Hypothesis]:
-            search = SegmentedSearch(make_search, revise=self._revise)
+            search = self._in_segments(make_search)
             try:
-                search.feed(log_probs[row, : lengths[row]])
+                search.feed(frames[row, : lengths[row]])
                 return search.finish()
             except InputError as error:
                 raise InputError(f"utterance {row}: {error}") from error
 
         with ThreadPoolExecutor(available_cores()) as pool:
-            return list(pool.map(search_one, range(len(log_probs))))
+            return list(pool.map(search_one, range(len(frames))))
 
     def start(self, pool: Executor | None = None) -> Search:
         """Begin a search over one recording, which is searched in segments between pauses if it is long."""
-        return SegmentedSearch(self._make_search, pool, self._revise)
+        return self._in_segments(self._make_search, pool)
 
-    def _make_search(self) -> CTCBeamSearch:
+    def _in_segments(self, make_search: Callable[[], Any], pool: Executor | None = None) -> Search:
+        """Begin a search over one recording whose segments are searched by what ``make_search`` returns."""
+        return SegmentedSearch(make_search, pool, self._revise)
+
+    def _make_search(self) -> Any:
+        """Return a search over one segment."""
         labels, blank = len(self.vocabulary), self.vocabulary.blank
         return CTCBeamSearch(labels, blank, self._wide, self.graph, self.models.neural, self._text_of)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from asr.decoding.ctc.options import CTCBeamOptions
 from asr.decoding.hypothesis import Hypothesis
-from asr.decoding.transducer import alignment, beam, greedy
+from asr.decoding.transducer import alignment, greedy
 from asr.decoding.transducer.beam import TransducerBeamSearch
 from asr.decoding.transducer.greedy import TransducerGreedySearch
 from asr.errors import InputError
@@ -94,15 +94,20 @@ class TransducerBeamDecoder(BeamDecoder):
         self.network = network
 
     def search(self, frames: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
-        """Return the n best hypotheses, best first, of each utterance: frames (N, T, D), lengths (N,)."""
-        check_frames(frames, self.network)
-        found = beam.search(self.network, torch.from_numpy(frames), lengths, self._wide, self.graph, self._text_of)
-        return [self._revise(hypotheses) for hypotheses in found]
+        """Return the n best hypotheses, best first, of each utterance: frames (N, T, D), lengths (N,).
 
-    def start(self, pool: Executor | None = None) -> Search:
-        """Begin a search over one recording, which is searched in segments between pauses if it is long."""
-        search = TransducerBeamSearch(self.network, self._wide, self.graph, self._text_of)
-        return PausingSearch(search, self.network, self._revise)
+        They are those that `start` finds, on all available cores.
+        """
+        check_frames(frames, self.network)
+        return self._search_rows(frames, lengths)
+
+    def _in_segments(self, make_search: Callable[[], Any], pool: Executor | None = None) -> Search:
+        run = make_search()
+        run.start()
+        return PausingSearch(run, self.network, self._revise)
+
+    def _make_search(self) -> TransducerBeamSearch:
+        return TransducerBeamSearch(self.network, self._wide, self.graph, self._text_of)
 
 
 class _Run(Protocol):
