@@ -175,18 +175,16 @@ class TrainingModule(L.LightningModule):
             InputError: the optimizer is fused, and the precision float16.
         """
         precision = self.trainer.precision_plugin
-        if not isinstance(precision, MixedPrecision):
-            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
-        elif precision.scaler is None:
+        if isinstance(precision, MixedPrecision) and precision.scaler is None:
             algorithm = GradClipAlgorithmType(gradient_clip_algorithm or "norm")
             Precision.clip_gradients(precision, optimizer, gradient_clip_val or 0.0, algorithm)
-        elif gradient_clip_val and self.optimizer_config.get("fused"):
+            return
+        if isinstance(precision, MixedPrecision) and gradient_clip_val and self.optimizer_config.get("fused"):
             raise InputError(
                 "optimizer.fused=true: with trainer.precision=16-mixed its gradients cannot be clipped; set "
                 "optimizer.fused=null, trainer.precision=bf16-mixed or trainer.gradient_clip=null"
             )
-        else:
-            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     # -- validation
 
