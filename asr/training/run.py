@@ -12,9 +12,11 @@ from typing import Any
 import lightning as L
 import torch
 
+from asr.errors import InputError
 from asr.models import store
 from asr.models.aliases import rename_settings
 from asr.models.directory import system_of
+from asr.tasks.base import Task
 from asr.training.checkpoints import CHOSEN, check_checkpoint, end_first, find_checkpoint
 from asr.training.jobs.base import Job
 from asr.training.memory import share_one_heap
@@ -67,6 +69,7 @@ def train(config: Mapping[str, Any], *, interactive: bool = False) -> dict[str, 
     elif config["init"]:
         trained = init_from_model(job.task, config["init"])
     job.prepare_heads(trained)
+    train_only(job.task, config["trainer"].get("only"))
     trainer = make_trainer(config["trainer"], job.monitor, job.mode, run_dir, interactive)
     run_dir.mkdir(parents=True, exist_ok=True)
     with_features = "encoder" in config["init"] if isinstance(config["init"], Mapping) else config["init"]
@@ -123,6 +126,23 @@ def train_without_noise(job: Job, folder: Path, resume: Path | None, interactive
     epoch = load_weights(job, resume)
     log.info("with weight noise, from epoch %d of %s", epoch, resume)
     return began
+
+
+def train_only(task: Task, part: str | None) -> None:
+    """Leave all weights of a task as they are, but those whose names contain ``part``; None: none is left.
+
+    Raises:
+        InputError: no name contains it.
+    """
+    if part is None:
+        return
+    names = [name for name, _ in task.named_parameters()]
+    if not any(part in name for name in names):
+        modules = dict.fromkeys(name.rpartition(".")[0] for name in names)
+        raise InputError(f"trainer.only={part}: no name of a weight contains it; they begin with {', '.join(modules)}")
+    for name, weight in task.named_parameters():
+        if part not in name:
+            weight.requires_grad_(False)
 
 
 def make_module(job: Job, batches: int, began: float, *, noise: bool = True) -> TrainingModule:

@@ -52,6 +52,7 @@ class Trainer:
     weight_noise: float = field(metadata={"min": 0})
     weight_noise_per: Literal["batch", "step"]
     weight_noise_from: Literal["start", "best_loss"]
+    only: str | None
     monitor: str
     early_stopping: int | None = field(metadata={"min": 1})
 

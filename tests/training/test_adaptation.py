@@ -220,3 +220,17 @@ def test_no_dev_data_and_no_usable_text(
 def test_an_adapted_model_writes_as_the_one_before() -> None:
     writing = complete_from_model({"init": "english", "task": {}})["writing"]
     assert writing["numbers"] == "english" and Path(writing["punctuation"]).is_file()
+
+
+# -- a part alone
+
+
+def test_only_a_part_is_trained(two_heads: Path, own: Path, asr: Asr, tmp_path: Path) -> None:
+    adapt(asr, two_heads, own, tmp_path / "run", "trainer.only=heads.text")
+    before, after = (store.load(run / "model", CTCTask).state_dict() for run in (two_heads, tmp_path / "run"))
+    assert {name for name in before if not before[name].equal(after[name])} == {"heads.text.weight", "heads.text.bias"}
+
+
+def test_a_part_that_is_not_there_is_refused(two_heads: Path, own: Path, asr: Asr, tmp_path: Path) -> None:
+    result = adapt(asr, two_heads, own, tmp_path / "run", "trainer.only=heads.words")
+    assert result.status == 1 and "trainer.only=heads.words" in result.err and "heads.text" in result.err
