@@ -30,6 +30,8 @@ MODELS = ("pronouncer", "neural_lm", "rescoring_lm")  # those that name a model 
 def copy_decoder_files(decoder: Mapping[str, Any], directory: Path) -> dict[str, Any]:
     """Copy the files and model directories that a decoder's options name into a model directory.
 
+    What lies there already stays, by its name.
+
     Returns:
         The options with the copies' names, relative to ``directory``.
 
@@ -41,6 +43,9 @@ def copy_decoder_files(decoder: Mapping[str, Any], directory: Path) -> dict[str,
     for key, name in DECODER_FILES.items():
         if options.get(key) is not None:
             source = find(options[key]) if key in MODELS else Path(options[key])
+            if source.resolve().parent == directory.resolve():
+                options[key] = source.name
+                continue
             options[key] = name + (".gz" if source.suffix == ".gz" else "")
             if key in NGRAMS:
                 from asr.lm.files import BINARY_SUFFIX, is_binary  # imports Numba
@@ -48,8 +53,6 @@ def copy_decoder_files(decoder: Mapping[str, Any], directory: Path) -> dict[str,
                 if is_binary(source):
                     options[key] = str(Path(name).with_suffix(BINARY_SUFFIX))
             target = directory / options[key]
-            if target.exists() and target.samefile(source):
-                continue
             if source.is_dir():
                 shutil.copytree(source, target, dirs_exist_ok=True, copy_function=shutil.copyfile)
             else:

@@ -273,3 +273,13 @@ def test_what_does_not_fit(
     arpa.write(kneser_ney(encode_sentences([["CAT"]]), 1), lm.parent / "upper.arpa")
     with pytest.raises(InputError, match=message):
         make_decoder(vocabulary, config)
+
+
+def test_what_lies_in_the_model_directory_is_not_copied(dictionary: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "words.lexicon").write_bytes(dictionary.read_bytes())
+    for folder in (model, model / ".." / "model"):
+        given = {"lexicon": str(folder / "words.lexicon")}
+        assert decoder_files.copy_decoder_files(given, model) == {"lexicon": "words.lexicon"}
+    assert [path.name for path in model.iterdir()] == ["words.lexicon"]
