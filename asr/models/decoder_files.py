@@ -43,7 +43,7 @@ def copy_decoder_files(decoder: Mapping[str, Any], directory: Path) -> dict[str,
     for key, name in DECODER_FILES.items():
         if options.get(key) is not None:
             source = find(options[key]) if key in MODELS else Path(options[key])
-            if source.resolve().parent == directory.resolve():
+            if source.parent.resolve() == directory.resolve():
                 options[key] = source.name
                 continue
             options[key] = name + (".gz" if source.suffix == ".gz" else "")

@@ -114,4 +114,5 @@ class Encoder(nn.Module):
         with inference_precision(self.inference_precision, x.device):
             y, lengths = self.front(x, lengths)
             y = self.dropout(self.rnn(y, lengths, between))
+        # what reads y, outside of that context, has the weights' precision
         return y if self.inference_precision == "float32" else y.to(x.dtype), lengths
