@@ -16,7 +16,7 @@ from asr.data.pairs import PairDataset
 from asr.data.text_stream import StreamBatch
 from asr.decoding.label.beam import LabelBeamOptions
 from asr.decoding.options import BeamOptions
-from asr.decoding.transducer import beam
+from asr.decoding.transducer.beam import TransducerBeamSearch
 from asr.models import store
 from asr.modules.cells import CELLS
 from asr.tasks.encoder_decoder import EncoderDecoderTask, search
@@ -110,7 +110,9 @@ def test_recognizers_and_classifiers(cell: str, system: str) -> None:
     predictions = task.eval().validation_step(batch).predictions
     if isinstance(task, TransducerTask):
         frames = task(inputs, lengths)[0]["text"].detach()
-        (best, *_), _ = beam.search(task.head, frames, np.array([frames.shape[1]] * 2), BeamOptions(4))
+        search = TransducerBeamSearch(task.head, BeamOptions(4))
+        search.feed(frames[0])
+        best, *_ = search.finish()
         (greedy, _) = predictions["text"]
         assert best.score >= greedy.score - 1e-3  # which sums over fewer paths
 

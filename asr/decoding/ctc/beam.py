@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,8 +19,8 @@ from asr.decoding.ctc.model_scores import make_cache, score_ends
 from asr.decoding.ctc.options import CTCBeamOptions
 from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.prefixes import Labels, TextOf, Words, find_words, merge_texts
+from asr.decoding.rows import search_rows
 from asr.errors import InputError
-from asr.utils.threads import available_cores
 
 if TYPE_CHECKING:
     from asr.decoding.ctc.neural_lm import NeuralLMBeam, NeuralModel
@@ -61,21 +59,8 @@ def search(
         InputError: shapes, lengths, blank, scores or models do not fit; of scores the message names the utterance.
     """
     scores, lengths = check_batch(scores, lengths, blank)
-    own = threading.local()  # a search for each thread, which keeps its cache of the word model
-
-    def search_one(row: int) -> list[Hypothesis]:
-        if not hasattr(own, "search"):
-            own.search = CTCBeamSearch(scores.shape[2], blank, options, graph, neural, text)
-        searcher: CTCBeamSearch = own.search
-        searcher.start()
-        try:
-            searcher.feed(scores[row, : lengths[row]])
-        except InputError as error:
-            raise InputError(f"utterance {row}: {error}") from error
-        return searcher.finish()
-
-    with ThreadPoolExecutor(available_cores()) as pool:
-        return list(pool.map(search_one, range(len(scores))))
+    labels = scores.shape[2]
+    return search_rows(lambda: CTCBeamSearch(labels, blank, options, graph, neural, text), scores, lengths)
 
 
 class CTCBeamSearch:

@@ -19,7 +19,6 @@ extends a prefix by at most `MAX_PER_FRAME` labels.
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,43 +35,12 @@ from asr.decoding.transducer._prefix_tree import PrefixTree
 from asr.decoding.transducer.greedy import MAX_PER_FRAME, PAUSE_LOG_PROB
 from asr.decoding.transducer.network import TransducerNetwork
 from asr.errors import InputError
-from asr.utils.threads import available_cores, torch_threads
+from asr.utils.threads import torch_threads
 
 BATCH = 32  # prefixes taken out of A at a time
 
 # the labels of a path: the last one's frame and probability, and those before it
 Trace = Any
-
-
-def search(
-    network: TransducerNetwork,
-    frames: Tensor,
-    lengths: np.ndarray,
-    options: BeamOptions | None = None,
-    graph: Graph | None = None,
-    text: TextOf | None = None,
-) -> list[list[Hypothesis]]:
-    """Search the utterances of a batch, on all available cores.
-
-    Args:
-        network: the transducer.
-        frames: (N, T, D), padded.
-        lengths: (N,) integers up to T.
-        options: see `BeamOptions`.
-        graph: see `TransducerBeamSearch`.
-        text: see `TransducerBeamSearch`.
-
-    Returns:
-        The n best hypotheses of each utterance, best first.
-    """
-
-    def search_one(row: int) -> list[Hypothesis]:
-        run = TransducerBeamSearch(network, options, graph, text)
-        run.feed(frames[row, : int(lengths[row])])
-        return run.finish()
-
-    with ThreadPoolExecutor(available_cores()) as pool:
-        return list(pool.map(search_one, range(len(frames))))
 
 
 class _Entries(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 from asr.decoding.ctc._batch import check_batch
 from asr.decoding.ctc._scores import check_log_probs
 from asr.decoding.hypothesis import Hypothesis
+from asr.decoding.rows import RowSearch
 from asr.errors import InputError
 from asr.metrics.calibration import calibrate, collect_evidence
 from asr.text.vocabulary import Vocabulary
@@ -31,6 +32,10 @@ class Search(Protocol):
 
     def finish(self) -> list[Hypothesis]:
         """Return the n best hypotheses, best first."""
+
+
+class RepeatedSearch(Search, RowSearch, Protocol):
+    """A search that can begin anew, with another recording."""
 
 
 class HeadDecoder(Protocol):

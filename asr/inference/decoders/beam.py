@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -19,15 +18,15 @@ from asr.decoding.ctc.neural_lm import NeuralModel
 from asr.decoding.ctc.options import CTCBeamOptions
 from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.prefixes import TextOf
+from asr.decoding.rows import search_rows
 from asr.errors import InputError
-from asr.inference.decoders.base import BaseDecoder, Search
+from asr.inference.decoders.base import BaseDecoder, RepeatedSearch
 from asr.inference.decoders.hotwords import HotWords, parse_hotwords
 from asr.inference.decoders.models import WordSource
 from asr.inference.decoders.rescoring import Rescoring
 from asr.inference.decoders.segments import SegmentedSearch, between_pauses, select
 from asr.text.normalization import TextNormalizer
 from asr.text.vocabulary import Vocabulary
-from asr.utils.threads import available_cores
 
 # options that can be changed without reading a file again: for each the model in `FusionModels` and the model's field
 TUNABLE = {
@@ -156,40 +155,16 @@ class BeamDecoder(BaseDecoder):
         log_probs, lengths = check_batch(log_probs, lengths, self.vocabulary.blank)
         if log_probs.shape[2] != len(self.vocabulary):
             raise InputError(f"scores have {log_probs.shape[2]} labels, the vocabulary has {len(self.vocabulary)}")
-        return self._search_rows(log_probs, lengths)
+        return search_rows(self.start, log_probs, lengths)
 
-    def _search_rows(self, frames: np.ndarray, lengths: np.ndarray) -> list[list[Hypothesis]]:
-        """Search each utterance of frames (N, T, D), lengths (N,), as `start` does, on all available cores."""
-        own = threading.local()  # a search for each thread, which keeps its cache of the word model
-
-        def make_search() -> Any:
-            if not hasattr(own, "search"):
-                own.search = self._make_search()
-            return own.search
-
-        def search_one(row: int) -> list[Hypothesis]:
-            search = self._in_segments(make_search)
-            try:
-                search.feed(frames[row, : lengths[row]])
-                return search.finish()
-            except InputError as error:
-                raise InputError(f"utterance {row}: {error}") from error
-
-        with ThreadPoolExecutor(available_cores()) as pool:
-            return list(pool.map(search_one, range(len(frames))))
-
-    def start(self, pool: Executor | None = None) -> Search:
+    def start(self, pool: Executor | None = None) -> RepeatedSearch:
         """Begin a search over one recording, which is searched in segments between pauses if it is long."""
-        return self._in_segments(self._make_search, pool)
-
-    def _in_segments(self, make_search: Callable[[], Any], pool: Executor | None = None) -> Search:
-        """Begin a search over one recording whose segments are searched by what ``make_search`` returns."""
-        return SegmentedSearch(make_search, pool, self._revise)
-
-    def _make_search(self) -> Any:
-        """Return a search over one segment."""
         labels, blank = len(self.vocabulary), self.vocabulary.blank
-        return CTCBeamSearch(labels, blank, self._wide, self.graph, self.models.neural, self._text_of)
+
+        def make_search() -> CTCBeamSearch:
+            return CTCBeamSearch(labels, blank, self._wide, self.graph, self.models.neural, self._text_of)
+
+        return SegmentedSearch(make_search, pool, self._revise)
 
     @property
     def first_pass(self) -> BeamDecoder:

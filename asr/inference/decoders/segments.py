@@ -58,6 +58,10 @@ class SegmentedSearch:
         self._revise = revise
         self._idle = [make_search()]
         self._labels, self._blank = self._idle[0].labels, self._idle[0].blank
+        self.start()
+
+    def start(self) -> None:
+        """Begin a new recording."""
         self._waiting = np.zeros((0, self._labels), dtype=np.float32)
         self._begin = 0  # frame of the recording at which the current segment begins
         self._running: deque[Future[list[Hypothesis]]] = deque()

@@ -14,12 +14,13 @@ from torch import Tensor
 
 from asr.decoding.ctc.options import CTCBeamOptions
 from asr.decoding.hypothesis import Hypothesis
+from asr.decoding.rows import search_rows
 from asr.decoding.transducer import alignment, greedy
 from asr.decoding.transducer.beam import TransducerBeamSearch
 from asr.decoding.transducer.greedy import TransducerGreedySearch
 from asr.errors import InputError
 from asr.inference.decoders.aligner import Aligner
-from asr.inference.decoders.base import BaseDecoder, Search
+from asr.inference.decoders.base import BaseDecoder, RepeatedSearch, Search
 from asr.inference.decoders.beam import BeamDecoder, FusionModels
 from asr.inference.decoders.models import WordSource
 from asr.inference.decoders.segments import (
@@ -99,15 +100,12 @@ class TransducerBeamDecoder(BeamDecoder):
         They are those that `start` finds, on all available cores.
         """
         check_frames(frames, self.network)
-        return self._search_rows(frames, lengths)
+        return search_rows(self.start, frames, lengths)
 
-    def _in_segments(self, make_search: Callable[[], Any], pool: Executor | None = None) -> Search:
-        run = make_search()
-        run.start()
-        return PausingSearch(run, self.network, self._revise)
-
-    def _make_search(self) -> TransducerBeamSearch:
-        return TransducerBeamSearch(self.network, self._wide, self.graph, self._text_of)
+    def start(self, pool: Executor | None = None) -> RepeatedSearch:
+        """Begin a search over one recording, which is searched in segments between pauses if it is long."""
+        search = TransducerBeamSearch(self.network, self._wide, self.graph, self._text_of)
+        return PausingSearch(search, self.network, self._revise)
 
 
 class _Run(Protocol):
@@ -168,8 +166,13 @@ class PausingSearch:
         self.run = run
         self.network = network
         self._revise = revise
+        self.start()
+
+    def start(self) -> None:
+        """Begin a new recording."""
+        self.run.start()
         self.frames = 0  # fed so far
-        self._waiting = torch.zeros(0, network.size + 1)
+        self._waiting = torch.zeros(0, self.network.size + 1)
         self._finished: list[list[Hypothesis]] = []  # of the first segments, n best each
         self._begin = 0  # frame of the recording at which the current segment begins
         self._searched = 0  # frames of the current segment

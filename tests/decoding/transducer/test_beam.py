@@ -23,6 +23,7 @@ from asr.decoding.ctc import lexicon_trie, pieces
 from asr.decoding.ctc.fusion import Graph, LabelModel, WordModel, make_graph
 from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.options import BeamOptions
+from asr.decoding.rows import search_rows
 from asr.decoding.transducer import _prefix_tree, beam
 from asr.decoding.transducer.beam import TransducerBeamSearch
 from asr.errors import InputError
@@ -96,7 +97,8 @@ def test_pieces_and_batches_give_the_same() -> None:
     for part in numbered(30).split([1, 12, 0, 17]):
         search.feed(part)
     assert search.finish() == whole
-    batch = beam.search(network, torch.stack([numbered(30)] * 3), np.array([30, 7, 30]), options)
+    frames, lengths = torch.stack([numbered(30)] * 3), np.array([30, 7, 30])
+    batch = search_rows(lambda: TransducerBeamSearch(network, options), frames, lengths)
     assert batch[0] == batch[2] == whole
     assert batch[1] == nbest(network, 7, beam=6, nbest=3)
 
