@@ -39,10 +39,11 @@ def main() -> None:
     groups = {group: config[group] for group in ("task", *CTCTask.groups, "augmentation")}
     groups["encoder"] = {**encoder, "num_layers": layers + options.layers, "residual": encoder["residual"] or layers}
     deep = store.make_task(groups, shallow.vocabularies)
-    deep.load_state_dict(shallow.state_dict(), strict=False)
+    known = shallow.state_dict()
+    deep.load_state_dict(known, strict=False)
     with torch.no_grad():
         for name, weights in deep.named_parameters():
-            if any(f"wards.{layer}." in name for layer in range(layers, layers + options.layers)):
+            if name not in known and "wards." in name:  # of the new layers' LSTMs
                 weights[2 * hidden : 3 * hidden] = 0  # rows of the candidates: i, f, g, o
     store.save(deep, options.output, groups)
 
