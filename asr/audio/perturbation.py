@@ -11,6 +11,10 @@ from asr.errors import InputError
 
 PROBABILITY = {"min": 0, "max": 1}
 
+# The limits of a telephone's band in Hz: nominally 300 and 3400 (ITU-T G.712)
+TELEPHONE_LOW = (200.0, 400.0)
+TELEPHONE_HIGH = (3200.0, 4000.0)
+
 
 @dataclass(frozen=True)
 class Perturbation:
@@ -34,6 +38,8 @@ class Perturbation:
         high_cut: lowest and highest upper limit of an utterance's band, in Hz; None: the band is not limited.
         low_cut: highest lower limit of the band, in Hz.
         band_probability: of an utterance's band to be limited.
+        telephone_probability: of an utterance to have the band of a telephone instead, `TELEPHONE_LOW` to
+            `TELEPHONE_HIGH`.
         gain: lowest and highest gain of an utterance in dB, after which it is rounded to 16 bits as a recording of that
             level is; None: neither.
 
@@ -54,6 +60,7 @@ class Perturbation:
     high_cut: tuple[float, float] | None = None
     low_cut: float = field(default=0.0, metadata={"min": 0})
     band_probability: float = field(default=0.5, metadata=PROBABILITY)
+    telephone_probability: float = field(default=0.0, metadata=PROBABILITY)
     gain: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:

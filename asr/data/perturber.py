@@ -104,7 +104,10 @@ class Perturber:
         if self._noise and rng.random() < options.noise_probability:
             noise = self._draw_noise(len(samples), rng)
             samples = effects.add_noise(samples, noise, rng.uniform(*options.snr), rng)
-        if options.high_cut is not None and rng.random() < options.band_probability:
+        if options.telephone_probability and rng.random() < options.telephone_probability:
+            low, high = rng.uniform(*effects.TELEPHONE_LOW), rng.uniform(*effects.TELEPHONE_HIGH)
+            samples = effects.limit_band(samples, rate, low, high)
+        elif options.high_cut is not None and rng.random() < options.band_probability:
             low, high = rng.uniform(0, options.low_cut), rng.uniform(*options.high_cut)
             samples = effects.limit_band(samples, rate, low, high)
         return Perturbed(self._amplify(samples, rng), before, after, clean)

@@ -12,6 +12,7 @@ from asr.errors import InputError
 from asr.features._blocks import Blocks, block_frames, map_blocks, thread_local_buffer
 from asr.features.cmvn import Active
 from asr.features.extractor import WaveformExtractor, matmul_safe
+from asr.features.noise_reduction import reduce_noise
 from asr.utils.masks import length_mask
 from asr.utils.options import check_choice
 
@@ -52,6 +53,7 @@ class FilterBank(WaveformExtractor):
         active: only frames within this many nats of the loudest, or of the least and the most that are given those
             above the noise, count for mean and variance; None: all; see there.
         floor: nats below the mean to which weaker band energies are raised; None: no limit; see there.
+        denoise: whether steady noise is removed from the filters' output (`reduce_noise`).
 
     Raises:
         InputError: a window or hop that is too short, a band or filters that are not possible (`mel_filters`), or an
@@ -80,6 +82,7 @@ class FilterBank(WaveformExtractor):
         remove_level: bool = False,
         active: Active = None,
         floor: float | None = None,
+        denoise: bool = False,
     ) -> None:
         columns = num_mels + energy
         level = columns if remove_level else 0
@@ -98,6 +101,7 @@ class FilterBank(WaveformExtractor):
             floor=floor,
             num_bands=num_mels,
         )
+        self.denoise = denoise
         self.fft_length = 1 << (self.window_samples - 1).bit_length()
         self.preemphasis = preemphasis
         filters = mel_filters(sample_rate, self.fft_length, num_mels, low_hz, high_hz, mel_scale)
@@ -135,6 +139,10 @@ class FilterBank(WaveformExtractor):
                 energies.clamp_(min=LOG_FLOOR).log_()
 
         map_blocks(analyze, frames)
+        if self.denoise:
+            num_mels = self.normalization.num_bands
+            for row, length in zip(features, self.output_lengths(lengths).tolist(), strict=True):
+                row[:length, :num_mels] = reduce_noise(row[:length, :num_mels])
         return features
 
     def _power(self, frames: Tensor, padded: Tensor) -> Tensor:
