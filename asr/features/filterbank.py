@@ -140,9 +140,8 @@ class FilterBank(WaveformExtractor):
 
         map_blocks(analyze, frames)
         if self.denoise:
-            num_mels = self.normalization.num_bands
-            for row, length in zip(features, self.output_lengths(lengths).tolist(), strict=True):
-                row[:length, :num_mels] = reduce_noise(row[:length, :num_mels])
+            bands = features[:, :, : self.normalization.num_bands]
+            bands.copy_(reduce_noise(bands, self.output_lengths(lengths)))
         return features
 
     def _power(self, frames: Tensor, padded: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from asr.features.extractor import DERIVATIVES, REACH, Extractor, filter_derivat
 from asr.features.filterbank import LOG_FLOOR, FilterBank
 from asr.features.kaldi import KaldiFilterBank, KaldiMFCC, compliance
 from asr.features.mfcc import MFCC
+from asr.features.noise_reduction import reduce_noise
 from asr.features.precomputed import Precomputed
 from asr.utils.masks import length_mask
 
@@ -46,7 +47,11 @@ class FeatureGraph(nn.Module):
     def forward(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Compute features; see the class."""
         frames = self.extractor.output_lengths(lengths)
-        features = append_derivatives(self.static(inputs, lengths), frames, self.extractor.deltas)
+        static = self.static(inputs, lengths)
+        if isinstance(self.extractor, FilterBank) and self.extractor.denoise:
+            bands = self.extractor.normalization.num_bands
+            static = torch.cat([reduce_noise(static[:, :, :bands], frames), static[:, :, bands:]], 2)
+        features = append_derivatives(static, frames, self.extractor.deltas)
         beyond = ~length_mask(frames, features.shape[1])[:, :, None]
         features = features.masked_fill(beyond, 0)
         return normalize(self.extractor.normalization, features, frames).masked_fill(beyond, 0), frames

@@ -6,63 +6,76 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# The noise of a band is NOISE_QUANTILE of the mean energies of chunks of CHUNK frames, in windows of WINDOW chunks (3 s
-# at 10 ms a frame) that begin about every HOP chunks. NOISE_BIAS is the mean of white noise over that quantile.
+from asr.utils.masks import length_mask
+
+# The noise of a band is NOISE_QUANTILE of the mean energies of CHUNK frames, in windows of WINDOW chunks (3 s at 10 ms
+# a frame), one every HOP chunks. NOISE_BIAS is the mean of white noise over that quantile.
 CHUNK = 8
 WINDOW = 37
 HOP = 9
 NOISE_QUANTILE = 0.2
 NOISE_BIAS = 1.25
-SMOOTHING = 3  # frames and bands over which the energy is averaged, before it is compared with the noise
-MIN_GAIN = 0.1  # of the energy: less would make noise of the gain's own fluctuation
+SMOOTHING = 3  # frames and bands over which energies are averaged before they are compared with the noise
+MIN_GAIN = 0.1  # of an energy: a lower one makes the fluctuation of the gain audible
 
 
-def reduce_noise(log_energies: Tensor) -> Tensor:
-    """Subtract steady noise from the logarithmic band energies of an utterance.
+def reduce_noise(log_energies: Tensor, frames: Tensor) -> Tensor:
+    """Reduce steady noise in the logarithmic band energies of utterances.
 
     The energy of a band is multiplied by the square of a Wiener gain ξ / (1 + ξ), where ξ is the ratio of speech to
-    noise: the energy of the frames and bands around over that of the noise, less 1 (Boll 1979; Ephraim & Malah 1984).
+    noise: the mean energy of the frames and bands around over that of the noise, less 1 (Boll 1979; Loizou 2013,
+    Speech Enhancement, ch. 6).
 
     Args:
-        log_energies: natural logarithms, ``(T, B)``, at least one frame.
+        log_energies: natural logarithms, ``(N, T, B)``, of any value beyond an utterance's own frames.
+        frames: of each utterance, at least 1, ``(N,)``.
 
     Returns:
-        ``(T, B)``: reduced by 10 dB at most.
+        ``(N, T, B)``: less than ``log_energies`` by 0 to 10 dB; of any value beyond an utterance's own frames.
     """
-    energies = log_energies.exp()
-    noise = noise_energies(energies)
-    around = _mean_around(energies, SMOOTHING, SMOOTHING)
-    ratio = (around / _mean_around(noise, 1, SMOOTHING) - 1).clamp_(min=0)
+    inside = length_mask(frames, log_energies.shape[1])[:, :, None]
+    energies = log_energies.exp().masked_fill(~inside, 0)
+    noise = noise_energies(energies, frames)
+    # averages over the frames and bands that there are: zeros outside count in neither of the two pools
+    around = _pool(energies, SMOOTHING) / _pool(inside.expand_as(energies).to(energies), SMOOTHING).clamp_(min=1e-6)
+    noise_around = _pool(noise, 1) / _pool(torch.ones_like(noise[:1, :1]), 1)
+    ratio = (around / noise_around - 1).clamp_(min=0)
     gain = (ratio / (1 + ratio)).square_().clamp_(min=MIN_GAIN)
     return log_energies + gain.log_()
 
 
-def noise_energies(energies: Tensor) -> Tensor:
-    """Estimate the energies of steady noise in the bands of an utterance; (T, B) of energies (T, B)."""
-    frames, bands = energies.shape
-    chunks = frames // CHUNK
-    if chunks:
-        means = energies[: chunks * CHUNK].view(chunks, CHUNK, bands).mean(1)
-    else:
-        means, chunks = energies.mean(0, keepdim=True), 1
-    window = min(WINDOW, chunks)
-    last = chunks - window  # the first chunk of the last window
-    starts = torch.linspace(0, last, (last + HOP - 1) // HOP + 1, device=means.device).round().long()
-    rank = int(NOISE_QUANTILE * (window - 1)) + 1
-    windows = means[starts[:, None] + torch.arange(window, device=means.device)]  # (W, window, B)
-    noise = windows.kthvalue(rank, dim=1).values.mul_(NOISE_BIAS)
-    if len(starts) == 1:
-        return noise.expand(frames, -1)
-    # interpolated in time between the centers of the windows, logarithmically
-    centers = (starts + window / 2) * CHUNK
-    times = torch.arange(frames, device=means.device).clamp(int(centers[0]), int(centers[-1]))
-    right = torch.searchsorted(centers, times).clamp(1, len(centers) - 1)
-    share = (times - centers[right - 1]) / (centers[right] - centers[right - 1])
-    logs = noise.log_()
-    return torch.lerp(logs[right - 1], logs[right], share.clamp(0, 1)[:, None]).exp_()
+def noise_energies(energies: Tensor, frames: Tensor) -> Tensor:
+    """Estimate the energies of steady noise, (N, T, B), in band energies (N, T, B), zero beyond ``frames`` (N,)."""
+    total, bands = energies.shape[1:]
+    device = energies.device
+    padded = F.pad(energies, (0, 0, 0, -total % CHUNK))
+    means = padded.unflatten(1, (-1, CHUNK)).sum(2) / frames.clamp(max=CHUNK)[:, None, None]
+    chunks = (frames // CHUNK).clamp(min=1)  # an incomplete last one is left out
+    last = (chunks - WINDOW).clamp(min=0)[:, None]  # the first chunk of the last window
+
+    number = (means.shape[1] + HOP - 1) // HOP + 1  # windows; those beyond the last one are the last one again
+    starts = torch.minimum(torch.arange(number, device=device) * HOP, last)
+    index = (starts[:, :, None] + torch.arange(WINDOW, device=device)).flatten(1)  # (N, number * WINDOW)
+    windows = _rows(means, index.clamp(max=means.shape[1] - 1))
+    windows = windows.masked_fill((index >= chunks[:, None])[:, :, None], torch.inf)
+    ordered = windows.unflatten(1, (number, WINDOW)).sort(2).values
+    rank = (NOISE_QUANTILE * (chunks.clamp(max=WINDOW) - 1)).long()[:, None, None, None]
+    noise = ordered.gather(2, rank.expand(-1, number, 1, bands))[:, :, 0] * NOISE_BIAS
+
+    # between the centers of two windows the logarithm is interpolated
+    center = (torch.arange(total, device=device) / CHUNK - WINDOW / 2) / HOP
+    place = torch.minimum(center.clamp(min=0), last / HOP)  # (N, T), in windows
+    before = place.long()
+    logs = noise.log()
+    return torch.lerp(_rows(logs, before), _rows(logs, before + 1), (place - before)[:, :, None]).exp()
 
 
-def _mean_around(values: Tensor, frames: int, bands: int) -> Tensor:
-    """Average values (T, B) over the ``frames`` and ``bands`` (odd numbers) around each, as far as they exist."""
-    padding = (frames // 2, bands // 2)
-    return F.avg_pool2d(values[None, None], (frames, bands), 1, padding, count_include_pad=False)[0, 0]
+def _rows(values: Tensor, index: Tensor) -> Tensor:
+    """Return the rows ``index`` (N, K) of each of values (N, T, B), (N, K, B)."""
+    return values.gather(1, index[:, :, None].expand(-1, -1, values.shape[2]))
+
+
+def _pool(values: Tensor, frames: int) -> Tensor:
+    """Average values (N, T, B) over the ``frames`` and `SMOOTHING` bands around each, zeros beyond the edges."""
+    padding = (frames // 2, SMOOTHING // 2)
+    return F.avg_pool2d(values[:, None], (frames, SMOOTHING), 1, padding)[:, 0]

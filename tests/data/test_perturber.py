@@ -103,7 +103,12 @@ def test_clean_speech_has_the_same_timing() -> None:
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("silence", {"silence_seconds": 0.5}), ("band", {"high_cut": [4000, 5000]}), ("noise", {"noise": "white"})],
+    [
+        ("silence", {"silence_seconds": 0.5}),
+        ("band", {"high_cut": [4000, 5000]}),
+        ("telephone", {}),
+        ("noise", {"noise": "white"}),
+    ],
 )
 def test_probabilities(name: str, options: dict[str, Any]) -> None:
     perturber = Perturber(Perturbation(**options | {f"{name}_probability": 0.3}), RATE)
@@ -159,6 +164,19 @@ def test_the_band_ends_where_it_was_drawn() -> None:
     assert 0.4 < np.mean(cut) < 0.95
     for result in results:
         assert power(result, 310, 7000) == pytest.approx(power(speech(), 310, 7000), rel=0.01)
+
+
+def test_the_band_of_a_telephone_takes_the_place_of_another_one() -> None:
+    results = [
+        perturb(seed, high_cut=[7000, 8000], band_probability=1.0, telephone_probability=0.5) for seed in range(30)
+    ]
+    telephone = [result for result in results if power(result, 50, 150) < 1e-3 * power(speech(), 50, 150)]
+    assert 0.25 < len(telephone) / len(results) < 0.75
+    for result in telephone:
+        assert power(result, 4050, 8000) < 1e-4 * power(speech(), 4050, 8000)
+        assert power(result, 400, 3000) == pytest.approx(power(speech(), 400, 3000), rel=0.01)
+    for result in (result for result in results if not any(result is other for other in telephone)):
+        assert power(result, 50, 6500) == pytest.approx(power(speech(), 50, 6500), rel=0.01)
 
 
 def test_gain_is_that_of_a_recording_of_16_bits() -> None:

@@ -15,6 +15,7 @@ BOTH = {"normalization": "both", "mean_fraction": 0.7, "scale": False, "remove_l
 EXTRACTORS: dict[str, tuple[type[Extractor], dict[str, Any]]] = {
     "123 features": (FilterBank, {}),
     "the English model's": (FilterBank, {"num_mels": 80, "energy": False, "deltas": 0, **BOTH}),
+    "less noise": (FilterBank, {"denoise": True, **BOTH}),
     "between two limits": (FilterBank, {**BOTH, "active": (4.0, 9.0), "scale": True}),
     "utterance": (FilterBank, {"normalization": "utterance", "deltas": 1, "preemphasis": 0.97, "mel_scale": "htk"}),
     "none": (FilterBank, {"normalization": "none", "low_hz": 100.0, "high_hz": 3800.0, "sample_rate": 8000}),

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs the extra onnx; no
 Command = Callable[..., Any]
 DOCS = Path(__file__).parents[2] / "docs"
 
-FEATURES = {"normalization": "both", "mean_fraction": 0.7, "scale": True, "remove_level": True, "active": 7, "floor": 7}
+FEATURES = {"normalization": "both", "mean_fraction": 0.7, "scale": True, "remove_level": True}
+FEATURES |= {"active": 7, "floor": 7, "denoise": True}
 ENCODER = {"hidden_size": 32, "num_layers": 2, "stack": 1, "stride": 2, "channels": [4]}
 HEADS = {
     "text": {"kind": "characters", "normalization": "english"},
