@@ -15,7 +15,6 @@ WINDOW = 37
 HOP = 9
 NOISE_QUANTILE = 0.2
 NOISE_BIAS = 1.25
-SMOOTHING = 3  # frames and bands over which energies are averaged before they are compared with the noise
 MIN_GAIN = 0.1  # of an energy: a lower one makes the fluctuation of the gain audible
 
 
@@ -23,8 +22,8 @@ def reduce_noise(log_energies: Tensor, frames: Tensor) -> Tensor:
     """Reduce steady noise in the logarithmic band energies of utterances.
 
     The energy of a band is multiplied by the square of a Wiener gain ξ / (1 + ξ), where ξ is the ratio of speech to
-    noise: the mean energy of the frames and bands around over that of the noise, less 1 (Boll 1979; Loizou 2013,
-    Speech Enhancement, ch. 6).
+    noise: the mean energy of three frames and three bands over that of the noise in the three bands, less 1 (Boll 1979;
+    Loizou 2013, Speech Enhancement, ch. 6).
 
     Args:
         log_energies: natural logarithms, ``(N, T, B)``, of any value beyond an utterance's own frames.
@@ -35,17 +34,20 @@ def reduce_noise(log_energies: Tensor, frames: Tensor) -> Tensor:
     """
     inside = length_mask(frames, log_energies.shape[1])[:, :, None]
     energies = log_energies.exp().masked_fill(~inside, 0)
-    noise = noise_energies(energies, frames)
-    # averages over the frames and bands that there are: zeros outside count in neither of the two pools
-    around = _pool(energies, SMOOTHING) / _pool(inside.expand_as(energies).to(energies), SMOOTHING).clamp_(min=1e-6)
-    noise_around = _pool(noise, 1) / _pool(torch.ones_like(noise[:1, :1]), 1)
-    ratio = (around / noise_around - 1).clamp_(min=0)
-    gain = (ratio / (1 + ratio)).square_().clamp_(min=MIN_GAIN)
+    noise = log_noise(energies, frames)
+    # zeros outside count neither in the sums nor in their numbers of terms
+    terms = _sum_of_three(inside.to(energies), 1).clamp_(min=1)
+    around = _mean_of_bands(_sum_of_three(energies, 1).div_(terms))
+    ratio = noise.neg_().exp_().mul_(around).sub_(1).clamp_(min=0)
+    gain = ratio.div_(ratio + 1).square_().clamp_(min=MIN_GAIN)
     return log_energies + gain.log_()
 
 
-def noise_energies(energies: Tensor, frames: Tensor) -> Tensor:
-    """Estimate the energies of steady noise, (N, T, B), in band energies (N, T, B), zero beyond ``frames`` (N,)."""
+def log_noise(energies: Tensor, frames: Tensor) -> Tensor:
+    """Estimate steady noise in band energies (N, T, B), zero beyond ``frames`` (N,).
+
+    Returns the logarithms (N, T, B) of its energies, averaged over three bands.
+    """
     total, bands = energies.shape[1:]
     device = energies.device
     padded = F.pad(energies, (0, 0, 0, -total % CHUNK))
@@ -61,13 +63,13 @@ def noise_energies(energies: Tensor, frames: Tensor) -> Tensor:
     ordered = windows.unflatten(1, (number, WINDOW)).sort(2).values
     rank = (NOISE_QUANTILE * (chunks.clamp(max=WINDOW) - 1)).long()[:, None, None, None]
     noise = ordered.gather(2, rank.expand(-1, number, 1, bands))[:, :, 0] * NOISE_BIAS
+    logs = _mean_of_bands(noise).log_()
 
     # between the centers of two windows the logarithm is interpolated
     center = (torch.arange(total, device=device) / CHUNK - WINDOW / 2) / HOP
     place = torch.minimum(center.clamp(min=0), last / HOP)  # (N, T), in windows
     before = place.long()
-    logs = noise.log()
-    return torch.lerp(_rows(logs, before), _rows(logs, before + 1), (place - before)[:, :, None]).exp()
+    return torch.lerp(_rows(logs, before), _rows(logs, before + 1), (place - before)[:, :, None])
 
 
 def _rows(values: Tensor, index: Tensor) -> Tensor:
@@ -75,7 +77,16 @@ def _rows(values: Tensor, index: Tensor) -> Tensor:
     return values.gather(1, index[:, :, None].expand(-1, -1, values.shape[2]))
 
 
-def _pool(values: Tensor, frames: int) -> Tensor:
-    """Average values (N, T, B) over the ``frames`` and `SMOOTHING` bands around each, zeros beyond the edges."""
-    padding = (frames // 2, SMOOTHING // 2)
-    return F.avg_pool2d(values[:, None], (frames, SMOOTHING), 1, padding)[:, 0]
+def _mean_of_bands(values: Tensor) -> Tensor:
+    """Average values (N, T, B) over each band and its neighbors, of which the first and the last have one."""
+    terms = _sum_of_three(torch.ones_like(values[:1, :1]), 2)
+    return _sum_of_three(values, 2).div_(terms)
+
+
+def _sum_of_three(values: Tensor, dim: int) -> Tensor:
+    """Add up each value and its neighbors in a dimension."""
+    size = values.shape[dim] - 1
+    total = values.clone()
+    total.narrow(dim, 0, size).add_(values.narrow(dim, 1, size))
+    total.narrow(dim, 1, size).add_(values.narrow(dim, 0, size))
+    return total
