@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,6 +18,10 @@ HOP = 9
 NOISE_QUANTILE = 0.2
 NOISE_BIAS = 1.25
 MIN_GAIN = 0.1  # of an energy: a lower one makes the fluctuation of the gain audible
+
+# Utterances with less noise than this stay as they are, as taking away what is no steady noise costs more than it
+# gains: 95 % of LibriSpeech's (dev) are above 15 dB; with white noise at 10 dB they are below 9.
+NOISY_BELOW = 10.0  # dB
 
 
 def reduce_noise(log_energies: Tensor, frames: Tensor) -> Tensor:
@@ -38,9 +44,20 @@ def reduce_noise(log_energies: Tensor, frames: Tensor) -> Tensor:
     # zeros outside count neither in the sums nor in their numbers of terms
     terms = _sum_of_three(inside.to(energies), 1).clamp_(min=1)
     around = _mean_of_bands(_sum_of_three(energies, 1).div_(terms))
-    ratio = noise.neg_().exp_().mul_(around).sub_(1).clamp_(min=0)
+    ratio = (around / noise.exp()).sub_(1).clamp_(min=0)
     gain = ratio.div_(ratio + 1).square_().clamp_(min=MIN_GAIN)
-    return log_energies + gain.log_()
+    noisy = signal_to_noise(energies, noise.masked_fill_(~inside, 0), frames) < NOISY_BELOW
+    return log_energies + torch.where(noisy[:, None, None], gain.log_(), 0)
+
+
+def signal_to_noise(energies: Tensor, log_noise: Tensor, frames: Tensor) -> Tensor:
+    """Return signal-to-noise ratios in dB, (N,): means over the bands of ``energies`` and `log_noise` (N, T, B).
+
+    Both are zero beyond ``frames`` (N,).
+    """
+    frames = frames[:, None]
+    nats = (energies.sum(1) / frames).log() - log_noise.sum(1) / frames  # (N, B)
+    return nats.mean(1) * (10 / math.log(10))
 
 
 def log_noise(energies: Tensor, frames: Tensor) -> Tensor:

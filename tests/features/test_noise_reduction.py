@@ -30,22 +30,25 @@ def reference(log_energies: np.ndarray) -> np.ndarray:
         window = np.sort(means[start : start + 37], axis=0)
         quantile = 1.25 * window[int(0.2 * (len(window) - 1))]
         quantiles.append(np.array([quantile[max(b - 1, 0) : b + 2].mean() for b in range(bands)]))
-    result = np.empty_like(energies)
+    gains = np.empty_like(energies)
+    noises = np.empty_like(energies)
     for t in range(frames):
         place = min(max((t / 8 - 18.5) / 9, 0), last / 9)
         below = int(place)
         above = min(below + 1, len(starts) - 1)
-        noise = quantiles[below] ** (1 - place + below) * quantiles[above] ** (place - below)
+        noise = noises[t] = quantiles[below] ** (1 - place + below) * quantiles[above] ** (place - below)
         for b in range(bands):
             near = slice(max(b - 1, 0), b + 2)
             ratio = max(energies[max(t - 1, 0) : t + 2, near].mean() / noise[b] - 1, 0)
-            result[t, b] = log_energies[t, b] + math.log(max((ratio / (1 + ratio)) ** 2, 0.1))
-    return result
+            gains[t, b] = max((ratio / (1 + ratio)) ** 2, 0.1)
+    ratios = 10 * np.log10(energies.mean(0)) - 10 * np.log10(noises).mean(0)
+    return log_energies + np.log(gains) if ratios.mean() < 10 else log_energies
 
 
 def random_energies(frames: int, bands: int = 6) -> Tensor:
+    """Log energies of noise; those of every third number of frames vary so much that they count as speech without."""
     generator = torch.Generator().manual_seed(frames)
-    return 2 * torch.randn(frames, bands, generator=generator) - 8
+    return (4 if frames % 3 == 0 else 2) * torch.randn(frames, bands, generator=generator) - 8
 
 
 @pytest.mark.parametrize("frames", [1, 7, 8, 9, 100, 296, 303, 304, 400, 1000])
@@ -93,6 +96,21 @@ def test_steady_noise_gets_weaker_and_speech_does_not() -> None:
     assert burst.float().mean() == pytest.approx(0.5, abs=0.05)
     assert decibels[burst, band].max() < 0.1
     assert decibels[~burst].mean() > 8
+
+
+@pytest.mark.parametrize(("noise", "changed"), [(0.05, True), (0.001, False)])
+def test_only_noisy_utterances_change(noise: float, changed: bool) -> None:
+    """Bursts 40 dB above the noise between them leave it as it is, at 10 dB it is reduced."""
+    generator = np.random.default_rng(1)
+    bursts = np.repeat(np.arange(16) % 2, RATE // 2)
+    waveform = (0.1 * bursts + noise) * generator.standard_normal(len(bursts))
+    features = [
+        FilterBank(num_mels=40, energy=False, deltas=0, normalization="none", denoise=denoise)(
+            torch.from_numpy(waveform.astype(np.float32))[None], torch.tensor([len(waveform)])
+        )[0]
+        for denoise in (False, True)
+    ]
+    assert torch.equal(*features) != changed
 
 
 def test_the_estimate_follows_noise_that_changes() -> None:
