@@ -53,7 +53,7 @@ class FilterBank(WaveformExtractor):
         active: only frames within this many nats of the loudest, or of the least and the most that are given those
             above the noise, count for mean and variance; None: all; see there.
         floor: nats below the mean to which weaker band energies are raised; None: no limit; see there.
-        denoise: whether steady noise is removed from the filters' output (`reduce_noise`).
+        denoise: whether steady noise is taken out of the filters' output in noisy utterances (`reduce_noise`).
 
     Raises:
         InputError: a window or hop that is too short, a band or filters that are not possible (`mel_filters`), or an

@@ -1,4 +1,4 @@
-"""Reduce steady noise in the energies of mel bands, by a Wiener filter with a running estimate of the noise."""
+"""Reduce steady noise in the band energies of noisy utterances, by a Wiener filter with a running noise estimate."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ WINDOW = 37
 HOP = 9
 NOISE_QUANTILE = 0.2
 NOISE_BIAS = 1.25
-MIN_GAIN = 0.1  # of an energy: a lower one makes the fluctuation of the gain audible
+MIN_GAIN = 0.1  # of an energy; with lower ones recognizers stumble over the fluctuation of the gain in noise
 
-# Utterances with less noise than this stay as they are, as taking away what is no steady noise costs more than it
-# gains: 95 % of LibriSpeech's (dev) are above 15 dB; with white noise at 10 dB they are below 9.
+# Utterances whose ratio of signal to noise is this or more stay as they are, as taking away what is no steady noise
+# costs more than it gains: 95 % of LibriSpeech's (dev) are above 15 dB; with white noise at 10 dB they are below 9.
 NOISY_BELOW = 10.0  # dB
 
 
 def reduce_noise(log_energies: Tensor, frames: Tensor) -> Tensor:
-    """Reduce steady noise in the logarithmic band energies of utterances.
+    """Reduce steady noise in the logarithmic band energies of utterances that are not `NOISY_BELOW` above it.
 
     The energy of a band is multiplied by the square of a Wiener gain ξ / (1 + ξ), where ξ is the ratio of speech to
     noise: the mean energy of three frames and three bands over that of the noise in the three bands, less 1 (Boll 1979;
@@ -50,13 +50,13 @@ def reduce_noise(log_energies: Tensor, frames: Tensor) -> Tensor:
     return log_energies + torch.where(noisy[:, None, None], gain.log_(), 0)
 
 
-def signal_to_noise(energies: Tensor, log_noise: Tensor, frames: Tensor) -> Tensor:
-    """Return signal-to-noise ratios in dB, (N,): means over the bands of ``energies`` and `log_noise` (N, T, B).
+def signal_to_noise(energies: Tensor, noise: Tensor, frames: Tensor) -> Tensor:
+    """Return the ratio of signal to noise of each utterance in dB, (N,), a mean over the bands.
 
-    Both are zero beyond ``frames`` (N,).
+    ``energies`` and the logarithms of the ``noise``, (N, T, B), are zero beyond ``frames`` (N,).
     """
     frames = frames[:, None]
-    nats = (energies.sum(1) / frames).log() - log_noise.sum(1) / frames  # (N, B)
+    nats = (energies.sum(1) / frames).log() - noise.sum(1) / frames  # (N, B)
     return nats.mean(1) * (10 / math.log(10))
 
 
