@@ -279,7 +279,7 @@ def _random_features(task: CTCTask, random: np.random.Generator, frames: int) ->
     return values.astype(np.float32)
 
 
-@torch.inference_mode()
+@torch.no_grad()  # in inference mode a network may compute in bfloat16
 def difference(task: CTCTask, exported: OnnxTask) -> tuple[float, float]:
     """Compare an exported network with torch on `utterances`.
 

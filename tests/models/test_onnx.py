@@ -100,6 +100,15 @@ def test_log_probabilities_are_torchs_in_a_batch_and_alone(model: Path, exported
                 torch.testing.assert_close(found[head][row, :count], expected[head][row, :count], atol=1e-3, rtol=0)
 
 
+def test_networks_that_compute_in_bfloat16_are_compared_in_float32(
+    model: Path, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = store.load(model, CTCTask)
+    monkeypatch.setattr(task.encoder, "inference_precision", "bfloat16")
+    largest, _ = onnx_export.difference(task, OnnxTask.load(exported))
+    assert largest < 1e-3
+
+
 @pytest.mark.parametrize("core", [60.0, 0.6], ids=["whole", "in windows"])
 def test_transcripts_and_alignments_are_the_models(
     model: Path, exported: Path, tones: Command, monkeypatch: pytest.MonkeyPatch, core: float
