@@ -104,16 +104,21 @@ class Perturber:
         if self._noise and rng.random() < options.noise_probability:
             noise = self._draw_noise(len(samples), rng)
             samples = effects.add_noise(samples, noise, rng.uniform(*options.snr), rng)
-        if options.telephone_probability and rng.random() < options.telephone_probability:
-            low, high = rng.uniform(*effects.TELEPHONE_LOW), rng.uniform(*effects.TELEPHONE_HIGH)
-            samples = effects.limit_band(samples, rate, low, high)
-        elif options.high_cut is not None and rng.random() < options.band_probability:
-            low, high = rng.uniform(0, options.low_cut), rng.uniform(*options.high_cut)
-            samples = effects.limit_band(samples, rate, low, high)
+        if (band := self._draw_band(rng)) is not None:
+            samples = effects.limit_band(samples, rate, *band)
         return Perturbed(self._amplify(samples, rng), before, after, clean)
 
     def _amplify(self, samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return samples if self.options.gain is None else effects.amplify(samples, rng.uniform(*self.options.gain))
+
+    def _draw_band(self, rng: np.random.Generator) -> tuple[float, float] | None:
+        """Draw the limits of the band in Hz; None: the band is not limited."""
+        options = self.options
+        if options.telephone_probability and rng.random() < options.telephone_probability:
+            return rng.uniform(*effects.TELEPHONE_LOW), rng.uniform(*effects.TELEPHONE_HIGH)
+        if options.high_cut is not None and rng.random() < options.band_probability:
+            return rng.uniform(0, options.low_cut), rng.uniform(*options.high_cut)
+        return None
 
     def _draw_noise(self, samples: int, rng: np.random.Generator) -> np.ndarray:
         source = self._noise[rng.integers(len(self._noise)) if len(self._noise) > 1 else 0]

@@ -22,7 +22,7 @@ from asr.features.kaldi import KaldiFilterBank, KaldiMFCC, compliance
 from asr.features.mfcc import MFCC
 from asr.features.noise_reduction import reduce_noise
 from asr.features.precomputed import Precomputed
-from asr.utils.masks import length_mask
+from asr.utils.masks import length_mask, take_frames
 
 
 class FeatureGraph(nn.Module):
@@ -47,11 +47,7 @@ class FeatureGraph(nn.Module):
     def forward(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Compute features; see the class."""
         frames = self.extractor.output_lengths(lengths)
-        static = self.static(inputs, lengths)
-        if isinstance(self.extractor, FilterBank) and self.extractor.denoise:
-            bands = self.extractor.normalization.num_bands
-            static = torch.cat([reduce_noise(static[:, :, :bands], frames), static[:, :, bands:]], 2)
-        features = append_derivatives(static, frames, self.extractor.deltas)
+        features = append_derivatives(self.static(inputs, lengths), frames, self.extractor.deltas)
         beyond = ~length_mask(frames, features.shape[1])[:, :, None]
         features = features.masked_fill(beyond, 0)
         return normalize(self.extractor.normalization, features, frames).masked_fill(beyond, 0), frames
@@ -75,8 +71,7 @@ def append_derivatives(static: Tensor, frames: Tensor, order: int) -> Tensor:
         return static
     total = static.shape[1]
     time = torch.arange(-REACH, total + REACH, device=static.device).clamp(min=0)
-    index = torch.minimum(time, frames[:, None] - 1)[:, :, None].expand(-1, -1, static.shape[2])
-    context = static.gather(1, index)  # (N, REACH + T + REACH, D)
+    context = take_frames(static, torch.minimum(time, frames[:, None] - 1))  # (N, REACH + T + REACH, D)
     derivatives = [filter_derivative(context, weights, sign) for weights, sign in DERIVATIVES[:order]]
     return torch.cat([static, *derivatives], dim=2)
 
@@ -142,6 +137,21 @@ class SpectralFeatures(nn.Module):
         return inputs.gather(1, torch.minimum(place, 2 * lengths[:, None] - 1 - place))
 
 
+class _Denoised(nn.Module):
+    """Features of a filter bank, with less noise in its bands."""
+
+    def __init__(self, extractor: FilterBank) -> None:
+        super().__init__()
+        self.static = _filterbank(extractor)
+        self.output_lengths = extractor.output_lengths
+        self.bands = extractor.normalization.num_bands
+
+    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        static = self.static(inputs, lengths)
+        bands = reduce_noise(static[:, :, : self.bands], self.output_lengths(lengths))
+        return torch.cat([bands, static[:, :, self.bands :]], 2)
+
+
 class _Unchanged(nn.Module):
     """Features that another program has computed."""
 
@@ -154,7 +164,7 @@ def _static_features(extractor: Extractor) -> nn.Module:
     if type(extractor) is Precomputed:
         return _Unchanged()
     if type(extractor) is FilterBank:
-        return _filterbank(extractor)
+        return _Denoised(extractor) if extractor.denoise else _filterbank(extractor)
     if type(extractor) is MFCC:
         return _filterbank(extractor.filterbank, extractor.transform)
     if isinstance(extractor, KaldiFilterBank | KaldiMFCC) and not extractor.options["use_energy"]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asr.utils.masks import length_mask
+from asr.utils.masks import length_mask, take_frames
 
 # The noise of a band is NOISE_QUANTILE of the mean energies of CHUNK frames, in windows of WINDOW chunks (3 s at 10 ms
 # a frame), one every HOP chunks. NOISE_BIAS is the mean of white noise over that quantile.
@@ -75,7 +75,7 @@ def log_noise(energies: Tensor, frames: Tensor) -> Tensor:
     number = (means.shape[1] + HOP - 1) // HOP + 1  # windows; those beyond the last one are the last one again
     starts = torch.minimum(torch.arange(number, device=device) * HOP, last)
     index = (starts[:, :, None] + torch.arange(WINDOW, device=device)).flatten(1)  # (N, number * WINDOW)
-    windows = _rows(means, index.clamp(max=means.shape[1] - 1))
+    windows = take_frames(means, index.clamp(max=means.shape[1] - 1))
     windows = windows.masked_fill((index >= chunks[:, None])[:, :, None], torch.inf)
     ordered = windows.unflatten(1, (number, WINDOW)).sort(2).values
     rank = (NOISE_QUANTILE * (chunks.clamp(max=WINDOW) - 1)).long()[:, None, None, None]
@@ -86,12 +86,7 @@ def log_noise(energies: Tensor, frames: Tensor) -> Tensor:
     center = (torch.arange(total, device=device) / CHUNK - WINDOW / 2) / HOP
     place = torch.minimum(center.clamp(min=0), last / HOP)  # (N, T), in windows
     before = place.long()
-    return torch.lerp(_rows(logs, before), _rows(logs, before + 1), (place - before)[:, :, None])
-
-
-def _rows(values: Tensor, index: Tensor) -> Tensor:
-    """Return the rows ``index`` (N, K) of each of values (N, T, B), (N, K, B)."""
-    return values.gather(1, index[:, :, None].expand(-1, -1, values.shape[2]))
+    return torch.lerp(take_frames(logs, before), take_frames(logs, before + 1), (place - before)[:, :, None])
 
 
 def _mean_of_bands(values: Tensor) -> Tensor:

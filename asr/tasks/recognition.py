@@ -12,7 +12,7 @@ from asr.features.cmvn import PER_UTTERANCE
 from asr.features.silence import silent_frames
 from asr.modules.cells import CellState
 from asr.tasks.speech_frontend import SpeechTask
-from asr.utils.masks import length_mask
+from asr.utils.masks import length_mask, take_frames
 
 # Training silence around an utterance is all blank but for this much, in seconds, next to the utterance.
 MARGIN_BEFORE, MARGIN_AFTER = 0.1, 0.3
@@ -150,7 +150,7 @@ def with_silence(outputs: Tensor, silent: Tensor, silence: Tensor) -> Tensor:
         (N, T', D).
     """
     place = ((~silent).cumsum(1) - 1).clamp(0, outputs.shape[1] - 1)  # (N, T') of each frame in the outputs
-    moved = outputs.gather(1, place[:, :, None].expand(-1, -1, outputs.shape[2]))
+    moved = take_frames(outputs, place)
     return torch.where(silent[:, :, None], silence, moved)
 
 
@@ -173,6 +173,6 @@ def cut_frames(x: Tensor, lengths: Tensor, cut: Tensor) -> tuple[Tensor, Tensor]
     order = torch.where(kept, time, total).sort(1).values.clamp(max=total - 1)  # the kept ones first
     if not torch.compiler.is_exporting():  # an exported graph knows no sizes that depend on values
         order = order[:, : int(counts.max())]
-    result = x.gather(1, order[:, :, None].expand(-1, -1, x.shape[2]))
+    result = take_frames(x, order)
     beyond = ~length_mask(counts, order.shape[1])
     return result.masked_fill(beyond[:, :, None], 0), counts.to(lengths)
