@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from asr.decoding.ctc.fusion import WordModel
 from asr.decoding.hypothesis import Hypothesis
 from asr.utils.masks import length_mask
+from asr.utils.precision import inference_precision
 
 if TYPE_CHECKING:
     from asr.tasks.language import LanguageTask
@@ -60,12 +61,14 @@ class Rescoring:
     def log_probs(self, texts: Sequence[str]) -> np.ndarray:
         """Return the natural-log probability (texts,) float64 of each text and its end.
 
-        All texts are read at once: label by label the output layer's weights would be fetched from memory for each.
+        All texts are read at once: label by label the output layer's weights would be fetched from memory for each. The
+        products are in bfloat16 where the processor has it, which changes a text by some hundredths of a nat.
         """
         eos, network = self.task.eos, self.task.eval().network
         units = [[eos, *self.task.vocabulary.encode(text), eos] for text in texts]
         lengths = torch.tensor([len(text) - 1 for text in units])
         rows = pad_sequence([torch.tensor(text) for text in units], batch_first=True).to(network.device)
-        log_probs = network.log_probs_of(rows[:, :-1], rows[:, 1:], network.start(len(rows))).double().cpu()
+        with inference_precision("bfloat16", network.device):
+            log_probs = network.log_probs_of(rows[:, :-1], rows[:, 1:], network.start(len(rows))).double().cpu()
         totals: np.ndarray = log_probs.masked_fill(~length_mask(lengths, log_probs.shape[1]), 0).sum(1).numpy()
         return totals

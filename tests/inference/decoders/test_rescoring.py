@@ -21,9 +21,16 @@ from asr.models import decoder_files, store
 from asr.modules.label_rnn import LabelRNN
 from asr.tasks.language import LanguageTask
 from asr.text.vocabulary import EOS, Vocabulary
+from asr.utils import precision
 
 TEXT = ["the cat sat", "the dog sat", "a cat", "the cat ran", "a dog ran", "the cats"]
 CHARACTERS = Vocabulary.characters(TEXT)
+
+
+@pytest.fixture(autouse=True)
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep products in float32, so that scores are exact on every processor."""
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda device: False)
 
 
 def language_model(path: Path, vocabulary: Vocabulary) -> Path:
@@ -63,6 +70,16 @@ def test_texts_are_scored_as_one_by_one(network: Path) -> None:
     for text, score in zip(texts, scored, strict=True):
         labels = [task.eos, *task.vocabulary.encode(text), task.eos]
         assert score == pytest.approx(-task.loss(torch.tensor([labels]))[0].item() * (len(labels) - 1), rel=1e-5)
+
+
+def test_scores_in_bfloat16_are_near(network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rescoring = Rescoring(store.load(network, LanguageTask))
+    texts = ["the cat sat", "a dog", "the cats"]
+    exact = rescoring.log_probs(texts)
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda device: True)
+    near = rescoring.log_probs(texts)
+    assert not np.array_equal(near, exact)
+    np.testing.assert_allclose(near, exact, rtol=2e-2)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
