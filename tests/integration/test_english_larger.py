@@ -31,7 +31,7 @@ def run(script: str, *arguments: str | Path, status: int = 0) -> str:
 def language_model(path: Path, num_layers: int = 1) -> LanguageTask:
     torch.manual_seed(0)
     vocabulary = Vocabulary.characters("abc", specials=(EOS,))
-    size = {"embedding_size": 4, "hidden_size": 6, "num_layers": num_layers}
+    size: dict[str, Any] = {"embedding_size": 4, "hidden_size": 6, "num_layers": num_layers}
     task = LanguageTask({"text": vocabulary}, LabelRNN(len(vocabulary), **size))
     cell = {"type": "label_rnn", "cell": "lstm", "layer_norm": False}
     config: dict[str, Any] = {"task": {"type": "language", "heads": {"text": {}}}, "label_rnn": {**cell, **size}}
