@@ -72,6 +72,7 @@ def test_texts_are_scored_as_one_by_one(network: Path) -> None:
         assert score == pytest.approx(-task.loss(torch.tensor([labels]))[0].item() * (len(labels) - 1), rel=1e-5)
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_scores_in_bfloat16_are_near(network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rescoring = Rescoring(store.load(network, LanguageTask))
     texts = ["the cat sat", "a dog", "the cats"]
